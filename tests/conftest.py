@@ -1,0 +1,15 @@
+"""What every test shares. Set before NumPy or Matplotlib is imported anywhere."""
+
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # no test opens a window
+os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")  # the coming default; silences a warning
+
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+# A first call compiles a kernel and may take seconds, so examples have no deadline: pytest-timeout
+# guards against a hang instead.
+settings.register_profile(
+    "minilm", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("minilm")
