@@ -1,0 +1,30 @@
+"""The hot operations, each told several ways: see :mod:`minilm.kernels.dispatch`."""
+
+from minilm.kernels.dispatch import TIERS, Kernel, in_use, kernels, use
+
+softmax = Kernel("softmax", "softmax")
+softmax_backward = Kernel("softmax_backward", "softmax")
+log_softmax = Kernel("log_softmax", "softmax")
+log_softmax_backward = Kernel("log_softmax_backward", "softmax")
+cross_entropy = Kernel("cross_entropy", "cross_entropy")
+cross_entropy_backward = Kernel("cross_entropy_backward", "cross_entropy")
+cross_entropy_with_gradient = Kernel("cross_entropy_with_gradient", "cross_entropy")
+layer_norm = Kernel("layer_norm", "layer_norm")
+layer_norm_backward = Kernel("layer_norm_backward", "layer_norm")
+rms_norm = Kernel("rms_norm", "rms_norm")
+rms_norm_backward = Kernel("rms_norm_backward", "rms_norm")
+gelu = Kernel("gelu", "gelu")
+gelu_backward = Kernel("gelu_backward", "gelu")
+silu = Kernel("silu", "gelu")
+silu_backward = Kernel("silu_backward", "gelu")
+swiglu = Kernel("swiglu", "swiglu")
+swiglu_backward = Kernel("swiglu_backward", "swiglu")
+geglu = Kernel("geglu", "swiglu")
+geglu_backward = Kernel("geglu_backward", "swiglu")
+rope = Kernel("rope", "rope")
+embedding_backward = Kernel("embedding_backward", "embedding")
+adamw = Kernel("adamw", "adamw")
+attention = Kernel("attention", "attention")
+attention_backward = Kernel("attention_backward", "attention")
+
+__all__ = ["TIERS", "Kernel", "in_use", "kernels", "use"]

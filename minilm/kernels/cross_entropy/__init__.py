@@ -1,0 +1,1 @@
+"""Cross-entropy of integer targets straight from logits, with its gradient."""
