@@ -1,0 +1,164 @@
+"""Primitives: each a value and its pullback, written over arrays, called with Tensors.
+
+Importing this module gives Tensor its operators and methods.
+"""
+
+from minilm.functional.activations import geglu, gelu, silu, swiglu
+from minilm.functional.attending import attention, attention_by_parts, rope
+from minilm.functional.elementwise import (
+    abs_,
+    add,
+    astype,
+    clip,
+    cos,
+    div,
+    exp,
+    log,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    pow,
+    relu,
+    sigmoid,
+    sin,
+    softplus,
+    sqrt,
+    sub,
+    tanh,
+    where,
+)
+from minilm.functional.inplace import add_, div_, mul_, set_, sub_
+from minilm.functional.noise import dropout
+from minilm.functional.norms import layer_norm, rms_norm
+from minilm.functional.probability import (
+    cross_entropy,
+    linear_cross_entropy,
+    log_softmax,
+    softmax,
+)
+from minilm.functional.products import einsum, embedding, linear, matmul
+from minilm.functional.reductions import cumsum, logsumexp, max, mean, min, sum, var
+from minilm.functional.shapes import (
+    broadcast_to,
+    concatenate,
+    contiguous,
+    expand_dims,
+    gather,
+    index,
+    pad,
+    permute,
+    reshape,
+    scatter_add,
+    split,
+    squeeze,
+    stack,
+    transpose,
+)
+from minilm.tensor import Tensor
+
+__all__ = [
+    "abs_",
+    "add",
+    "add_",
+    "astype",
+    "attention",
+    "attention_by_parts",
+    "broadcast_to",
+    "clip",
+    "concatenate",
+    "contiguous",
+    "cos",
+    "cross_entropy",
+    "cumsum",
+    "div",
+    "div_",
+    "dropout",
+    "einsum",
+    "embedding",
+    "exp",
+    "expand_dims",
+    "gather",
+    "geglu",
+    "gelu",
+    "index",
+    "layer_norm",
+    "linear",
+    "linear_cross_entropy",
+    "log",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "mul",
+    "mul_",
+    "neg",
+    "pad",
+    "permute",
+    "pow",
+    "relu",
+    "reshape",
+    "rms_norm",
+    "rope",
+    "scatter_add",
+    "set_",
+    "sigmoid",
+    "silu",
+    "sin",
+    "softmax",
+    "softplus",
+    "split",
+    "sqrt",
+    "squeeze",
+    "stack",
+    "sub",
+    "sub_",
+    "sum",
+    "swiglu",
+    "tanh",
+    "transpose",
+    "var",
+    "where",
+]
+
+_OPERATORS = {
+    "__add__": add,
+    "__radd__": add,
+    "__sub__": sub,
+    "__rsub__": lambda a, b: sub(b, a),
+    "__mul__": mul,
+    "__rmul__": mul,
+    "__truediv__": div,
+    "__rtruediv__": lambda a, b: div(b, a),
+    "__pow__": pow,
+    "__rpow__": lambda a, b: pow(b, a),
+    "__neg__": neg,
+    "__matmul__": matmul,
+    "__rmatmul__": lambda a, b: matmul(b, a),
+    "__getitem__": index,
+    "__setitem__": set_,
+    "__iadd__": add_,
+    "__isub__": sub_,
+    "__imul__": mul_,
+    "__itruediv__": div_,
+    "__abs__": abs_,
+    "__gt__": lambda a, b: a.data > (b.data if isinstance(b, Tensor) else b),
+    "__lt__": lambda a, b: a.data < (b.data if isinstance(b, Tensor) else b),
+    "__ge__": lambda a, b: a.data >= (b.data if isinstance(b, Tensor) else b),
+    "__le__": lambda a, b: a.data <= (b.data if isinstance(b, Tensor) else b),
+    "T": property(lambda x: permute(x, *range(x.ndim - 1, -1, -1))),
+}
+_METHODS = {
+    f.__name__: f
+    for f in (
+        *(add_, sub_, mul_, div_, astype, clip, exp, log, sqrt, tanh, sigmoid, relu, softmax),
+        *(log_softmax, sum, mean, var, max, min, logsumexp, cumsum, reshape, permute, transpose),
+        *(squeeze, contiguous, gather, scatter_add, split, broadcast_to),
+    )
+}
+for _name, _operation in {**_OPERATORS, **_METHODS}.items():
+    setattr(Tensor, _name, _operation)

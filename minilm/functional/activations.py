@@ -1,0 +1,40 @@
+"""Fused activations: GELU, SiLU and the gated linear units."""
+
+from minilm import kernels
+from minilm.backend import Array
+from minilm.errors import InputError
+from minilm.tensor import primitive
+
+
+@primitive
+def gelu(x: Array, approximate: str = "none"):
+    """x * Phi(x) (arXiv 1606.08415): exact by erf, or ``approximate="tanh"`` as in GPT-2."""
+    if approximate not in ("none", "tanh"):
+        raise InputError(f"approximate is {approximate!r}; allowed are 'none' and 'tanh'")
+    tanh = approximate == "tanh"
+    return kernels.gelu(x, tanh), lambda g: (kernels.gelu_backward(g, x, tanh),)
+
+
+@primitive
+def silu(x: Array):
+    """x * sigmoid(x), also called swish."""
+    return kernels.silu(x), lambda g: (kernels.silu_backward(g, x),)
+
+
+@primitive
+def swiglu(gate: Array, up: Array):
+    """silu(gate) * up (arXiv 2002.05202)."""
+    _same_shape("swiglu", gate, up)
+    return kernels.swiglu(gate, up), lambda g: kernels.swiglu_backward(g, gate, up)
+
+
+@primitive
+def geglu(gate: Array, up: Array):
+    """gelu(gate) * up (arXiv 2002.05202)."""
+    _same_shape("geglu", gate, up)
+    return kernels.geglu(gate, up), lambda g: kernels.geglu_backward(g, gate, up)
+
+
+def _same_shape(name: str, gate: Array, up: Array) -> None:
+    if gate.shape != up.shape:
+        raise InputError(f"{name} needs gate and up of one shape, not {gate.shape} and {up.shape}")

@@ -1,0 +1,159 @@
+"""Softmax, its logarithm, and the cross-entropy losses."""
+
+from minilm import kernels
+from minilm.backend import Array, xp_of
+from minilm.errors import InputError
+from minilm.tensor import is_grad_enabled, primitive
+
+_CHUNK = 1 << 20  # logits computed at a time by linear_cross_entropy: 4 MB in float32
+
+
+@primitive
+def softmax(x: Array, axis: int = -1):
+    """exp(x) / sum(exp(x)) along one axis."""
+    if axis % x.ndim != x.ndim - 1:
+        y = kernels.softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
+    else:
+        y = kernels.softmax(x)
+
+    def pullback(g: Array):
+        if axis % y.ndim != y.ndim - 1:
+            back = kernels.softmax_backward(g.swapaxes(axis, -1), y.swapaxes(axis, -1))
+            return (back.swapaxes(axis, -1),)
+        return (kernels.softmax_backward(g, y),)
+
+    return y, pullback
+
+
+@primitive
+def log_softmax(x: Array, axis: int = -1):
+    """x - log(sum(exp(x))) along one axis."""
+    last = axis % x.ndim == x.ndim - 1
+    y = kernels.log_softmax(x if last else x.swapaxes(axis, -1))
+
+    def pullback(g: Array):
+        back = kernels.log_softmax_backward(g if last else g.swapaxes(axis, -1), y)
+        return (back if last else back.swapaxes(axis, -1),)
+
+    return (y if last else y.swapaxes(axis, -1)), pullback
+
+
+def _targets(targets: Array, count: int, vocabulary: int, ignore_index: int) -> Array:
+    """Targets as (N,) integers in which every ignored one is -1.
+
+    Raises:
+        InputError: a shape or an id that does not fit the logits.
+    """
+    if targets.dtype.kind not in "iu":
+        raise InputError(f"targets must be integers, not {targets.dtype}")
+    if targets.size != count:
+        raise InputError(f"targets has {targets.size} entries for {count} rows of logits")
+    flat = targets.reshape(-1)
+    xp = xp_of(flat)
+    marked = xp.where(flat == ignore_index, -1, flat).astype(xp.int64)
+    if marked.size and xp.__name__ == "numpy":
+        outside = (marked >= vocabulary) | ((marked < 0) & (flat != ignore_index))
+        if outside.any():
+            raise InputError(
+                f"target {int(flat[outside][0])} is outside the vocabulary 0 .. {vocabulary - 1} "
+                f"and is not ignore_index ({ignore_index})"
+            )
+    return marked
+
+
+def _weight(targets: Array, reduction: str) -> float:
+    """What each kept row's loss is multiplied by."""
+    if reduction not in ("mean", "sum", "none"):
+        raise InputError(f"reduction is {reduction!r}; allowed are 'mean', 'sum' and 'none'")
+    kept = int((targets >= 0).sum())
+    return 1.0 / max(kept, 1) if reduction == "mean" else 1.0
+
+
+@primitive
+def cross_entropy(
+    logits: Array,
+    targets: Array,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "mean",
+):
+    """-log softmax(logits)[target], in nats.
+
+    Args:
+        logits: (..., V).
+        targets: (...) integers; those equal to ``ignore_index`` count for nothing.
+        label_smoothing: e of the target (1 - e) onehot + e / V.
+        z_loss: weight of logsumexp(logits) squared.
+        reduction: "mean" over the kept targets, "sum", or "none" for (...) losses.
+
+    Raises:
+        InputError: targets that do not fit; an unknown reduction.
+    """
+    rows = logits.reshape(-1, logits.shape[-1])
+    ids = _targets(targets, len(rows), rows.shape[1], ignore_index)
+    weight = _weight(ids, reduction)
+    losses, lse = kernels.cross_entropy(rows, ids, label_smoothing, z_loss)
+
+    def pullback(g: Array):
+        each = g.reshape(-1) * g.dtype.type(weight)
+        each = xp_of(g).ascontiguousarray(xp_of(g).broadcast_to(each, losses.shape))
+        back = kernels.cross_entropy_backward(each, rows, ids, lse, label_smoothing, z_loss)
+        return (back.reshape(logits.shape),)
+
+    if reduction == "none":
+        return losses.reshape(targets.shape), pullback
+    return losses.sum() * losses.dtype.type(weight), pullback
+
+
+@primitive
+def linear_cross_entropy(
+    x: Array,
+    w: Array,
+    targets: Array,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "mean",
+):
+    """cross_entropy(linear(x, w), targets) without ever holding all the logits.
+
+    Logits are made and used up a chunk of rows at a time; their gradient is taken in the same
+    visit, so that backward only scales what is there. Memory: 4 MB in place of N * V numbers.
+
+    Args:
+        x: (..., C) the last hidden states.
+        w: (V, C) the output embedding.
+        targets, ignore_index, label_smoothing, z_loss: as for ``cross_entropy``.
+        reduction: "mean" or "sum".
+    """
+    xp = xp_of(x)
+    rows = x.reshape(-1, x.shape[-1])
+    if rows.shape[1] != w.shape[1]:
+        raise InputError(f"x has {rows.shape[1]} features, w of shape {w.shape} takes {w.shape[1]}")
+    ids = _targets(targets, len(rows), len(w), ignore_index)
+    if reduction not in ("mean", "sum"):
+        raise InputError(f"reduction is {reduction!r}; allowed are 'mean' and 'sum'")
+    weight = _weight(ids, reduction)
+    step = max(1, min(len(rows), _CHUNK // len(w)))
+    wants = is_grad_enabled()
+    dx = xp.empty_like(rows) if wants else None
+    dw = xp.zeros_like(w) if wants else None
+    total = 0.0
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        logits = rows[part] @ w.T
+        if wants:
+            losses = kernels.cross_entropy_with_gradient(
+                logits, ids[part], label_smoothing, z_loss, weight
+            )
+            xp.matmul(logits, w, out=dx[part])
+            dw += logits.T @ rows[part]
+        else:
+            losses, _ = kernels.cross_entropy(logits, ids[part], label_smoothing, z_loss)
+        total = total + losses.sum(dtype=xp.float64)
+
+    def pullback(g: Array):
+        return lambda: (dx * g).reshape(x.shape), lambda: dw * g
+
+    return xp.asarray(total * weight, dtype=x.dtype), pullback

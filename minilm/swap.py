@@ -1,0 +1,129 @@
+"""``minilm.use``: run the real package on somebody else's functions.
+
+The student is a backend: ``with minilm.use(softmax=my_softmax): model(ids)`` runs the model on
+``my_softmax`` wherever the package calls its own.
+"""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from minilm.errors import InputError
+from minilm.tensor import Tensor, primitive
+
+# A fused primitive does several named steps at once. Who replaces one of the steps wants it to
+# run, so the fused one gives way to its version by parts: (fused, steps, by parts).
+_FUSED = (
+    ("attention", ("softmax",), "minilm.functional.attending", "attention_by_parts"),
+    ("cross_entropy", ("log_softmax",), "minilm.functional.by_parts", "cross_entropy_by_parts"),
+    (
+        "linear_cross_entropy",
+        ("log_softmax", "cross_entropy"),
+        "minilm.functional.by_parts",
+        "linear_cross_entropy_by_parts",
+    ),
+    ("swiglu", ("silu",), "minilm.functional.by_parts", "swiglu_by_parts"),
+    ("geglu", ("gelu",), "minilm.functional.by_parts", "geglu_by_parts"),
+)
+_used: set[str] = set()
+
+
+@contextmanager
+def use(**functions: Callable) -> Iterator[None]:
+    """Inside the block, every part of minilm that calls ``name`` calls the function given.
+
+    Any public function or class of the package can be replaced. For a primitive, the function
+    takes arrays and returns either ``(value, pullback)`` or only the value; with the value alone
+    the package's own pullback gives the gradient. Blocks may be nested; threads all see it.
+
+    Args:
+        functions: by public name, ``softmax=my_softmax``.
+
+    Raises:
+        InputError: a name that the package does not have, or one that means several things.
+    """
+    originals = {name: _find(name) for name in functions}
+    plan = {}
+    for name, function in functions.items():
+        original = originals[name]
+        wraps = hasattr(original, "arrays") and not hasattr(function, "arrays")
+        plan[name] = (original, _as_primitive(function, original) if wraps else function)
+    for fused, steps, module, by_parts in _FUSED:
+        if fused not in functions and any(step in functions for step in steps):
+            part = getattr(importlib.import_module(module), by_parts)
+            plan[fused] = (_find(fused), part)
+    undo: list[tuple[ModuleType, str, Any]] = []
+    try:
+        for original, replacement in plan.values():
+            for module, name in _places(original):
+                setattr(module, name, replacement)
+                undo.append((module, name, original))
+        _used.update(functions)
+        yield
+    finally:
+        for module, name, original in reversed(undo):
+            setattr(module, name, original)
+
+
+def used() -> set[str]:
+    """The names that ``use`` has replaced in this process so far."""
+    return set(_used)
+
+
+def _modules() -> list[ModuleType]:
+    return [m for n, m in list(sys.modules.items()) if n.split(".")[0] == "minilm" and m]
+
+
+def _find(name: str) -> Any:
+    """The package's own object of that public name, the one from the lowest floor."""
+    import minilm
+
+    floors = ("tensor", "functional", "nn", "models", "optim", "train", "inference", "tokenizers")
+    skipped = {"minilm.commands", "minilm.course", "minilm.bench", "minilm.emulator", "minilm.cli"}
+    for part in floors:
+        found = vars(importlib.import_module(f"minilm.{part}")).get(name)
+        if callable(found):
+            return found
+    for info in pkgutil.walk_packages(minilm.__path__, "minilm."):
+        if any(info.name.startswith(s) for s in skipped) or ".kernels." in info.name:
+            continue
+        if info.name.split(".")[1] in floors or info.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(info.name)
+        found = vars(module).get(name)
+        if callable(found) and getattr(found, "__module__", "").startswith("minilm"):
+            return found
+    raise InputError(f"minilm.use: the package has no public function or class {name!r}")
+
+
+def _places(original: Any) -> list[tuple[ModuleType, str]]:
+    """Every module attribute of the package that holds this object now."""
+    return [
+        (module, name)
+        for module in _modules()
+        for name, value in list(vars(module).items())
+        if value is original and not name.startswith("__")
+    ]
+
+
+def _as_primitive(function: Callable, original: Callable) -> Callable:
+    """The student's function of arrays as a primitive, with the package's pullback if need be."""
+    own = original.arrays
+    takes = inspect.signature(own)
+
+    @functools.wraps(own)
+    def with_pullback(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if isinstance(result, tuple) and len(result) == 2 and callable(result[1]):
+            return result
+        value = result.data if isinstance(result, Tensor) else result
+        return value, own(*args, **kwargs)[1]
+
+    with_pullback.__signature__ = takes
+    return primitive(with_pullback)
