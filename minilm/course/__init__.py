@@ -1,33 +1,31 @@
-"""What lessons and exercises use: figures, verdicts, the package's source, controls, checks.
+"""The course around the package: lessons, instant checks, the grader, slides, site and claims.
 
-Names load when first used, so that importing one does not import matplotlib for all.
+Names load when they are first used: a lesson that only calls `check` pays for nothing else.
+To offer a new name, add one line to `_HOMES`: name -> module of `minilm.course` that defines it.
 """
-
-from __future__ import annotations
 
 import importlib
 from typing import Any
 
-_HOME = {  # exported name -> (module, name there)
-    "bars": ("figures", "bars"),
-    "claim": ("claims", "claim"),
-    "figure": ("style", "figure"),
-    "heatmap": ("grids", "heatmap"),
-    "images": ("grids", "images"),
-    "interact": ("display", "interact"),
-    "lines": ("figures", "lines"),
-    "scatter": ("figures", "scatter"),
-    "source": ("display", "source"),
-    "verdict": ("claims", "claim"),
+_HOMES = {
+    # instant checks in an exercise notebook
+    "check": "checking",
+    "payoff": "checking",
+    # the records and the display of a lesson
+    "claim": "claims",
+    "source": "display",
 }
+
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, there = _HOME[name]
-    return getattr(importlib.import_module(f"{__name__}.{module}"), there)
+    if name not in _HOMES:
+        raise AttributeError(f"module 'minilm.course' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"minilm.course.{_HOMES[name]}"), name)
+    globals()[name] = value  # a module of the same name must not shadow it on the next import
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return sorted([*globals(), *_HOMES])
