@@ -13,10 +13,13 @@ from minilm.models.presets import (
     t5,
     vaswani,
 )
+from minilm.models.transformer import Transformer, count_parameters
 
 __all__ = [
     "Config",
+    "Transformer",
     "bert",
+    "count_parameters",
     "glm",
     "gpt2",
     "gpt3",

@@ -28,7 +28,8 @@ class Config:
 
     Sizes
       vocab_size        V, number of token ids
-      context           longest sequence, in tokens (source and target each, for encoder-decoder)
+      context           longest sequence, in tokens (for encoder-decoder: source and target each,
+                        or their sum with joint_positions)
       layers            L, blocks of the stack (of the encoder, for encoder-decoder)
       heads             H, query heads
       channels          C, width of the residual stream
@@ -274,5 +275,7 @@ def _check_walk(c: Config) -> None:
             )
     if c.merged_softmax and not c.share_cross:
         raise InputError("merged_softmax needs share_cross: one softmax has one set of queries.")
+    if c.merged_softmax and not c.joint_positions:
+        raise InputError("merged_softmax needs joint_positions: one softmax spans one sequence.")
     if c.same_layer and c.norm_position == "post":
         raise InputError("same_layer needs norm_position 'pre'; it is 'post'.")

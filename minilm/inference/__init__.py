@@ -1,0 +1,5 @@
+"""Running a trained model: key/value caches, sampling, serving."""
+
+from minilm.inference.cache import ContiguousCache, RollingCache
+
+__all__ = ["ContiguousCache", "RollingCache"]

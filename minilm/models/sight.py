@@ -1,0 +1,130 @@
+"""What the tokens of one forward may see: from a config, lengths and caches to a `Sight`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilm.backend import xp_of
+from minilm.errors import InputError
+from minilm.models.config import Config
+from minilm.nn import Embedding, Sight
+from minilm.nn.positions import alibi_bias, relative_bucket
+from minilm.tensor import Tensor
+
+
+def self_sight(
+    config: Config,
+    x: Tensor,
+    queries: np.ndarray,
+    keys: np.ndarray,
+    causal: bool,
+    two_way: bool,
+    prefix: Any = None,
+    valid: Any = None,
+    relative: Embedding | None = None,
+    rope: tuple[Any, Any] | None = None,
+) -> Sight:
+    """The Sight of a stack's self-attention.
+
+    Args:
+        x: (B, T, C), for its batch, dtype and device.
+        queries, keys: places in the sequence, (T,) and (S,) ints.
+        causal: queries see no later key, except keys in the prefix.
+        two_way: T5's buckets tell later keys from earlier ones.
+        prefix: length that everyone sees, an int or (B,), or None.
+        valid: (B, S) bool, False for padding, or None.
+        relative: T5's table of biases per bucket, or None.
+        rope: (cos, sin) at the queries' places.
+    """
+    xp = xp_of(x.data)
+    bias = _bias(config, x, queries, keys, two_way, relative)
+    window = config.window if causal and len(keys) > (config.window or len(keys)) else None
+    in_order = bool(len(keys) == 1 or (np.diff(keys) == 1).all()) and keys[-1] == queries[-1]
+    if valid is None and prefix is None and (in_order or not causal):
+        ahead = causal and (len(queries) > 1 or window is not None)
+        return Sight(None, ahead, window, bias, rope)
+    if valid is None and prefix is None and len(queries) == 1 and window is None:
+        return Sight(None, False, None, bias, rope)  # a ring of the last keys: all to be seen
+    i, j = queries[:, None], keys[None, :]
+    mask = (j <= i) if causal else np.ones((len(queries), len(keys)), bool)
+    if config.window is not None and causal:
+        mask = mask & (j > i - config.window)
+    if prefix is not None:
+        ahead = np.asarray(prefix)
+        mask = mask | (j < (ahead.reshape(-1, 1, 1, 1) if ahead.ndim else ahead))
+    if valid is not None:
+        mask = mask & np.asarray(valid)[:, None, None, :]
+    return Sight(xp.asarray(mask), False, None, bias, rope)
+
+
+def _bias(
+    config: Config,
+    x: Tensor,
+    queries: np.ndarray,
+    keys: np.ndarray,
+    two_way: bool,
+    relative: Embedding | None,
+) -> Any:
+    """What is added to the scores for distance: (H, T, S), or None."""
+    if config.positions == "alibi":
+        return xp_of(x.data).asarray(alibi_bias(queries, keys, config.heads, x.dtype))
+    if relative is None:
+        return None
+    bucket = relative_bucket(
+        queries, keys, two_way, config.relative_buckets, config.relative_distance
+    )
+    return relative(bucket).permute(2, 0, 1)  # (T, S, H) -> (H, T, S)
+
+
+def cross_sight(x: Tensor, valid: Any = None) -> Sight:
+    """The Sight of cross-attention: every source token that is not padding. valid is (B, M)."""
+    if valid is None:
+        return Sight()
+    return Sight(mask=xp_of(x.data).asarray(np.asarray(valid)[:, None, None, :]))
+
+
+def check_prefix(prefix: Any, batch: int, time: int, start: int) -> Any:
+    """The prefix as an int or an int array (B,).
+
+    Raises: InputError if it does not fit the first chunk of the sequence.
+    """
+    if start:
+        raise InputError(
+            "prefix must be given with the first tokens; the cache already holds some."
+        )
+    array = np.asarray(prefix)
+    if array.dtype.kind not in "iu" or array.shape not in ((), (batch,)):
+        raise InputError(f"prefix must be a whole number or {batch} of them, not {prefix!r}.")
+    if (array < 0).any() or (array > time).any():
+        raise InputError(f"prefix must be from 0 to {time}, the length of ids; it is {prefix}.")
+    return array
+
+
+def check_valid(valid: Any, batch: int, length: int, name: str = "valid") -> np.ndarray | None:
+    """The padding mask as a bool array (B, length), or None."""
+    if valid is None:
+        return None
+    array = np.asarray(valid)
+    if array.shape != (batch, length) or array.dtype != bool:
+        raise InputError(
+            f"{name} must be a bool array of shape {(batch, length)}, not {array.dtype} "
+            f"of shape {array.shape}."
+        )
+    return array
+
+
+def positions_of(positions: Any, batch: int, time: int, start: int, limit: int) -> np.ndarray:
+    """Positions for tables and RoPE: those given, checked, or start, start + 1, ..."""
+    if positions is None:
+        return np.arange(start, start + time)
+    array = np.asarray(positions)
+    if array.dtype.kind not in "iu" or array.shape not in ((time,), (batch, time)):
+        raise InputError(
+            f"positions must be whole numbers of shape {(time,)} or {(batch, time)}, not "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    if array.size and (array.min() < 0 or array.max() >= limit):
+        raise InputError(f"positions must be from 0 to {limit - 1}; they reach {array.max()}.")
+    return array

@@ -1,0 +1,213 @@
+"""Attention layers: the linear maps around `functional.attention`.
+
+One layer covers multi-head (G = H), grouped-query (1 < G < H) and multi-query (G = 1) attention;
+`CrossAttention` reads its keys and values from another sequence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilm import functional as F
+from minilm.errors import InputError
+from minilm.nn.linear import Linear
+from minilm.nn.module import Module
+from minilm.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the queries of one forward may see, the same for every layer.
+
+    mask      bool, True = may look, broadcastable to (B, H, T, S), or None
+    causal    no key after the query; the last query stands at the last key
+    window    with causal: only the last `window` keys, the query's own included
+    bias      added to the scores, broadcastable to (B, H, T, S), or None
+    rope      (cos, sin) for queries and keys, each (T, D/2) or (B, 1, T, D/2), or None
+    """
+
+    mask: Any = None
+    causal: bool = False
+    window: int | None = None
+    bias: Any = None
+    rope: tuple[Any, Any] | None = None
+
+
+OPEN = Sight()
+
+
+class _Heads(Module):
+    """What self- and cross-attention share: sizes, splitting, looking, and the output map."""
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        kv_heads: int | None,
+        head_size: int | None,
+        bias: bool,
+        scale: float | None,
+        layout: str,
+        dtype: Any,
+    ) -> None:
+        kv_heads = heads if kv_heads is None else kv_heads
+        if heads < 1 or kv_heads < 1 or heads % kv_heads:
+            raise InputError(f"kv_heads must divide heads, which is {heads}; it is {kv_heads}.")
+        if head_size is None and channels % heads:
+            raise InputError(f"channels must be a multiple of heads; they are {channels}, {heads}.")
+        self.heads, self.kv_heads = heads, kv_heads
+        self.head_size = channels // heads if head_size is None else head_size
+        self.scale, self.layout = scale, layout
+        self._make_inputs(channels, bias, dtype)
+        self.out = Linear(heads * self.head_size, channels, bias, dtype=dtype)
+
+    def _make_inputs(self, channels: int, bias: bool, dtype: Any) -> None:
+        raise NotImplementedError
+
+    def _split(self, x: Tensor, heads: int) -> Tensor:  # (B, T, heads D) -> (B, heads, T, D)
+        batch, time, _ = x.shape
+        return x.reshape(batch, time, heads, self.head_size).transpose(1, 2)
+
+    def _turn(self, x: Tensor, rope: tuple[Any, Any] | None) -> Tensor:
+        return x if rope is None else F.rope(x, rope[0], rope[1], layout=self.layout)
+
+    def attend(self, q: Tensor, k: Any, v: Any, sight: Sight) -> Tensor:
+        """q (B, H, T, D), k and v (B, G, S, D) -> (B, T, C)."""
+        mixed = F.attention(
+            q,
+            k,
+            v,
+            mask=sight.mask,
+            causal=sight.causal,
+            window=sight.window,
+            bias=sight.bias,
+            scale=self.scale,
+        )
+        batch, heads, time, size = mixed.shape
+        return self.out(mixed.transpose(1, 2).reshape(batch, time, heads * size))
+
+
+class Attention(_Heads):
+    """Self-attention; queries, keys and values come from one packed map.
+
+    Args:
+        channels: C, width in and out.
+        heads: H, query heads.
+        kv_heads: G, key/value heads, a divisor of H; None: H.
+        head_size: D; None: C / H.
+        bias: of the linear maps.
+        scale: factor on the scores; None: 1 / sqrt(D).
+        layout: of RoPE, "half" or "interleaved".
+
+    Parameters: `qkv.weight` ((H + 2 G) D, C), rows in the order queries, keys, values;
+    `out.weight` (C, H D).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        kv_heads: int | None = None,
+        head_size: int | None = None,
+        bias: bool = True,
+        scale: float | None = None,
+        layout: str = "half",
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(channels, heads, kv_heads, head_size, bias, scale, layout, dtype)
+
+    def _make_inputs(self, channels: int, bias: bool, dtype: Any) -> None:
+        rows = (self.heads + 2 * self.kv_heads) * self.head_size
+        self.qkv = Linear(channels, rows, bias, dtype=dtype)
+
+    def project(self, x: Tensor, rope: tuple[Any, Any] | None) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, C) -> q (B, H, T, D), k and v (B, G, T, D), queries and keys turned by RoPE."""
+        turned = self.heads + self.kv_heads
+        packed = self._split(self.qkv(x), turned + self.kv_heads)  # (B, H + 2G, T, D)
+        v = packed[:, turned:]
+        if rope is None:
+            return packed[:, : self.heads], packed[:, self.heads : turned], v
+        qk = self._turn(packed[:, :turned], rope)
+        return qk[:, : self.heads], qk[:, self.heads :], v
+
+    def queries(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, H, T, D), for reading another sequence with these weights."""
+        rows = self.heads * self.head_size
+        bias = None if self.qkv.bias is None else self.qkv.bias[:rows]
+        return self._split(F.linear(x, self.qkv.weight[:rows], bias), self.heads)
+
+    def keys_values(self, x: Tensor, rope: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
+        """(B, S, C) -> k, v (B, G, S, D), for being read by another sequence."""
+        rows = self.heads * self.head_size
+        bias = None if self.qkv.bias is None else self.qkv.bias[rows:]
+        kv = self._split(F.linear(x, self.qkv.weight[rows:], bias), 2 * self.kv_heads)
+        return self._turn(kv[:, : self.kv_heads], rope), kv[:, self.kv_heads :]
+
+    def forward(
+        self,
+        x: Tensor,
+        sight: Sight = OPEN,
+        cache: Any = None,
+        layer: int = 0,
+        memory: tuple[Any, Any] | None = None,
+        record: list | None = None,
+    ) -> Tensor:
+        """(B, T, C) -> (B, T, C).
+
+        Args:
+            sight: what each query may see, over all the keys there will be.
+            cache: keys and values of the positions before, from `minilm.inference`.
+            layer: which one this is, for the cache.
+            memory: keys and values (B, G, M, D) put before the sequence's own.
+            record: gets (k, v) of this sequence appended.
+        """
+        q, k, v = self.project(x, sight.rope)
+        if record is not None:
+            record.append((k, v))
+        if cache is not None:
+            k, v = cache.append(layer, k.data, v.data)
+        if memory is not None:
+            k, v = F.concatenate([memory[0], k], axis=2), F.concatenate([memory[1], v], axis=2)
+        return self.attend(q, k, v, sight)
+
+
+class CrossAttention(_Heads):
+    """Attention whose queries come from one sequence and whose keys and values from another.
+
+    Parameters: `query.weight` (H D, C), `key_value.weight` (2 G D, C), `out.weight` (C, H D).
+    Arguments as in `Attention`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        kv_heads: int | None = None,
+        head_size: int | None = None,
+        bias: bool = True,
+        scale: float | None = None,
+        layout: str = "half",
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(channels, heads, kv_heads, head_size, bias, scale, layout, dtype)
+
+    def _make_inputs(self, channels: int, bias: bool, dtype: Any) -> None:
+        self.query = Linear(channels, self.heads * self.head_size, bias, dtype=dtype)
+        self.key_value = Linear(channels, 2 * self.kv_heads * self.head_size, bias, dtype=dtype)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, H, T, D)."""
+        return self._split(self.query(x), self.heads)
+
+    def keys_values(self, x: Tensor, rope: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
+        """(B, S, C) -> k, v (B, G, S, D)."""
+        kv = self._split(self.key_value(x), 2 * self.kv_heads)
+        return self._turn(kv[:, : self.kv_heads], rope), kv[:, self.kv_heads :]
+
+    def forward(self, x: Tensor, source: Tensor, sight: Sight = OPEN) -> Tensor:
+        """x (B, T, C) reads source (B, S, C) -> (B, T, C)."""
+        k, v = self.keys_values(source)
+        return self.attend(self.queries(x), k, v, sight)

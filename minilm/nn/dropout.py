@@ -1,0 +1,61 @@
+"""Dropout whose random numbers depend on names, not on the order of calls."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from minilm import backend
+from minilm import functional as F
+from minilm.errors import InputError
+from minilm.nn.module import Module
+from minilm.tensor import Tensor
+
+
+class _Key(threading.local):
+    """What this thread's dropout draws depend on."""
+
+    words: tuple[int | str, ...] | None = None
+    calls: int = 0
+
+
+_key = _Key()
+
+
+@contextlib.contextmanager
+def dropout_seed(seed: int, *stream: int | str) -> Iterator[None]:
+    """Inside, in this thread, every Dropout draws from (seed, stream, its own name).
+
+    So a training step can be run again (after a resume, or by `checkpoint` in backward) and drop
+    the same numbers; a loop names the step and the shard: `with dropout_seed(seed, step, shard):`.
+    """
+    before, _key.words = _key.words, (seed, *stream)
+    try:
+        yield
+    finally:
+        _key.words = before
+
+
+class Dropout(Module):
+    """Sets numbers to 0 with probability p in training, and divides the rest by 1 - p.
+
+    Args:
+        p: in [0, 1).
+        name: tells this layer's draws from those of others (Srivastava et al. 2014).
+    """
+
+    def __init__(self, p: float, name: str = "") -> None:
+        if not 0 <= p < 1:
+            raise InputError(f"p must be a probability in [0, 1), not {p}.")
+        self.p, self.name = p, name
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.p == 0 or not self.training:
+            return x
+        if _key.words is None:
+            _key.calls += 1
+            generator = backend.rng(0, "dropout", _key.calls)
+        else:
+            generator = backend.rng(_key.words[0], "dropout", *_key.words[1:], self.name)
+        return F.dropout(x, self.p, generator, True)

@@ -1,0 +1,33 @@
+"""A table of vectors, looked up by id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilm import functional as F
+from minilm.errors import InputError
+from minilm.nn.module import Module, Parameter, draw
+from minilm.tensor import Tensor
+
+
+class Embedding(Module):
+    """Row `ids` of a (count, channels) table.
+
+    Args:
+        count: number of rows.
+        channels: width of a row.
+        std: standard deviation of the first weights.
+    """
+
+    def __init__(
+        self, count: int, channels: int, std: float = 0.02, dtype: Any = np.float32
+    ) -> None:
+        for name, value in (("count", count), ("channels", channels)):
+            if value < 1:
+                raise InputError(f"{name} must be at least 1, not {value}.")
+        self.weight = Parameter(draw((count, channels), std, dtype))
+
+    def forward(self, ids: Any) -> Tensor:  # (...) -> (..., channels)
+        return F.embedding(ids, self.weight)
