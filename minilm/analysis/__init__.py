@@ -1,0 +1,12 @@
+"""Numbers about models: sizes, FLOPs and bytes counted, scaling laws fitted, scores compared.
+
+- `accounting`: parameters, FLOPs, activation and cache bytes of every architecture, exactly
+- `costs`: what a chat, a mixture of experts or a removed piece of structure costs, in closed form
+- `metrics`: exact match, token accuracy, Brier, edit distance, the loss split over tasks
+- `probes`: the metrics above, all on the same answers of one model
+- `curves`: is a curve smooth, flat, inverse, uncorrelated or emergent; widths and crossings
+- `scaling`: power laws, the Chinchilla fit, bootstrap intervals, IsoFLOP minima
+
+Each is imported by its own name (`from minilm.analysis import scaling`). SciPy loads when a fit
+first runs.
+"""

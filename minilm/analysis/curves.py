@@ -1,0 +1,175 @@
+"""The shape of a curve: its class, how wide its rise is, where two curves cross, the U.
+
+`compute` is the scale of each model (FLOPs, parameters or tokens), always read in decades.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minilm.errors import InputError
+
+CLASSES = ("smooth", "flat", "inverse", "uncorrelated", "emergent")
+
+Numbers = Sequence[float] | np.ndarray
+
+
+def _columns(compute: Numbers, *scores: Numbers, least: int = 2) -> tuple[np.ndarray, ...]:
+    """log10 compute and the scores, float64, sorted by compute, checked."""
+    x = np.asarray(compute, dtype=np.float64)
+    ys = [np.asarray(score, dtype=np.float64) for score in scores]
+    if x.ndim != 1 or any(y.shape != x.shape for y in ys):
+        shapes = ", ".join(str(y.shape) for y in ys)
+        raise InputError(f"compute has shape {x.shape}, scores {shapes}; all must be one (n,)")
+    if len(x) < least:
+        raise InputError(f"compute has {len(x)} points; at least {least} are needed")
+    if not (np.isfinite(x) & (x > 0)).all() or len(np.unique(x)) != len(x):
+        raise InputError("compute must hold different finite numbers above 0")
+    if not all(np.isfinite(y).all() for y in ys):
+        raise InputError("scores must be finite numbers")
+    order = np.argsort(x)
+    return (np.log10(x[order]), *(y[order] for y in ys))
+
+
+def rank_correlation(x: Numbers, y: Numbers) -> float:
+    """Spearman's rank correlation, ties sharing their mean rank; 0 for a constant series."""
+
+    def ranks(values: Numbers) -> np.ndarray:
+        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+        return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+    a, b = ranks(x), ranks(y)
+    a, b = a - a.mean(), b - b.mean()
+    scale = np.sqrt((a * a).sum() * (b * b).sum())
+    return float((a * b).sum() / scale) if scale > 0 else 0.0
+
+
+def classify_curve(
+    compute: Numbers,
+    accuracy: Numbers,
+    chance: float = 0.0,
+    noise: float = 0.03,
+    jump: float = 0.2,
+) -> str:
+    """Sort a scaling curve into one of five classes.
+
+    Wei et al. 2022 (arXiv 2206.07682) sorted 202 BIG-Bench tasks by eye; this is our rule for
+    the same words, applied in this order:
+
+    1. flat: all scores lie within `2 * noise` of each other;
+    2. emergent: the smallest models, at least two and at least a third of all, stay within
+       `2 * noise` of chance; every later one is above that, and the largest is at least `jump`
+       above chance. A line through the models at chance does not foresee the rise;
+    3. uncorrelated: Spearman's rank correlation with compute lies within -0.5..0.5;
+    4. smooth or inverse: by its sign.
+
+    Args:
+        compute: (n,) scale of each model, n >= 4, in any order.
+        accuracy: (n,) score of each model, higher is better.
+        chance: the score of guessing.
+        noise: standard error of one score.
+        jump: least rise above chance that is called "well above".
+    """
+    x, y = _columns(compute, accuracy, least=4)
+    if noise < 0 or jump <= 0:
+        raise InputError(f"noise is {noise} and jump is {jump}; need noise >= 0 and jump > 0")
+    if np.ptp(y) <= 2 * noise:
+        return "flat"
+    near = np.abs(y - chance) <= 2 * noise
+    onset = len(y) if near.all() else int(np.argmin(near))  # first model away from chance
+    risen = (y[onset:] > chance + 2 * noise).all() and y[-1] >= chance + jump
+    if max(2, len(y) / 3) <= onset < len(y) and risen:
+        return "emergent"
+    correlation = rank_correlation(x, y)
+    if abs(correlation) <= 0.5:
+        return "uncorrelated"
+    return "smooth" if correlation > 0 else "inverse"
+
+
+def monotone(score: Numbers, rising: bool = True) -> np.ndarray:
+    """The nearest monotone series in least squares (pool adjacent violators): (n,) -> (n,)."""
+    blocks: list[list[float]] = []  # [mean, count]
+    sign = 1 if rising else -1
+    for value in np.asarray(score, dtype=np.float64):
+        blocks.append([sign * value, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            mean, count = blocks.pop()
+            blocks[-1][0] = (blocks[-1][0] * blocks[-1][1] + mean * count) / (blocks[-1][1] + count)
+            blocks[-1][1] += count
+    return np.concatenate([np.full(int(n), sign * mean) for mean, n in blocks])
+
+
+def _reach(x: np.ndarray, y: np.ndarray, level: float) -> float:
+    """Where a rising y first reaches the level, x interpolated; nan if it never does."""
+    i = int(np.argmax(y >= level)) if (y >= level).any() else -1
+    if i <= 0:
+        return float(x[0]) if i == 0 and y[0] == level else float("nan")
+    return float(x[i - 1] + (x[i] - x[i - 1]) * (level - y[i - 1]) / (y[i] - y[i - 1]))
+
+
+def width_10_90(
+    compute: Numbers, score: Numbers, start: float | None = None, end: float | None = None
+) -> float:
+    """Decades of compute that the score needs from 10 % to 90 % of its way.
+
+    The series is first made monotone, then read between points on a straight line in log10
+    compute. A narrow width means a sudden change.
+
+    Args:
+        compute: (n,).
+        score: (n,), rising (accuracy) or falling (loss).
+        start, end: the score at 0 % and at 100 %; the first and last monotone value by default.
+
+    Returns:
+        The width in decades; nan where the curve starts past 10 %, or never reaches 90 %.
+    """
+    x, y = _columns(compute, score)
+    rising = bool(y[-1] >= y[0]) if start is None or end is None else end > start
+    y = monotone(y, rising)
+    start = float(y[0]) if start is None else start
+    end = float(y[-1]) if end is None else end
+    if start == end:
+        raise InputError(f"start and end are both {start}; a width needs two different levels")
+    share = (y - start) / (end - start)
+    return _reach(x, share, 0.9) - _reach(x, share, 0.1)
+
+
+def onset(compute: Numbers, score: Numbers, level: float) -> float:
+    """The compute at which a rising score first reaches the level, interpolated; nan if never."""
+    x, y = _columns(compute, score)
+    if y[0] >= level:
+        return float(10 ** x[0])
+    return float(10 ** _reach(x, y, level))
+
+
+def crossing(compute: Numbers, first: Numbers, second: Numbers) -> float:
+    """The last compute at which `first - second` changes sign, interpolated; nan if it never does.
+
+    Meant for "more structure is ahead early, less structure wins later": give both losses.
+    """
+    x, a, b = _columns(compute, first, second)
+    gap = a - b
+    apart = np.flatnonzero(gap)
+    change = np.flatnonzero(np.sign(gap[apart[:-1]]) * np.sign(gap[apart[1:]]) < 0)
+    if len(change) == 0:
+        return float("nan")
+    i, j = apart[change[-1]], apart[change[-1] + 1]
+    if j > i + 1:  # the curves touch at a point between
+        return float(10 ** x[i + 1])
+    return float(10 ** (x[i] + (x[j] - x[i]) * gap[i] / (gap[i] - gap[j])))
+
+
+def ushape(repeat: float, fix: float, instruction: float) -> float:
+    """Probability of literally repeating a misquote, from three sub-skills.
+
+    rep (1 - fix (1 - ins)): a model that can repeat does so, unless it knows the right quote and
+    corrects it, unless it follows the instruction not to. With (1,0,0), (1,1,0), (1,1,1) for a
+    small, a middle and a large model this is 1, 0, 1: the U (Wei et al. 2022, arXiv 2211.02011).
+
+    Args:
+        repeat, fix, instruction: each a probability.
+    """
+    for name, p in (("repeat", repeat), ("fix", fix), ("instruction", instruction)):
+        if not 0 <= p <= 1:
+            raise InputError(f"{name} is {p}; it must lie in 0..1")
+    return repeat * (1 - fix * (1 - instruction))
