@@ -3,6 +3,7 @@
 Everything above this floor is written once, against the module that ``xp_of`` returns.
 """
 
+import importlib
 import os
 import sys
 import zlib
@@ -111,8 +112,7 @@ def blas_threads(count: int) -> None:
     if count != _blas_threads:
         from threadpoolctl import threadpool_limits
 
-        import scipy.linalg.cython_blas  # noqa: F401  the second BLAS: loaded now, so limited too
-
+        importlib.import_module("scipy.linalg.cython_blas")  # the kernels' BLAS: limit it too
         threadpool_limits(limits=count, user_api="blas")
         _blas_threads = count
 

@@ -163,7 +163,9 @@ class Tensor:
         """Say that the array was changed in place, so that a stale pullback is found out."""
         _Clock.changed = _root(self)._changed = _tick()
 
-    def backward(self, grad: Array | None = None, into: dict["Tensor", Array] | None = None) -> None:
+    def backward(
+        self, grad: Array | None = None, into: dict["Tensor", Array] | None = None
+    ) -> None:
         """Add d(self)/d(leaf) to ``grad`` of every leaf that requires it; then free the graph.
 
         Args:

@@ -35,9 +35,7 @@ def var(x: Array, axis: Axis = None, keepdims: bool = False):
     centred = x - x.mean(axis=axis, keepdims=True)
     y = (centred * centred).mean(axis=axis, keepdims=keepdims)
     share = 2 * y.size / x.size
-    return y, lambda g: (
-        _spread(g * g.dtype.type(share), x.shape, axis, keepdims) * centred,
-    )
+    return y, lambda g: (_spread(g * g.dtype.type(share), x.shape, axis, keepdims) * centred,)
 
 
 @primitive

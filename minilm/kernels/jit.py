@@ -8,9 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core import event
 
-_OPTIONS = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
+# Of LLVM's fast-math flags all but nnan and ninf: sums may be reordered, so loops vectorise, and
+# NaN and infinity still mean what they mean.
+_FAST = {"reassoc", "nsz", "arcp", "contract", "afn"}
+_OPTIONS = {"cache": True, "nogil": True, "fastmath": _FAST, "error_model": "numpy"}
 
 
 class _SayOnce(event.Listener):
@@ -46,3 +50,33 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
     if function is None:
         return numba.njit(**settings)
     return numba.njit(**settings)(function)
+
+
+class per_dtype:
+    """Compile a kernel once per float type, for array arguments of any strides.
+
+    A plain ``@jit`` compiles again for every combination of contiguous and strided arguments; a
+    signature that says "any strides" takes them all.
+
+    Args:
+        signature: from a Numba float type to the tuple of argument types.
+
+    Example:
+        ``kernel = per_dtype(lambda f: (f[:, :], f))(function)``, then ``kernel[x.dtype](x, y)``.
+    """
+
+    def __init__(self, signature: Callable[[numba.types.Float], tuple]) -> None:
+        self._signature = signature
+        self._compiled: dict[np.dtype, Callable] = {}
+
+    def __call__(self, function: Callable) -> "per_dtype":
+        self._function = function
+        return self
+
+    def __getitem__(self, dtype: np.dtype) -> Callable:
+        compiled = self._compiled.get(dtype)
+        if compiled is None:
+            types = self._signature(numba.from_dtype(dtype))
+            compiled = numba.njit(types, **_OPTIONS)(self._function)
+            self._compiled[dtype] = compiled
+        return compiled

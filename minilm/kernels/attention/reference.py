@@ -85,10 +85,11 @@ def attention_backward(
     causal: bool,
     window: int | None,
     scale: float,
+    into: tuple[Array, Array, Array] | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """dq, dk, dv and, where there is a bias, its gradient as (B, H, T, S); else None.
 
-    With P the weights: dP = g v^T, dS = P * (dP - rowsum(g * out)), dq = dS k, dk = dS^T q.
+    ``into`` are arrays to write dq, dk and dv to. With P the weights: dP = g v^T, dS = P * (dP - rowsum(g * out)), dq = dS k, dk = dS^T q.
     """
     b, h, t, d = q.shape
     groups = k.shape[1]
@@ -102,4 +103,8 @@ def attention_backward(
     dq = (scaled @ k[:, :, None]).reshape(q.shape)
     dk = (scaled.swapaxes(-1, -2) @ q.reshape(*shape, d)).sum(axis=2)
     dbias = None if bias is None else ds.reshape(b, h, t, k.shape[2])
+    if into is not None:
+        for to, value in zip(into, (dq, dk, dv), strict=True):
+            to[...] = value
+        dq, dk, dv = into
     return dq, dk, dv, dbias

@@ -1,4 +1,4 @@
-"""swiglu(gate, up) = silu(gate) * up; geglu(gate, up) = gelu(gate) * up (arXiv 2002.05202, eq. 6)."""
+"""swiglu = silu(gate) * up and geglu = gelu(gate) * up (arXiv 2002.05202, eq. 6)."""
 
 from minilm.backend import Array
 from minilm.kernels.gelu.reference import gelu, gelu_backward, silu, silu_backward

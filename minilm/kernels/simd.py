@@ -1,0 +1,208 @@
+"""What Numba's loops need to run at the machine's speed: a vectorisable exp, a max that
+vectorises, and BLAS called without the GIL.
+
+PyPI's llvmlite has no vector maths library, so ``np.exp`` in a loop is one scalar call per
+element; the polynomial here vectorises. Importing this module loads Numba and SciPy's BLAS.
+"""
+
+import math
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import get_cython_function_address, intrinsic, overload
+
+from minilm.kernels.jit import jit
+
+# SciPy exports the Fortran BLAS it was built with (OpenBLAS, MKL, Accelerate) as C functions. As
+# symbols they can be called from cached kernels; an address baked into the code could not.
+for _name in ("sgemm", "dgemm"):
+    llvmlite.binding.add_symbol(
+        f"minilm_{_name}", get_cython_function_address("scipy.linalg.cython_blas", _name)
+    )
+
+
+@intrinsic
+def address(typing, array):
+    """The address of the first element, as an integer."""
+
+    def build(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.intp(array), build
+
+
+def _gemm(symbol: str, number: types.Float, llvm: ir.Type):
+    """An intrinsic for row-major C = alpha op(A) op(B) + beta C through the Fortran BLAS.
+
+    Fortran reads our row-major arrays as their transposes: C^T = op(B)^T op(A)^T, so the two
+    operands change places and nothing is copied.
+    """
+
+    @intrinsic
+    def gemm(typing, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+        def build(context, builder, signature, args):
+            ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc = args
+            i8, i32 = ir.IntType(8), ir.IntType(32)
+
+            def spot(value):
+                return cgutils.alloca_once_value(builder, value)
+
+            def letter(flag):
+                return spot(builder.select(flag, ir.Constant(i8, ord("T")), ir.Constant(i8, 78)))
+
+            def integer(value):
+                return spot(builder.trunc(value, i32))
+
+            def pointer(value):
+                return builder.inttoptr(value, llvm.as_pointer())
+
+            where = [
+                *(letter(tb), letter(ta), integer(n), integer(m), integer(k), spot(alpha)),
+                *(pointer(b), integer(ldb), pointer(a), integer(lda), spot(beta)),
+                *(pointer(c), integer(ldc)),
+            ]
+            kind = ir.FunctionType(ir.VoidType(), [w.type for w in where])
+            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
+            builder.call(function, where)
+            return context.get_dummy_value()
+
+        i64, at = types.int64, types.intp
+        flags = (types.boolean, types.boolean)
+        return types.void(*flags, i64, i64, i64, number, at, i64, at, i64, number, at, i64), build
+
+    return gemm
+
+
+_sgemm = _gemm("minilm_sgemm", types.float32, ir.FloatType())
+_dgemm = _gemm("minilm_dgemm", types.float64, ir.DoubleType())
+
+
+def gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    """C (m, n) = alpha op(A) op(B) + beta C on addresses; ``alpha`` has the elements' type.
+
+    Args:
+        ta, tb: whether A, B are stored transposed.
+        a, b, c: addresses of the first elements; lda, ldb, ldc: elements from row to row.
+    """
+
+
+@overload(gemm, inline="always")
+def _gemm_of_type(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    if alpha == types.float32:
+        return lambda ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc: _sgemm(
+            ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc
+        )
+    return lambda ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc: _dgemm(
+        ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc
+    )
+
+
+def _unary(name: str, result: types.Type, argument: types.Type, body):
+    @intrinsic
+    def operation(typing, x):
+        return result(argument), lambda context, builder, signature, args: body(builder, args[0])
+
+    operation.__name__ = name
+    return operation
+
+
+def _round(builder, x):
+    kind = ir.FloatType()
+    return builder.call(builder.module.declare_intrinsic("llvm.roundeven", [kind]), [x])
+
+
+def _power_of_two(builder, x):
+    """2**n for a whole number n held in a float: n + 127 is the exponent's bit pattern."""
+    i32 = ir.IntType(32)
+    n = builder.add(builder.fptosi(x, i32), ir.Constant(i32, 127))
+    return builder.bitcast(builder.shl(n, ir.Constant(i32, 23)), ir.FloatType())
+
+
+_nearest = _unary("_nearest", types.float32, types.float32, _round)
+_two_to_the = _unary("_two_to_the", types.float32, types.float32, _power_of_two)
+
+_f = types.float32
+_LOG2E, _LOW, _HIGH = 1.4426950408889634, -87.0, 88.0
+# Taylor coefficients of 2**r, log(2)**i / i!: on |r| <= 1/2 the sixth degree errs by 1e-7.
+_C = tuple(math.log(2) ** i / math.factorial(i) for i in range(7))
+_C0, _C1, _C2, _C3, _C4, _C5, _C6 = _C
+
+
+@jit(inline="always")
+def expf(x):
+    """exp of a float32 to 2e-7; NaN stays NaN, below -87 it is 1.6e-38, above 88 it is 1.7e38."""
+    low, high = _f(_LOW), _f(_HIGH)
+    x = low if x < low else x  # this order keeps NaN
+    x = high if x > high else x
+    z = x * _f(_LOG2E)
+    n = _nearest(z)
+    r = z - n
+    p = _f(_C6)
+    p = p * r + _f(_C5)
+    p = p * r + _f(_C4)
+    p = p * r + _f(_C3)
+    p = p * r + _f(_C2)
+    p = p * r + _f(_C1)
+    p = p * r + _f(_C0)
+    return p * _two_to_the(n)
+
+
+def exp(x):
+    """exp for a kernel of either precision: the polynomial in float32, the library's in float64."""
+
+
+@overload(exp, inline="always")
+def _exp_of_type(x):
+    return (lambda x: expf(x)) if x == types.float32 else (lambda x: math.exp(x))
+
+
+@jit(inline="always")
+def _erff(x):
+    """erf to 2e-7 (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26)."""
+    z = -x if x < _f(0) else x
+    t = _f(1) / (_f(1) + _f(0.3275911) * z)
+    p = _f(1.061405429)
+    p = p * t + _f(-1.453152027)
+    p = p * t + _f(1.421413741)
+    p = p * t + _f(-0.284496736)
+    p = p * t + _f(0.254829592)
+    y = _f(1) - p * t * expf(-z * z)
+    return -y if x < _f(0) else y
+
+
+def erf(x):
+    """erf for a kernel of either precision."""
+
+
+@overload(erf, inline="always")
+def _erf_of_type(x):
+    return (lambda x: _erff(x)) if x == types.float32 else (lambda x: math.erf(x))
+
+
+def _larger(number: types.Float, llvm: ir.Type):
+    @intrinsic
+    def larger(typing, x, y):
+        def build(context, builder, signature, args):
+            kind = ir.FunctionType(llvm, [llvm, llvm])
+            function = builder.module.declare_intrinsic("llvm.maxnum", [llvm], kind)
+            return builder.call(function, args, fastmath=("fast",))
+
+        return number(number, number), build
+
+    return larger
+
+
+_fmaxf = _larger(types.float32, ir.FloatType())
+_fmax = _larger(types.float64, ir.DoubleType())
+
+
+def fmax(x, y):
+    """The larger of two floats, as one instruction: a loop over it vectorises, one over max not."""
+
+
+@overload(fmax, inline="always")
+def _fmax_of_type(x, y):
+    return (lambda x, y: _fmaxf(x, y)) if x == types.float32 else (lambda x, y: _fmax(x, y))
