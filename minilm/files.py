@@ -1,0 +1,53 @@
+"""Writing files so that a crash, a full disk or kill -9 leaves the old one or the new one whole."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from minilm.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """A binary file that gets its name only when the block ends well.
+
+    It is written beside its final place, flushed to the disk, then renamed over the old file,
+    which the operating system does in one step.
+
+    Raises:
+        InputError: the folder is missing, or the file cannot be written (a full disk, no right
+            to write); the old file is untouched.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"path is {str(path)!r}; its folder {str(path.parent)!r} does not exist")
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"path {str(path)!r} cannot be written: {error.strerror}") from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def write_atomically(path: str | os.PathLike, content: bytes) -> None:
+    """Replace a file's content in one step; see ``atomic_file``."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

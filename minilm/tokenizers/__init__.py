@@ -1,0 +1,45 @@
+"""Tokenizers: bytes, characters and byte-pair encoding, told as a ladder.
+
+Read in this order; each file says what it does not do yet:
+``bytes`` -> ``chars`` -> ``bpe_basic`` (twenty lines) -> ``pretokenize`` and ``bpe_regex`` (words and
+special tokens) -> ``fast_scan``, ``fast_train``, ``fast_encode`` (the same, compiled) -> ``bpe`` (the
+class to use). ``formats`` reads and writes other libraries' files, ``streaming`` encodes and decodes
+piece by piece, ``chat`` and ``infill`` lay out conversations and fill-in-the-middle examples.
+"""
+
+import importlib
+from typing import Any
+
+_WHERE = {
+    "Tokenizer": "base",
+    "ByteTokenizer": "bytes",
+    "CharTokenizer": "chars",
+    "BPE": "bpe",
+    "train_bpe": "bpe",
+    "load": "formats",
+    "save_tiktoken": "formats",
+    "save_vocab_and_merges": "formats",
+    "StreamEncoder": "streaming",
+    "StreamDecoder": "streaming",
+    "ChatFormat": "chat",
+    "CHATML": "chat",
+    "LLAMA3": "chat",
+    "PLAIN": "chat",
+    "encode_chat": "chat",
+    "render_chat": "chat",
+    "fim_permute": "infill",
+    "fim_restore": "infill",
+    "fim_prompt": "infill",
+}
+
+__all__ = list(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"minilm.tokenizers.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'minilm.tokenizers' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(_WHERE)

@@ -1,0 +1,180 @@
+"""Byte-pair encoding: the class to use, over the compiled trainer and encoder."""
+
+import functools
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minilm.errors import InputError
+from minilm.tokenizers.base import (
+    Tokenizer,
+    checked_text,
+    checked_training_text,
+    numbered_specials,
+    special_pattern,
+)
+from minilm.tokenizers.bpe_regex import byte_order
+from minilm.tokenizers.pretokenize import PATTERNS, checked_pattern
+from minilm.tokenizers.unicode_classes import class_table
+
+_MOST_IDS = (1 << 21) - 1
+
+
+class BPE(Tokenizer):
+    """A byte-level BPE tokenizer, as GPT-2, GPT-4, Llama 3 and Qwen 2 use it.
+
+    Args:
+        tokens: bytes by id, None where an id is not used; every single byte must be there.
+        merges: pairs of ids in the order in which they are joined, with the id they make:
+            (left, right, joined).
+        pattern: how text is cut into words: "gpt2", "gpt4", "llama3" or "qwen2".
+        special: special token texts and their ids.
+        whole_words: a word that is itself a token becomes that token, whatever the merges say
+            (tiktoken, and ``ignore_merges`` of Hugging Face).
+        normalize: a Unicode form ("NFC") into which text is brought first, or None.
+        cache: remember encoded words; off only to measure what it gains.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[bytes | None],
+        merges: Sequence[tuple[int, int, int]] | np.ndarray,
+        pattern: str = "gpt4",
+        special: dict[str, int] | None = None,
+        whole_words: bool = False,
+        normalize: str | None = None,
+        cache: bool = True,
+    ) -> None:
+        super().__init__(tokens, special or {})
+        if len(self.tokens) > _MOST_IDS:
+            raise InputError(f"tokens has {len(self.tokens)} ids; at most {_MOST_IDS} are allowed")
+        reserved = set(self.special.values())
+        self.ordinary: list[bytes | None] = [
+            None if i in reserved else token for i, token in enumerate(self.tokens)
+        ]
+        known = {t for t in self.ordinary if t is not None}
+        missing = [b for b in range(256) if bytes([b]) not in known]
+        if missing:
+            raise InputError(
+                f"tokens lacks {len(missing)} single bytes, the first 0x{missing[0]:02x}; "
+                "a byte-level vocabulary holds all 256"
+            )
+        self.merges = np.array(merges, np.int32).reshape(-1, 3)
+        self.pattern = checked_pattern(pattern)
+        self.whole_words = whole_words
+        self.normalize = normalize
+        self._cache = cache
+
+    @classmethod
+    def from_ranks(
+        cls,
+        ranks: dict[bytes, int],
+        pattern: str = "gpt4",
+        special: dict[str, int] | None = None,
+    ) -> "BPE":
+        """A tokenizer that gives tiktoken's ids for the same ranks.
+
+        tiktoken keeps no list of merges: any two neighbours whose bytes joined are a token may be
+        joined, lowest rank first. So each token gives one merge for every way to cut it in two
+        tokens.
+        """
+        special = special or {}
+        size = 1 + max([*ranks.values(), *special.values()], default=-1)
+        tokens: list[bytes | None] = [None] * size
+        for token, number in ranks.items():
+            tokens[number] = token
+        merges = [
+            (ranks[token[:cut]], ranks[token[cut:]], number)
+            for token, number in sorted(ranks.items(), key=lambda item: item[1])
+            for cut in range(1, len(token))
+            if token[:cut] in ranks and token[cut:] in ranks
+        ]
+        return cls(tokens, merges, pattern, special, whole_words=True)
+
+    @functools.cached_property
+    def _encoder(self) -> Any:
+        from minilm.tokenizers.fast_encode import Encoder  # loads Numba
+
+        code = PATTERNS[self.pattern]
+        return Encoder(
+            self.ordinary, self.merges, code, class_table(), self.whole_words, self._cache
+        )
+
+    def _encode_segment(self, text: str) -> np.ndarray:
+        if self.normalize:
+            text = unicodedata.normalize(self.normalize, text)
+        return self._encoder.encode(text.encode())
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a Hugging Face ``tokenizer.json``; ``formats`` has the other kinds of file."""
+        from minilm.tokenizers.formats import save_hugging_face
+
+        save_hugging_face(self, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the compiled tables, which hold what belongs to threads."""
+        return {k: v for k, v in self.__dict__.items() if k != "_encoder"}
+
+
+def train_bpe(
+    text: str | Iterable[str],
+    vocab_size: int,
+    pattern: str = "gpt4",
+    special: Iterable[str] = (),
+) -> BPE:
+    """Learn a vocabulary: 256 bytes, then merges, then special tokens.
+
+    The merges are those of Hugging Face's trainer: the most frequent pair first, ties to the
+    smaller pair of ids.
+
+    Args:
+        text: plain text, or several that no word may span.
+        vocab_size: number of ids wanted, special tokens included.
+        pattern: how text is cut into words, see ``pretokenize``.
+        special: names of special tokens; where one stands in the text, words end.
+
+    Raises:
+        InputError: empty or binary text, or a vocabulary smaller than its fixed part or larger
+            than the text allows.
+    """
+    code = PATTERNS[checked_pattern(pattern)]
+    special = [special] if isinstance(special, str) else list(special)
+    texts = [text] if isinstance(text, str) else list(text)
+    for item in texts:
+        checked_text(item)
+    fixed = 256 + len(special)
+    if not isinstance(vocab_size, (int, np.integer)) or not fixed <= vocab_size <= _MOST_IDS:
+        raise InputError(
+            f"vocab_size is {vocab_size!r}; it must be a whole number from {fixed} (256 bytes and "
+            f"{len(special)} special tokens) to {_MOST_IDS}"
+        )
+    texts = [checked_training_text(item) for item in texts if item]
+    if not texts:
+        checked_training_text("")
+    if special:
+        cut = special_pattern(special)
+        texts = [part for item in texts for part in cut.split(item)[::2] if part]
+    wanted = int(vocab_size) - fixed
+    left = right = np.zeros(0, np.int32)
+    if wanted and texts:
+        from minilm.tokenizers.fast_train import train  # loads Numba
+
+        order = byte_order()
+        byte_ids = np.empty(256, np.int32)
+        byte_ids[order] = np.arange(256, dtype=np.int32)
+        parts = [item.encode() for item in texts]
+        left, right = train(parts, wanted, code, class_table(), byte_ids)
+    if len(left) < wanted:
+        raise InputError(
+            f"vocab_size is {vocab_size}; this text allows at most {fixed + len(left)} (256 bytes, "
+            f"{len(left)} merges, {len(special)} special tokens)"
+        )
+    tokens = [bytes([b]) for b in byte_order()]
+    for a, b in zip(left.tolist(), right.tolist()):
+        tokens.append(tokens[a] + tokens[b])
+    merges = np.stack([left, right, 256 + np.arange(wanted, dtype=np.int32)], axis=1)
+    numbered = numbered_specials(special, len(tokens))
+    return BPE(tokens + [None] * len(special), merges, pattern, numbered)

@@ -1,0 +1,36 @@
+"""The simplest tokenizer: a token is a byte.
+
+It can write any text and never meets an unknown character. It does not yet shorten anything: a page
+of English is as many tokens as letters, and a page of Chinese three times as many.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+
+import numpy as np
+
+from minilm.files import write_atomically
+from minilm.tokenizers.base import Tokenizer, numbered_specials
+
+
+class ByteTokenizer(Tokenizer):
+    """Ids 0 to 255 are the bytes of UTF-8; special tokens follow.
+
+    Args:
+        special: names of special tokens (ids 256, 257, ...), or names with their ids.
+    """
+
+    def __init__(self, special: Iterable[str] | dict[str, int] = ()) -> None:
+        numbered = numbered_specials(special, 256)
+        size = 1 + max(numbered.values(), default=255)
+        tokens = [bytes([b]) for b in range(256)] + [None] * (max(size, 256) - 256)
+        super().__init__(tokens, numbered)
+
+    def _encode_segment(self, text: str) -> np.ndarray:
+        return np.frombuffer(text.encode(), np.uint8).astype(np.int32)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the tokenizer as a small JSON file."""
+        content = {"minilm_tokenizer": "bytes", "version": 1, "special": self.special}
+        write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1).encode())

@@ -1,0 +1,398 @@
+"""Encoding fast: a table of merges in one array, and a cache of words already encoded.
+
+Text repeats its words, so most words are answered by the cache: two loads make the key of a word of
+up to 16 bytes, one 32-byte row holds key and ids. Longer words are found by a hash and then compared
+byte by byte, so a clash of hashes cannot give wrong ids. A full neighbourhood loses one of its rows;
+a full store of long rows is emptied. Where text does not repeat itself (random strings) looking up
+is lost time, so a stretch with few hits turns the cache off for the next ones.
+"""
+
+import re
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from minilm import backend
+from minilm.kernels.jit import jit
+from minilm.tokenizers.fast_memory import (
+    U64,
+    address_of,
+    padded,
+    same_bytes,
+    slot_of,
+    spread,
+    word_key,
+)
+from minilm.tokenizers.fast_scan import word_starts
+
+MOST_IDS = (1 << 21) - 1  # a pair and its rank are packed into 63 bits
+_EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
+_RANK = np.uint64((1 << 21) - 1)
+_NO_RANK = np.int32(0x7FFFFFFF)
+_SHORT = 96  # bytes up to which a word is merged by scanning; a heap beyond
+_LONGEST_CACHED = 200
+_PROBES = 4
+_STARTS = 8192
+_CACHE_ROWS = 1 << 16  # 2 MiB for each thread, and as much for the store
+_CHUNK = 1 << 20  # bytes of text given to one thread at a time
+# Between a small letter and a blank before another one, every pattern starts a word.
+_CUT = re.compile(rb"[a-z](?=[ \n][a-z])")
+_USED, _OFF_FOR, _OFF_NEXT = 0, 1, 2  # fields of the cache's state
+
+
+@jit
+def rank_of(a, b, pairs, shift):
+    """The rank of a pair of neighbours, or _NO_RANK."""
+    key = U64(a) << U64(21) | U64(b)
+    mask = pairs.size - 1
+    h = slot_of(key, shift)
+    while True:
+        row = pairs[h]
+        if row >> U64(21) == key:
+            return np.int32(row & _RANK)
+        if row == _EMPTY:
+            return _NO_RANK
+        h = (h + 1) & mask
+
+
+@jit
+def fill_pairs(left, right, pairs, shift):
+    """Put the pairs into the table; the rank is the place in the list, the first one counts."""
+    mask = pairs.size - 1
+    for k in range(left.size):
+        key = U64(left[k]) << U64(21) | U64(right[k])
+        h = slot_of(key, shift)
+        while pairs[h] != _EMPTY and pairs[h] >> U64(21) != key:
+            h = (h + 1) & mask
+        if pairs[h] == _EMPTY:
+            pairs[h] = key << U64(21) | U64(k)
+
+
+@jit
+def merge_short(ids, ranks, n, pairs, shift, joined):
+    """Join the pair of lowest rank, leftmost first, in ids[:n]; returns how many ids are left."""
+    for k in range(n - 1):
+        ranks[k] = rank_of(ids[k], ids[k + 1], pairs, shift)
+    while n > 1:
+        best = _NO_RANK
+        at = -1
+        for k in range(n - 1):
+            if ranks[k] < best:
+                best = ranks[k]
+                at = k
+        if at < 0:
+            break
+        ids[at] = joined[best]
+        n -= 1
+        for k in range(at + 1, n):
+            ids[k] = ids[k + 1]
+            ranks[k - 1] = ranks[k]
+        if at < n - 1:
+            ranks[at] = rank_of(ids[at], ids[at + 1], pairs, shift)
+        if at > 0:
+            ranks[at - 1] = rank_of(ids[at - 1], ids[at], pairs, shift)
+    return n
+
+
+@jit
+def _push(heap, n, entry):
+    """Put an entry into a heap of n, smallest on top."""
+    while n > 0:
+        up = (n - 1) >> 1
+        if entry >= heap[up]:
+            break
+        heap[n] = heap[up]
+        n = up
+    heap[n] = entry
+
+
+@jit
+def merge_long(ids, n, pairs, shift, joined):
+    """As ``merge_short`` for long words: a heap of (rank, place) and a linked list."""
+    following = np.empty(n, np.int32)
+    before = np.empty(n, np.int32)
+    heap = np.empty(3 * n, np.int64)
+    size = 0
+    for k in range(n):
+        following[k] = k + 1 if k + 1 < n else -1
+        before[k] = k - 1
+    for k in range(n - 1):
+        rank = rank_of(ids[k], ids[k + 1], pairs, shift)
+        if rank != _NO_RANK:
+            _push(heap, size, np.int64(rank) << 32 | k)
+            size += 1
+    while size > 0:
+        top = heap[0]
+        size -= 1
+        last = heap[size]
+        k = 0
+        while True:
+            m = 2 * k + 1
+            if m >= size:
+                break
+            if m + 1 < size and heap[m + 1] < heap[m]:
+                m += 1
+            if heap[m] >= last:
+                break
+            heap[k] = heap[m]
+            k = m
+        heap[k] = last
+        rank = np.int32(top >> 32)
+        p = np.int64(top & 0xFFFFFFFF)
+        q = following[p]
+        if ids[p] < 0 or q < 0 or rank_of(ids[p], ids[q], pairs, shift) != rank:
+            continue  # what this entry saw has been joined since
+        ids[p] = joined[rank]
+        ids[q] = -1
+        following[p] = following[q]
+        if following[q] >= 0:
+            before[following[q]] = p
+        for side in range(2):
+            a = before[p] if side == 0 else p
+            if a >= 0 and following[a] >= 0:
+                rank = rank_of(ids[a], ids[following[a]], pairs, shift)
+                if rank != _NO_RANK:
+                    _push(heap, size, np.int64(rank) << 32 | np.int64(a))
+                    size += 1
+    left = 0
+    for k in range(n):
+        if ids[k] >= 0:
+            ids[left] = ids[k]
+            left += 1
+    return left
+
+
+@jit
+def encode_words(
+    text, starts, n, byte_ids, pairs, shift, joined, bits, whole, whole_text, rows, store, state, out
+):
+    """Encode the words ``text[starts[k]:starts[k + 1]]`` into ``out``; returns how many ids.
+
+    Args:
+        pairs, shift: the table of pairs; ``joined`` the id that each rank makes.
+        bits: 16 where every id fits into them, else 21: ids are packed into one number.
+        whole, whole_text: whole words looked up before merging (``fill_whole``); no rows: none.
+        rows: the cache, uint64 (slots, 4): key, key, length | ids << 8 | place in store << 16, and
+            the ids themselves where they are few. No rows: no cache.
+        store: int32; the ids of words with many, and the bytes of words over 16 bytes.
+        state: int64 (3,): used part of the store; stretches to go without the cache, and next time.
+        out: int32, with four spare places.
+    """
+    base = address_of(text)
+    store_base = address_of(store)
+    mask = U64(rows.shape[0] - 1)
+    few = 4 if bits == U64(16) else 3
+    few_mask = (U64(1) << bits) - U64(1)
+    cached = rows.shape[0] > 0
+    if cached and state[_OFF_FOR] > 0:
+        state[_OFF_FOR] -= 1
+        cached = False
+    ranks = np.empty(_SHORT, np.int32)
+    o = 0
+    hits = 0
+    for w in range(n):
+        start = starts[w]
+        length = starts[w + 1] - start
+        if length == 1:
+            out[o] = byte_ids[text[start]]
+            o += 1
+            hits += 1
+            continue
+        where = base + U64(start)
+        keep = cached and length <= _LONGEST_CACHED
+        first = second = h = t = U64(0)
+        if keep or whole.shape[0] > 0:
+            first, second = word_key(where, length)
+            h = spread(first, second)
+        if keep:
+            t = h & mask
+            free = False
+            found = False
+            m = U64(0)
+            for probe in range(_PROBES):
+                m = rows[t, 2]
+                if m == U64(0):
+                    free = True
+                    break
+                if rows[t, 0] == first and rows[t, 1] == second and np.int64(m & U64(255)) == length:
+                    bytes_at = store_base + U64(4) * ((m >> U64(16)) + ((m >> U64(8)) & U64(255)))
+                    if length <= 16 or same_bytes(bytes_at, where, length):
+                        found = True
+                        break
+                t = (t + U64(1)) & mask
+            if found:
+                hits += 1
+                count = np.int64((m >> U64(8)) & U64(255))
+                if length <= 16 and count <= few:
+                    packed = rows[t, 3]
+                    out[o] = np.int32(packed & few_mask)
+                    out[o + 1] = np.int32((packed >> bits) & few_mask)
+                    out[o + 2] = np.int32((packed >> U64(2) * bits) & few_mask)
+                    out[o + 3] = np.int32((packed >> U64(48)) & few_mask)
+                else:
+                    at = np.int64(m >> U64(16))
+                    for z in range(count):
+                        out[o + z] = store[at + z]
+                o += count
+                continue
+            if not free:
+                t = ((h & mask) + (h >> U64(60)) % U64(_PROBES)) & mask
+        count = 0
+        if whole.shape[0] > 0:
+            s = h & U64(whole.shape[0] - 1)
+            while whole[s, 2] != U64(0):
+                if (
+                    whole[s, 0] == first
+                    and whole[s, 1] == second
+                    and (whole[s, 2] & U64(0xFFFFFFFF)) == U64(length)
+                    and same_bytes(address_of(whole_text) + whole[s, 3], where, length)
+                ):
+                    out[o] = np.int32(whole[s, 2] >> U64(32))
+                    count = 1
+                    break
+                s = (s + U64(1)) & U64(whole.shape[0] - 1)
+        if count == 0:
+            ids = out[o : o + length]
+            for z in range(length):
+                ids[z] = byte_ids[text[start + z]]
+            if length <= _SHORT:
+                count = merge_short(ids, ranks, length, pairs, shift, joined)
+            else:
+                count = merge_long(ids, length, pairs, shift, joined)
+        if keep:
+            size = np.int64(0)
+            if length > 16:
+                size = count + (length + 3) // 4
+            elif count > few:
+                size = np.int64(count)
+            if state[_USED] + size + 4 > store.size:
+                rows[:] = U64(0)
+                state[_USED] = 0
+            at = state[_USED]
+            state[_USED] += size
+            rows[t, 0] = first
+            rows[t, 1] = second
+            rows[t, 2] = U64(length) | U64(count) << U64(8) | U64(at) << U64(16)
+            if size == 0:
+                packed = U64(0)
+                for z in range(count):
+                    packed |= U64(out[o + z]) << U64(z) * bits
+                rows[t, 3] = packed
+            else:
+                for z in range(count):
+                    store[at + z] = out[o + z]
+                if length > 16:
+                    at += count
+                    for z in range(0, length, 4):
+                        part = np.uint32(0)
+                        for y in range(min(np.int64(4), length - z)):
+                            part |= np.uint32(text[start + z + y]) << np.uint32(8 * y)
+                        store[at + z // 4] = np.int32(part)
+        o += count
+    if cached and n >= _STARTS // 8:
+        if hits * 10 < n * 3:
+            state[_OFF_NEXT] = min(2 * state[_OFF_NEXT] + 1, 31)
+            state[_OFF_FOR] = state[_OFF_NEXT]
+        else:
+            state[_OFF_NEXT] = 0
+    return o
+
+
+@jit
+def fill_whole(text, starts, n, ids, rows):
+    """Put whole words and their ids into a table of rows: key, key, length | id << 32, offset."""
+    base = address_of(text)
+    mask = U64(rows.shape[0] - 1)
+    for k in range(n):
+        length = starts[k + 1] - starts[k]
+        first, second = word_key(base + U64(starts[k]), length)
+        t = spread(first, second) & mask
+        while rows[t, 2] != U64(0):
+            t = (t + U64(1)) & mask
+        rows[t, 0] = first
+        rows[t, 1] = second
+        rows[t, 2] = U64(length) | U64(ids[k]) << U64(32)
+        rows[t, 3] = U64(starts[k])
+
+
+class Encoder:
+    """A vocabulary laid out for the kernels above, and a cache for each thread.
+
+    Args:
+        tokens: bytes by id; every single byte must be among them.
+        merges: int32 (R, 3): left id, right id and the id they make, in the order of rank.
+        pattern: the code in ``PATTERNS``.
+        classes: ``class_table()``.
+        whole_words: a word that is itself a token becomes that token, whatever the merges say.
+        cache: off, every word is merged anew: what the cache is measured against.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[bytes | None],
+        merges: np.ndarray,
+        pattern: int,
+        classes: np.ndarray,
+        whole_words: bool = False,
+        cache: bool = True,
+    ) -> None:
+        numbers = {token: i for i, token in enumerate(tokens) if token is not None}
+        byte_ids = np.array([numbers[bytes([b])] for b in range(256)], np.int32)
+        size_bits = max(8, int(4 * len(merges)).bit_length())
+        pairs = np.full(1 << size_bits, _EMPTY, np.uint64)
+        shift = U64(64 - size_bits)
+        merges = np.ascontiguousarray(merges.T, np.int32)
+        fill_pairs(merges[0], merges[1], pairs, shift)
+        bits = U64(16 if len(tokens) <= 1 << 16 else 21)
+        whole_text, whole = padded(b""), np.zeros((0, 4), np.uint64)
+        if whole_words:
+            words = [t for t in numbers if len(t) > 1]
+            whole_text = padded(b"".join(words))
+            starts = np.cumsum([0, *map(len, words)])
+            whole = np.zeros((1 << (2 * len(words)).bit_length(), 4), np.uint64)
+            ids = np.array([numbers[w] for w in words], np.int32)
+            fill_whole(whole_text, starts.astype(np.int64), len(words), ids, whole)
+        self._tables = (byte_ids, pairs, shift, merges[2], bits, whole, whole_text)
+        self._pattern = pattern
+        self._classes = classes
+        self._cache = cache
+        self._local = threading.local()
+
+    def encode(self, text: bytes) -> np.ndarray:
+        """The ids of UTF-8 text, int32 (T,); long texts on all of ``backend.threads()``."""
+        buffer = padded(text)
+        if len(text) <= _CHUNK:
+            return self._range(buffer, 0, len(text))
+        cuts = [0]
+        while len(text) - cuts[-1] > _CHUNK:
+            match = _CUT.search(text, cuts[-1] + _CHUNK)
+            if match is None:
+                break
+            cuts.append(match.end())
+        ranges = list(zip(cuts, [*cuts[1:], len(text)]))
+        if threading.current_thread() is threading.main_thread():
+            parts = backend.parallel(lambda r: self._range(buffer, *r), ranges)
+        else:  # a worker must not wait for its own pool
+            parts = [self._range(buffer, *r) for r in ranges]
+        return np.concatenate(parts)
+
+    def _range(self, text: np.ndarray, i: int, end: int) -> np.ndarray:
+        local = self._local
+        if not hasattr(local, "state"):
+            rows = _CACHE_ROWS if self._cache else 0
+            local.cache = np.zeros((rows, 4), np.uint64), np.empty(8 * rows + 8, np.int32)
+            local.state = np.zeros(3, np.int64)
+            local.starts = np.empty(_STARTS, np.int64)
+            local.out = np.empty(0, np.int32)
+        if local.out.size < end - i + 4:
+            local.out = np.empty(max(end - i + 4, 4096), np.int32)
+        out, starts, o = local.out, local.starts, 0
+        while i < end:
+            n, i = word_starts(text, i, end, self._pattern, self._classes, starts)
+            starts[n] = i
+            o += encode_words(text, starts, n, *self._tables, *local.cache, local.state, out[o:])
+        ids = out[:o].copy()
+        if out.size > 2 * _CHUNK:
+            local.out = np.empty(0, np.int32)
+        return ids

@@ -1,0 +1,259 @@
+"""The word patterns over UTF-8 bytes: 64 bytes at a time where the text is ASCII.
+
+``next_word`` is ``pretokenize`` over bytes, one character at a time. ``word_starts`` does the same
+with bit masks, one bit per byte: a word starts where a mask of "this is a letter" has a 1 that the
+mask shifted by one has not, and so on. It turns 64 bytes into starts with some forty operations,
+about 1 GB/s. The idea is simdjson's (Langdale, Lemire, arXiv 1902.08318).
+"""
+
+import numpy as np
+
+from minilm.kernels.jit import jit
+from minilm.tokenizers.fast_memory import U64, address_of, class_masks, lowest_bit
+from minilm.tokenizers.unicode_classes import LETTER, NUMBER, OTHER, SPACE
+
+ONE = np.uint64(1)
+TOP = np.uint64(63)
+_MARGIN = 192  # bytes that word_starts leaves to next_word: it looks two blocks ahead
+
+
+@jit
+def class_at(text, i, classes):
+    """The class of the character at byte i, plus 256 times its length in bytes."""
+    c = np.int64(text[i])
+    if c < 0x80:
+        return np.int64(classes[c]) | 256
+    if c < 0xE0:
+        return np.int64(classes[((c & 31) << 6) | (np.int64(text[i + 1]) & 63)]) | 512
+    point = (np.int64(text[i + 1]) & 63) << 6 | (np.int64(text[i + 2]) & 63)
+    if c < 0xF0:
+        return np.int64(classes[((c & 15) << 12) | point]) | 768
+    point = (point << 6) | (np.int64(text[i + 3]) & 63)
+    return np.int64(classes[((c & 7) << 18) | point]) | 1024
+
+
+@jit
+def run(text, i, end, kind, classes):
+    """The end of the run of one class that begins at byte i."""
+    while i < end:
+        r = class_at(text, i, classes)
+        if (r & 255) != kind:
+            break
+        i += r >> 8
+    return i
+
+
+@jit
+def contraction(text, i, end, pattern):
+    """Bytes of 's 't 'm 'd 'll 've 're at the apostrophe i, or 0; gpt4 takes either case."""
+    if i + 1 >= end:
+        return 0
+    fold = 0 if pattern == 0 else 32
+    d = np.int64(text[i + 1]) | fold
+    if d == 115 or d == 116 or d == 109 or d == 100:
+        return 2
+    if i + 2 < end:
+        e = np.int64(text[i + 2]) | fold
+        if e == 101 and (d == 114 or d == 118) or d == 108 and e == 108:
+            return 3
+        if fold and text[i + 1] == 0xC5 and text[i + 2] == 0xBF:  # the long s folds to s
+            return 3
+    return 0
+
+
+@jit
+def next_word(text, i, end, pattern, classes):
+    """Where the word that begins at byte i ends; ``pattern`` is the code in ``PATTERNS``."""
+    c = text[i]
+    if c == 39:
+        n = contraction(text, i, end, pattern)
+        if n:
+            return i + n
+    r = class_at(text, i, classes)
+    kind = r & 255
+    j = i + (r >> 8)
+    if kind == LETTER or pattern == 0 and kind != SPACE:
+        return run(text, j, end, kind, classes)
+    if kind == NUMBER:
+        left = (pattern & 7) - 1
+        while left > 0 and j < end:
+            r = class_at(text, j, classes)
+            if (r & 255) != NUMBER:
+                break
+            j += r >> 8
+            left -= 1
+        return j
+    follows = SPACE
+    if j < end:
+        r = class_at(text, j, classes)
+        follows = r & 255
+    if pattern == 0:
+        if c == 32 and follows != SPACE:
+            return run(text, j, end, follows, classes)
+    else:
+        if follows == LETTER and c != 10 and c != 13:
+            return run(text, j, end, LETTER, classes)
+        if kind == OTHER or c == 32 and follows == OTHER:
+            j = run(text, j, end, OTHER, classes)
+            while j < end and (text[j] == 10 or text[j] == 13):
+                j += 1
+            return j
+    return _white_space(text, i, end, pattern, classes)
+
+
+@jit
+def _white_space(text, i, end, pattern, classes):
+    """The end of a word of white space."""
+    last = i
+    newline = -1
+    j = i
+    while j < end:
+        r = class_at(text, j, classes)
+        if (r & 255) != SPACE:
+            break
+        last = j
+        j += r >> 8
+        if text[last] == 10 or text[last] == 13:
+            newline = j
+    if pattern == 0:
+        newline = -1
+    if j >= end and (pattern < 8 or newline < 0):
+        return j
+    if newline >= 0:
+        return newline
+    return j if last == i else last
+
+
+@jit
+def _newline_later(text, i, end, pattern):
+    """Whether white space from i runs on to a newline, so that no word starts at i (gpt4)."""
+    while i < end:
+        c = text[i]
+        if c == 10 or c == 13:
+            return True
+        if c != 32 and (c < 9 or c > 13):
+            return False  # high bytes never get here: the block ahead is known to be ASCII
+        i += 1
+    return pattern < 8
+
+
+@jit
+def word_starts(text, i, end, pattern, classes, out):
+    """Where words start in text[i:end], i itself first, until ``out`` is nearly full.
+
+    Returns:
+        how many starts were written, and where the next word starts (``end`` if none is left).
+    """
+    base = address_of(text)
+    n = 0
+    room = out.size - 140
+    one_by_one = i  # up to here, next_word
+    while i < end and n < room:
+        if i < one_by_one or i + _MARGIN > end:
+            out[n] = i
+            n += 1
+            i = next_word(text, i, end, pattern, classes)
+            continue
+        # L letters, N digits, W white space, S spaces, R newlines, A apostrophes, H high bytes
+        L, N, W, S, R, A, H = class_masks(base + U64(i))
+        L2, N2, W2, S2, R2, A2, H2 = class_masks(base + U64(i + 64))
+        if (H | H2) != U64(0):
+            one_by_one = i + 64
+            continue
+        before_L = before_N = before_O = before_W = before_S = before_Z = U64(0)
+        led = eaten = started = ended = U64(0)
+        digits = 0  # digits of the word so far, at the end of the block before
+        p = i
+        while True:
+            O = ~(L | N | W)  # noqa: E741
+            prev_S = (S << ONE) | before_S
+            prev_W = (W << ONE) | before_W
+            next_W = (W >> ONE) | (W2 << TOP)
+            first_O = O & ~((O << ONE) | before_O) & ~prev_S
+            if pattern == 0:
+                starts = first_O | (L & ~((L << ONE) | before_L) & ~prev_S)
+                starts |= N & ~((N << ONE) | before_N) & ~prev_S
+                starts |= (W & ~prev_W) | (W & ~next_W)
+                starts = (starts & ~ended) | started
+                ended = started = U64(0)
+            else:
+                Z = W & ~R
+                # A letter after one sign, or after white space that is no newline, starts nothing.
+                starts = L & ~((L << ONE) | before_L | (Z << ONE) | before_Z | (first_O << ONE) | led)
+                starts |= first_O | started
+                started = U64(0)
+                if digits and N & ONE or (pattern & 7) < 3 or N & (N << ONE) & (N << U64(2)) & (N << U64(3)):
+                    for q in range(64):
+                        if (N >> U64(q)) & ONE:
+                            if digits == 0:
+                                starts |= ONE << U64(q)
+                            digits = digits + 1 if digits + 1 < (pattern & 7) else 0
+                        else:
+                            digits = 0
+                else:
+                    starts |= N & ~(N << ONE)
+                    digits = 0
+                    if N >> TOP:
+                        digits = 1
+                        if (N >> U64(62)) & ONE:
+                            digits = 2
+                            if (N >> U64(61)) & ONE:
+                                digits = 0
+                # Newlines right after signs belong to them.
+                eat = R & ((O << ONE) | before_O | eaten)
+                while True:
+                    more = eat | ((eat << ONE) & R)
+                    if more == eat:
+                        break
+                    eat = more
+                starts |= (W & ~prev_W & ~eat) | (Z & ~next_W)
+                # After the last newline of white space a word starts, whatever follows.
+                ends = R & ~((R >> ONE) | (R2 << TOP))
+                while ends != U64(0):
+                    q = lowest_bit(ends)
+                    ends &= ends - ONE
+                    z = p + np.int64(q) + 1
+                    if (eat >> q) & ONE or not _newline_later(text, z, end, pattern):
+                        if q == TOP:
+                            started |= ONE
+                        else:
+                            starts |= ONE << (q + ONE)
+                eaten = eat >> TOP
+                before_Z = Z >> TOP
+                led = first_O >> TOP
+            quotes = A & first_O
+            while quotes != U64(0):
+                q = lowest_bit(quotes)
+                quotes &= quotes - ONE
+                length = contraction(text, p + np.int64(q), end, pattern)
+                if length:
+                    if pattern == 0:  # the letter after the apostrophe starts no word
+                        if q == TOP:
+                            ended |= ONE
+                        else:
+                            starts &= ~(ONE << (q + ONE))
+                    x = q + U64(length)
+                    if x < U64(64):
+                        starts |= ONE << x
+                    else:
+                        started |= ONE << (x - U64(64))
+            while starts != U64(0):
+                out[n] = p + np.int64(lowest_bit(starts))
+                n += 1
+                starts &= starts - ONE
+            before_L = L >> TOP
+            before_N = N >> TOP
+            before_O = O >> TOP
+            before_W = W >> TOP
+            before_S = S >> TOP
+            p += 64
+            if p + _MARGIN > end or n >= room:
+                break
+            L, N, W, S, R, A = L2, N2, W2, S2, R2, A2
+            L2, N2, W2, S2, R2, A2, H2 = class_masks(base + U64(p + 64))
+            if H2 != U64(0):
+                one_by_one = p + 64
+                break
+        # The last word found has no end yet: take it again, alone.
+        i = next_word(text, out[n - 1], end, pattern, classes)
+    return n, i
