@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 from minilm.analysis import accounting, costs
 from minilm.errors import InputError
 from minilm.models.config import Config
-from minilm.models.presets import bert, gpt2, gpt3, llama, mistral, starcoder, t5, vaswani
+from minilm.models.presets import (
+    bert,
+    glm,
+    gpt2,
+    gpt3,
+    llama,
+    mistral,
+    prefix_lm,
+    starcoder,
+    t5,
+    vaswani,
+)
+from minilm.models.transformer import Transformer
 
 MIXTRAL = mistral(window=None, context=32768, rope_theta=1e6)
 MIXTRAL_22B = mistral(window=None, channels=6144, layers=56, ff=16384, heads=48)
@@ -62,6 +74,68 @@ def test_mixtral_counts_every_expert_and_only_two_are_active():
     assert f"{8 * accounting.count_parameters(mistral()).total / 1e9:.2f}" == "57.93"
     large = accounting.count_parameters(MIXTRAL_22B, experts=8, experts_per_token=2)
     assert (large.total, large.active) == (140_620_634_112, 39_152_031_744)
+
+
+SMALL = dict(vocab_size=40, context=12, layers=3, heads=4, channels=24)
+ENCODER_DECODER = dict(kind="encoder-decoder", decoder_layers=2)
+WALKED = dict(kind="encoder-decoder", joint_positions=True)
+VARIANTS = [
+    {},
+    {"kv_heads": 2, "head_size": 10, "ff": 50, "tie": False},
+    {"norm": "rms", "activation": "swiglu", "positions": "rope", "bias": False, "tie": False},
+    {"norm": "rms", "activation": "geglu", "positions": "alibi"},
+    {"activation": "silu", "bias": False, "attention_bias": True, "positions": "sinusoidal"},
+    {"norm_affine": False, "window": 4, "positions": "none"},
+    {"kind": "prefix-lm", "positions": "relative", "bias": False},
+    {"kind": "glm", "positions": "2d"},
+    {"kind": "encoder", "head": "mlm", "pooler": True, "token_types": 2, "embedding_norm": True},
+    {"kind": "encoder", "head": "mlm", "tie": False, "bias": False, "norm_position": "post"},
+    {"kind": "encoder", "head": "none", "tie": False},
+    ENCODER_DECODER,
+    {**ENCODER_DECODER, "norm_position": "post", "attention_bias": False},
+    {**ENCODER_DECODER, "norm": "rms", "positions": "relative", "bias": False, "kv_heads": 1},
+    {**WALKED, "share_cross": True},
+    {**WALKED, "share_stacks": True, "positions": "relative"},
+    {**WALKED, "share_cross": True, "merged_softmax": True},
+    {**WALKED, "share_cross": True, "share_stacks": True},
+    {**WALKED, "share_cross": True, "share_stacks": True, "same_layer": True},
+    {**WALKED, "share_cross": True, "share_stacks": True, "same_layer": True,
+     "causal_input": True, "merged_softmax": True},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())) or "plain"
+)
+def test_counts_equal_the_model_itself(changes):
+    config = Config(**{**SMALL, **changes})
+    names = {p: t.size for p, t in named_sizes(config)}
+    found = accounting.count_parameters(config)
+    assert found.total == sum(names.values())
+    assert found.attention == sum(
+        n for p, n in names.items() if ".attention." in p or ".cross." in p
+    )
+    assert found.feed_forward == sum(n for p, n in names.items() if ".feed_forward." in p)
+    tables = ("positions.", "blocks2d.")
+    assert found.positions == sum(
+        n for p, n in names.items() if p.startswith(tables) or ".relative." in p
+    )
+
+
+def named_sizes(config):
+    model = Transformer(config, allocate=False)
+    return [(name, np.empty(parameter.shape)) for name, parameter in model.named_parameters()]
+
+
+@pytest.mark.parametrize("config", [t5("small"), t5("base"), vaswani("big"), prefix_lm(), glm()])
+def test_counts_equal_the_full_size_presets(config):
+    expected = Transformer(config, allocate=False).num_parameters()
+    assert accounting.count_parameters(config).total == expected
+
+
+def test_published_t5_sizes():
+    assert accounting.count_parameters(t5("small")).total == 60_506_624
+    assert accounting.count_parameters(t5("base")).total == 222_903_552
 
 
 def test_experts_may_be_fields_of_the_config():

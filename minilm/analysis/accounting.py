@@ -141,17 +141,17 @@ def count_parameters(
     crossed = 0 if _get(config, "share_cross", False) else s.target
     merged = _get(config, "merged_softmax", False)
     norms = norm * (2 * blocks + (0 if merged else s.target))
-    if config.norm_position == "pre":  # one more norm after the last layer of each stack
-        norms += norm * (1 + (s.target > 0 and not _get(config, "share_stacks", False)))
+    if config.norm_position == "pre":  # one more norm after each stack whose end is read
+        norms += norm * (1 + (s.target > 0 and not _get(config, "same_layer", False)))
     norms += norm if _get(config, "embedding_norm", False) else 0
 
     table = config.vocab_size * s.c
     embedding = table + _get(config, "token_types", 0) * s.c
     head = 0 if _get(config, "tie", True) or _get(config, "head", "lm") == "none" else table
     if _get(config, "head", "lm") == "mlm":
-        head += s.c * s.c + (s.c if bias else 0) + norm + config.vocab_size
+        head += s.c * s.c + s.c + norm + config.vocab_size
     if _get(config, "pooler", False):
-        head += s.c * s.c + (s.c if bias else 0)
+        head += s.c * s.c + s.c
     return Parameters(
         embedding=embedding,
         positions=_position_parameters(config, s),
@@ -166,10 +166,9 @@ def count_parameters(
 
 def _position_parameters(config: Any, s: _Shape) -> int:
     if config.positions == "learned":
-        length = config.context * (2 if _get(config, "joint_positions", False) else 1)
-        return length * s.c
-    if config.positions == "2d":
-        return 2 * config.context * s.c
+        return config.context * s.c
+    if config.positions == "2d":  # two numbers a token, each from 0 to context
+        return 2 * (config.context + 1) * s.c
     if config.positions == "relative":
         shared = _get(config, "share_stacks", False)
         stacks = 2 if s.target and not shared else 1
