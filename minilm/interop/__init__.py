@@ -1,0 +1,1 @@
+"""Checkpoints and tokenizer files of others, in and out."""

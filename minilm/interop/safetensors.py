@@ -1,0 +1,44 @@
+"""Reading safetensors files into NumPy, bfloat16 included."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from minilm.errors import InputError
+
+
+def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """Every array of a safetensors file; bfloat16 becomes float32, which holds it exactly.
+
+    Raises: InputError if the file is missing, cut off, or no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"path must be a safetensors file; {path} is none.")
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118 - a safe_open is no mapping
+                if file.get_slice(name).get_dtype() == "BF16":
+                    arrays[name] = _bfloat16(path, name)
+                else:
+                    arrays[name] = file.get_tensor(name)
+    except SafetensorError as error:
+        raise InputError(f"path {path} is no whole safetensors file: {error}.") from None
+    return arrays
+
+
+def _bfloat16(path: Path, name: str) -> np.ndarray:
+    """One bfloat16 array as float32: its 16 bits are the upper half of a float32's."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[name]
+        first, last = entry["data_offsets"]
+        file.seek(8 + length + first)
+        bits = np.frombuffer(file.read(last - first), "<u2")
+    return (bits.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])

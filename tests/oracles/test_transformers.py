@@ -1,0 +1,243 @@
+"""Logits of small random models against the `transformers` library, on the same weights."""
+
+import numpy as np
+import pytest
+
+from minilm.interop.hf import from_hf, load_hf, save_hf, to_hf
+from minilm.interop.hf_config import config_from_hf, config_to_hf
+from minilm.models import Transformer
+
+pytestmark = pytest.mark.oracle
+TOLERANCE = 1e-4
+
+
+def _state(theirs):
+    return {name: value.detach().numpy() for name, value in theirs.state_dict().items()}
+
+
+def _ours(theirs, **changes):
+    config = config_from_hf(theirs.config.to_dict()).replace(**changes)
+    model = Transformer(config, allocate=False)
+    model.load_state_dict(from_hf(_state(theirs), config))
+    return model.eval()
+
+
+def _spread(theirs, seed=0):
+    """Weights an order larger than the library's start, so that a wrong rule shows."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, 0.2, generator=generator)
+            else:
+                parameter.add_(torch.empty_like(parameter).normal_(0, 0.2, generator=generator))
+    return theirs.eval()
+
+
+def _ids(shape, vocab, seed=0):
+    return np.random.default_rng(seed).integers(0, vocab, shape)
+
+
+def _torch(array):
+    import torch
+
+    return torch.from_numpy(np.asarray(array))
+
+
+def _close(ours, theirs):
+    theirs = theirs.detach().numpy()
+    assert ours.dtype == np.float32
+    assert np.abs(theirs).max() > 0.5
+    np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def _gpt2():
+    import transformers as hf
+
+    config = hf.GPT2Config(vocab_size=97, n_positions=40, n_embd=48, n_layer=3, n_head=4)
+    return _spread(hf.GPT2LMHeadModel(config))
+
+
+def _llama(**changes):
+    import transformers as hf
+
+    fields = dict(vocab_size=97, hidden_size=48, intermediate_size=80, num_hidden_layers=3)
+    fields |= dict(num_attention_heads=6, num_key_value_heads=2, max_position_embeddings=64)
+    return _spread(hf.LlamaForCausalLM(hf.LlamaConfig(**(fields | changes))))
+
+
+def _mistral():
+    import transformers as hf
+
+    config = hf.MistralConfig(
+        vocab_size=97,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=3,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        sliding_window=7,
+    )
+    return _spread(hf.MistralForCausalLM(config))
+
+
+def _bert():
+    import transformers as hf
+
+    config = hf.BertConfig(
+        vocab_size=97,
+        hidden_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=40,
+    )
+    return _spread(hf.BertForPreTraining(config))
+
+
+def _t5(**changes):
+    import transformers as hf
+
+    fields = dict(vocab_size=97, d_model=48, d_kv=10, d_ff=96, num_layers=2, num_heads=4)
+    fields |= dict(num_decoder_layers=3, decoder_start_token_id=0)
+    return _spread(hf.T5ForConditionalGeneration(hf.T5Config(**(fields | changes))))
+
+
+def test_gpt2_logits():
+    theirs = _gpt2()
+    ids = _ids((3, 40), 97)
+    _close(_ours(theirs)(ids).data, theirs(_torch(ids)).logits)
+
+
+def test_gpt2_gradient():
+    """The gradient of the loss with respect to every weight, through their autograd."""
+    import torch.nn.functional as torch_F
+
+    theirs = _gpt2()
+    ids, targets = _ids((2, 24), 97), _ids((2, 24), 97, 1)
+    model = _ours(theirs)
+    loss = model.loss(ids, targets)
+    loss.backward()
+    logits = theirs(_torch(ids)).logits
+    expected = torch_F.cross_entropy(logits.flatten(0, 1), _torch(targets).flatten())
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+    named = {name: p.grad.numpy() for name, p in theirs.named_parameters()}
+    ours = to_hf({name: p.grad for name, p in model.named_parameters()}, model.config)
+    for name, gradient in ours.items():
+        # k's bias moves every score of a row alike: its true gradient is 0, and noise in both.
+        np.testing.assert_allclose(gradient, named[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_llama_logits_grouped_queries():
+    theirs = _llama()
+    ids = _ids((3, 64), 97)
+    _close(_ours(theirs)(ids).data, theirs(_torch(ids)).logits)
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_type": "linear", "factor": 4.0},
+        {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16},
+        {
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16,
+        },
+    ],
+    ids=lambda rope: rope["rope_type"],
+)
+def test_llama_stretched_rope(rope):
+    theirs = _llama(rope_parameters={"rope_theta": 10000.0, **rope}, head_dim=16)
+    ids = _ids((2, 64), 97)
+    _close(_ours(theirs)(ids).data, theirs(_torch(ids)).logits)
+
+
+def test_ntk_frequencies():
+    """The library's dynamic NTK at a text `factor` times the context, where both rules meet."""
+    from transformers import LlamaConfig
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    from minilm.nn.positions import rope_frequencies
+
+    rope = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 1.0}
+    config = LlamaConfig(head_dim=64, max_position_embeddings=100, rope_parameters=rope)
+    theirs, _ = ROPE_INIT_FUNCTIONS["dynamic"](config, "cpu", seq_len=400)
+    ours, factor = rope_frequencies(64, 10000.0, {"kind": "ntk", "factor": 4.0})
+    assert factor == 1.0
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-5)
+
+
+def test_mistral_sliding_window():
+    theirs = _mistral()
+    ids = _ids((2, 40), 97)
+    ours = _ours(theirs)
+    assert ours.config.window == 7
+    _close(ours(ids).data, theirs(_torch(ids)).logits)
+
+
+def test_bert_logits_padding_and_pooler():
+    theirs = _bert()
+    ids, types = _ids((3, 40), 97), _ids((3, 40), 2, 1)
+    valid = np.arange(40) < np.array([[40], [25], [7]])
+    ours = _ours(theirs)
+    out = theirs.bert(_torch(ids), attention_mask=_torch(valid), token_type_ids=_torch(types))
+    hidden = ours.hidden(ids, valid=valid, token_types=types)
+    _close(hidden.data[valid], out.last_hidden_state[_torch(valid)])
+    _close(ours.pooled(hidden).data, out.pooler_output)
+    logits = theirs(
+        _torch(ids), attention_mask=_torch(valid), token_type_ids=_torch(types)
+    ).prediction_logits
+    _close(ours(ids, valid=valid, token_types=types).data[valid], logits[_torch(valid)])
+
+
+@pytest.mark.parametrize("proj", ["relu", "gated-gelu"])
+def test_t5_logits(proj):
+    theirs = _t5(feed_forward_proj=proj)
+    source, target = _ids((3, 150), 97), _ids((3, 30), 97, 1)
+    valid = np.arange(150) < np.array([[150], [90], [11]])
+    out = theirs(
+        input_ids=_torch(source), attention_mask=_torch(valid), decoder_input_ids=_torch(target)
+    )
+    _close(_ours(theirs)(source, target, valid=valid).data, out.logits)
+
+
+@pytest.mark.parametrize(
+    "make", [_gpt2, _llama, _mistral, _bert, _t5], ids=lambda make: make.__name__
+)
+def test_folders_go_both_ways(make, tmp_path):
+    """Theirs saved, ours loaded, saved again, loaded by them: the same weights and logits."""
+    theirs = make()
+    theirs.save_pretrained(tmp_path / "theirs")
+    model = load_hf(tmp_path / "theirs")
+    save_hf(model, tmp_path / "ours")
+    back = type(theirs).from_pretrained(tmp_path / "ours").eval()
+    before, after = _state(theirs), _state(back)
+    ours = set(to_hf(model.state_dict(), model.config))
+    assert ours <= set(before)
+    for name in ours:
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    ids = _torch(_ids((2, 20), 97))
+    given = {"input_ids": ids}
+    if model.config.kind == "encoder-decoder":
+        given["decoder_input_ids"] = ids
+    np.testing.assert_array_equal(theirs(**given)[0].detach(), back(**given)[0].detach())
+    fields = config_to_hf(model.config)
+    assert config_to_hf(config_from_hf(fields)) == fields
+
+
+def test_bfloat16_file_is_read_exactly(tmp_path):
+    import torch
+
+    theirs = _gpt2().to(torch.bfloat16)
+    theirs.save_pretrained(tmp_path)
+    ours = to_hf(load_hf(tmp_path).state_dict(), config_from_hf(theirs.config.to_dict()))
+    state = theirs.state_dict()
+    for name, value in ours.items():
+        np.testing.assert_array_equal(value, state[name].float().numpy(), err_msg=name)
