@@ -4,30 +4,32 @@ import argparse
 import ast
 import errno
 import importlib
+import importlib.util
 import os
 import pkgutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from minilm import __version__, commands
 from minilm.errors import InputError
 
 MISTAKE = 2  # exit status of a mistake in what the user typed; argparse uses the same
 INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
+FULL_DISK = 1
 BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of our output (`| head`) has left
 
 
 def command_names() -> list[str]:
     """The commands as they are typed, sorted."""
-    folder = Path(__file__).parent / "commands"
-    found = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    found = (module.name for module in pkgutil.iter_modules(commands.__path__))
     return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
 
 
 def help_line(name: str) -> str:
     """The `HELP` text of a command, read from its source: importing them all would be slow."""
-    path = Path(__file__).parent / "commands" / f"{name.replace('-', '_')}.py"
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    spec = importlib.util.find_spec(f"minilm.commands.{name.replace('-', '_')}")
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
             targets, value = node.targets, node.value
         elif isinstance(node, ast.AnnAssign):
@@ -36,7 +38,7 @@ def help_line(name: str) -> str:
             continue
         if value and any(isinstance(t, ast.Name) and t.id == "HELP" for t in targets):
             return str(ast.literal_eval(value))
-    raise ValueError(f"{path.name} has no HELP line.")
+    raise ValueError(f"{spec.origin} has no HELP line.")
 
 
 def overview() -> str:
@@ -55,13 +57,6 @@ def overview() -> str:
             "minilm COMMAND --help says what a command takes.",
         ]
     )
-
-
-def version() -> str:
-    """The installed version, read from the package's metadata."""
-    from importlib.metadata import version
-
-    return version("minilm")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -90,7 +85,7 @@ def dispatch(argv: Sequence[str]) -> int:
         print(overview())
         return 0
     if argv[0] in ("-V", "--version"):
-        print(version())
+        print(__version__)
         return 0
     args = parse(argv)
     return int(args.run(args) or 0)
@@ -107,14 +102,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return complain("stopped by Ctrl-C; everything saved before is whole.", INTERRUPTED)
     except BrokenPipeError:
-        # Python flushes stdout once more at exit and would complain about the closed pipe there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return BROKEN_PIPE
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        return complain(f"the disk is full{where}; free some space and start again.", 1)
+        drop_output()
+        where = f" where {error.filename} is written" if error.filename else ""
+        return complain(f"the disk is full{where}; free some space and start again.", FULL_DISK)
+
+
+def drop_output() -> None:
+    """Send what stdout still holds nowhere: Python flushes it at exit and would complain there."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return  # stdout is no file of the system (a notebook, a test): exit flushes nothing
 
 
 def complain(sentence: str, status: int) -> int:
