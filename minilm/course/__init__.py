@@ -12,8 +12,16 @@ _HOMES = {
     "check": "checking",
     "payoff": "checking",
     # the records and the display of a lesson
+    "bars": "figures",
     "claim": "claims",
+    "figure": "style",
+    "heatmap": "grids",
+    "images": "grids",
+    "interact": "display",
+    "lines": "figures",
+    "scatter": "figures",
     "source": "display",
+    "verdict": "claims",
 }
 
 __all__ = sorted(_HOMES)

@@ -157,6 +157,9 @@ def claim(
     return made
 
 
+verdict = claim
+
+
 class _Shown(Verdict):
     """A verdict whose card already stands in the notebook: ending a cell with it adds no second."""
 

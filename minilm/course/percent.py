@@ -21,7 +21,7 @@ _CELL = re.compile(r"^# %%", re.MULTILINE)
 
 
 def read_percent(path: Path) -> tuple[list[Cell], dict[str, Any]]:
-    """The cells of a py:percent file, and the notebook metadata of its header (its title).
+    """The cells of a py:percent file, and what its header says: title, talk, speaker.
 
     Raises:
         InputError: the file cannot be read, or its header or a cell's metadata is malformed.
@@ -53,8 +53,8 @@ def parse_percent(text: str, name: str = "the source") -> tuple[list[Cell], dict
                 'write it as key="value" or key=["list"].'
             )
         cells.append(make_cell(cell.cell_type, cell.source, metadata))
-    title = notebook.metadata.get("title")
-    return cells, {"title": title} if title else {}
+    said = {key: notebook.metadata.get(key) for key in ("title", "talk", "speaker")}
+    return cells, {key: str(value) for key, value in said.items() if value}
 
 
 def write_percent(notebook: Notebook, old: str | None = None) -> str:

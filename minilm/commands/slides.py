@@ -1,0 +1,33 @@
+"""`minilm slides`: lessons to slide decks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "turn lessons into slide decks that need no network"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("lessons", nargs="*", metavar="NN", help="lesson numbers; all by default")
+    parser.add_argument("--out", type=Path, default=Path("decks"), help="folder to write into")
+    parser.add_argument("--pdf", action="store_true", help="also print each deck to PDF (Chromium)")
+    parser.add_argument(
+        "--notes", action="store_true", help="with --pdf: a page of notes per slide"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the decks and say where they are."""
+    from minilm.course.lessons import find_lessons
+    from minilm.course.slides import write_decks
+
+    lessons = find_lessons(args.lessons)
+    for path in write_decks(lessons, args.out, args.pdf, args.notes):
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    bare = [lesson.number for lesson in lessons if not lesson.executed]
+    if bare:
+        print(f"Without outputs: {', '.join(bare)}. Run `minilm run --save` for their figures.")
+    print(f"Open {args.out / 'index.html'}")
+    return 0

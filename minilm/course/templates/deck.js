@@ -1,0 +1,164 @@
+/* Fits every slide to 1280 x 720 before reveal.js takes over, and splits what cannot fit.
+
+   In order: smaller code (22 to 18 px), smaller figures, smaller text (30 to 25 px), then a second
+   slide under the same heading, then code down to 15 px. What is still too large is marked
+   data-overflow, and tests fail on it. */
+"use strict";
+
+const COMFORT = { code: 18, text: 25, figure: 340 };
+const LEAST = { code: 15, text: 22, figure: 220 };
+const START = { code: 22, text: 30, figure: 560 };
+
+function pixels(page, sizes) {
+  page.style.setProperty("--code-size", sizes.code + "px");
+  page.style.setProperty("--text-size", sizes.text + "px");
+  page.style.setProperty("--figure-height", sizes.figure + "px");
+}
+
+function excess(page) {
+  const style = getComputedStyle(page);
+  const floor = page.getBoundingClientRect().bottom - parseFloat(style.paddingBottom);
+  let over = 0;
+  for (const block of page.querySelectorAll(":scope > .block")) {
+    over = Math.max(over, block.getBoundingClientRect().bottom - floor - 12);
+  }
+  return over;
+}
+
+function tooWide(page) {
+  for (const box of page.querySelectorAll("pre, table, .katex-display, .block, .html")) {
+    if (box.scrollWidth > box.clientWidth + 1) return true;
+  }
+  const right = page.getBoundingClientRect().right - 40;
+  return [...page.querySelectorAll("table, .katex-html")].some((box) => box.getBoundingClientRect().right > right);
+}
+
+const fits = (page) => excess(page) <= 0 && !tooWide(page);
+
+function shrink(page, least) {
+  const sizes = { ...START };
+  pixels(page, sizes);
+  const picture = page.querySelector("img") !== null;
+  const code = page.querySelector("pre") !== null;
+  while (!fits(page)) {
+    if (code && sizes.code > 20 && sizes.code > least.code) sizes.code -= 1;
+    else if (picture && sizes.figure > least.figure && excess(page) > 0) sizes.figure -= 20;
+    else if (code && sizes.code > least.code) sizes.code -= 1;
+    else if (sizes.text > least.text) sizes.text -= 1;
+    else return false;
+    pixels(page, sizes);
+  }
+  return true;
+}
+
+/* Cut a page in two: the second has the same heading and whatever did not fit on the first. */
+function split(page) {
+  const section = page.parentElement;
+  const blocks = [...page.querySelectorAll(":scope > .block")];
+  const heading = blocks.length && blocks[0].classList.contains("heading") ? blocks[0] : null;
+  const body = heading ? blocks.slice(1) : blocks;
+  if (!body.length) return null;
+  pixels(page, COMFORT);
+  let keep = body.length;
+  while (keep > 0) {
+    for (let k = 0; k < body.length; k++) body[k].style.display = k < keep ? "" : "none";
+    if (fits(page)) break;
+    keep -= 1;
+  }
+  for (const block of body) block.style.display = "";
+  let rest = body.slice(keep);
+  if (keep === 0) {
+    const tail = cutCode(page, body[0]);
+    if (tail === null && body.length === 1) return null;
+    rest = tail === null ? body.slice(1) : [tail, ...body.slice(1)];
+  }
+  /* an introduction that ends in ":" goes with what it introduces */
+  if (keep > 1 && /:\s*$/.test(body[keep - 1].textContent)) rest.unshift(body[keep - 1]);
+  const next = section.cloneNode(false);
+  next.removeAttribute("id");
+  const second = page.cloneNode(false);
+  if (heading) {
+    const again = heading.cloneNode(true);
+    if (!again.querySelector(".more")) again.querySelector("h1,h2,h3").insertAdjacentHTML("beforeend", ' <span class="more">continued</span>');
+    second.append(again);
+  }
+  second.append(...rest, page.querySelector(".foot").cloneNode(true));
+  next.append(second);
+  for (const notes of section.querySelectorAll(":scope > aside.notes")) next.append(notes.cloneNode(true));
+  section.after(next);
+  return second;
+}
+
+/* Keep as many lines of a long listing as fit, cutting at a blank line where there is one. */
+function cutCode(page, block) {
+  const pre = block.querySelector("pre");
+  if (!pre) return null;
+  const inner = pre.querySelector("code") || pre;
+  const lines = inner.innerHTML.replace(/\n$/, "").split("\n");
+  if (lines.length < 8) return null;
+  const shown = [...page.querySelectorAll(":scope > .block")].filter((b) => b !== block && !b.classList.contains("heading"));
+  for (const other of shown) other.style.display = "none";
+  let low = 4, high = lines.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    inner.innerHTML = lines.slice(0, middle).join("\n");
+    if (fits(page)) low = middle; else high = middle - 1;
+  }
+  for (const other of shown) other.style.display = "";
+  const blank = (line) => line.replace(/<[^>]*>/g, "").trim() === "";
+  let cut = low;
+  for (let k = low; k > low * 0.6; k--) if (blank(lines[k])) { cut = k; break; }
+  inner.innerHTML = lines.slice(0, cut).join("\n");
+  while (cut < lines.length && blank(lines[cut])) cut += 1;
+  const tail = block.cloneNode(true);
+  (tail.querySelector("pre code") || tail.querySelector("pre")).innerHTML = lines.slice(cut).join("\n");
+  for (const after of block.querySelectorAll(".highlight ~ p")) after.remove();
+  return tail;
+}
+
+function place(page) {
+  for (let pages = 0; page && pages < 12; pages++) {
+    if (shrink(page, COMFORT)) break;
+    const next = split(page);
+    if (!next || !shrink(page, COMFORT)) shrink(page, LEAST);
+    finish(page);
+    page = next;
+  }
+  if (page) finish(page);
+}
+
+/* A lone figure stands in the middle of the room that is left. */
+function finish(page) {
+  if (!fits(page)) page.parentElement.dataset.overflow = Math.ceil(Math.max(excess(page), 1));
+  const blocks = [...page.querySelectorAll(":scope > .block:not(.heading)")];
+  const last = blocks[blocks.length - 1];
+  if (blocks.length <= 2 && last && last.querySelector("figure") && fits(page)) last.classList.add("grow");
+}
+
+async function start() {
+  renderMathInElement(document.querySelector(".slides"), {
+    delimiters: [
+      { left: "$$", right: "$$", display: true },
+      { left: "\\[", right: "\\]", display: true },
+      { left: "\\(", right: "\\)", display: false },
+      { left: "$", right: "$", display: false },
+    ],
+    ignoredClasses: ["notes", "foot"],
+    throwOnError: false,
+  });
+  await Promise.all([...document.fonts].filter((face) => /Inter|JetBrains/.test(face.family)).map((face) => face.load()));
+  await document.fonts.ready;
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
+  const deck = document.querySelector(".reveal");
+  deck.classList.add("measuring");
+  for (const page of [...document.querySelectorAll(".page")]) place(page);
+  deck.classList.remove("measuring");
+  await Reveal.initialize({
+    width: 1280, height: 720, margin: 0, center: false, hash: true, slideNumber: "c/t", transition: "none", controls: false,
+    pdfSeparateFragments: false, pdfMaxPagesPerSlide: 1, showNotes: /show-?notes/.test(location.search) ? "separate-page" : false,
+    plugins: [RevealNotes],
+  });
+  document.documentElement.dataset.ready = "true";
+}
+
+start();
