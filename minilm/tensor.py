@@ -364,7 +364,7 @@ def _backward(
     into: dict[Tensor, Array] | None,
     apart: Iterable[Tensor] = (),
 ) -> None:
-    """Walk the tape back from ``root``; leaves in ``apart`` keep their own grad despite ``into``."""
+    """Walk the tape back from ``root``; leaves in ``apart`` use ``grad`` despite ``into``."""
     if not root.requires_grad:
         raise InputError("backward of a tensor that no tensor with requires_grad leads to")
     if root._pullback is None and root._made:

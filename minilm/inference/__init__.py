@@ -1,5 +1,31 @@
-"""Running a trained model: key/value caches, sampling, serving."""
+"""Running a trained model: key/value caches, sampling, generation."""
 
+from minilm.inference.batch import Ragged, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache
+from minilm.inference.generate import Rules, generate, steps
+from minilm.inference.sampling import (
+    greedy,
+    min_p,
+    repetition_penalty,
+    sample,
+    temperature,
+    top_k,
+    top_p,
+)
 
-__all__ = ["ContiguousCache", "RollingCache"]
+__all__ = [
+    "ContiguousCache",
+    "Ragged",
+    "RollingCache",
+    "Rules",
+    "generate",
+    "greedy",
+    "min_p",
+    "pad_left",
+    "repetition_penalty",
+    "sample",
+    "steps",
+    "temperature",
+    "top_k",
+    "top_p",
+]

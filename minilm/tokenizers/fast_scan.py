@@ -125,16 +125,133 @@ def _white_space(text, i, end, pattern, classes):
 
 
 @jit
-def _newline_later(text, i, end, pattern):
+def _newline_later(text, i, end, pattern, classes):
     """Whether white space from i runs on to a newline, so that no word starts at i (gpt4)."""
     while i < end:
-        c = text[i]
-        if c == 10 or c == 13:
+        if text[i] == 10 or text[i] == 13:
             return True
-        if c != 32 and (c < 9 or c > 13):
-            return False  # high bytes never get here: the block ahead is known to be ASCII
-        i += 1
+        r = class_at(text, i, classes)
+        if (r & 255) != SPACE:
+            return False
+        i += r >> 8
     return pattern < 8
+
+
+@jit
+def _digit_starts(digit_mask, before, most):
+    """Where words of up to ``most`` digits start, and how many digits the last one has so far."""
+    two = digit_mask & (digit_mask << ONE)
+    four = two & (two << U64(2))
+    if most == 3 and four == U64(0) and (before == 0 or digit_mask & ONE == U64(0)):
+        after = 0
+        if digit_mask >> TOP:
+            after = 1 if two >> TOP == U64(0) else 2
+            if after == 2 and (digit_mask >> U64(61)) & ONE:
+                after = 0
+        return digit_mask & ~(digit_mask << ONE), after
+    starts = U64(0)
+    for q in range(64):
+        if (digit_mask >> U64(q)) & ONE:
+            if before == 0:
+                starts |= ONE << U64(q)
+            before = before + 1 if before + 1 < most else 0
+        else:
+            before = 0
+    return starts, before
+
+
+@jit
+def ascii_starts(text, p, end, pattern, classes, out, n):
+    """Where words start from byte p on, where one does, as long as two blocks ahead are ASCII.
+
+    Returns:
+        n plus how many starts were written to ``out[n:]``, and the first byte not looked at.
+    """
+    base = address_of(text)
+    room = out.size - 140
+    # L letters, N digits, W white space, S spaces, R newlines, A apostrophes, H high bytes
+    L, N, W, S, R, A, H = class_masks(base + U64(p))
+    L2, N2, W2, S2, R2, A2, H2 = class_masks(base + U64(p + 64))
+    if (H | H2) != U64(0):
+        return n, p
+    before_L = before_N = before_O = before_W = before_S = before_Z = U64(0)
+    led = eaten = started = ended = U64(0)
+    digits = 0  # digits of the word so far, at the end of the block before
+    while True:
+        O = ~(L | N | W)  # noqa: E741
+        prev_S = (S << ONE) | before_S
+        prev_W = (W << ONE) | before_W
+        next_W = (W >> ONE) | (W2 << TOP)
+        first_O = O & ~((O << ONE) | before_O) & ~prev_S
+        if pattern == 0:
+            starts = first_O | (L & ~((L << ONE) | before_L) & ~prev_S)
+            starts |= N & ~((N << ONE) | before_N) & ~prev_S
+            starts |= (W & ~prev_W) | (W & ~next_W)
+            starts = (starts & ~ended) | started
+            ended = started = U64(0)
+        else:
+            Z = W & ~R
+            # A letter after one sign, or after white space that is no newline, starts nothing.
+            starts = L & ~((L << ONE) | before_L | (Z << ONE) | before_Z | (first_O << ONE) | led)
+            starts |= first_O | started
+            started = U64(0)
+            first_digits, digits = _digit_starts(N, digits, pattern & 7)
+            starts |= first_digits
+            # Newlines right after signs belong to them.
+            eat = R & ((O << ONE) | before_O | eaten)
+            while True:
+                more = eat | ((eat << ONE) & R)
+                if more == eat:
+                    break
+                eat = more
+            starts |= (W & ~prev_W & ~eat) | (Z & ~next_W)
+            # After the last newline of white space a word starts, whatever follows.
+            ends = R & ~((R >> ONE) | (R2 << TOP))
+            while ends != U64(0):
+                q = lowest_bit(ends)
+                ends &= ends - ONE
+                z = p + np.int64(q) + 1
+                if (eat >> q) & ONE or not _newline_later(text, z, end, pattern, classes):
+                    if q == TOP:
+                        started |= ONE
+                    else:
+                        starts |= ONE << (q + ONE)
+            eaten = eat >> TOP
+            before_Z = Z >> TOP
+            led = first_O >> TOP
+        quotes = A & first_O
+        while quotes != U64(0):
+            q = lowest_bit(quotes)
+            quotes &= quotes - ONE
+            length = contraction(text, p + np.int64(q), end, pattern)
+            if length:
+                if pattern == 0:  # the letter after the apostrophe starts no word
+                    if q == TOP:
+                        ended |= ONE
+                    else:
+                        starts &= ~(ONE << (q + ONE))
+                x = q + U64(length)
+                if x < U64(64):
+                    starts |= ONE << x
+                else:
+                    started |= ONE << (x - U64(64))
+        while starts != U64(0):
+            out[n] = p + np.int64(lowest_bit(starts))
+            n += 1
+            starts &= starts - ONE
+        before_L = L >> TOP
+        before_N = N >> TOP
+        before_O = O >> TOP
+        before_W = W >> TOP
+        before_S = S >> TOP
+        p += 64
+        if p + _MARGIN > end or n >= room:
+            break
+        L, N, W, S, R, A = L2, N2, W2, S2, R2, A2
+        L2, N2, W2, S2, R2, A2, H2 = class_masks(base + U64(p + 64))
+        if H2 != U64(0):
+            break
+    return n, p
 
 
 @jit
@@ -144,116 +261,16 @@ def word_starts(text, i, end, pattern, classes, out):
     Returns:
         how many starts were written, and where the next word starts (``end`` if none is left).
     """
-    base = address_of(text)
     n = 0
-    room = out.size - 140
-    one_by_one = i  # up to here, next_word
-    while i < end and n < room:
-        if i < one_by_one or i + _MARGIN > end:
-            out[n] = i
-            n += 1
-            i = next_word(text, i, end, pattern, classes)
-            continue
-        # L letters, N digits, W white space, S spaces, R newlines, A apostrophes, H high bytes
-        L, N, W, S, R, A, H = class_masks(base + U64(i))
-        L2, N2, W2, S2, R2, A2, H2 = class_masks(base + U64(i + 64))
-        if (H | H2) != U64(0):
-            one_by_one = i + 64
-            continue
-        before_L = before_N = before_O = before_W = before_S = before_Z = U64(0)
-        led = eaten = started = ended = U64(0)
-        digits = 0  # digits of the word so far, at the end of the block before
-        p = i
-        while True:
-            O = ~(L | N | W)  # noqa: E741
-            prev_S = (S << ONE) | before_S
-            prev_W = (W << ONE) | before_W
-            next_W = (W >> ONE) | (W2 << TOP)
-            first_O = O & ~((O << ONE) | before_O) & ~prev_S
-            if pattern == 0:
-                starts = first_O | (L & ~((L << ONE) | before_L) & ~prev_S)
-                starts |= N & ~((N << ONE) | before_N) & ~prev_S
-                starts |= (W & ~prev_W) | (W & ~next_W)
-                starts = (starts & ~ended) | started
-                ended = started = U64(0)
-            else:
-                Z = W & ~R
-                # A letter after one sign, or after white space that is no newline, starts nothing.
-                starts = L & ~((L << ONE) | before_L | (Z << ONE) | before_Z | (first_O << ONE) | led)
-                starts |= first_O | started
-                started = U64(0)
-                if digits and N & ONE or (pattern & 7) < 3 or N & (N << ONE) & (N << U64(2)) & (N << U64(3)):
-                    for q in range(64):
-                        if (N >> U64(q)) & ONE:
-                            if digits == 0:
-                                starts |= ONE << U64(q)
-                            digits = digits + 1 if digits + 1 < (pattern & 7) else 0
-                        else:
-                            digits = 0
-                else:
-                    starts |= N & ~(N << ONE)
-                    digits = 0
-                    if N >> TOP:
-                        digits = 1
-                        if (N >> U64(62)) & ONE:
-                            digits = 2
-                            if (N >> U64(61)) & ONE:
-                                digits = 0
-                # Newlines right after signs belong to them.
-                eat = R & ((O << ONE) | before_O | eaten)
-                while True:
-                    more = eat | ((eat << ONE) & R)
-                    if more == eat:
-                        break
-                    eat = more
-                starts |= (W & ~prev_W & ~eat) | (Z & ~next_W)
-                # After the last newline of white space a word starts, whatever follows.
-                ends = R & ~((R >> ONE) | (R2 << TOP))
-                while ends != U64(0):
-                    q = lowest_bit(ends)
-                    ends &= ends - ONE
-                    z = p + np.int64(q) + 1
-                    if (eat >> q) & ONE or not _newline_later(text, z, end, pattern):
-                        if q == TOP:
-                            started |= ONE
-                        else:
-                            starts |= ONE << (q + ONE)
-                eaten = eat >> TOP
-                before_Z = Z >> TOP
-                led = first_O >> TOP
-            quotes = A & first_O
-            while quotes != U64(0):
-                q = lowest_bit(quotes)
-                quotes &= quotes - ONE
-                length = contraction(text, p + np.int64(q), end, pattern)
-                if length:
-                    if pattern == 0:  # the letter after the apostrophe starts no word
-                        if q == TOP:
-                            ended |= ONE
-                        else:
-                            starts &= ~(ONE << (q + ONE))
-                    x = q + U64(length)
-                    if x < U64(64):
-                        starts |= ONE << x
-                    else:
-                        started |= ONE << (x - U64(64))
-            while starts != U64(0):
-                out[n] = p + np.int64(lowest_bit(starts))
-                n += 1
-                starts &= starts - ONE
-            before_L = L >> TOP
-            before_N = N >> TOP
-            before_O = O >> TOP
-            before_W = W >> TOP
-            before_S = S >> TOP
-            p += 64
-            if p + _MARGIN > end or n >= room:
-                break
-            L, N, W, S, R, A = L2, N2, W2, S2, R2, A2
-            L2, N2, W2, S2, R2, A2, H2 = class_masks(base + U64(p + 64))
-            if H2 != U64(0):
-                one_by_one = p + 64
-                break
-        # The last word found has no end yet: take it again, alone.
-        i = next_word(text, out[n - 1], end, pattern, classes)
+    one_by_one = i  # up to here, next_word alone
+    while i < end and n < out.size - 140:
+        if i >= one_by_one and i + _MARGIN <= end:
+            m, p = ascii_starts(text, i, end, pattern, classes, out, n)
+            one_by_one = p + 64
+            if m > n:  # the last word found has no end yet: next_word takes it again
+                n = m - 1
+                i = out[n]
+        out[n] = i
+        n += 1
+        i = next_word(text, i, end, pattern, classes)
     return n, i

@@ -138,16 +138,8 @@ def _drop_top(counts, pairs, n, pair_keys):
 
 
 @jit
-def learn(text, offsets, lengths, word_counts, byte_ids, left, right):
-    """Fill ``left`` and ``right`` with the pairs to join; returns how many there were to join."""
-    total = 0
-    for w in range(lengths.size):
-        total += lengths[w]
-    # Every symbol of every word: what it is (-1: joined to the one before), its neighbours.
-    symbol = np.empty(total, np.int32)
-    following = np.empty(total, np.int32)
-    before = np.empty(total, np.int32)
-    word_of = np.empty(total, np.int32)
+def spell_words(text, offsets, lengths, byte_ids, symbol, following, before, word_of):
+    """Every word as a linked list of symbols: what each is, and its neighbours (-1: none)."""
     p = 0
     for w in range(lengths.size):
         n = lengths[w]
@@ -158,144 +150,171 @@ def learn(text, offsets, lengths, word_counts, byte_ids, left, right):
             following[p] = p + 1 if k < n - 1 else -1
             p += 1
 
-    # Pairs: a hash table of keys; by pair its key, count, first and last place; the list of places.
-    bits = 16
-    keys = np.full(1 << bits, _NO_KEY, np.int64)
-    index = np.empty(1 << bits, np.int32)
-    shift = U64(64 - bits)
-    room = 1 << (bits - 1)
-    pair_keys = np.empty(room, np.int64)
-    counts = np.zeros(room, np.int64)
-    head = np.full(room, -1, np.int32)
-    tail = np.full(room, -1, np.int32)
-    listed = np.zeros(room, np.uint8)
-    heap_counts = np.empty(room, np.int64)
-    heap_pairs = np.empty(room, np.int32)
-    fresh = np.empty(room, np.int32)
-    pairs = 0
-    heap = 0
-    places = np.empty(3 * total + 1, np.int32)  # each merge adds two and there are < total merges
-    next_place = np.empty(3 * total + 1, np.int32)
-    used = 0
 
-    merges = -1  # the first turn only counts: every place of the text is new
-    fresh_size = 0
-    while merges < left.size:
-        old_a = old_b = np.int32(-1)
-        joined = np.int32(-1)
-        place = -1
-        position = 0
-        if merges >= 0:
-            top = -1
-            while heap > 0:
-                pair = heap_pairs[0]
+@jit
+def learn(words, places, table, heap, state, left, right):
+    """Find the pairs to join, one a turn, until enough are found, none is left, or room is short.
+
+    The first turn joins nothing: it lists the pairs of all neighbours.
+
+    Args:
+        words: (symbol, following, before, word_of, word_counts); symbol -1: joined to its left.
+        places: (position, next place), int32: where pairs stand, each pair's places in a chain.
+        table: (hash slots -> key, slots -> pair, and by pair its key, count, first place,
+            last place, whether it is in ``fresh``, and fresh: the pairs that grew this turn).
+        heap: (counts, pairs).
+        state: int64 (5,): turns done, pairs known, entries of the heap, places used, hash shift.
+        left, right: the pairs found, int32.
+
+    Returns:
+        1 if it stopped for want of room for pairs, else 0.
+    """
+    symbol, following, before, word_of, word_counts = words
+    position, next_place = places
+    keys, index, pair_keys, counts, head, tail, listed, fresh = table
+    heap_counts, heap_pairs = heap
+    shift = U64(state[4])
+    while state[0] <= left.size:
+        # A turn makes at most two pairs for each symbol that its new symbol can stand beside.
+        if state[1] + 2 * (state[0] + 257) > pair_keys.size:
+            return 1
+        joined = np.int64(-1)
+        old_a = old_b = place = joined
+        scan = np.int64(0)
+        if state[0] > 0:
+            top = np.int64(-1)
+            while state[2] > 0 and top < 0:
+                pair = np.int64(heap_pairs[0])
                 count = heap_counts[0]
-                _drop_top(heap_counts, heap_pairs, heap, pair_keys)
-                heap -= 1
+                _drop_top(heap_counts, heap_pairs, state[2], pair_keys)
+                state[2] -= 1
                 if count == counts[pair]:
                     top = pair
-                    break
-                if counts[pair] > 0:
-                    _push(heap_counts, heap_pairs, heap, counts[pair], pair, pair_keys)
-                    heap += 1
+                elif counts[pair] > 0:  # it shrank since: back to its new place
+                    _push(heap_counts, heap_pairs, state[2], counts[pair], pair, pair_keys)
+                    state[2] += 1
             if top < 0:
-                return merges
-            old_a = np.int32(pair_keys[top] >> 32)
-            old_b = np.int32(pair_keys[top] & 0xFFFFFFFF)
-            joined = np.int32(256 + merges)
-            left[merges] = old_a
-            right[merges] = old_b
-            place = head[top]
+                return 0
+            old_a = pair_keys[top] >> 32
+            old_b = pair_keys[top] & 0xFFFFFFFF
+            joined = 255 + state[0]
+            left[state[0] - 1] = old_a
+            right[state[0] - 1] = old_b
+            place = np.int64(head[top])
             counts[top] = 0
-            fresh_size = 0
-        merges += 1
+        fresh_size = np.int64(0)
         while True:
-            # The next place, and the one or two pairs that are new there.
+            # The next place where something changes, and the symbol after it.
             if joined < 0:
-                if position >= total:
+                if scan == symbol.size:
                     break
-                p = position
-                position += 1
-                new_left = -1
-                new_right = p if following[p] >= 0 else -1
+                p = scan
+                scan += 1
+                far = np.int64(following[p])
+                first_side = 1
             else:
                 if place < 0:
                     break
-                p = places[place]
-                place = next_place[place]
-                q = following[p]
+                p = np.int64(position[place])
+                place = np.int64(next_place[place])
+                q = np.int64(following[p])
                 if symbol[p] != old_a or q < 0 or symbol[q] != old_b:
                     continue
-                far = following[q]
+                far = np.int64(following[q])
                 symbol[p] = joined
                 symbol[q] = -1
                 following[p] = far
                 if far >= 0:
                     before[far] = p
-                new_left = before[p]
-                new_right = p if far >= 0 else -1
+                first_side = 0
             weight = word_counts[word_of[p]]
-            for side in range(2):
-                at = new_left if side == 0 else new_right
-                if at < 0:
+            for side in range(first_side, 2):  # the pair to the left, the pair to the right
+                at = np.int64(before[p]) if side == 0 else p
+                if at < 0 or side == 1 and far < 0:
                     continue
-                a = symbol[at]
-                b = symbol[following[at]]
+                a = np.int64(symbol[at])
+                b = np.int64(symbol[following[at]])
                 if joined >= 0:
-                    gone_a = a if side == 0 else old_b
-                    gone_b = old_a if side == 0 else b
-                    gone = np.int64(gone_a) << 32 | np.int64(gone_b)
+                    gone = a << 32 | old_a if side == 0 else old_b << 32 | b
                     counts[index[_find(keys, gone, shift)]] -= weight
-                key = np.int64(a) << 32 | np.int64(b)
+                key = a << 32 | b
                 h = _find(keys, key, shift)
                 if keys[h] == _NO_KEY:
-                    if pairs == room:
-                        bits += 1
-                        shift = U64(64 - bits)
-                        keys = np.full(1 << bits, _NO_KEY, np.int64)
-                        index = np.empty(1 << bits, np.int32)
-                        for z in range(pairs):
-                            h = _find(keys, pair_keys[z], shift)
-                            keys[h] = pair_keys[z]
-                            index[h] = z
-                        blank = np.full(room, -1, np.int32)
-                        none = np.zeros(room, np.int64)
-                        pair_keys = np.concatenate((pair_keys, none))
-                        counts = np.concatenate((counts, none))
-                        head = np.concatenate((head, blank))
-                        tail = np.concatenate((tail, blank))
-                        listed = np.concatenate((listed, np.zeros(room, np.uint8)))
-                        fresh = np.concatenate((fresh, blank))
-                        heap_counts = np.concatenate((heap_counts, none))
-                        heap_pairs = np.concatenate((heap_pairs, blank))
-                        room *= 2
-                        h = _find(keys, key, shift)
                     keys[h] = key
-                    index[h] = pairs
-                    pair_keys[pairs] = key
-                    pairs += 1
-                z = index[h]
-                counts[z] += weight
-                places[used] = at
-                next_place[used] = -1
-                if tail[z] < 0:
-                    head[z] = used
+                    index[h] = state[1]
+                    pair_keys[state[1]] = key
+                    state[1] += 1
+                pair = np.int64(index[h])
+                counts[pair] += weight
+                here = state[3]
+                state[3] += 1
+                position[here] = at
+                next_place[here] = -1
+                if tail[pair] < 0:
+                    head[pair] = here
                 else:
-                    next_place[tail[z]] = used
-                tail[z] = used
-                used += 1
-                if listed[z] == 0:
-                    listed[z] = 1
-                    fresh[fresh_size] = z
+                    next_place[tail[pair]] = here
+                tail[pair] = here
+                if listed[pair] == 0:
+                    listed[pair] = 1
+                    fresh[fresh_size] = pair
                     fresh_size += 1
         # A pair gets new places only in the turn that makes the newer of its two symbols, so it
         # enters the heap once, and the heap never outgrows the list of pairs.
         for k in range(fresh_size):
-            z = fresh[k]
-            if counts[z] > 0:
-                _push(heap_counts, heap_pairs, heap, counts[z], z, pair_keys)
-                heap += 1
-    return merges
+            pair = np.int64(fresh[k])
+            if counts[pair] > 0:
+                _push(heap_counts, heap_pairs, state[2], counts[pair], pair, pair_keys)
+                state[2] += 1
+        state[0] += 1
+    return 0
+
+
+def _pair_table(room: int) -> tuple[np.ndarray, ...]:
+    """Room for pairs, empty; ``learn`` says what each array is."""
+    none = np.full(room, -1, np.int32)
+    return (
+        np.full(2 * room, _NO_KEY, np.int64),
+        np.empty(2 * room, np.int32),
+        np.zeros(room, np.int64),
+        np.zeros(room, np.int64),
+        none,
+        none.copy(),
+        np.zeros(room, np.uint8),
+        none.copy(),
+    )
+
+
+@jit
+def _index_pairs(keys, index, pair_keys, pairs, shift):
+    """Fill the hash slots of a larger table."""
+    for pair in range(pairs):
+        h = _find(keys, pair_keys[pair], shift)
+        keys[h] = pair_keys[pair]
+        index[h] = pair
+
+
+def _learn(words: tuple[np.ndarray, ...], merges: int) -> tuple[np.ndarray, np.ndarray]:
+    """All turns of ``learn``, with more room for pairs whenever it asks."""
+    size = words[0].size
+    # Each join adds at most two places, and there are fewer joins than symbols.
+    places = np.empty(3 * size + 1, np.int32), np.empty(3 * size + 1, np.int32)
+    bits = 17  # the pairs of bytes alone are up to 65536
+    table = _pair_table(1 << bits)
+    heap = np.empty(1 << bits, np.int64), np.empty(1 << bits, np.int32)
+    state = np.array([0, 0, 0, 0, 63 - bits], np.int64)
+    left, right = np.empty(merges, np.int32), np.empty(merges, np.int32)
+    while learn(words, places, table, heap, state, left, right):
+        bits += 1
+        larger = _pair_table(1 << bits)
+        for new, old in zip(larger[2:], table[2:]):
+            new[: old.size] = old
+        state[4] = 63 - bits
+        _index_pairs(larger[0], larger[1], larger[2], state[1], U64(state[4]))
+        heap = tuple(np.concatenate([old, np.empty_like(old)]) for old in heap)
+        table = larger
+    found = max(0, int(state[0]) - 1)
+    return left[:found], right[:found]
 
 
 def train(
@@ -340,15 +359,9 @@ def train(
         raise InputError(
             f"text has {symbols} bytes in different words; at most {_MOST_SYMBOLS} are allowed"
         )
-    left = np.empty(merges, np.int32)
-    right = np.empty(merges, np.int32)
-    found = learn(
-        text,
-        rows[:, 3].astype(np.int64),
-        (rows[:, 2] & _LENGTH).astype(np.int64),
-        (rows[:, 2] >> U64(32)).astype(np.int64),
-        byte_ids,
-        left,
-        right,
-    )
-    return left[:found], right[:found]
+    offsets = rows[:, 3].astype(np.int64)
+    lengths = (rows[:, 2] & _LENGTH).astype(np.int64)
+    counts = (rows[:, 2] >> U64(32)).astype(np.int64)
+    spelled = tuple(np.empty(symbols, np.int32) for _ in range(4))
+    spell_words(text, offsets, lengths, byte_ids, *spelled)
+    return _learn((*spelled, counts), merges)

@@ -89,7 +89,8 @@ def attention_backward(
 ) -> tuple[Array, Array, Array, Array | None]:
     """dq, dk, dv and, where there is a bias, its gradient as (B, H, T, S); else None.
 
-    ``into`` are arrays to write dq, dk and dv to. With P the weights: dP = g v^T, dS = P * (dP - rowsum(g * out)), dq = dS k, dk = dS^T q.
+    ``into`` are arrays to write dq, dk and dv to. With P the weights:
+    dP = g v^T, dS = P * (dP - rowsum(g * out)), dq = dS k, dk = dS^T q.
     """
     b, h, t, d = q.shape
     groups = k.shape[1]

@@ -1,0 +1,95 @@
+"""One helper that holds a primitive to its formula: value, shape, dtype, gradient, both tiers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minilm import Tensor, kernels
+
+Shape = tuple[int, ...]
+
+
+def numbers(shape: Shape, seed: int = 0, low: float = -2.0, high: float = 2.0) -> np.ndarray:
+    """float64 numbers spread evenly between low and high."""
+    return np.random.default_rng(seed).uniform(low, high, shape)
+
+
+def numeric_gradient(f: Callable[[], float], x: np.ndarray, step: float = 1e-6) -> np.ndarray:
+    """df/dx by central differences; x is changed and restored in place."""
+    gradient = np.empty_like(x)
+    for i in np.ndindex(*x.shape):
+        kept = x[i]
+        x[i] = kept + step
+        up = f()
+        x[i] = kept - step
+        down = f()
+        x[i] = kept
+        gradient[i] = (up - down) / (2 * step)
+    return gradient
+
+
+def check_op(
+    shapes: Sequence[Shape | np.ndarray],
+    ours: Callable[..., Any],
+    reference: Callable[..., np.ndarray],
+    low: float = -2.0,
+    high: float = 2.0,
+    rtol: float = 2e-5,
+    grad_rtol: float = 1e-6,
+    seed: int = 0,
+) -> None:
+    """Hold a primitive to a float64 formula and its gradient to finite differences.
+
+    Args:
+        shapes: of the inputs; an array stands for itself and gets no gradient.
+        ours: takes Tensors, returns a Tensor.
+        reference: takes float64 arrays, returns a float64 array; written from the definition.
+        low, high: range of the numbers drawn.
+        rtol: of the float32 value and gradient in each tier, beside the array's largest element.
+        grad_rtol: of the float64 gradient against finite differences.
+    """
+    given = [
+        s if isinstance(s, np.ndarray) else numbers(s, seed + i, low, high)
+        for i, s in enumerate(shapes)
+    ]
+    free = [i for i, s in enumerate(shapes) if not isinstance(s, np.ndarray)]
+    expected = np.asarray(reference(*given))
+    weights = numbers(expected.shape, seed + 100)  # a random direction: no gradient cancels out
+
+    def value() -> float:
+        return float((np.asarray(reference(*given)) * weights).sum())
+
+    slopes = {i: numeric_gradient(value, given[i]) for i in free}
+    for dtype, tier, tolerance in (
+        (np.float64, "reference", grad_rtol),
+        (np.float64, "cpu", grad_rtol),
+        (np.float32, "reference", rtol),
+        (np.float32, "cpu", rtol),
+    ):
+        inputs = [
+            Tensor(x.astype(dtype), requires_grad=True) if i in free else _cast(x, dtype)
+            for i, x in enumerate(given)
+        ]
+        with kernels.use(tier):
+            out = ours(*inputs)
+            out.backward(weights.astype(dtype))
+        where = f"{dtype.__name__}, {tier} tier"
+        assert out.shape == expected.shape, f"{where}: shape {out.shape}, not {expected.shape}"
+        assert out.dtype == dtype, f"{where}: dtype {out.dtype}"
+        tight = 1e-12 if dtype is np.float64 else rtol
+        _close(out.data, expected, tight, f"{where}: value")
+        for i in free:
+            assert inputs[i].grad.dtype == dtype, f"{where}: gradient {i} is {inputs[i].grad.dtype}"
+            assert inputs[i].grad.shape == given[i].shape, f"{where}: gradient {i}"
+            _close(inputs[i].grad, slopes[i], tolerance, f"{where}: gradient {i}")
+
+
+def _cast(x: np.ndarray, dtype: Any) -> np.ndarray:
+    return x.astype(dtype) if x.dtype.kind == "f" else x
+
+
+def _close(got: np.ndarray, wanted: np.ndarray, rtol: float, what: str) -> None:
+    scale = max(1.0, float(np.abs(wanted).max(initial=0)))
+    error = float(np.abs(got - wanted).max(initial=0)) / scale
+    assert error <= rtol, f"{what}: off by {error:.2e} of the largest element, allowed {rtol:.0e}"

@@ -1,0 +1,504 @@
+"""Every primitive against its float64 formula, its gradient against finite differences."""
+
+import numpy as np
+import pytest
+from checks import check_op, numbers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import erf, logsumexp
+
+import minilm
+from minilm import InputError, Tensor
+from minilm import functional as F
+
+
+def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    return np.exp(x - logsumexp(x, axis=axis, keepdims=True))
+
+
+def attend(q, k, v, seen=True, bias=0.0, scale=None) -> np.ndarray:
+    """Attention from the definition, one query at a time."""
+    b, h, t, d = q.shape
+    groups, s = k.shape[1:3]
+    scale = d**-0.5 if scale is None else scale
+    seen = np.broadcast_to(seen, (b, h, t, s))
+    bias = np.broadcast_to(bias, (b, h, t, s))
+    out = np.zeros((b, h, t, v.shape[3]))
+    for i, j, n in np.ndindex(b, h, t):
+        keys, values = k[i, j * groups // h], v[i, j * groups // h]
+        looks = seen[i, j, n]
+        if looks.any():
+            scores = keys[looks] @ q[i, j, n] * scale + bias[i, j, n][looks]
+            out[i, j, n] = softmax(scores) @ values[looks]
+    return out
+
+
+def causal_mask(t: int, s: int, window: int | None = None) -> np.ndarray:
+    seen = np.zeros((t, s), bool)
+    for i in range(t):
+        for j in range(s):
+            distance = (i + s - t) - j
+            seen[i, j] = distance >= 0 and (window is None or distance < window)
+    return seen
+
+
+SAFE = {"low": 0.5, "high": 2.0}
+ELEMENTWISE = {
+    "exp": (F.exp, np.exp, {}),
+    "log": (F.log, np.log, SAFE),
+    "sqrt": (F.sqrt, np.sqrt, SAFE),
+    "sin": (F.sin, np.sin, {}),
+    "cos": (F.cos, np.cos, {}),
+    "tanh": (F.tanh, np.tanh, {}),
+    "sigmoid": (F.sigmoid, lambda x: 1 / (1 + np.exp(-x)), {}),
+    "softplus": (F.softplus, lambda x: np.log(1 + np.exp(x)), {}),
+    "relu": (F.relu, lambda x: np.where(x > 0, x, 0), {}),
+    "abs": (F.abs_, np.abs, {}),
+    "neg": (F.neg, np.negative, {}),
+    "silu": (F.silu, lambda x: x / (1 + np.exp(-x)), {}),
+    "gelu": (F.gelu, lambda x: x * 0.5 * (1 + erf(x / 2**0.5)), {}),
+    "gelu tanh": (
+        lambda x: F.gelu(x, approximate="tanh"),
+        lambda x: 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+        {},
+    ),
+    "clip": (lambda x: F.clip(x, -1, 1.5), lambda x: np.clip(x, -1, 1.5), {}),
+    "cube": (lambda x: x**3, lambda x: x**3, {}),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise(name: str) -> None:
+    ours, reference, bounds = ELEMENTWISE[name]
+    check_op([(3, 17)], ours, reference, **bounds)
+
+
+BINARY = {
+    "add": (F.add, np.add),
+    "sub": (F.sub, np.subtract),
+    "mul": (F.mul, np.multiply),
+    "div": (F.div, np.divide),
+    "pow": (F.pow, np.power),
+    "maximum": (F.maximum, np.maximum),
+    "minimum": (F.minimum, np.minimum),
+}
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize(
+    "shapes", [((3, 4), (3, 4)), ((3, 1, 4), (5, 1)), ((2, 3), ()), ((1,), (4,))]
+)
+def test_binary_broadcasts(name: str, shapes: tuple) -> None:
+    ours, reference = BINARY[name]
+    check_op(shapes, ours, reference, **SAFE)
+
+
+REDUCTIONS = {
+    "sum": (F.sum, np.sum),
+    "mean": (F.mean, np.mean),
+    "var": (F.var, np.var),
+    "max": (F.max, np.max),
+    "min": (F.min, np.min),
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_reductions(name: str, axis, keepdims: bool) -> None:
+    ours, reference = REDUCTIONS[name]
+    options = {"axis": axis, "keepdims": keepdims}
+    check_op([(2, 3, 4)], lambda x: ours(x, **options), lambda x: reference(x, **options))
+
+
+def test_logsumexp_and_cumsum() -> None:
+    check_op([(3, 5)], lambda x: F.logsumexp(x, axis=0), lambda x: logsumexp(x, axis=0))
+    check_op([(3, 5)], lambda x: F.cumsum(x, axis=1), lambda x: np.cumsum(x, axis=1))
+
+
+def test_where() -> None:
+    condition = numbers((4, 5)) > 0
+    check_op(
+        [(4, 5), (5,)],
+        lambda a, b: F.where(condition, a, b),
+        lambda a, b: np.where(condition, a, b),
+    )
+
+
+SHAPES = {
+    "reshape": (lambda x: F.reshape(x, 4, -1), lambda x: x.reshape(4, -1)),
+    "permute": (lambda x: F.permute(x, 2, 0, 1), lambda x: x.transpose(2, 0, 1)),
+    "transpose": (lambda x: F.transpose(x, 0, -1), lambda x: x.swapaxes(0, -1)),
+    "expand_dims": (lambda x: F.expand_dims(x, (0, 2)), lambda x: np.expand_dims(x, (0, 2))),
+    "broadcast": (
+        lambda x: F.broadcast_to(x, (5, 2, 3, 4)),
+        lambda x: np.broadcast_to(x, (5, 2, 3, 4)),
+    ),
+    "slice": (lambda x: x[1:, ::2, None], lambda x: x[1:, ::2, None]),
+    "ellipsis": (lambda x: x[..., -1], lambda x: x[..., -1]),
+    "ids": (lambda x: x[:, [0, 2, 2, 0]], lambda x: x[:, [0, 2, 2, 0]]),
+    "mask": (lambda x: x[x.data > 0], lambda x: x[x > 0]),
+    "pad": (
+        lambda x: F.pad(x, ((0, 0), (1, 2), (0, 1))),
+        lambda x: np.pad(x, ((0, 0), (1, 2), (0, 1))),
+    ),
+    "split": (lambda x: F.split(x, [1, 3])[1], lambda x: x[..., 1:]),
+    "T": (lambda x: x.T, lambda x: x.T),
+    "contiguous": (lambda x: F.contiguous(x.transpose(0, 1)), lambda x: x.swapaxes(0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes(name: str) -> None:
+    check_op([(2, 3, 4)], *SHAPES[name])
+
+
+def test_gather_and_scatter() -> None:
+    ids = np.array([[0, 2, 2], [1, 1, 0]])
+    check_op([(2, 4)], lambda x: F.gather(x, ids), lambda x: np.take_along_axis(x, ids, -1))
+
+    def added(x: np.ndarray, values: np.ndarray) -> np.ndarray:
+        out = x.copy()
+        for i, j in np.ndindex(*ids.shape):
+            out[i, ids[i, j]] += values[i, j]
+        return out
+
+    check_op([(2, 4), (2, 3)], lambda x, v: F.scatter_add(x, ids, v), added)
+
+
+def test_joining() -> None:
+    check_op(
+        [(2, 3), (2, 1)],
+        lambda a, b: F.concatenate([a, b], 1),
+        lambda a, b: np.concatenate([a, b], 1),
+    )
+    check_op([(2, 3), (2, 3)], lambda a, b: F.stack([a, b], 1), lambda a, b: np.stack([a, b], 1))
+    with pytest.raises(InputError, match="differ"):
+        F.concatenate([Tensor(np.ones((2, 3))), Tensor(np.ones((3, 2)))], 1)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((3, 4), (4, 5)),
+        ((2, 3, 4), (4, 5)),
+        ((2, 1, 3, 4), (5, 4, 2)),
+        ((4,), (4,)),
+        ((3, 4), (4,)),
+        ((4,), (2, 4, 3)),
+    ],
+)
+def test_matmul(shapes: tuple) -> None:
+    check_op(shapes, F.matmul, np.matmul)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shapes"),
+    [
+        ("bthd,bshd->bhts", ((2, 3, 2, 4), (2, 5, 2, 4))),
+        ("ij->j", ((3, 4),)),
+        ("ij,jk,k->i", ((2, 3), (3, 4), (4,))),
+        ("i,j->ij", ((3,), (2,))),
+    ],
+)
+def test_einsum(pattern: str, shapes: tuple) -> None:
+    check_op(shapes, lambda *a: F.einsum(pattern, *a), lambda *a: np.einsum(pattern, *a))
+
+
+def test_einsum_refuses() -> None:
+    x = Tensor(np.ones((2, 2), np.float32))
+    for pattern in ("ii->i", "ij", "...i->i", "ij,jk->ik"):
+        with pytest.raises(InputError, match="einsum"):
+            F.einsum(pattern, x)
+
+
+@pytest.mark.parametrize("lead", [(5,), (2, 3), ()])
+def test_linear(lead: tuple) -> None:
+    check_op([(*lead, 4), (3, 4), (3,)], F.linear, lambda x, w, b: x @ w.T + b)
+    check_op([(*lead, 4), (3, 4)], F.linear, lambda x, w: x @ w.T)
+
+
+def test_embedding() -> None:
+    ids = np.array([[1, 4, 1], [0, 1, 4]])
+    check_op([(6, 3)], lambda w: F.embedding(ids, w), lambda w: w[ids])
+    table = Tensor(np.ones((6, 3), np.float32))
+    for bad in ([[6]], [[-1]]):
+        with pytest.raises(InputError, match="outside the vocabulary 0 .. 5"):
+            F.embedding(np.array(bad), table)
+    with pytest.raises(InputError, match="integers"):
+        F.embedding(np.array([1.0]), table)
+
+
+@pytest.mark.parametrize("axis", [-1, 0, 1])
+def test_softmax(axis: int) -> None:
+    check_op([(3, 5, 7)], lambda x: F.softmax(x, axis=axis), lambda x: softmax(x, axis))
+    check_op([(3, 5, 7)], lambda x: F.log_softmax(x, axis=axis), lambda x: np.log(softmax(x, axis)))
+
+
+def test_softmax_is_safe() -> None:
+    for tier in ("reference", "cpu"):
+        with minilm.kernels.use(tier):
+            x = np.array([[1e4, -1e4, 0], [-np.inf, 0, 0], [-np.inf] * 3], np.float32)
+            wanted = [[1, 0, 0], [0, 0.5, 0.5], [0, 0, 0]]
+            assert np.allclose(F.softmax(x).data, wanted, rtol=0, atol=1e-37)
+            assert np.isnan(F.softmax(np.array([[np.nan, 1, 2]], np.float32)).data).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 9),
+    st.integers(2, 40),
+    st.sampled_from([0.0, 0.1]),
+    st.sampled_from([0.0, 1e-2]),
+    st.integers(0, 99),
+)
+def test_cross_entropy(n: int, v: int, smoothing: float, z: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, v, n)
+    targets[rng.random(n) < 0.3] = -100
+    targets[0] = 1
+
+    def reference(x: np.ndarray) -> np.ndarray:
+        total = 0.0
+        for row, t in zip(x, targets, strict=True):
+            if t >= 0:
+                goal = np.full(v, smoothing / v)
+                goal[t] += 1 - smoothing
+                total += -(goal * np.log(softmax(row))).sum() + z * logsumexp(row) ** 2
+        return np.asarray(total / (targets >= 0).sum())
+
+    options = {"label_smoothing": smoothing, "z_loss": z}
+    check_op([(n, v)], lambda x: F.cross_entropy(x, targets, **options), reference, seed=seed)
+    check_op(
+        [(n, 3), (v, 3)],
+        lambda x, w: F.linear_cross_entropy(x, w, targets, **options),
+        lambda x, w: reference(x @ w.T),
+        seed=seed,
+    )
+
+
+def test_cross_entropy_by_the_row_and_summed() -> None:
+    targets = np.array([[0, 2], [-1, 1]])
+    logits = numbers((2, 2, 3))
+    each = -np.log(softmax(logits))[np.arange(2)[:, None], np.arange(2), targets]
+    each[1, 0] = 0
+    options = {"ignore_index": -1}
+    check_op(
+        [(2, 2, 3)],
+        lambda x: F.cross_entropy(x, targets, reduction="none", **options),
+        lambda x: np.where(
+            targets < 0, 0, -np.log(softmax(x))[np.arange(2)[:, None], np.arange(2), targets]
+        ),
+    )
+    ours = F.cross_entropy(logits, targets, reduction="sum", **options)
+    assert np.isclose(ours.item(), each.sum())
+
+
+def test_linear_cross_entropy_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minilm.functional.probability._CHUNK", 20)  # three rows at a time
+    targets = np.array([0, 5, 3, -100, 1, 2, 4])
+    kept = targets >= 0
+
+    def reference(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        logp = np.log(softmax(x @ w.T))
+        return -logp[np.arange(7)[kept], targets[kept]].mean()
+
+    check_op([(7, 4), (6, 4)], lambda x, w: F.linear_cross_entropy(x, w, targets), reference)
+
+
+def test_cross_entropy_refuses() -> None:
+    logits = Tensor(np.zeros((2, 3), np.float32))
+    for targets, message in (
+        (np.array([0, 3]), "outside the vocabulary 0 .. 2"),
+        (np.array([0]), "1 entries for 2 rows"),
+        (np.array([0.0, 1.0]), "integers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            F.cross_entropy(logits, targets)
+    with pytest.raises(InputError, match="reduction"):
+        F.cross_entropy(logits, np.array([0, 1]), reduction="average")
+
+
+def test_norms() -> None:
+    def layer(x, w, b, eps=1e-5):
+        return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps) * w + b
+
+    def rms(x, w, eps=1e-5):
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + eps) * w
+
+    check_op([(2, 3, 8), (8,), (8,)], F.layer_norm, layer)
+    check_op([(5, 7), (7,)], F.layer_norm, lambda x, w: layer(x, w, 0))
+    check_op([(2, 3, 8), (8,)], F.rms_norm, rms)
+    with pytest.raises(InputError, match="channels"):
+        F.rms_norm(np.ones((2, 3), np.float32), np.ones(4, np.float32))
+
+
+def test_gated_units() -> None:
+    check_op([(3, 5), (3, 5)], F.swiglu, lambda g, u: g / (1 + np.exp(-g)) * u)
+    check_op([(3, 5), (3, 5)], F.geglu, lambda g, u: g * 0.5 * (1 + erf(g / 2**0.5)) * u)
+
+
+@pytest.mark.parametrize("layout", ["half", "interleaved"])
+def test_rope_is_a_complex_rotation(layout: str) -> None:
+    angle = numbers((5, 4), seed=3)
+
+    def reference(x: np.ndarray) -> np.ndarray:
+        a, b = (x[..., :4], x[..., 4:]) if layout == "half" else (x[..., ::2], x[..., 1::2])
+        turned = (a + 1j * b) * np.exp(1j * angle)
+        if layout == "half":
+            return np.concatenate([turned.real, turned.imag], -1)
+        return np.stack([turned.real, turned.imag], -1).reshape(x.shape)
+
+    cos, sin = np.cos(angle), np.sin(angle)
+
+    def ours(x: Tensor) -> Tensor:
+        return F.rope(x, cos.astype(x.dtype), sin.astype(x.dtype), layout=layout)
+
+    check_op([(2, 3, 5, 8)], ours, reference)
+
+
+def test_rope_with_positions_of_its_own_per_row() -> None:
+    angle = numbers((2, 1, 5, 4), seed=3)
+    cos, sin = np.cos(angle), np.sin(angle)
+    x = numbers((2, 3, 5, 8))
+    whole = F.rope(x, cos, sin).data
+    for i in range(2):
+        assert np.allclose(whole[i], F.rope(x[i], cos[i, 0], sin[i, 0]).data)
+
+
+ATTENTION = {
+    "bidirectional": ({}, True),
+    "causal": ({"causal": True}, causal_mask(6, 6)),
+    "window": ({"causal": True, "window": 3}, causal_mask(6, 6, 3)),
+}
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_attention(name: str, groups: int) -> None:
+    options, seen = ATTENTION[name]
+    shapes = [(2, 4, 6, 3), (2, groups, 6, 3), (2, groups, 6, 3)]
+    check_op(
+        shapes,
+        lambda q, k, v: F.attention(q, k, v, **options),
+        lambda q, k, v: attend(q, k, v, seen),
+    )
+
+
+def test_attention_with_mask_and_bias() -> None:
+    rng = np.random.default_rng(5)
+    mask = rng.random((2, 1, 4, 7)) < 0.6
+    mask[0, 0, 1] = False  # a query that may look nowhere
+    check_op(
+        [(2, 2, 4, 3), (2, 2, 7, 3), (2, 2, 7, 3), (2, 4, 7)],
+        lambda q, k, v, b: F.attention(q, k, v, mask=mask, bias=b, scale=0.7),
+        lambda q, k, v, b: attend(q, k, v, mask, b, 0.7),
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_attention_of_any_size(data) -> None:
+    """Both tiers on sizes around the block of 32, values as wide as the last axis or not."""
+    draw = data.draw
+    groups, per = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    t, s = draw(st.integers(1, 70)), draw(st.integers(1, 90))
+    d, e = draw(st.integers(1, 17)), draw(st.integers(1, 9))
+    causal = draw(st.booleans())
+    window = draw(st.none() | st.integers(1, 40)) if causal else None
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    q, k, v = (
+        rng.standard_normal(x)
+        for x in ((1, groups * per, t, d), (1, groups, s, d), (1, groups, s, e))
+    )
+    seen = causal_mask(t, s, window) if causal else np.ones((t, s), bool)
+    if draw(st.booleans()):
+        seen = seen & (rng.random((t, s)) < 0.7)
+        options = {"mask": seen}
+    else:
+        options = {}
+    expected = attend(q, k, v, seen)
+    g = rng.standard_normal(expected.shape).astype(np.float32)
+    gradients = []
+    for tier in ("reference", "cpu"):
+        inputs = [Tensor(x.astype(np.float32), requires_grad=True) for x in (q, k, v)]
+        with minilm.kernels.use(tier):
+            out = F.attention(*inputs, causal=causal, window=window, **options)
+            out.backward(g)
+        assert np.abs(out.data - expected).max() < 2e-5
+        gradients.append([x.grad for x in inputs])
+    for a, b in zip(*gradients, strict=True):
+        assert np.abs(a - b).max() < 2e-4
+
+
+def test_attention_takes_strided_views_without_a_copy() -> None:
+    packed = numbers((2, 5, 3, 4, 8)).astype(np.float32)  # (B, T, 3, H, D)
+    views = [packed[:, :, i].transpose(0, 2, 1, 3) for i in range(3)]
+    assert np.abs(F.attention(*views).data - attend(*(x.astype(float) for x in views))).max() < 1e-5
+
+
+def test_attention_toy_of_the_fact_sheet() -> None:
+    q, k, v = np.eye(2), np.array([[1.0, 0], [1, 1]]), np.array([[1.0, 2], [3, 4]])
+    heads = [x[None, None] for x in (q, k, v)]
+    full = F.attention(*heads).data[0, 0]
+    assert np.allclose(full, [[2, 3], [2.3395231, 3.3395231]], atol=1e-7)
+    causal = F.attention(*heads, causal=True).data[0, 0]
+    assert np.allclose(causal[0], [1, 2], atol=1e-12)
+    assert np.allclose(causal[1], full[1], atol=1e-12)
+
+
+def test_attention_refuses() -> None:
+    q = np.ones((1, 4, 3, 2), np.float32)
+    for k, v, options, message in (
+        (
+            np.ones((1, 3, 3, 2), np.float32),
+            np.ones((1, 3, 3, 2), np.float32),
+            {},
+            "G must divide H",
+        ),
+        (q[..., :1], q[..., :1], {}, "must agree"),
+        (q, q, {"mask": np.ones((3, 3))}, "bool"),
+        (q, q, {"window": 2}, "causal=True"),
+        (q[0], q[0], {}, "4 axes"),
+    ):
+        with pytest.raises(InputError, match=message):
+            F.attention(q, k, v, **options)
+
+
+def test_dropout() -> None:
+    x = Tensor(np.ones((200, 500), np.float32), requires_grad=True)
+    y = F.dropout(x, 0.25, np.random.default_rng(0))
+    dropped = (y.data == 0).mean()
+    assert abs(dropped - 0.25) < 4 * (0.25 * 0.75 / x.numel()) ** 0.5
+    assert np.allclose(y.data[y.data != 0], 1 / 0.75)
+    y.sum().backward()
+    assert np.array_equal(x.grad, y.data)
+    again = F.dropout(x, 0.25, np.random.default_rng(0))
+    assert np.array_equal(again.data, y.data)
+    assert F.dropout(x, 0.25, np.random.default_rng(0), training=False).data is x.data
+    with pytest.raises(InputError, match="below 1"):
+        F.dropout(x, 1.0, np.random.default_rng(0))
+
+
+def test_no_primitive_changes_dtype() -> None:
+    """NumPy promotes float32 with a float64 scalar, or with int64, to float64; we never do."""
+    x = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    for y in (
+        x * np.float64(2),
+        np.float64(2) * x,
+        x / np.sqrt(3),
+        x + np.arange(3),
+        np.arange(3) - x,
+        x ** np.int64(2),
+        F.where(np.ones(3, bool), x, 0.0),
+        F.maximum(x, np.float64(0)),
+        x.mean(),
+        x.var(),
+        x.sum(axis=0),
+        F.astype(x, np.float32),
+    ):
+        assert y.dtype == np.float32, y
+        y.backward(np.ones(y.shape, np.float32))
+        assert x.grad.dtype == np.float32
+    assert Tensor([1.0, 2.0]).dtype == np.float32
+    assert Tensor(0.5).dtype == np.float32

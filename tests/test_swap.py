@@ -1,0 +1,128 @@
+"""``minilm.use``: the package runs on somebody else's functions."""
+
+import numpy as np
+import pytest
+
+import minilm
+from minilm import InputError, Tensor, kernels
+from minilm import functional as F
+
+
+def q_k_v(seed: int = 0) -> list[Tensor]:
+    rng = np.random.default_rng(seed)
+    return [Tensor(rng.standard_normal((1, 2, 5, 4)), requires_grad=True) for _ in range(3)]
+
+
+def my_softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def test_a_students_value_gets_the_packages_gradient() -> None:
+    calls = []
+
+    def softmax(x, axis=-1):
+        calls.append(x.shape)
+        return my_softmax(x, axis)
+
+    inputs = q_k_v()
+    F.attention(*inputs, causal=True).sum().backward()
+    wanted = [x.grad for x in inputs]
+    again = q_k_v()
+    with minilm.use(softmax=softmax):
+        out = F.attention(*again, causal=True)
+        out.sum().backward()
+    assert calls == [(1, 2, 5, 5)]
+    for x, grad in zip(again, wanted, strict=True):
+        assert np.allclose(x.grad, grad)
+    assert "softmax" in minilm.swap.used()
+
+
+def test_a_wrong_function_changes_the_result_and_then_it_is_over() -> None:
+    x = np.array([[0.0, 1.0]])
+    before = F.softmax(x).data
+    with minilm.use(softmax=lambda x, axis=-1: np.zeros_like(x)):
+        assert np.array_equal(F.softmax(x).data, np.zeros((1, 2)))
+    assert np.array_equal(F.softmax(x).data, before)
+
+
+def test_own_pullback_is_used() -> None:
+    x = Tensor(np.ones(3), requires_grad=True)
+    with minilm.use(exp=lambda x: (np.exp(x), lambda g: (g * 7,))):
+        F.exp(x).sum().backward()
+    assert np.array_equal(x.grad, np.full(3, 7.0))
+
+
+def test_restored_after_an_error_and_nested() -> None:
+    own = F.exp
+    with pytest.raises(ZeroDivisionError), minilm.use(exp=lambda x: x):
+        _ = 1 / 0
+    assert F.exp is own
+    with minilm.use(exp=lambda x: x * 0 + 1):
+        with minilm.use(exp=lambda x: x * 0 + 2):
+            assert F.exp(np.zeros(1)).item() == 2
+        assert F.exp(np.zeros(1)).item() == 1
+
+
+@pytest.mark.parametrize("name", ["log_softmax", "cross_entropy"])
+def test_the_loss_runs_on_a_students_part(name: str) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((6, 4)), rng.standard_normal((5, 4))
+    targets = np.array([0, 1, 2, 3, 4, -100])
+    wanted = F.linear_cross_entropy(x, w, targets, z_loss=0.1, label_smoothing=0.1).item()
+    calls = []
+
+    def log_softmax(x, axis=-1):
+        calls.append(1)
+        return np.log(my_softmax(x, axis))
+
+    if name == "log_softmax":
+        with minilm.use(log_softmax=log_softmax):
+            got = F.linear_cross_entropy(x, w, targets, z_loss=0.1, label_smoothing=0.1)
+        assert calls
+        assert np.isclose(got.item(), wanted)
+    else:
+        with minilm.use(cross_entropy=lambda logits, targets, **_: np.asarray(3.0)):
+            assert F.linear_cross_entropy(x, w, targets).item() == 3
+
+
+def test_unknown_names_are_refused() -> None:
+    with (
+        pytest.raises(InputError, match="no public function or class 'sofmax'"),
+        minilm.use(sofmax=my_softmax),
+    ):
+        pass
+
+
+def test_a_class_of_a_higher_floor_can_be_replaced() -> None:
+    from minilm import nn
+
+    own = nn.LayerNorm
+
+    class Mine(own):
+        pass
+
+    with minilm.use(LayerNorm=Mine):
+        assert nn.LayerNorm is Mine
+    assert nn.LayerNorm is own
+
+
+def test_kernel_tiers() -> None:
+    x = np.ones((2, 3), np.float32)
+    assert kernels.in_use() == "auto"
+    with kernels.use("reference"):
+        assert kernels.in_use() == "reference"
+        F.softmax(x)
+    with kernels.use({"softmax": lambda x: x * 0}):
+        assert not F.softmax(x).data.any()
+    assert F.softmax(x).data.any()
+    with pytest.raises(InputError, match="tiers"), kernels.use("gpu"):
+        pass
+    with pytest.raises(InputError, match="no kernel"), kernels.use({"sofmax": my_softmax}):
+        pass
+
+
+def test_every_kernel_has_a_reference() -> None:
+    for kernel in kernels.kernels().values():
+        assert callable(kernel.tier("reference"))
+        assert kernel.has("cpu"), kernel
