@@ -48,7 +48,7 @@ $(READY): pyproject.toml requirements.lock
 	@if [ -n "$(UV)" ]; then echo "Installing with uv"; \
 		"$(UV)" pip install --python $(PY) -r requirements.lock -e '.[dev]'; \
 	else echo "Installing with pip: a minute or two, depending on the network"; \
-		$(PY) -m pip install --disable-pip-version-check -r requirements.lock -e '.[dev]'; fi
+		$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock -e '.[dev]'; fi
 	@touch $@
 
 lab: env  ## open the lessons in JupyterLab (make lab NN=01: that lesson)
@@ -61,7 +61,7 @@ test: env  ## run the tests: no GPU, no browser, no torch
 # take the CUDA build and its gigabytes from the registry.
 $(ORACLES_READY): $(READY)
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
-	$(PY) -m pip install --disable-pip-version-check -c requirements.lock -e '.[oracles]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[oracles]'
 	@touch $@
 
 oracles: $(ORACLES_READY)  ## install torch, transformers, tokenizers, tiktoken; compare with them
