@@ -1,0 +1,5 @@
+"""What runs inside the grader's sandbox, beside the student's code.
+
+These files are copied into the sandbox and use the standard library and NumPy only. Nothing here
+knows a test or an expected value: a student who reads or patches all of it learns nothing.
+"""

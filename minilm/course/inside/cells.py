@@ -1,0 +1,199 @@
+"""Runs the cells of a notebook so that one broken line costs no more than that line.
+
+Statements run one by one. A cell that does not parse loses its magics, then its broken parts, and
+keeps the definitions that do parse. A stub never replaces a function that is written already, in
+whatever order, and however often, the cells were copied.
+"""
+
+import ast
+import linecache
+import re
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
+
+FULL, LEAN, SKIP = "full", "lean", "skip"  # everything; imports and definitions; nothing
+DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+HARMLESS_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
+_MAGIC = re.compile(r"^(\s*)(%|!|\?|[\w.\[\]'\"]+\?{1,2}\s*$).*$")
+_ASSIGNED = re.compile(r"^(\s*[\w.,\s]+=\s*)[%!].*$")
+_START = re.compile(r"^(def |class |async def |@|import |from |[A-Za-z_]\w*\s*(:[^=]+)?=[^=])")
+_LATER = (NameError, ImportError)  # what an import in a later cell may mend
+
+
+def plain_python(source: str) -> str:
+    """A cell's text without IPython's magics and shell escapes."""
+    lines = source.split("\n")
+    first = next((line for line in lines if line.strip()), "")
+    if first.startswith("%%"):
+        if not first.startswith(HARMLESS_MAGICS):
+            return ""
+        lines[lines.index(first)] = ""
+    kept = []
+    for line in lines:
+        if _MAGIC.match(line):
+            line = _MAGIC.sub(r"\1pass", line)
+        kept.append(_ASSIGNED.sub(r"\1None", line))
+    return "\n".join(kept)
+
+
+def parse(source: str) -> tuple[list[ast.stmt], str | None]:
+    """The statements of a cell, and what had to be left out of it in words (or None)."""
+    try:
+        return ast.parse(source).body, None
+    except (SyntaxError, ValueError):
+        pass
+    text = plain_python(source)
+    try:
+        return ast.parse(text).body, None
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" in line {line}" if line else ""
+        return list(_salvage(text)), f"the cell is no valid Python{where}: {_short(error)}"
+
+
+def _salvage(text: str) -> Iterator[ast.stmt]:
+    """Statements of the parts that do parse; a part begins where a top-level statement may."""
+    lines = text.replace("\0", "").split("\n")
+    starts = [n for n, line in enumerate(lines) if _START.match(line)]
+    starts = [n for n in starts if not (n and lines[n - 1].startswith("@"))]
+    for begin, end in zip(starts, [*starts[1:], len(lines)]):
+        # tail lines that belong to nothing (a broken statement below) must not spoil a definition
+        for stop in range(end, begin, -1):
+            if stop < end and stop - begin > 1 and lines[stop].startswith((" ", "\t")):
+                break
+            try:
+                body = ast.parse("\n" * begin + "\n".join(lines[begin:stop])).body
+            except (SyntaxError, ValueError):
+                continue
+            yield from body
+            break
+
+
+def is_stub(node: ast.stmt) -> bool:
+    """Whether a definition is still the empty one that was handed out."""
+    if isinstance(node, ast.ClassDef):
+        inner = [n for n in node.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        return bool(inner) and all(is_stub(n) for n in inner)
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    body = [n for n in node.body if not _is_docstring(n)]
+    if len(body) > 1:
+        return False
+    if not body or isinstance(body[0], ast.Pass):
+        return True
+    if isinstance(body[0], ast.Expr):
+        return isinstance(body[0].value, ast.Constant) and body[0].value.value is ...
+    raised = body[0].exc if isinstance(body[0], ast.Raise) else None
+    if isinstance(raised, ast.Call):
+        raised = raised.func
+    return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return constant and isinstance(node.value.value, str)
+
+
+def is_lean(node: ast.stmt) -> bool:
+    """Whether a statement only imports, defines or names a constant."""
+    if isinstance(node, DEFINITIONS):
+        return True
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+        return False
+    try:
+        ast.literal_eval(node.value)
+    except (ValueError, TypeError, MemoryError, RecursionError, SyntaxError):
+        return isinstance(node.value, ast.Lambda)
+    return True
+
+
+class Notebook:
+    """A namespace that is filled cell by cell."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
+        self.written: dict[str, Any] = {}  # functions and classes, the last real one of each name
+        self.errors: list[tuple[int, str]] = []
+        self._again: list[tuple[int, CodeType, ast.stmt]] = []
+
+    def run(self, number: int, source: str, mode: str, given: bool = False) -> None:
+        """Run one cell; `given` cells came with the exercise, so their errors are not reported."""
+        if mode == SKIP:
+            return
+        file = f"<cell {number}>"
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        try:
+            statements, trouble = parse(source)
+        except (RecursionError, MemoryError) as error:
+            statements, trouble = [], f"the cell cannot be read: {_short(error)}"
+        if trouble and not given:
+            self.errors.append((number, trouble))
+        for node in statements:
+            if mode == LEAN and not is_lean(node):
+                continue
+            if given and not is_lean(node):
+                continue
+            if is_stub(node) and (given or node.name in self.written):
+                continue
+            try:
+                code = compile(ast.Module([node], []), file, "exec")
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                self._note(number, error)
+                continue
+            self._execute(number, code, node, again=True, given=given)
+
+    def finish(self) -> None:
+        """Run once more what failed for a name that a later cell has defined since."""
+        waiting, self._again = self._again, []
+        for number, code, node in waiting:
+            self._execute(number, code, node, again=False, given=False)
+
+    def find(self, name: str) -> Any:
+        """The function or class of that name wherever it was written; KeyError if nowhere."""
+        found = self.names.get(name)
+        if callable(found):
+            return found
+        return self.written[name] if name in self.written else self.names[name]
+
+    def _execute(
+        self, number: int, code: CodeType, node: ast.stmt, again: bool, given: bool
+    ) -> None:
+        try:
+            exec(code, self.names)
+        except BaseException as error:
+            if again and isinstance(error, _LATER):
+                self._again.append((number, code, node))
+            elif not given:
+                self._note(number, error)
+            return
+        if isinstance(node, DEFINITIONS[2:]):
+            found = self.names.get(node.name)
+            if found is not None and not is_stub(node):
+                self.written[node.name] = found
+
+    def _note(self, number: int, error: BaseException) -> None:
+        if type(error).__name__ == "NotWhileGradingError":
+            return
+        if all(number != known for known, _ in self.errors):
+            self.errors.append((number, describe(error)))
+
+
+def _short(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException:  # a student's exception may lie even here
+        text = ""
+    return " ".join(text.split())[:200]
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line: its kind, what it says, and the student's line that raised it."""
+    text = f"{type(error).__name__}: {_short(error)}".removesuffix(": ")
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith("<cell "):
+            file = trace.tb_frame.f_code.co_filename
+            line = linecache.getline(file, trace.tb_lineno).strip()
+        trace = trace.tb_next
+    return f"{text}  (in the line `{line[:120]}`)" if line else text

@@ -1,0 +1,197 @@
+"""Values across the wall: length-prefixed JSON, and the raw bytes of arrays behind it.
+
+Nothing is ever unpickled. What arrives is rebuilt from plain parts: an array is a dtype out of a
+short list, a shape and bytes, so an answer cannot bring its own `__eq__`, `__array__` or `shape`.
+
+    frame  = total length (8 bytes), length of the JSON (4 bytes), JSON, blobs one after another
+    JSON   = {"m": message, "b": [length of each blob]}
+"""
+
+import json
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+HEAD = struct.Struct("<QI")
+LARGEST = 64 << 20  # bytes in one frame
+DEEPEST = 50  # lists in lists
+MOST = 1_000_000  # values in one frame
+DTYPES = {
+    np.dtype(name).str: np.dtype(name)
+    for name in (
+        "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+        "float16 float32 float64 complex64 complex128"
+    ).split()
+}
+
+
+class WireError(ValueError):
+    """A value that cannot be sent, or bytes that are no message."""
+
+
+class TooLargeError(WireError):
+    """More bytes, values or depth than one message may have."""
+
+
+class Pack:
+    """Turns Python values into a JSON tree and blobs.
+
+    Args:
+        other: called with a value of no known type, must return a JSON node for it.
+    """
+
+    def __init__(self, other: Callable[[Any], dict[str, Any]], largest: int = LARGEST) -> None:
+        self.other, self.largest = other, largest
+        self.blobs: list[bytes] = []
+        self.size = self.count = 0
+
+    def blob(self, data: bytes) -> int:
+        """Put bytes behind the JSON; returns their number."""
+        self.size += len(data)
+        if self.size > self.largest:
+            raise TooLargeError(f"more than {self.largest >> 20} MiB in one answer")
+        self.blobs.append(data)
+        return len(self.blobs) - 1
+
+    def node(self, value: Any, depth: int = 0) -> Any:
+        """The JSON node of a value."""
+        self.count += 1
+        if depth > DEEPEST or self.count > MOST:
+            raise TooLargeError("nested too deep" if depth > DEEPEST else "too many values")
+        if value is None or value is True or value is False:
+            return value
+        if isinstance(value, np.generic):
+            return self.array(np.asarray(value), "g")
+        if isinstance(value, (int, float)):
+            return self.number(value)
+        if isinstance(value, str):
+            if len(value) > self.largest:
+                raise TooLargeError("a text too long")
+            return str.__str__(value)
+        if isinstance(value, np.ndarray):
+            if value.nbytes > self.largest:
+                raise TooLargeError(f"an array of {value.nbytes / 1e6:.0f} MB")
+            return self.array(np.array(value, subok=False), "a", value)
+        if isinstance(value, complex):
+            return {"c": [value.real, value.imag]}
+        if isinstance(value, (bytes, bytearray)):
+            return {"b": self.blob(bytes(value))}
+        for kind, mark in ((list, "l"), (tuple, "t"), (set, "s"), (frozenset, "s")):
+            if isinstance(value, kind):
+                return {mark: [self.node(item, depth + 1) for item in value]}
+        if isinstance(value, dict):
+            pairs = dict.items(value)
+            return {"d": [[self.node(k, depth + 1), self.node(v, depth + 1)] for k, v in pairs]}
+        kind = type(value)
+        if kind.__module__.startswith("minilm") and kind.__name__ in ("Tensor", "Parameter"):
+            return {"T": [self.node(np.asarray(value.data)), bool(value.requires_grad)]}
+        return self.other(value)
+
+    def number(self, value: int | float) -> Any:
+        if isinstance(value, float):
+            return float(value)
+        value = int(value)
+        return value if abs(value) < 1 << 63 else {"i": hex(value)[:5000]}
+
+    def array(self, value: np.ndarray, mark: str, original: Any = None) -> dict[str, Any]:
+        dtype = value.dtype.newbyteorder("<") if value.dtype.kind in "iufc" else value.dtype
+        if dtype.str not in DTYPES:
+            return self.other(value if original is None else original)
+        data = np.ascontiguousarray(value.astype(dtype, copy=False)).tobytes()
+        return {mark: [dtype.str, list(value.shape), self.blob(data)]}
+
+
+def frame(message: Any, pack: Pack) -> bytes:
+    """The bytes of a message whose values went through `pack`."""
+    sizes = [len(blob) for blob in pack.blobs]
+    text = json.dumps({"m": message, "b": sizes}).encode("ascii")
+    total = len(text) + sum(sizes)
+    if total > LARGEST + (1 << 20):
+        raise TooLargeError(f"more than {LARGEST >> 20} MiB in one answer")
+    return HEAD.pack(total, len(text)) + text + b"".join(pack.blobs)
+
+
+def head(data: bytes) -> tuple[int, int]:
+    """Total and JSON length out of a frame's first bytes; lengths beyond the limit are refused."""
+    total, text = HEAD.unpack(data)
+    if total > LARGEST + (1 << 20) or text > total:
+        raise TooLargeError("an answer that is too large")
+    return total, text
+
+
+def split(body: bytes, text: int) -> tuple[Any, list[memoryview]]:
+    """The message and the blobs of a frame's body."""
+    try:
+        tree = json.loads(body[:text])
+        sizes = tree["b"]
+        blobs, at = [], text
+        for size in sizes:
+            if type(size) is not int or size < 0 or at + size > len(body):
+                raise WireError("blobs that do not fit")
+            blobs.append(memoryview(body)[at : at + size])
+            at += size
+        return tree["m"], blobs
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise WireError(f"no message: {type(error).__name__}") from None
+
+
+class Unpack:
+    """Turns a JSON tree and blobs back into values.
+
+    Args:
+        other: called with the mark and content of a node that is no plain value.
+    """
+
+    def __init__(self, blobs: list[memoryview], other: Callable[[str, Any], Any]) -> None:
+        self.blobs, self.other, self.count = blobs, other, 0
+
+    def value(self, node: Any, depth: int = 0) -> Any:
+        """The value of a node; anything malformed is a WireError."""
+        try:
+            return self._value(node, depth)
+        except WireError:
+            raise
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+            raise WireError(f"no value: {type(error).__name__}") from None
+
+    def _value(self, node: Any, depth: int) -> Any:
+        self.count += 1
+        if depth > DEEPEST or self.count > MOST:
+            raise TooLargeError("an answer that is nested too deep or too long")
+        if node is None or isinstance(node, (bool, int, float, str)):
+            return node
+        if not isinstance(node, dict) or len(node) != 1:
+            raise WireError("no value")
+        ((mark, part),) = node.items()
+        if mark in ("a", "g"):
+            array = self.array(part)
+            return array if mark == "a" else array.reshape(())[()]
+        if mark in ("l", "t", "s"):
+            items = [self._value(item, depth + 1) for item in part]
+            return {"l": list, "t": tuple, "s": set}[mark](items)
+        if mark == "d":
+            return {self._value(k, depth + 1): self._value(v, depth + 1) for k, v in part}
+        if mark == "i":
+            return int(part, 16)
+        if mark == "c":
+            return complex(*part)
+        if mark == "b":
+            return bytes(self.blobs[part])
+        if mark == "T":
+            return self.other("T", (self._value(part[0], depth + 1), bool(part[1])))
+        return self.other(mark, part)
+
+    def array(self, part: Any) -> np.ndarray:
+        name, shape, number = part
+        dtype = DTYPES[name]
+        blob = self.blobs[number]
+        if len(shape) > 32 or any(type(n) is not int or n < 0 for n in shape):
+            raise WireError("no shape")
+        count = 1
+        for n in shape:
+            count *= n
+        if count * dtype.itemsize != len(blob):
+            raise WireError("a shape that does not fit its bytes")
+        return np.frombuffer(blob, dtype).reshape(shape).copy()
