@@ -189,10 +189,13 @@ def bars(
                 _dots(ax, place, seeds, horizontal)
             if numbers:
                 _numbers(ax, drawn, mean, tops, numbers, horizontal)
+        ends = []
         for name, level in (expected or {}).items():
+            named = {"label": name} if horizontal else {}
             (ax.axvline if horizontal else ax.axhline)(
-                level, linestyle=(0, (4, 3)), color=MUTED, linewidth=2, label=name
+                level, linestyle=(0, (4, 3)), color=MUTED, linewidth=2, zorder=0.9, **named
             )
+            ends.append((name, at[-1], level, MUTED))
         turn = slice(None, None, -1 if horizontal else 1)
         name_axes(ax, *(xlabel, ylabel)[turn], title, *("linear", yscale)[turn])
         (ax.set_yticks if horizontal else ax.set_xticks)(at, labels)
@@ -200,8 +203,11 @@ def bars(
         if horizontal:
             ax.invert_yaxis()
         ax.margins(**{"x" if horizontal else "y": 0.14})
-        if any(groups) or expected:
-            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))
+        if not horizontal:
+            _name_ends(ax, ends)
+        if any(groups) or (expected and horizontal):
+            corner = (1.0, 0.0) if ends and not horizontal else (1.0, 1.02)
+            ax.legend(loc="lower left" if corner[1] == 0 else "upper left", bbox_to_anchor=corner)
     return drawing.picture
 
 
@@ -233,6 +239,7 @@ def _numbers(
             ha=("left" if value >= 0 else "right") if horizontal else "center",
             va="center" if horizontal else ("bottom" if value >= 0 else "top"),
             fontsize=16,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
 
 

@@ -26,18 +26,49 @@ SHOWN = (  # the kinds of output, best first
 )
 
 
+_MATHS = re.compile(
+    r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<tick>`+)[^`].*?(?P=tick))"
+    r"|\$\$.+?\$\$|\\\[.+?\\\]|\\\(.+?\\\)|\\begin\{(?P<name>\w+\*?)\}.+?\\end\{(?P=name)\}"
+    r"|(?<![\\$\w])\$(?![\s$])[^$]*?(?<![\s\\])\$(?!\w)",
+    re.DOTALL | re.MULTILINE,
+)
+
+
 def markdown(text: str, folder: Path) -> str:
     """Markdown to HTML; maths stays as written for KaTeX, local images are inlined."""
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+    import mistune
 
-    renderer = IPythonRenderer(
-        escape=False,
-        embed_images=True,
-        exclude_anchor_links=True,
-        path=str(folder),
-        attachments={},
+    kept: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        if found["code"]:
+            return found[0]
+        kept.append(html.escape(found[0], quote=False))
+        return f"\x02{len(kept) - 1}\x03"
+
+    class Course(mistune.HTMLRenderer):
+        def block_code(self, code_text: str, info: str | None = None) -> str:
+            return code(code_text, (info or "text").split()[0]) + "\n"
+
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            return f'<img src="{_inlined(url, folder)}" alt="{html.escape(text, quote=True)}">'
+
+    convert = mistune.create_markdown(
+        renderer=Course(escape=False), plugins=["strikethrough", "table", "url", "footnotes"]
     )
-    return MarkdownWithMath(renderer=renderer).render(text).strip()
+    made = str(convert(_MATHS.sub(keep, text)))
+    return re.sub("\x02(\\d+)\x03", lambda found: kept[int(found[1])], made).strip()
+
+
+def _inlined(url: str, folder: Path) -> str:
+    """A local image as an address that carries it; other addresses as they are."""
+    path = folder / url
+    if "://" in url or url.startswith("data:") or not path.is_file():
+        return html.escape(url, quote=True)
+    kind = {".svg": "image/svg+xml", ".jpg": "image/jpeg"}.get(
+        path.suffix, f"image/{path.suffix[1:]}"
+    )
+    return data_address(path, kind)
 
 
 @functools.cache
@@ -76,8 +107,13 @@ def code(text: str, language: str = "python") -> str:
     """Source code to highlighted HTML."""
     from pygments import highlight
     from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
 
-    return highlight(text.rstrip(), get_lexer_by_name(language), _formatter()).strip()
+    try:
+        lexer = get_lexer_by_name(language)
+    except ClassNotFound:
+        lexer = get_lexer_by_name("text")
+    return highlight(text.rstrip(), lexer, _formatter()).strip()
 
 
 def code_css() -> str:

@@ -63,7 +63,11 @@ def slides_of(lesson: Lesson) -> list[Slide]:
         if kind in ("slide", "subslide") or not slides:
             slides.append(Slide(below=kind == "subslide" and bool(slides)))
         _add(slides[-1], cell, kind == "fragment", folder)
-    return [slide for slide in slides if slide.body or slide.heading]
+    slides = [slide for slide in slides if slide.body or slide.heading]
+    for before, slide in zip(slides, slides[1:], strict=False):
+        if slide.below and not slide.heading and not before.title:
+            slide.heading = before.heading  # a figure under its text keeps the text's heading
+    return slides
 
 
 def _add(slide: Slide, cell: dict[str, Any], fragment: bool, folder: Path) -> None:

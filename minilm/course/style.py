@@ -245,13 +245,18 @@ def name_axes(ax: Axes, xlabel: str, ylabel: str, title: str, xscale: str, yscal
     """Scales, names of the axes and title."""
     ax.set_xscale(xscale)
     ax.set_yscale(yscale)
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    if xscale == "log" or yscale == "log":
-        ax.minorticks_off()
+    plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
     for axis, scale in ((ax.xaxis, xscale), (ax.yaxis, yscale)):
-        if scale == "linear" and max(map(abs, axis.get_data_interval())) >= 10_000:
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        low, high = axis.get_data_interval()
+        if scale == "log":
+            axis.set_minor_formatter(NullFormatter())
+            if 0 < low < high < 1000 * low:  # few decades: ticks at 1, 2 and 5 of each
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter(plain)
+        elif max(abs(low), abs(high)) >= 10_000:
+            axis.set_major_formatter(plain)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     if title:

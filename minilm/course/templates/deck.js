@@ -8,17 +8,20 @@
 const COMFORT = { code: 18, text: 25, figure: 340 };
 const LEAST = { code: 15, text: 22, figure: 220 };
 const START = { code: 22, text: 30, figure: 560 };
+const LARGE = { code: 26, text: 35 };
 
 function pixels(page, sizes) {
+  page.sizes = sizes;
   page.style.setProperty("--code-size", sizes.code + "px");
   page.style.setProperty("--text-size", sizes.text + "px");
   page.style.setProperty("--figure-height", sizes.figure + "px");
 }
 
+/* Pixels by which the lowest block hangs below the page's foot; negative where there is room. */
 function excess(page) {
   const style = getComputedStyle(page);
   const floor = page.getBoundingClientRect().bottom - parseFloat(style.paddingBottom);
-  let over = 0;
+  let over = -page.clientHeight;
   for (const block of page.querySelectorAll(":scope > .block")) {
     over = Math.max(over, block.getBoundingClientRect().bottom - floor - 12);
   }
@@ -46,7 +49,7 @@ function shrink(page, least) {
     else if (code && sizes.code > least.code) sizes.code -= 1;
     else if (sizes.text > least.text) sizes.text -= 1;
     else return false;
-    pixels(page, sizes);
+    pixels(page, { ...sizes });
   }
   return true;
 }
@@ -105,9 +108,11 @@ function cutCode(page, block) {
     if (fits(page)) low = middle; else high = middle - 1;
   }
   for (const other of shown) other.style.display = "";
+  /* even pages: cut near an equal share, at a blank line if one is close */
   const blank = (line) => line.replace(/<[^>]*>/g, "").trim() === "";
-  let cut = low;
-  for (let k = low; k > low * 0.6; k--) if (blank(lines[k])) { cut = k; break; }
+  const share = shown.length ? low : Math.min(low, Math.ceil(lines.length / Math.ceil(lines.length / low)) + 2);
+  let cut = share;
+  for (let k = share; k > share * 0.7; k--) if (blank(lines[k])) { cut = k; break; }
   inner.innerHTML = lines.slice(0, cut).join("\n");
   while (cut < lines.length && blank(lines[cut])) cut += 1;
   const tail = block.cloneNode(true);
@@ -127,9 +132,29 @@ function place(page) {
   if (page) finish(page);
 }
 
+/* A page with room to spare is set larger, up to four fifths of its height: first prose and code
+   together, then whichever of them still fits. */
+function grow(page) {
+  if (page.querySelector("img") || page.classList.contains("title") || page.sizes.text < START.text) return;
+  for (const kinds of [["text", "code"], ["text"], ["code"]]) {
+    for (;;) {
+      const before = page.sizes;
+      const sizes = { ...before };
+      for (const kind of kinds) sizes[kind] = Math.max(before[kind], Math.min(before[kind] + 1, LARGE[kind]));
+      if (kinds.every((kind) => sizes[kind] === before[kind])) break;
+      pixels(page, sizes);
+      if (-excess(page) < 0.2 * page.clientHeight || tooWide(page)) {
+        pixels(page, before);
+        break;
+      }
+    }
+  }
+}
+
 /* A lone figure stands in the middle of the room that is left. */
 function finish(page) {
   if (!fits(page)) page.parentElement.dataset.overflow = Math.ceil(Math.max(excess(page), 1));
+  else grow(page);
   const blocks = [...page.querySelectorAll(":scope > .block:not(.heading)")];
   const last = blocks[blocks.length - 1];
   if (blocks.length <= 2 && last && last.querySelector("figure") && fits(page)) last.classList.add("grow");
