@@ -1,0 +1,219 @@
+"""The loop that writes: feed the prompt once, then one token at a time through the cache."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilm import backend
+from minilm.backend import Array
+from minilm.errors import InputError
+from minilm.inference import sampling
+from minilm.inference.batch import as_rows, pad_left
+from minilm.inference.cache import ContiguousCache, RollingCache
+from minilm.tensor import no_grad
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the next token is chosen; the meaning of each is in `minilm.inference.sampling`.
+
+    The rules act in this order: repetition penalty, temperature, top-k, top-p, min-p. A
+    temperature of 0 takes the likeliest token.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every number before the first token rather than at it."""
+        if not 0 <= self.temperature < float("inf"):
+            raise InputError(
+                f"temperature is {self.temperature}; it must be 0 (greedy) or a finite number above"
+            )
+        probe = np.zeros((1, 2), np.float32)
+        sampling.repetition_penalty(probe, [np.array([0])], self.repetition_penalty)
+        self._narrow(probe)
+
+    def _narrow(self, logits: Array) -> Array:
+        if self.top_k is not None:
+            logits = sampling.top_k(logits, self.top_k)
+        if self.top_p is not None:
+            logits = sampling.top_p(logits, self.top_p)
+        if self.min_p is not None:
+            logits = sampling.min_p(logits, self.min_p)
+        return logits
+
+    def choose(
+        self, logits: Array, seen: Sequence[Sequence[int]], rngs: Sequence[np.random.Generator]
+    ) -> np.ndarray:
+        """One token per row.
+
+        Args:
+            logits: (B, V).
+            seen: per row, the ids so far (for the repetition penalty).
+            rngs: one generator per row.
+
+        Returns:
+            (B,) int64.
+        """
+        if self.repetition_penalty != 1:
+            logits = sampling.repetition_penalty(logits, seen, self.repetition_penalty)
+        if self.temperature == 0:
+            return backend.to_numpy(sampling.greedy(logits))
+        logits = self._narrow(sampling.temperature(logits, self.temperature))
+        return sampling.sample(logits, rngs)
+
+
+def generate(
+    model: Any,
+    ids: Any,
+    tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    repetition_penalty: float = 1.0,
+    stop: Sequence[int] = (),
+    seed: int = 0,
+    stream: Callable[[np.ndarray], Any] | None = None,
+) -> Any:
+    """Continue one prompt or several at once.
+
+    Each row ends when it has written a stop token (which it keeps) or ``tokens`` tokens. Greedy,
+    a batch gives exactly what its prompts give alone, whatever their lengths.
+
+    Args:
+        model: a decoder or prefix-LM ``Transformer``.
+        ids: one prompt (a list of ids or an (N,) array), or several of any lengths.
+        tokens: how many to write at most; with the longest prompt they must fit the context.
+        temperature: 0 is greedy; 1 samples from the model as it is.
+        top_k, top_p, min_p, repetition_penalty: see ``minilm.inference.sampling``.
+        stop: ids that end a row.
+        seed: of the sampling; row r draws from its own stream.
+        stream: called after every step with the (B,) new ids, -1 for rows that have ended.
+
+    Returns:
+        The new ids: a list for one prompt, a list of lists for several.
+
+    Raises:
+        InputError: a value out of range, or prompt and tokens longer than the context.
+    """
+    rows, single = as_rows(ids, model.config.vocab_size)
+    written: list[list[int]] = [[] for _ in rows]
+    rules = Rules(temperature, top_k, top_p, min_p, repetition_penalty)
+    for new in steps(model, rows, tokens, rules, stop, seed):
+        for line, token in zip(written, new):
+            if token >= 0:
+                line.append(int(token))
+        if stream is not None:
+            stream(new)
+    return written[0] if single else written
+
+
+def steps(
+    model: Any,
+    rows: list[np.ndarray],
+    tokens: int,
+    rules: Rules,
+    stop: Sequence[int] = (),
+    seed: int = 0,
+) -> Iterator[np.ndarray]:
+    """The same as a generator: yields the (B,) new ids of each step, -1 for rows that have ended.
+
+    Args:
+        model: as in ``generate``.
+        rows: the prompts' ids.
+        tokens: how many steps at most.
+        rules: how the next token is chosen.
+        stop: ids that end a row.
+        seed: of the sampling.
+
+    Raises:
+        InputError: as ``generate``, before the first token.
+    """
+    config = model.config
+    if config.kind not in ("decoder", "prefix-lm"):
+        raise InputError(f"generate continues text with a decoder or prefix-lm, not {config.kind}")
+    if tokens < 1:
+        raise InputError(f"tokens is {tokens}; it must be 1 or more")
+    longest = max(map(len, rows))
+    if longest > config.context:
+        raise InputError(
+            f"the prompt is {longest} tokens long; the model's context is {config.context}"
+        )
+    if longest + tokens > config.context:
+        raise InputError(
+            f"tokens is {tokens} and the prompt has {longest}; together they must fit in the "
+            f"model's context of {config.context}, so tokens can be at most "
+            f"{config.context - longest}"
+        )
+    rngs = [backend.rng(seed, "sample", row) for row in range(len(rows))]
+    return _write(model, rows, tokens, rules, frozenset(stop), rngs)
+
+
+def _write(
+    model: Any,
+    rows: list[np.ndarray],
+    tokens: int,
+    rules: Rules,
+    stop: frozenset[int],
+    rngs: list[np.random.Generator],
+) -> Iterator[np.ndarray]:
+    was_training = model.training
+    model.eval()
+    try:
+        batch = pad_left(rows)
+        cache = make_cache(model, len(rows), batch.ids.shape[1] + tokens)
+        seen = [list(map(int, row)) for row in rows]
+        running = np.ones(len(rows), bool)
+        ids, positions, valid = batch.ids, batch.positions, batch.valid
+        prefix = batch.ids.shape[1] if model.config.kind == "prefix-lm" else None
+        for step in range(tokens):
+            with no_grad():
+                logits = _last_logits(
+                    model,
+                    ids,
+                    cache,
+                    positions=None if batch.even else positions,
+                    valid=None if batch.even else valid,
+                    **({} if prefix is None or step else {"prefix": prefix}),
+                )
+            new = rules.choose(logits, seen, rngs)
+            yield np.where(running, new, -1)
+            for row in np.flatnonzero(running):
+                seen[row].append(int(new[row]))
+                running[row] = int(new[row]) not in stop
+            if not running.any():
+                return
+            ids = new[:, None]
+            positions = positions[:, -1:] + 1
+            valid = np.concatenate([valid, np.ones((len(rows), 1), bool)], axis=1)
+    finally:
+        model.train(was_training)
+
+
+def _last_logits(model: Any, ids: np.ndarray, cache: ContiguousCache, **options: Any) -> Array:
+    """The (B, V) logits after the last token; the head runs on that one place only."""
+    hidden = model.hidden(ids, cache=cache, **options)
+    return model.logits(hidden[:, -1:]).data[:, 0]
+
+
+def make_cache(model: Any, batch: int, length: int) -> ContiguousCache:
+    """The cache that suits a model: rolling where its window is shorter than the text.
+
+    Args:
+        model: a Transformer.
+        batch: rows.
+        length: positions that will be stored.
+    """
+    config = model.config
+    weight = model.tokens.weight.data
+    device = "cpu" if isinstance(weight, np.ndarray) else "cuda"
+    if config.window is not None and config.window < length:
+        return RollingCache(config, batch, dtype=weight.dtype, device=device)
+    return ContiguousCache(config, batch, length, dtype=weight.dtype, device=device)

@@ -1,0 +1,213 @@
+"""Checkpoints: a folder whose files are each replaced in one step, so that one is always whole.
+
+``config.json``          what the model is; ``tokenizer.json``: how text becomes ids
+``model.safetensors``    the weights, to use
+``state.safetensors``    the weights and all else that training needs, to go on
+``recipe.json``          how it is trained
+
+The two safetensors files do not need each other: whoever resumes reads only the second, whoever
+generates only the first. So there is no moment at which killing the process can leave a mixture.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilm import tokenizers
+from minilm.backend import to_numpy
+from minilm.errors import InputError
+from minilm.files import write_atomically
+from minilm.models import Config, Transformer
+from minilm.tokenizers import Tokenizer
+
+CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.json", "model.safetensors"
+STATE, RECIPE = "state.safetensors", "recipe.json"
+FORMAT = "minilm 1"
+
+
+def save_arrays(path: Path, arrays: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Write named arrays and a few JSON facts as one safetensors file, atomically.
+
+    Args:
+        path: the file.
+        arrays: name -> array, of any device.
+        facts: what else belongs to them; anything JSON can hold.
+
+    Raises:
+        InputError: the file cannot be written; the old one is untouched.
+    """
+    from safetensors.numpy import save
+
+    host = {name: np.ascontiguousarray(to_numpy(array)) for name, array in arrays.items()}
+    write_atomically(path, save(host, {"format": FORMAT, "facts": json.dumps(facts)}))
+
+
+def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What ``save_arrays`` wrote: (arrays, facts); facts are empty in other programs' files.
+
+    Raises:
+        InputError: the file is missing, cut off, or no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, facts
+    except (SafetensorError, ValueError, OSError):
+        raise InputError(f"{path} is half-written or no safetensors file") from None
+
+
+def save_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a small JSON file atomically."""
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        InputError: missing, unreadable or no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else "is no readable JSON"
+        raise InputError(f"{path} {reason}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold a JSON object, not {type(content).__name__}")
+    return content
+
+
+def begin(folder: Path, config: Config, tokenizer: Tokenizer | None, recipe: dict) -> None:
+    """Make the folder and write what does not change during training.
+
+    Raises:
+        InputError: the folder already holds a checkpoint, or cannot be written.
+    """
+    if (folder / MODEL).exists() or (folder / STATE).exists():
+        raise InputError(
+            f"out is {str(folder)!r}, which already holds a checkpoint; resume it or choose "
+            "another folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"out is {str(folder)!r}, which cannot be made: {error.strerror}"
+        ) from None
+    save_json(folder / CONFIG, {"format": FORMAT, **config.to_dict()})
+    save_json(folder / RECIPE, recipe)
+    if tokenizer is not None:
+        tokenizer.save(folder / TOKENIZER)
+
+
+def save(folder: Path, model: Transformer, optimizers: list[Any], facts: dict[str, Any]) -> None:
+    """Replace the checkpoint in a folder made by ``begin``.
+
+    Args:
+        folder: where.
+        model: its weights are saved twice, see the top of this file.
+        optimizers: their states are saved in order.
+        facts: JSON: the step, the seconds spent and whatever else resuming needs.
+
+    Raises:
+        InputError: the disk is full or the folder is not writable; the old checkpoint is whole.
+    """
+    weights = model.state_dict()
+    arrays = {f"model.{name}": array for name, array in weights.items()}
+    for number, optimizer in enumerate(optimizers):
+        for name, array in optimizer.state_dict().items():
+            arrays[f"optimizer.{number}.{name}"] = array
+    save_arrays(folder / STATE, arrays, facts)
+    save_arrays(folder / MODEL, weights, facts)
+
+
+def restore(folder: Path, model: Transformer, optimizers: list[Any]) -> dict[str, Any]:
+    """Bring model and optimizers back to where ``save`` left them; returns its facts.
+
+    Raises:
+        InputError: no whole state there, or one of another model; nothing is changed then.
+    """
+    arrays, facts = load_arrays(folder / STATE)
+    if "step" not in facts:
+        raise InputError(f"{folder / STATE} was not written by minilm")
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    try:
+        model.load_state_dict(_below("model.", arrays))
+        for number, optimizer in enumerate(optimizers):
+            optimizer.load_state_dict(_below(f"optimizer.{number}.", arrays))
+    except InputError as error:
+        model.load_state_dict(before)
+        raise InputError(f"{folder / STATE} does not fit the model: {error}") from None
+    return facts
+
+
+def _below(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def load_config(folder: str | Path) -> Config:
+    """The model's config from a checkpoint folder.
+
+    Raises:
+        InputError: no such folder, no checkpoint in it, or another program's.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{str(folder)!r} is no folder; give one that minilm train has written")
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{str(folder)!r} holds no checkpoint: {CONFIG} is missing")
+    fields = load_json(folder / CONFIG)
+    if fields.pop("format", None) != FORMAT:
+        raise InputError(
+            f"{folder / CONFIG} was not written by minilm; minilm.interop reads other formats"
+        )
+    return Config.from_dict(fields)
+
+
+def load_tokenizer(folder: str | Path) -> Tokenizer:
+    """The tokenizer beside a checkpoint.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    path = Path(folder) / TOKENIZER
+    if not path.is_file():
+        raise InputError(f"{path} is missing: without its tokenizer the model cannot read text")
+    return tokenizers.load(path)
+
+
+def load(folder: str | Path) -> tuple[Transformer, Tokenizer]:
+    """A trained model, ready to use, and its tokenizer.
+
+    Args:
+        folder: what ``minilm train --out`` or ``train(out=...)`` wrote.
+
+    Raises:
+        InputError: the folder holds no checkpoint, half of one, or another program's.
+    """
+    folder = Path(folder)
+    config = load_config(folder)
+    if not (folder / MODEL).is_file():
+        raise InputError(
+            f"{str(folder)!r} holds no whole checkpoint: {MODEL} is missing, so training stopped "
+            "before its first save"
+        )
+    tokenizer = load_tokenizer(folder)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise InputError(
+            f"{folder / TOKENIZER} has {tokenizer.vocab_size} ids, the model {config.vocab_size}: "
+            "they do not belong together"
+        )
+    model = Transformer(config, allocate=False)
+    weights, _ = load_arrays(folder / MODEL)
+    try:
+        model.load_state_dict(weights)
+    except InputError as error:
+        raise InputError(f"{folder / MODEL} does not fit {CONFIG}: {error}") from None
+    return model.eval(), tokenizer

@@ -1,0 +1,159 @@
+"""What a training run shows and keeps: a bar, a log, a plot; and how Ctrl-C is heard."""
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from minilm.errors import InputError
+from minilm.files import write_atomically
+
+LOG, PLOT = "log.jsonl", "loss.png"
+
+
+class Interrupt:
+    """Inside, Ctrl-C (or a polite kill) only sets ``asked``, so that a step can be finished.
+
+    A second Ctrl-C stops at once, as usual. Outside the main thread, where Python delivers no
+    signals, it does nothing.
+    """
+
+    def __enter__(self) -> "Interrupt":
+        self.asked = False
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class Log:
+    """One JSON object per line: every step's loss, every evaluation; kept in memory and on disk.
+
+    Args:
+        folder: where ``log.jsonl`` is; None keeps it in memory only.
+        upto: of a log that is there already, keep the lines up to this step.
+    """
+
+    def __init__(self, folder: Path | None, upto: int = 0) -> None:
+        self.path = None if folder is None else folder / LOG
+        self.rows: list[dict[str, Any]] = []
+        self._file = None
+        if self.path is not None:
+            if upto:
+                self.rows = [row for row in read_log(self.path) if row["step"] <= upto]
+            lines = "".join(json.dumps(row) + "\n" for row in self.rows)
+            write_atomically(self.path, lines.encode())
+            self._file = self.path.open("a", encoding="utf-8")
+
+    def add(self, **row: Any) -> None:
+        """Add a line."""
+        self.rows.append(row)
+        if self._file is not None:
+            try:
+                self._file.write(json.dumps(row) + "\n")
+                self._file.flush()
+            except OSError as error:
+                raise InputError(f"{self.path} cannot be written: {error.strerror}") from None
+
+    def column(self, name: str) -> tuple[list[int], list[float]]:
+        """The steps at which a value was noted, and the values."""
+        rows = [row for row in self.rows if name in row]
+        return [row["step"] for row in rows], [row[name] for row in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError:  # a full disk was reported when the line was written
+                self._file = None
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; one that a crash cut off ends it."""
+    rows: list[dict[str, Any]] = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                row = json.loads(line)
+                row["step"] = int(row["step"])
+            except (ValueError, TypeError, KeyError):
+                break
+            rows.append(row)
+    return rows
+
+
+def plot_loss(log: Log, path: Path) -> bool:
+    """Draw the loss per step and the held-out bits per byte; False where Matplotlib is missing."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    import io
+
+    import numpy as np
+
+    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    steps, losses = log.column("loss")
+    axes.plot(steps, losses, color="0.75", linewidth=0.8, label="loss of each step")
+    width = max(1, len(losses) // 50)
+    if width > 1:
+        smooth = np.convolve(losses, np.full(width, 1 / width), "valid")
+        axes.plot(steps[width - 1 :], smooth, color="#0072B2", label=f"mean of {width} steps")
+    axes.set_xlabel("step")
+    axes.set_ylabel("training loss (nats per token)")
+    steps, bits = log.column("bits_per_byte")
+    if steps:
+        other = axes.twinx()
+        other.plot(steps, bits, "o--", color="#D55E00", label="held out")
+        other.set_ylabel("held-out bits per byte", color="#D55E00")
+    axes.legend(frameon=False, loc="upper right")
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    write_atomically(path, content.getvalue())
+    return True
+
+
+def make_bar(total: int, done: int, shown: bool) -> Any:
+    """A tqdm bar on stderr, or in the notebook; hidden where nobody would see it move."""
+    notebook = "ipykernel" in sys.modules
+    if notebook:
+        from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm
+    hidden = not shown or (not notebook and not sys.stderr.isatty())
+    return tqdm(total=total, initial=done, unit="step", disable=hidden, dynamic_ncols=True)
+
+
+def say(bar: Any, lines: Iterable[str] | str) -> None:
+    """Print above the bar."""
+    for line in [lines] if isinstance(lines, str) else lines:
+        bar.write(line, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def peak_memory() -> int | None:
+    """The most memory this process has held, in bytes; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
