@@ -92,7 +92,10 @@ def test_what_was_filtered_out_is_never_drawn_not_even_at_the_edge_of_rounding()
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda x: sampling.temperature(x, 0), "temperature is 0"),
+        (
+            lambda x: sampling.temperature(x, 0),
+            "temperature is 0; it must be a finite number above 0",
+        ),
         (lambda x: sampling.top_k(x, 0), "top_k is 0; it must be 1 or more"),
         (lambda x: sampling.top_p(x, 0), "top_p is 0; it must be above 0 and at most 1"),
         (lambda x: sampling.top_p(x, 1.5), "top_p is 1.5"),

@@ -31,22 +31,12 @@ class Rules:
 
     def __post_init__(self) -> None:
         """Check every number before the first token rather than at it."""
-        if not 0 <= self.temperature < float("inf"):
-            raise InputError(
-                f"temperature is {self.temperature}; it must be 0 (greedy) or a finite number above"
-            )
-        probe = np.zeros((1, 2), np.float32)
-        sampling.repetition_penalty(probe, [np.array([0])], self.repetition_penalty)
-        self._narrow(probe)
-
-    def _narrow(self, logits: Array) -> Array:
-        if self.top_k is not None:
-            logits = sampling.top_k(logits, self.top_k)
-        if self.top_p is not None:
-            logits = sampling.top_p(logits, self.top_p)
-        if self.min_p is not None:
-            logits = sampling.min_p(logits, self.min_p)
-        return logits
+        if self.temperature != 0:
+            sampling.check_rule("temperature", self.temperature)
+        for name in ("top_k", "top_p", "min_p", "repetition_penalty"):
+            value = getattr(self, name)
+            if value is not None:
+                sampling.check_rule(name, value)
 
     def choose(
         self, logits: Array, seen: Sequence[Sequence[int]], rngs: Sequence[np.random.Generator]
@@ -65,7 +55,13 @@ class Rules:
             logits = sampling.repetition_penalty(logits, seen, self.repetition_penalty)
         if self.temperature == 0:
             return backend.to_numpy(sampling.greedy(logits))
-        logits = self._narrow(sampling.temperature(logits, self.temperature))
+        logits = sampling.temperature(logits, self.temperature)
+        if self.top_k is not None:
+            logits = sampling.top_k(logits, self.top_k)
+        if self.top_p is not None:
+            logits = sampling.top_p(logits, self.top_p)
+        if self.min_p is not None:
+            logits = sampling.min_p(logits, self.min_p)
         return sampling.sample(logits, rngs)
 
 

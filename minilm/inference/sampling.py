@@ -37,8 +37,7 @@ def temperature(logits: Array, value: float) -> Array:
     Raises:
         InputError: ``value`` is not above 0.
     """
-    if not 0 < value < float("inf"):
-        raise InputError(f"temperature is {value}; it must be a finite number above 0")
+    check_rule("temperature", value)
     return logits / float(value)
 
 
@@ -57,8 +56,7 @@ def top_k(logits: Array, k: int) -> Array:
     Raises:
         InputError: k below 1.
     """
-    if k < 1:
-        raise InputError(f"top_k is {k}; it must be 1 or more")
+    check_rule("top_k", k)
     if k >= logits.shape[-1]:
         return logits
     xp = xp_of(logits)
@@ -79,8 +77,7 @@ def top_p(logits: Array, p: float) -> Array:
     Raises:
         InputError: p out of range.
     """
-    if not 0 < p <= 1:
-        raise InputError(f"top_p is {p}; it must be above 0 and at most 1")
+    check_rule("top_p", p)
     if p == 1:
         return logits
     xp = xp_of(logits)
@@ -105,8 +102,7 @@ def min_p(logits: Array, p: float) -> Array:
     Raises:
         InputError: p out of range.
     """
-    if not 0 <= p <= 1:
-        raise InputError(f"min_p is {p}; it must be from 0 to 1")
+    check_rule("min_p", p)
     if p == 0:
         return logits
     xp = xp_of(logits)
@@ -130,8 +126,7 @@ def repetition_penalty(logits: Array, seen: Sequence[Sequence[int]], penalty: fl
     Raises:
         InputError: a penalty that is not above 0.
     """
-    if not 0 < penalty < float("inf"):
-        raise InputError(f"repetition_penalty is {penalty}; it must be a finite number above 0")
+    check_rule("repetition_penalty", penalty)
     if penalty == 1:
         return logits
     xp = xp_of(logits)
@@ -160,6 +155,26 @@ def sample(logits: Array, rngs: Sequence[np.random.Generator]) -> np.ndarray:
         mark = min(rng.random() * row[-1], np.nextafter(row[-1], 0))
         drawn.append(np.searchsorted(row, mark, side="right"))
     return np.array(drawn, np.int64)
+
+
+_ALLOWED = {  # rule: (what holds for a good value, the same in words)
+    "temperature": (lambda x: 0 < x < float("inf"), "a finite number above 0"),
+    "top_k": (lambda x: x >= 1, "1 or more"),
+    "top_p": (lambda x: 0 < x <= 1, "above 0 and at most 1"),
+    "min_p": (lambda x: 0 <= x <= 1, "from 0 to 1"),
+    "repetition_penalty": (lambda x: 0 < x < float("inf"), "a finite number above 0"),
+}
+
+
+def check_rule(name: str, value: float) -> None:
+    """Refuse a value that the rule of this name cannot use.
+
+    Raises:
+        InputError: it names the rule, the value and what is allowed.
+    """
+    good, words = _ALLOWED[name]
+    if not good(value):
+        raise InputError(f"{name} is {value}; it must be {words}")
 
 
 def _softmax(logits: Array) -> Array:
