@@ -1,0 +1,25 @@
+"""`minilm site`: the course as a static site."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "write the course as a static site that needs no network"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--out", type=Path, default=Path("site"), help="folder to write into")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the site and say where it is."""
+    from minilm.course.lessons import find_lessons
+    from minilm.course.places import root
+    from minilm.course.site import write_site
+
+    site = write_site(find_lessons(), root(), args.out)
+    print(f"{len(site.lessons)} lessons, {len(site.hits)} entries to search")
+    print(f"Open {args.out / 'index.html'}")
+    return 0

@@ -1,0 +1,193 @@
+"""The claims board: the verdicts of all lessons, as text, JSON, HTML and the README's table."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from minilm.course import notebook as nb
+from minilm.course.claims import NOT, PARTLY, REPRODUCED, measured_text, number_text, pill, spread
+from minilm.course.lessons import Lesson
+from minilm.course.run import claims_in
+from minilm.errors import InputError
+
+BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
+SIGNS = {REPRODUCED: "✓", PARTLY: "◐", NOT: "✗"}
+
+Record = dict[str, Any]
+
+
+def read_board(root: Path, lessons: Sequence[str] = ()) -> list[Record]:
+    """The stored verdicts of a course, by lesson; `mean` and `spread` are added to each.
+
+    Raises:
+        InputError: a claims file is no JSON list, or a lesson asked for has none.
+    """
+    files = sorted((root / "lessons" / "claims").glob("*.json"))
+    if lessons:
+        files = [path for path in files if _named(path.stem, lessons)]
+        known = {name for name in lessons for path in files if _named(path.stem, [name])}
+        missing = [name for name in lessons if name not in known]
+        if missing:
+            raise InputError(
+                f"lesson {missing[0]!r} has no stored verdicts; run `minilm run {missing[0]} "
+                "--save` first."
+            )
+    board = []
+    for path in files:
+        try:
+            records = json.loads(path.read_text(encoding="utf-8"))
+            board += [_completed(record) for record in records]
+        except (ValueError, TypeError, KeyError):
+            raise InputError(
+                f"{path} is no list of verdicts; `minilm run --save` writes it."
+            ) from None
+    return board
+
+
+def _named(slug: str, names: Sequence[str]) -> bool:
+    return any(slug == name or slug.split("_")[0] == name.zfill(2) for name in names)
+
+
+def _completed(record: Record) -> Record:
+    means = {name: float(f"{fmean(numbers):.6g}") for name, numbers in record["values"].items()}
+    return {**record, "mean": means, "spread": spread(record["values"])}
+
+
+def tally(board: Sequence[Record]) -> str:
+    """How many claims were reproduced, partly, or not."""
+    counts = Counter(record["verdict"] for record in board)
+    parts = [f"{counts[verdict]} {verdict}" for verdict in (REPRODUCED, PARTLY, NOT)]
+    return f"{len(board)} claims: {', '.join(parts)}"
+
+
+def spread_text(record: Record) -> str:
+    """Standard deviation over seeds, for people; "exact" where there is no noise."""
+    if record["exact"]:
+        return "exact"
+    return ", ".join(
+        number_text(value)
+        if list(record["spread"]) == ["value"]
+        else f"{name} {number_text(value)}"
+        for name, value in record["spread"].items()
+    )
+
+
+def as_text(board: Sequence[Record], width: int = 100) -> str:
+    """The board for a terminal, one block per lesson."""
+    lines: list[str] = []
+    lesson = None
+    for record in board:
+        if record["lesson"] != lesson:
+            lesson = record["lesson"]
+            talk = f"  {record['talk']}" if record["talk"] else ""
+            lines += [*([""] if lines else []), f"{lesson}{talk}"]
+        head = f"  {SIGNS[record['verdict']]} {record['verdict']:<15} "
+        gap = " " * len(head)
+        said = f"{record['claim']} ({record['source']})"
+        lines += textwrap.wrap(said, width, initial_indent=head, subsequent_indent=gap)
+        noise = f"spread {spread_text(record)} over {len(record['seeds'])} seeds"
+        noise = "exact" if record["exact"] else noise
+        measured = measured_text(record["values"], record["unit"])
+        detail = (
+            f"{record['measure']}: {measured}, {noise}; expected "
+            f"{record['expected']}; {record['seconds']:g} s"
+        )
+        lines += textwrap.wrap(detail, width, initial_indent=gap, subsequent_indent=gap)
+        if record["note"]:
+            lines += textwrap.wrap(record["note"], width, initial_indent=gap, subsequent_indent=gap)
+    return "\n".join([*lines, "", tally(board)])
+
+
+def as_markdown(board: Sequence[Record]) -> str:
+    """The README's table."""
+    rows = [
+        "| lesson | claim | measure | expected | measured | spread | seeds | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for record in board:
+        number = record["lesson"].split("_")[0]
+        cells = [
+            f"[{number}](lessons/{record['lesson']}.ipynb)",
+            f"{record['claim']} ({record['source']})",
+            record["measure"],
+            record["expected"],
+            measured_text(record["values"], record["unit"]),
+            spread_text(record),
+            "-" if record["exact"] else str(len(record["seeds"])),
+            f"{SIGNS[record['verdict']]} {record['verdict']}",
+        ]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([f"{tally(board)}.", "", *rows])
+
+
+def as_html(board: Sequence[Record], lesson_address: str = "{slug}.html") -> str:
+    """The board as an HTML table; `lesson_address` is where a lesson is found."""
+    rows = []
+    for record in board:
+        address = lesson_address.format(slug=record["lesson"])
+        cells = [
+            f'<a href="{html.escape(address)}">{html.escape(record["lesson"].split("_")[0])}</a>',
+            f"<b>{html.escape(record['claim'])}</b><br><small>"
+            f"{html.escape(' · '.join(filter(None, (record['source'], record['talk']))))}</small>",
+            html.escape(record["measure"]),
+            html.escape(record["expected"]),
+            html.escape(measured_text(record["values"], record["unit"])),
+            html.escape(spread_text(record)),
+            "-" if record["exact"] else str(len(record["seeds"])),
+            pill(record["verdict"]),
+            f"{record['seconds']:g}",
+        ]
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    names = "lesson claim measure expected measured spread seeds verdict seconds".split()
+    head = "".join(f"<th>{name}</th>" for name in names)
+    return (
+        f"<p>{tally(board)}.</p><div class='wide'><table class='board'><thead><tr>{head}</tr>"
+        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def readme_with(text: str, board: Sequence[Record]) -> str:
+    """The README with its table between the marks replaced.
+
+    Raises:
+        InputError: the marks are missing, or not in order.
+    """
+    marks = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    if len(marks.findall(text)) != 1:
+        raise InputError(f"README.md must hold {BEGIN} and, after it, {END}, each once.")
+    return marks.sub(lambda _: f"{BEGIN}\n{as_markdown(board)}\n{END}", text)
+
+
+def write_readme(root: Path) -> bool:
+    """Put the table into README.md; returns whether the file changed."""
+    path = root / "README.md"
+    return nb.write_text(path, readme_with(path.read_text(encoding="utf-8"), read_board(root)))
+
+
+def stale(root: Path) -> list[str]:
+    """What disagrees: claims files with their notebooks' outputs, README with claims files."""
+    wrong = []
+    folder = root / "lessons" / "claims"
+    for path in sorted((root / "lessons").glob("[0-9]*_*.ipynb")):
+        lesson = Lesson(path)
+        stored = folder / f"{lesson.slug}.json"
+        said = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else []
+        if said != claims_in(lesson.notebook, lesson):
+            wrong.append(
+                f"{stored.name} is not what {path.name} shows; minilm run {lesson.number} --save"
+            )
+    for path in sorted(folder.glob("*.json")):
+        if not (root / "lessons" / f"{path.stem}.ipynb").exists():
+            wrong.append(f"{path.name} belongs to no lesson; delete it")
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    if readme_with(readme, read_board(root)) != readme:
+        wrong.append("the table in README.md is out of date; minilm claims --readme")
+    return wrong

@@ -1,0 +1,232 @@
+"""The course as a static site: lessons with figures, decks, claims board, reference, search.
+
+Pages use relative addresses and scripts only, so the site works from `file://` with no network.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from minilm.course import reference
+from minilm.course.board import as_html, read_board, tally
+from minilm.course.lessons import Lesson
+from minilm.course.render import (
+    ASSETS,
+    TEMPLATES,
+    blocks,
+    code_css,
+    fonts_css,
+    has_maths,
+    katex_css,
+    markdown,
+)
+from minilm.course.slides import COURSE, slide_type, write_decks
+
+Hit = dict[str, str]  # what search finds: t title, u address, k kind, x text
+
+
+class Site:
+    """The pages of a site while they are written; `hits` grows into the search index."""
+
+    def __init__(self, out: Path, lessons: Sequence[Lesson]) -> None:
+        self.out, self.lessons = out, list(lessons)
+        self.hits: list[Hit] = []
+
+    def write(
+        self, address: str, title: str, body: str, section: str, side: str = "", maths: bool = False
+    ) -> None:
+        """Write one page, with the header and the side column around it."""
+        up = "../" * address.count("/")
+        nav = "".join(
+            f'<a href="{up}{target}"{" aria-current=page" if name == section else ""}>{name}</a>'
+            for name, target in (
+                ("Lessons", "index.html"),
+                ("Slides", "decks/index.html"),
+                ("Claims", "claims.html"),
+                ("Reference", "reference/index.html"),
+            )
+        )
+        scripts = ["search_index.js", *(["katex.min.js", "auto-render.min.js"] if maths else [])]
+        page = f"""<!DOCTYPE html>
+<html lang="en" data-home="{up}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">
+<title>{html.escape(title)}</title>
+<link rel="stylesheet" href="{up}assets/site.css">
+{f'<link rel="stylesheet" href="{up}assets/katex.css">' if maths else ""}
+</head><body><a class="skip" href="#main">Skip to the text</a>
+<header><a class="home" href="{up}index.html">{COURSE}</a><nav aria-label="Parts">{nav}</nav>
+<div class="search" role="search"><input type="search" placeholder="Search  /"
+aria-label="Search the course"><ul></ul></div></header>
+<div class="frame"><aside class="side" aria-label="Contents">{side}</aside>
+<main id="main">{body}</main></div>
+{"".join(f'<script src="{up}assets/{name}"></script>' for name in (*scripts, "site.js"))}
+</body></html>
+"""
+        target = self.out / address
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
+
+    def lesson_side(self, up: str, current: Lesson | None = None) -> str:
+        """The list of lessons for the side column."""
+        items = "".join(
+            f'<li><a href="{up}lessons/{lesson.slug}.html"'
+            f"{' aria-current=page' if lesson is current else ''}>{lesson.number} "
+            f"{html.escape(lesson.title)}</a></li>"
+            for lesson in self.lessons
+        )
+        return f"<ol>{items}</ol>"
+
+
+def write_site(lessons: Sequence[Lesson], root: Path, out: Path) -> Site:
+    """Write the whole site into `out` (pages that are there are replaced, others stay)."""
+    site = Site(out, lessons)
+    assets = out / "assets"
+    assets.mkdir(parents=True, exist_ok=True)
+    css = f"{fonts_css()}{code_css()}{(TEMPLATES / 'site.css').read_text(encoding='utf-8')}"
+    (assets / "site.css").write_text(css, encoding="utf-8")
+    (assets / "katex.css").write_text(katex_css(), encoding="utf-8")
+    shutil.copyfile(TEMPLATES / "site.js", assets / "site.js")
+    for name in ("katex.min.js", "auto-render.min.js"):
+        shutil.copyfile(ASSETS / name, assets / name)
+    board = read_board(root)
+    _front(site, board)
+    for place, lesson in enumerate(site.lessons):
+        _lesson(site, place, lesson)
+    _claims(site, board)
+    _reference(site)
+    write_decks(site.lessons, out / "decks")
+    index = json.dumps(site.hits, ensure_ascii=False).replace("</", "<\\/")
+    (assets / "search_index.js").write_text(f"window.SEARCH_INDEX = {index};\n", encoding="utf-8")
+    return site
+
+
+def _front(site: Site, board: Sequence[dict[str, Any]]) -> None:
+    items = []
+    for lesson in site.lessons:
+        own = [record for record in board if record["lesson"] == lesson.slug]
+        said = f'<p class="lead">{tally(own)}</p>' if own else ""
+        items.append(
+            f'<li><h2>{lesson.number} <a href="lessons/{lesson.slug}.html">'
+            f"{html.escape(lesson.title)}</a></h2><p>{html.escape(lesson.summary)}</p>{said}</li>"
+        )
+    body = (
+        f"<h1>{COURSE}</h1><p>Stanford's seminar on transformers, rebuilt from scratch in NumPy. "
+        "Each lesson takes one talk, builds what it describes and measures what it claims.</p>"
+        f'<ul class="list">{"".join(items)}</ul>'
+    )
+    side = site.lesson_side("")
+    site.write("index.html", COURSE, body, "Lessons", side, has_maths(body))
+
+
+def _lesson(site: Site, place: int, lesson: Lesson) -> None:
+    address = f"lessons/{lesson.slug}.html"
+    parts = list(_cells(lesson))
+    body = "\n".join(parts)
+    body, sections = _anchored(body)
+    for title, mark, text in sections:
+        kind = f"lesson {lesson.number}"
+        site.hits.append({"t": title, "u": f"{address}#{mark}", "k": kind, "x": text})
+    head = " · ".join(map(html.escape, filter(None, map(lesson.said, ("speaker", "talk")))))
+    lead = f'{head + " · " if head else ""}<a href="../decks/{lesson.slug}.html">as slides</a>'
+    made = lesson.notebook["metadata"].get("minilm", {})
+    if "machine" in made:
+        lead += f" · outputs from a run on {html.escape(made['machine'])}, {made['seconds']} s"
+    before = site.lessons[place - 1] if place else None
+    after = site.lessons[place + 1] if place + 1 < len(site.lessons) else None
+    ends = "".join(
+        f'<a href="{other.slug}.html">{arrow} {html.escape(other.title)}</a>'
+        if other
+        else "<i></i>"
+        for other, arrow in ((before, "←"), (after, "→"))
+    )
+    page = f'<p class="lead">{lead}</p>{body}<nav class="ends" aria-label="Next">{ends}</nav>'
+    side = site.lesson_side("../", lesson)
+    site.write(address, lesson.title, page, "Lessons", side, has_maths(body))
+
+
+def _cells(lesson: Lesson) -> Iterator[str]:
+    folder = lesson.path.parent
+    for cell in lesson.cells:
+        if slide_type(cell) == "notes":
+            note = markdown(cell["source"], folder)
+            yield f'<details class="notes"><summary>Note for the speaker</summary>{note}</details>'
+        else:
+            yield from blocks(cell, folder)
+
+
+_HEADING = re.compile(r"<h([123])(?: [^>]*)?>(.*?)</h\1>", re.DOTALL)
+
+
+def _anchored(body: str) -> tuple[str, list[tuple[str, str, str]]]:
+    """Headings with ids, and per heading its title, its id and the text that follows it."""
+    used: set[str] = set()
+    marks: list[tuple[str, str]] = []
+
+    def name(found: re.Match[str]) -> str:
+        title = html.unescape(re.sub(r"<[^>]+>", "", found[2]))
+        base = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "part"
+        mark, count = base, 2
+        while mark in used:
+            mark, count = f"{base}-{count}", count + 1
+        used.add(mark)
+        marks.append((title, mark))
+        return f'<h{found[1]} id="{mark}">{found[2]}</h{found[1]}>'
+
+    made = _HEADING.sub(name, body)
+    texts = _HEADING.split(body)[3::3]
+    return made, [
+        (title, mark, _words(text)) for (title, mark), text in zip(marks, texts, strict=True)
+    ]
+
+
+def _words(text: str, limit: int = 3000) -> str:
+    """HTML as searchable text, without pictures and scripts."""
+    text = re.sub(r"<(style|script)\b.*?</\1>|<img[^>]*?alt=\"([^\"]*)\"[^>]*>", r" \2 ", text)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())[:limit]
+
+
+def _claims(site: Site, board: Sequence[dict[str, Any]]) -> None:
+    for record in board:
+        text = f"{record['verdict']}, {record['measure']}, {record['source']} {record['talk']}"
+        site.hits.append({"t": record["claim"], "u": "claims.html", "k": "claim", "x": text})
+    body = (
+        "<h1>What the talks claim, and what we measured</h1><p>Every row comes from the outputs of "
+        "a lesson. The criterion stands in the lesson before the experiment runs.</p>"
+        + as_html(board, "lessons/{slug}.html")
+    )
+    site.write("claims.html", "Claims", body, "Claims", site.lesson_side(""))
+
+
+def _reference(site: Site) -> None:
+    found = reference.modules(Path(__file__).parents[1])
+    side = _reference_side(found, None)
+    rows = "".join(
+        f'<li><h3><a href="{module.name}.html"><code>{module.name}</code></a></h3>'
+        f"<p>{html.escape(module.summary)}</p></li>"
+        for module in found
+    )
+    body = f'<h1>Package reference</h1><ul class="list">{rows}</ul>'
+    site.write("reference/index.html", "Package reference", body, "Reference", side)
+    for module in found:
+        address = f"reference/{module.name}.html"
+        kind = "module"
+        site.hits.append({"t": module.name, "u": address, "k": kind, "x": module.doc})
+        for entry in module.entries:
+            where = f"{address}#{reference.anchor(entry.name)}"
+            site.hits.append({"t": entry.name, "u": where, "k": module.name, "x": entry.summary})
+        side = _reference_side(found, module)
+        site.write(address, module.name, reference.as_html(module), "Reference", side)
+
+
+def _reference_side(found: Sequence[reference.Module], current: reference.Module | None) -> str:
+    items = []
+    for module in found:
+        here = " aria-current=page" if module is current else ""
+        items.append(f'<li><a href="{module.name}.html"{here}>{module.name}</a></li>')
+    return f"<ul>{''.join(items)}</ul>"
