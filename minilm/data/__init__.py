@@ -1,1 +1,31 @@
 """Corpora, token files and labelled synthetic worlds."""
+
+import importlib
+from typing import Any
+
+_WHERE = {
+    "corpus": "corpora",
+    "documents": "corpora",
+    "split": "corpora",
+    "encode_documents": "corpora",
+    "load_text": "text",
+    "load_documents": "text",
+    "TokenFile": "tokens",
+    "Batches": "batching",
+    "batches": "batching",
+    "windows": "batching",
+    "digits": "images",
+    "photographs": "images",
+}
+
+__all__ = list(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"minilm.data.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'minilm.data' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_WHERE, "filters", "near_duplicates", "worlds"])

@@ -51,11 +51,12 @@ class CharTokenizer(Tokenizer):
             InputError: empty or binary text, or a vocabulary the text does not give.
         """
         characters = sorted(set(checked_training_text(text)))
-        size = len(characters) + len(list(special))
+        special = list(special)
+        size = len(characters) + len(special)
         if vocab_size is not None and vocab_size != size:
             raise InputError(
                 f"vocab_size is {vocab_size}; this text has {len(characters)} different "
-                f"characters, so with {size - len(characters)} special tokens it must be {size}"
+                f"characters, so with {len(special)} special tokens it must be {size}"
             )
         return cls(characters, special)
 

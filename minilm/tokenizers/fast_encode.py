@@ -1,10 +1,10 @@
 """Encoding fast: a table of merges in one array, and a cache of words already encoded.
 
-Text repeats its words, so most words are answered by the cache: two loads make the key of a word of
-up to 16 bytes, one 32-byte row holds key and ids. Longer words are found by a hash and then compared
-byte by byte, so a clash of hashes cannot give wrong ids. A full neighbourhood loses one of its rows;
-a full store of long rows is emptied. Where text does not repeat itself (random strings) looking up
-is lost time, so a stretch with few hits turns the cache off for the next ones.
+Text repeats its words, so most words are answered by the cache: two loads make the key of a word
+of up to 16 bytes, one 32-byte row holds key and ids. Longer words are found by a hash and then
+compared byte by byte, so a clash of hashes cannot give wrong ids. A full neighbourhood loses one of
+its rows; a full store of long rows is emptied. Where text does not repeat itself (random strings)
+looking up is lost time, so a stretch with few hits turns the cache off for the next ones.
 """
 
 import re
@@ -57,8 +57,8 @@ def rank_of(a, b, pairs, shift):
 
 
 @jit
-def fill_pairs(left, right, pairs, shift):
-    """Put the pairs into the table; the rank is the place in the list, the first one counts."""
+def fill_pairs(left, right, ranks, pairs, shift):
+    """Put pairs and their ranks into the table; of a pair that comes twice the first counts."""
     mask = pairs.size - 1
     for k in range(left.size):
         key = U64(left[k]) << U64(21) | U64(right[k])
@@ -66,7 +66,7 @@ def fill_pairs(left, right, pairs, shift):
         while pairs[h] != _EMPTY and pairs[h] >> U64(21) != key:
             h = (h + 1) & mask
         if pairs[h] == _EMPTY:
-            pairs[h] = key << U64(21) | U64(k)
+            pairs[h] = key << U64(21) | U64(ranks[k])
 
 
 @jit
@@ -113,7 +113,7 @@ def merge_long(ids, n, pairs, shift, joined):
     following = np.empty(n, np.int32)
     before = np.empty(n, np.int32)
     heap = np.empty(3 * n, np.int64)
-    size = 0
+    size = np.int64(0)
     for k in range(n):
         following[k] = k + 1 if k + 1 < n else -1
         before[k] = k - 1
@@ -165,7 +165,20 @@ def merge_long(ids, n, pairs, shift, joined):
 
 @jit
 def encode_words(
-    text, starts, n, byte_ids, pairs, shift, joined, bits, whole, whole_text, rows, store, state, out
+    text,
+    starts,
+    n,
+    byte_ids,
+    pairs,
+    shift,
+    joined,
+    bits,
+    whole,
+    whole_text,
+    rows,
+    store,
+    state,
+    out,
 ):
     """Encode the words ``text[starts[k]:starts[k + 1]]`` into ``out``; returns how many ids.
 
@@ -210,12 +223,16 @@ def encode_words(
             free = False
             found = False
             m = U64(0)
-            for probe in range(_PROBES):
+            for _ in range(_PROBES):
                 m = rows[t, 2]
                 if m == U64(0):
                     free = True
                     break
-                if rows[t, 0] == first and rows[t, 1] == second and np.int64(m & U64(255)) == length:
+                if (
+                    rows[t, 0] == first
+                    and rows[t, 1] == second
+                    and np.int64(m & U64(255)) == length
+                ):
                     bytes_at = store_base + U64(4) * ((m >> U64(16)) + ((m >> U64(8)) & U64(255)))
                     if length <= 16 or same_bytes(bytes_at, where, length):
                         found = True
@@ -342,8 +359,11 @@ class Encoder:
         size_bits = max(8, int(4 * len(merges)).bit_length())
         pairs = np.full(1 << size_bits, _EMPTY, np.uint64)
         shift = U64(64 - size_bits)
-        merges = np.ascontiguousarray(merges.T, np.int32)
-        fill_pairs(merges[0], merges[1], pairs, shift)
+        left, right, made = np.ascontiguousarray(merges.T, np.int32)
+        # Neighbouring merges that make the same token (``BPE.from_ranks``) are of one rank.
+        first = np.diff(made, prepend=np.int32(-1)) != 0
+        ranks = np.cumsum(first, dtype=np.int32) - np.int32(1)
+        fill_pairs(left, right, ranks, pairs, shift)
         bits = U64(16 if len(tokens) <= 1 << 16 else 21)
         whole_text, whole = padded(b""), np.zeros((0, 4), np.uint64)
         if whole_words:
@@ -353,7 +373,7 @@ class Encoder:
             whole = np.zeros((1 << (2 * len(words)).bit_length(), 4), np.uint64)
             ids = np.array([numbers[w] for w in words], np.int32)
             fill_whole(whole_text, starts.astype(np.int64), len(words), ids, whole)
-        self._tables = (byte_ids, pairs, shift, merges[2], bits, whole, whole_text)
+        self._tables = (byte_ids, pairs, shift, made[first], bits, whole, whole_text)
         self._pattern = pattern
         self._classes = classes
         self._cache = cache

@@ -92,9 +92,9 @@ def next_word(text, i, end, pattern, classes):
             return run(text, j, end, follows, classes)
     else:
         if follows == LETTER and c != 10 and c != 13:
-            return run(text, j, end, LETTER, classes)
+            return run(text, j, end, np.int64(LETTER), classes)
         if kind == OTHER or c == 32 and follows == OTHER:
-            j = run(text, j, end, OTHER, classes)
+            j = run(text, j, end, np.int64(OTHER), classes)
             while j < end and (text[j] == 10 or text[j] == 13):
                 j += 1
             return j
@@ -176,7 +176,7 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
         return n, p
     before_L = before_N = before_O = before_W = before_S = before_Z = U64(0)
     led = eaten = started = ended = U64(0)
-    digits = 0  # digits of the word so far, at the end of the block before
+    digits = np.int64(0)  # digits of the word so far, at the end of the block before
     while True:
         O = ~(L | N | W)  # noqa: E741
         prev_S = (S << ONE) | before_S
@@ -261,7 +261,7 @@ def word_starts(text, i, end, pattern, classes, out):
     Returns:
         how many starts were written, and where the next word starts (``end`` if none is left).
     """
-    n = 0
+    n = np.int64(0)  # a plain 0 has a type of its own, and each type is compiled anew
     one_by_one = i  # up to here, next_word alone
     while i < end and n < out.size - 140:
         if i >= one_by_one and i + _MARGIN <= end:

@@ -3,7 +3,8 @@
 ``bpe_regex.train`` counts all pairs anew for every merge. Here a merge touches only the places
 where its pair stands: each pair has a list of places, each word is a linked list of symbols, and a
 heap holds the pairs by count. An entry of the heap whose count is old is put back with the new one
-when it comes to the top. Cost: one pass over the text, then time in proportion to the places merged.
+when it comes to the top. Cost: one pass over the text, then time in proportion to the places
+merged.
 
 The merges are those of ``bpe_regex.train`` and of Hugging Face's trainer: largest count first, ties
 to the smaller pair of ids.

@@ -1,0 +1,142 @@
+"""Finding texts that are almost the same: MinHash and locality-sensitive hashing.
+
+The share of common five-word runs of two texts (their Jaccard similarity) is estimated from
+signatures: the smallest value of each of 256 hash functions agrees in two texts with just that
+probability (Broder 1997). Signatures are cut into bands; texts that agree in a whole band are
+compared. The numbers are those of The Stack (arXiv 2211.15533).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from minilm import backend
+from minilm.errors import InputError
+
+_PRIME = (1 << 61) - 1
+_WORD = re.compile(r"\W+")
+
+
+def shingles(text: str, n: int = 5) -> set[str]:
+    """All runs of n words, case and signs ignored; a shorter text is one run."""
+    words = [word for word in _WORD.split(text.lower()) if word]
+    return {" ".join(words[i : i + n]) for i in range(max(1, len(words) - n + 1))}
+
+
+def jaccard(a: set[str], b: set[str]) -> float:
+    """Shared elements over all elements; 1 for two empty sets."""
+    return len(a & b) / len(a | b) if a or b else 1.0
+
+
+def permutations(count: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The factors (1 and up) and summands of ``count`` hash functions, uint64 (count,) each."""
+    rng = backend.rng(seed, "minhash")
+    return (
+        rng.integers(1, _PRIME, count, dtype=np.uint64),
+        rng.integers(0, _PRIME, count, dtype=np.uint64),
+    )
+
+
+def minhash(runs: Iterable[str], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The signature of a set: the smallest of ``(a h + b) mod (2**61 - 1)``, low 32 bits.
+
+    Args:
+        runs: the set's elements; h is the first 32 bits of an element's SHA-1.
+        a, b: factors and summands, uint64 (P,).
+
+    Returns:
+        uint32 (P,). Two signatures agree in a share of places that estimates the similarity.
+    """
+    digests = [hashlib.sha1(run.encode("utf-8", "replace")).digest()[:4] for run in set(runs)]
+    h = np.frombuffer(b"".join(digests), "<u4").astype(np.uint64)  # (N,)
+    if h.size == 0:
+        return np.full(a.size, 0xFFFFFFFF, np.uint32)
+    # 61 x 32 bits do not fit into 64: multiply in halves, 2**61 being 1 to this modulus.
+    prime = np.uint64(_PRIME)
+    high, low = a >> np.uint64(32), a & np.uint64(0xFFFFFFFF)
+    upper = np.multiply.outer(h, high)  # below 2**61
+    upper = ((upper & np.uint64((1 << 29) - 1)) << np.uint64(32)) + (upper >> np.uint64(29))
+    total = _reduce(_reduce(np.multiply.outer(h, low)) + _reduce(upper))
+    total = _reduce(total + b[None])
+    total[total == prime] = 0
+    return (total & np.uint64(0xFFFFFFFF)).min(axis=0).astype(np.uint32)
+
+
+def _reduce(x: np.ndarray) -> np.ndarray:
+    """The same modulo 2**61 - 1, at most a little above it."""
+    x = (x & np.uint64(_PRIME)) + (x >> np.uint64(61))
+    return np.where(x >= np.uint64(_PRIME), x - np.uint64(_PRIME), x)
+
+
+def collision_probability(similarity: float, bands: int, rows: int) -> float:
+    """The chance that two texts of this similarity agree in at least one band."""
+    return 1 - (1 - similarity**rows) ** bands
+
+
+def optimal_bands(threshold: float, count: int = 256) -> tuple[int, int]:
+    """Bands and rows a band that tell best between similarities below and above a threshold.
+
+    Least sum of the chance to report a pair below and to miss one above, both integrated over the
+    similarity, with bands x rows <= count.
+
+    Raises:
+        InputError: a threshold outside 0 to 1.
+    """
+    if not 0 < threshold < 1:
+        raise InputError(f"threshold is {threshold}; it must be above 0 and below 1")
+    below = np.linspace(0, threshold, 501)
+    above = np.linspace(threshold, 1, 501)
+    best = (np.inf, 1, 1)
+    for bands in range(1, count + 1):
+        for rows in range(1, count // bands + 1):
+            wrong = np.trapezoid(1 - (1 - below**rows) ** bands, below)
+            missed = np.trapezoid((1 - above**rows) ** bands, above)
+            best = min(best, (float(wrong + missed), bands, rows))
+    return best[1], best[2]
+
+
+def clusters(texts: Sequence[str], threshold: float = 0.7, seed: int = 0) -> list[list[int]]:
+    """Groups of near-duplicates, as places in the list; a text without any stands alone.
+
+    Pairs that agree in a band are kept if their runs of words really are that similar.
+    """
+    a, b = permutations(256, seed)
+    bands, rows = optimal_bands(threshold)
+    sets = [shingles(text) for text in texts]
+    parent = list(range(len(texts)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    signatures = [minhash(runs, a, b) for runs in sets]
+    for band in range(bands):
+        buckets: dict[bytes, list[int]] = {}
+        for i, signature in enumerate(signatures):
+            key = signature[band * rows : (band + 1) * rows].tobytes()
+            buckets.setdefault(key, []).append(i)
+        for members in buckets.values():
+            for place, i in enumerate(members):
+                for j in members[:place]:
+                    if root(i) != root(j) and jaccard(sets[i], sets[j]) >= threshold:
+                        parent[root(i)] = root(j)
+    groups: dict[int, list[int]] = {}
+    for i in range(len(texts)):
+        groups.setdefault(root(i), []).append(i)
+    return list(groups.values())
+
+
+def dedup(texts: Sequence[str], threshold: float = 0.7, seed: int = 0) -> list[str]:
+    """One text of each group: the longest, of equal ones the first in the alphabet.
+
+    The survivors do not depend on the order of the texts; they come in the order given.
+    """
+    chosen = [
+        min(group, key=lambda i: (-len(texts[i]), texts[i]))
+        for group in clusters(texts, threshold, seed)
+    ]
+    return [texts[i] for i in sorted(chosen)]

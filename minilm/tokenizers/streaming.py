@@ -1,0 +1,119 @@
+"""Encoding and decoding piece by piece, with the result of doing it at once."""
+
+import codecs
+import re
+from collections.abc import Iterable
+
+from minilm.tokenizers.base import Specials, Tokenizer, checked_text, special_pattern
+from minilm.tokenizers.pretokenize import split
+
+# Between a small letter and a blank before another one, every pattern starts a word.
+_CUT = re.compile(r"[a-z](?=[ \n][a-z])")
+
+
+class StreamEncoder:
+    """Encodes text that arrives in chunks; all ids together are those of the whole text.
+
+    What a later chunk could still change is held back: the last two words, and what may be the
+    beginning of a special token. Text is looked at again only when it has doubled, so the work
+    stays in proportion to the text however small the chunks are.
+
+    Args:
+        tokenizer: any tokenizer of this package.
+        allowed_special: special tokens that become one id, or "all"; others are ordinary text.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, allowed_special: Specials = ()) -> None:
+        self._tokenizer = tokenizer
+        if isinstance(allowed_special, str) and allowed_special == "all":
+            allowed_special = tokenizer.special
+        self._allowed = frozenset(
+            [allowed_special] if isinstance(allowed_special, str) else allowed_special
+        )
+        for name in self._allowed:
+            tokenizer.special_id(name)
+        self._pattern = special_pattern(self._allowed) if self._allowed else None
+        self._overlap = max(map(len, self._allowed), default=1) - 1
+        self._held = ""
+        self._half = ""
+        self._looked_at = 0
+
+    def feed(self, text: str) -> list[int]:
+        """Take a chunk; returns the ids that are now certain."""
+        if not isinstance(text, str):
+            checked_text(text)
+        text = self._half + text
+        cut = len(text) - (text != "" and "\ud800" <= text[-1] < "\udc00")
+        text, self._half = text[:cut], text[cut:]  # the other half of a surrogate pair may follow
+        self._held += checked_text(text)
+        if len(self._held) < 2 * self._looked_at:
+            return []
+        ids = self._advance(len(self._held) - self._overlap)
+        cut = self._certain(self._held[: max(0, len(self._held) - self._overlap)])
+        ids += self._tokenizer.encode_ordinary(self._held[:cut]) if cut else []
+        self._held = self._held[cut:]
+        self._looked_at = len(self._held)
+        return ids
+
+    def finish(self) -> list[int]:
+        """The ids of what was held back; the encoder is then ready for another text."""
+        self._held += checked_text(self._half)
+        ids = self._advance(len(self._held))
+        ids += self._tokenizer.encode_ordinary(self._held) if self._held else []
+        self._held = self._half = ""
+        self._looked_at = 0
+        return ids
+
+    def _advance(self, end: int) -> list[int]:
+        """Encode up to the last special token that begins before ``end``."""
+        ids: list[int] = []
+        done = 0
+        for match in self._pattern.finditer(self._held) if self._pattern else ():
+            if match.start() >= end:
+                break
+            ids += self._tokenizer.encode_ordinary(self._held[done : match.start()])
+            ids.append(self._tokenizer.special_id(match[0]))
+            done = match.end()
+        self._held = self._held[done:]
+        return ids
+
+    def _certain(self, text: str) -> int:
+        """Characters of the text whose words no later text can change."""
+        pattern = getattr(self._tokenizer, "pattern", None)
+        if pattern is None:
+            return len(text)  # bytes and characters stand alone
+        if getattr(self._tokenizer, "normalize", None):
+            return 0  # a later accent may change the last letter: wait for the end
+        places = [match.end() for match in _CUT.finditer(text, max(0, len(text) - 1000))]
+        if places:
+            return places[-1]
+        words = split(text, pattern)
+        end, solid = len(text), 0
+        while words and solid < 2:
+            word = words.pop()
+            end -= len(word)
+            solid += not word.isspace()
+        return end
+
+
+class StreamDecoder:
+    """Decodes ids that arrive one by one, and never shows half a character.
+
+    Args:
+        tokenizer: any tokenizer of this package.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, ids: int | Iterable[int]) -> str:
+        """The text that some more ids complete; "" while a character is unfinished."""
+        ids = [ids] if not isinstance(ids, Iterable) else ids
+        return self._utf8.decode(self._tokenizer.decode_bytes(ids))
+
+    def finish(self) -> str:
+        """What is left: U+FFFD if the ids ended inside a character."""
+        rest = self._utf8.decode(b"", final=True)
+        self._utf8.reset()
+        return rest
