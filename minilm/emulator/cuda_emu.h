@@ -15,7 +15,7 @@
 #define CUDA_EMU 1
 #define EMU_UNWATCHED __attribute__((no_sanitize("thread")))
 #define __global__ static
-#define __device__ static
+#define __device__
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))

@@ -77,9 +77,8 @@ class Job:
         self.data.append(raw)
 
     def _add_array(self, kind: str, index: int, label: str, value: Any, wanted: str | None) -> None:
-        if value is None:  # a null pointer: an array of no bytes, which any access runs out of
-            self._add(kind, b"", 1)
-            self.arrays.append((index, np.empty(0, np.uint8)))
+        if value is None:  # a null pointer
+            self._add("s", bytes(8), 8)
             return
         array = _array(value)
         if array is None:

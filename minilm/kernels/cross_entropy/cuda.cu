@@ -1,0 +1,70 @@
+// loss = logsumexp(x) - (1 - smoothing) x[target] - smoothing mean(x) + z logsumexp(x)^2, and its
+// gradient, per row of V logits. A negative target is ignored: loss 0, gradient 0.
+//
+// The ladder, for N rows of V (16384 x 50257 in bf16 is 1.6 GB; nothing else in a GPT-2 step is so
+// large, so passes over it are what matters).
+//   1 log_softmax, gather, and their gradients   5 reads and 3 writes of N x V
+//   2 cross_entropy + cross_entropy_backward     2 reads and 1 write; the log-probabilities never exist
+//   3 cross_entropy_fused                        1 read from device memory, 1 read from the L2 cache
+//                                                and 1 write: the logits become their own gradient
+#include "common.cuh"
+
+__device__ __forceinline__ Online statistics(const T *x, int n, bool wide, float smoothing, float &sum, float *scratch) {
+    Online o = {-INFINITY, 0.0f};
+    float total = 0.0f;
+    each(x, n, wide, [&](int, float v) { online_add(o, v), total += v; });
+    o = online_block(o, scratch);
+    sum = smoothing > 0.0f ? block_sum(total, scratch) : 0.0f;
+    return o;
+}
+__device__ __forceinline__ float loss_of(float lse, float picked, float sum, int n, float smoothing, float z) {
+    float loss = lse - (1.0f - smoothing) * picked + z * lse * lse;
+    return smoothing > 0.0f ? loss - smoothing * sum / n : loss;
+}
+
+extern "C" __global__ void cross_entropy(const T *__restrict__ x, const int *targets, T *losses, float *lse, int n,
+                                         float smoothing, float z) {
+    __shared__ float scratch[32];
+    x += (size_t)blockIdx.x * n;
+    int target = targets[blockIdx.x];
+    float sum;
+    Online o = statistics(x, n, wide_rows(n, x, x), smoothing, sum, scratch);
+    if (threadIdx.x == 0) {
+        float l = o.max + __logf(o.sum);
+        lse[blockIdx.x] = l;
+        set(losses[blockIdx.x], target < 0 ? 0.0f : loss_of(l, to_float(x[target]), sum, n, smoothing, z));
+    }
+}
+
+// dx_j = g (exp(x_j - lse) (1 + 2 z lse) - smoothing / V - (1 - smoothing) [j = target])
+__device__ __forceinline__ void gradient(T *dx, const T *x, int target, float lse, float g, int n, bool wide,
+                                         float smoothing, float z) {
+    float boost = g * (1.0f + 2.0f * z * lse), floor = g * smoothing / n, peak = g * (1.0f - smoothing);
+    if (target < 0) boost = floor = 0.0f;
+    map(dx, x, n, wide, [&](int j, float v) {
+        float d = target < 0 ? 0.0f : boost * __expf(v - lse) - floor;
+        return j == target ? d - peak : d;
+    });
+}
+
+extern "C" __global__ void cross_entropy_backward(const T *__restrict__ g, const T *__restrict__ x, const int *targets,
+                                                  const float *lse, T *__restrict__ dx, int n, float smoothing, float z) {
+    size_t at = (size_t)blockIdx.x * n;
+    gradient(dx + at, x + at, targets[blockIdx.x], lse[blockIdx.x], to_float(g[blockIdx.x]), n,
+             wide_rows(n, x + at, dx + at), smoothing, z);
+}
+
+extern "C" __global__ void cross_entropy_fused(T *x, const int *targets, T *losses, int n, float smoothing, float z,
+                                               float scale) {
+    __shared__ float scratch[32];
+    x += (size_t)blockIdx.x * n;
+    int target = targets[blockIdx.x];
+    bool wide = wide_rows(n, x, x);
+    float sum;
+    Online o = statistics(x, n, wide, smoothing, sum, scratch);
+    float lse = o.max + __logf(o.sum);
+    if (threadIdx.x == 0)
+        set(losses[blockIdx.x], target < 0 ? 0.0f : loss_of(lse, to_float(x[target]), sum, n, smoothing, z));
+    __syncthreads();  // the target's logit is read before it is overwritten
+    gradient(x, x, target, lse, scale, n, wide, smoothing, z);
+}

@@ -1,0 +1,113 @@
+"""Compiles the CUDA C++ kernels with no GPU, exactly as CuPy's RawModule would on one.
+
+NVRTC comes with the CUDA wheels; its assembler reports registers, spills and static shared memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minilm.errors import InputError
+from minilm.kernels.cuda_launch import options, source
+
+ARCHITECTURES = ("sm_80", "sm_90", "sm_90a")
+CEILINGS = Path(__file__).parent / "ceilings.json"
+BF16, HALF, FLOAT = "__nv_bfloat16", "__half", "float"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one kernel takes: registers per thread, bytes spilled, bytes of static shared memory."""
+
+    registers: int
+    spills: int
+    shared: int
+
+
+def variants() -> list[tuple[str, dict[str, Any]]]:
+    """Every (file, preprocessor names) that the package launches."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for kind in (FLOAT, BF16, HALF):
+        plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe")
+        found += [(f"{folder}/cuda", {"DTYPE": kind}) for folder in plain]
+        for form in range(3):
+            found += [(f"{f}/cuda", {"DTYPE": kind, "KIND": form}) for f in ("gelu", "swiglu")]
+        found += [("rope/cuda", {"DTYPE": kind, "INTERLEAVED": i}) for i in (0, 1)]
+        found += [("adamw/cuda", {"DTYPE": kind, "LOW": i}) for i in (0, 1)]
+        for head in (64, 128):
+            found.append(("decode_attention/cuda", {"DTYPE": kind, "HEAD": head}))
+    for kind in (BF16, HALF):
+        for head in (64, 128):
+            names = {"DTYPE": kind, "HEAD": head}
+            found += [("attention/cuda", names), ("attention/backward", names)]
+        found += [("quantized_matmul/cuda", {"DTYPE": kind, "BITS": bits}) for bits in (4, 8)]
+        found.append(("moe/grouped", {"DTYPE": kind}))
+    return found
+
+
+def _nvrtc() -> tuple[Any, Any]:
+    try:
+        from cupy._core import core
+        from cupy_backends.cuda.libs import nvrtc
+
+        nvrtc.getVersion()
+    except Exception as problem:
+        raise InputError(
+            "compiling CUDA C++ needs CuPy and NVRTC: pip install 'minilm[cuda13]' "
+            f"({type(problem).__name__}: {problem})"
+        ) from None
+    return core, nvrtc
+
+
+def compile_file(
+    file: str, defines: dict[str, Any], architecture: str = "sm_90"
+) -> dict[str, Usage]:
+    """Compiles one `.cu` file; returns what each of its kernels takes.
+
+    Raises:
+        InputError: CuPy or NVRTC is missing, or the file does not compile (with NVRTC's log).
+    """
+    core, nvrtc = _nvrtc()
+    flags = core.assemble_cupy_compiler_options(options(file, defines))
+    flags += ("-ftz=true", f"-arch={architecture}", "--device-as-default-execution-space")
+    program = nvrtc.createProgram(source(file).text, f"{file}.cu", (), ())
+    try:
+        nvrtc.compileProgram(program, (*flags, "--ptxas-options=-v"))
+        log = nvrtc.getProgramLog(program)
+    except nvrtc.NVRTCError:
+        log = nvrtc.getProgramLog(program)
+        raise InputError(f"{file}.cu does not compile for {architecture}: {log[:2000]}") from None
+    finally:
+        nvrtc.destroyProgram(program)
+    return parse_log(log)
+
+
+def parse_log(log: str) -> dict[str, Usage]:
+    """Reads the assembler's report."""
+    found = {}
+    parts = re.split(r"Compiling entry function '(\w+)'", log)
+    for name, text in zip(parts[1::2], parts[2::2]):
+        registers = re.search(r"Used (\d+) registers", text)
+        spills = re.findall(r"(\d+) bytes spill (?:stores|loads)", text)
+        shared = re.search(r"(\d+) bytes smem", text)
+        found[name] = Usage(
+            int(registers.group(1)) if registers else 0,
+            max(map(int, spills), default=0),
+            int(shared.group(1)) if shared else 0,
+        )
+    return found
+
+
+def label(file: str, kernel: str, defines: dict[str, Any]) -> str:
+    """The name of a compiled kernel in the ceilings file."""
+    names = ",".join(f"{k}={v}" for k, v in sorted(defines.items()))
+    return f"{file}:{kernel}[{names}]"
+
+
+def ceilings() -> dict[str, dict[str, int]]:
+    """Registers and spilled bytes that each kernel may take on any architecture."""
+    return json.loads(CEILINGS.read_text(encoding="utf-8"))

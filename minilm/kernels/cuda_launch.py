@@ -1,0 +1,159 @@
+"""Launches the CUDA C++ kernels: on a GPU through CuPy and NVRTC, on NumPy arrays in the emulator.
+
+A kernel is named by its file below ``minilm/kernels`` without the ending (``"softmax/cuda"``) and
+its function. What a kernel is specialised for (element type, head size) is a preprocessor name, so
+each file is compiled once per combination; CuPy keeps the result on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilm.backend import Array
+from minilm.emulator.source import KernelSource, dtype_of, read
+from minilm.errors import InputError
+
+HERE = Path(__file__).parent
+C_TYPES = {"float32": "float", "bfloat16": "__nv_bfloat16", "float16": "__half"}
+STATIC_SHARED = 48 * 1024  # more than this per block must be asked for
+
+_emulation: dict[str, Any] = {"schedules": ("lockstep",), "trace": False}
+
+
+@contextmanager
+def emulation(**options: Any):
+    """Options of the emulator (``schedules``, ``trace``, ...) for launches inside the block."""
+    global _emulation
+    before = _emulation
+    _emulation = before | options
+    try:
+        yield
+    finally:
+        _emulation = before
+
+
+def c_type(array: Array, name: str) -> str:
+    """The C type of an array's elements.
+
+    Raises:
+        InputError: the CUDA kernels have no version for this type.
+    """
+    found = C_TYPES.get(str(array.dtype))
+    if found is None:
+        raise InputError(
+            f"{name} is {array.dtype}; the CUDA kernels take float32, bfloat16 and float16"
+        )
+    return found
+
+
+@lru_cache(None)
+def source(file: str) -> KernelSource:
+    """The CUDA C++ file `file` (such as ``"softmax/cuda"``), with its kernels' parameters."""
+    return read(HERE / f"{file}.cu")
+
+
+def options(file: str, defines: dict[str, Any]) -> tuple[str, ...]:
+    """What NVRTC is told: where the headers are and what the kernel is specialised for."""
+    names = tuple(f"-D{name}={value}" for name, value in sorted(defines.items()))
+    return ("--std=c++17", f"-I{HERE}", f"-I{HERE / Path(file).parent}", *names)
+
+
+@lru_cache(None)
+def _module(file: str, defines: tuple[tuple[str, Any], ...], device: int) -> Any:
+    import cupy
+
+    text = source(file).text
+    return cupy.RawModule(code=text, options=options(file, dict(defines)), backend="nvrtc")
+
+
+@lru_cache(None)
+def _function(
+    file: str, kernel: str, defines: tuple[tuple[str, Any], ...], device: int, shared: int
+) -> Any:
+    function = _module(file, defines, device).get_function(kernel)
+    if shared > STATIC_SHARED:
+        function.max_dynamic_shared_size_bytes = shared
+    return function
+
+
+def _is_device_array(value: Any) -> bool:
+    return type(value).__module__.startswith("cupy") and not hasattr(value, "emulated_array")
+
+
+def launch(
+    file: str,
+    kernel: str,
+    grid: Sequence[int],
+    block: Sequence[int],
+    *arguments: Any,
+    shared: int = 0,
+    **defines: Any,
+) -> None:
+    """Runs one kernel; arrays are written in place.
+
+    Args:
+        file: path below ``minilm/kernels`` without ``.cu``.
+        kernel: name of the function.
+        grid, block: sizes, 1 to 3 numbers.
+        arguments: contiguous arrays, numbers, None for a null pointer, lists of arrays for tables
+            of pointers.
+        shared: bytes of dynamic shared memory.
+        defines: preprocessor names and values.
+    """
+    members = [m for a in arguments for m in (a if isinstance(a, list | tuple) else [a])]
+    if any(_is_device_array(m) for m in members):
+        _launch_on_device(file, kernel, tuple(grid), tuple(block), arguments, shared, defines)
+        return
+    from minilm.emulator import emulate
+
+    emulate(
+        (HERE / f"{file}.cu", kernel), grid, block, *arguments, shared=shared, defines=defines,
+        **_emulation,
+    )  # fmt: skip
+
+
+def _launch_on_device(
+    file: str,
+    kernel: str,
+    grid: tuple[int, ...],
+    block: tuple[int, ...],
+    arguments: Sequence[Any],
+    shared: int,
+    defines: dict[str, Any],
+) -> None:
+    import cupy
+
+    if 0 in grid:
+        return
+    key = tuple(sorted(defines.items()))
+    function = _function(file, kernel, key, cupy.cuda.Device().id, shared)
+    converted = []
+    for parameter, value in zip(source(file).kernels[kernel], arguments, strict=True):
+        if value is None:
+            converted.append(np.uint64(0))
+        elif isinstance(value, list | tuple):
+            converted.append(cupy.asarray([m.data.ptr for m in value], dtype=np.uint64))
+        elif isinstance(value, cupy.ndarray):
+            if not value.flags.c_contiguous:
+                raise InputError(f"{parameter.name} of {kernel} must be contiguous")
+            converted.append(value)
+        else:
+            name = source(file).resolve(parameter.type, defines) or "int32"
+            converted.append(dtype_of(name).type(value))
+    function(grid, block, tuple(converted), shared_mem=shared)
+
+
+def contiguous(array: Array) -> Array:
+    """The array itself, or a copy without gaps: a kernel knows no strides."""
+    return array if array.flags.c_contiguous else array.copy()
+
+
+def row_threads(n: int, itemsize: int) -> int:
+    """Threads of a block that owns a row of n elements, 16 bytes to a thread, whole warps."""
+    return min(1024, max(1, -(-n * itemsize // 512)) * 32)
