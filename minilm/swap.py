@@ -18,18 +18,16 @@ from minilm.errors import InputError
 from minilm.tensor import Tensor, primitive
 
 # A fused primitive does several named steps at once. Who replaces one of the steps wants it to
-# run, so the fused one gives way to its version by parts: (fused, steps, by parts).
+# run, so the fused one gives way to its version in ``functional.by_parts``: (fused, steps).
 _FUSED = (
-    ("attention", ("softmax",), "minilm.functional.attending", "attention_by_parts"),
-    ("cross_entropy", ("log_softmax",), "minilm.functional.by_parts", "cross_entropy_by_parts"),
-    (
-        "linear_cross_entropy",
-        ("log_softmax", "cross_entropy"),
-        "minilm.functional.by_parts",
-        "linear_cross_entropy_by_parts",
-    ),
-    ("swiglu", ("silu",), "minilm.functional.by_parts", "swiglu_by_parts"),
-    ("geglu", ("gelu",), "minilm.functional.by_parts", "geglu_by_parts"),
+    ("attention", ("softmax",)),
+    ("self_attention", ("softmax", "rope", "attention")),
+    ("cross_entropy", ("log_softmax",)),
+    ("linear_cross_entropy", ("log_softmax", "cross_entropy", "linear")),
+    ("swiglu", ("silu",)),
+    ("geglu", ("gelu",)),
+    ("feed_forward", ("gelu", "silu", "relu", "linear")),
+    ("gated_feed_forward", ("gelu", "silu", "swiglu", "geglu", "linear")),
 )
 _used: set[str] = set()
 
@@ -54,10 +52,10 @@ def use(**functions: Callable) -> Iterator[None]:
         original = originals[name]
         wraps = hasattr(original, "arrays") and not hasattr(function, "arrays")
         plan[name] = (original, _as_primitive(function, original) if wraps else function)
-    for fused, steps, module, by_parts in _FUSED:
+    parts = importlib.import_module("minilm.functional.by_parts")
+    for fused, steps in _FUSED:
         if fused not in functions and any(step in functions for step in steps):
-            part = getattr(importlib.import_module(module), by_parts)
-            plan[fused] = (_find(fused), part)
+            plan[fused] = (_find(fused), getattr(parts, f"{fused}_by_parts"))
     undo: list[tuple[ModuleType, str, Any]] = []
     try:
         for original, replacement in plan.values():

@@ -272,6 +272,7 @@ def primitive(function: Callable | None = None, *, view: bool = False) -> Callab
     def operation(*args: Any, **kwargs: Any) -> Tensor:
         if kwargs and any(isinstance(value, Tensor) for value in kwargs.values()):
             bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()  # all before the last Tensor become positional
             args, kwargs = bound.args, bound.kwargs
         wants = False
         arrays = []

@@ -16,7 +16,7 @@ def numbers(shape: Shape, seed: int = 0, low: float = -2.0, high: float = 2.0) -
 
 
 def probes(shape: Shape, seed: int, most: int = 24) -> list[np.ndarray]:
-    """Directions to take slopes along: every axis of a small array; else some, and some mixtures."""
+    """Directions to take slopes along: every axis of a small array; else some, and mixtures."""
     size = int(np.prod(shape))
     rng = np.random.default_rng(seed)
     picked = range(size) if size <= most else rng.choice(size, most, replace=False)

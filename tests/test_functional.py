@@ -465,6 +465,81 @@ def test_attention_refuses() -> None:
             F.attention(q, k, v, **options)
 
 
+@pytest.mark.parametrize("kind", ["gelu", "gelu_tanh", "silu", "relu"])
+def test_feed_forward(kind: str) -> None:
+    f = {
+        "gelu": lambda x: x * 0.5 * (1 + erf(x / 2**0.5)),
+        "gelu_tanh": ELEMENTWISE["gelu tanh"][1],
+        "silu": lambda x: x / (1 + np.exp(-x)),
+        "relu": lambda x: np.maximum(x, 0),
+    }[kind]
+    check_op(
+        [(2, 3, 4), (6, 4), (6,), (5, 6), (5,)],
+        lambda x, u, b, d, c: F.feed_forward(x, u, b, d, c, activation=kind),
+        lambda x, u, b, d, c: f(x @ u.T + b) @ d.T + c,
+    )
+    check_op(
+        [(3, 4), (6, 4), (4, 6)],
+        lambda x, u, d: F.feed_forward(x, u, None, d, None, activation=kind),
+        lambda x, u, d: f(x @ u.T) @ d.T,
+    )
+
+
+@pytest.mark.parametrize("kind", ["swiglu", "geglu"])
+def test_gated_feed_forward(kind: str) -> None:
+    f = {
+        "swiglu": lambda x: x / (1 + np.exp(-x)),
+        "geglu": lambda x: x * 0.5 * (1 + erf(x / 2**0.5)),
+    }[kind]
+    check_op(
+        [(2, 3, 4), (6, 4), (6, 4), (4, 6)],
+        lambda x, g, u, d: F.gated_feed_forward(x, g, u, d, activation=kind),
+        lambda x, g, u, d: (f(x @ g.T) * (x @ u.T)) @ d.T,
+    )
+
+
+@pytest.mark.parametrize("layout", ["none", "half", "interleaved"])
+@pytest.mark.parametrize(("heads", "groups", "window"), [(4, 4, None), (4, 2, None), (4, 1, 2)])
+def test_self_attention_is_attention_of_the_unpacked_heads(
+    layout: str, heads: int, groups: int, window: int | None
+) -> None:
+    t, d = 5, 4
+    angle = numbers((t, d // 2), seed=3)
+
+    def turn(x: np.ndarray) -> np.ndarray:
+        if layout == "none":
+            return x
+        half = layout == "half"
+        a, b = (x[..., : d // 2], x[..., d // 2 :]) if half else (x[..., ::2], x[..., 1::2])
+        z = (a + 1j * b) * np.exp(1j * angle)
+        if half:
+            return np.concatenate([z.real, z.imag], -1)
+        return np.stack([z.real, z.imag], -1).reshape(x.shape)
+
+    def reference(packed: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        parts = packed.reshape(2, t, heads + 2 * groups, d).swapaxes(1, 2)
+        q, k, v = np.split(parts, [heads, heads + groups], axis=1)
+        out = attend(turn(q), turn(k), v, causal_mask(t, t, window), bias)
+        return out.swapaxes(1, 2).reshape(2, t, heads * d)
+
+    def ours(packed: Tensor, bias: Tensor) -> Tensor:
+        tables = (np.cos(angle).astype(packed.dtype), np.sin(angle).astype(packed.dtype))
+        return F.self_attention(
+            packed,
+            heads,
+            groups,
+            rope=None if layout == "none" else tables,
+            layout="half" if layout == "none" else layout,
+            causal=True,
+            window=window,
+            bias=bias,
+        )
+
+    check_op([(2, t, (heads + 2 * groups) * d), (heads, t, t)], ours, reference)
+    with pytest.raises(InputError, match="kv_heads divides heads"):
+        F.self_attention(np.ones((1, 2, 7), np.float32), heads, groups)
+
+
 def test_dropout() -> None:
     x = Tensor(np.ones((200, 500), np.float32), requires_grad=True)
     y = F.dropout(x, 0.25, np.random.default_rng(0))

@@ -86,6 +86,47 @@ def test_the_loss_runs_on_a_students_part(name: str) -> None:
             assert F.linear_cross_entropy(x, w, targets).item() == 3
 
 
+PARTS = {
+    "self_attention": ((2, 5, 16), {"heads": 2, "kv_heads": 1, "causal": True}, "attention"),
+    "feed_forward": ((3, 4), {"activation": "gelu_tanh"}, "gelu"),
+    "gated_feed_forward": ((3, 4), {}, "silu"),
+    "swiglu": ((3, 4), {}, "silu"),
+    "geglu": ((3, 4), {}, "gelu"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_fused_primitives_equal_their_parts(name: str) -> None:
+    shape, options, step = PARTS[name]
+    rng = np.random.default_rng(0)
+    shapes = {
+        "self_attention": [shape],
+        "feed_forward": [shape, (6, 4), (6,), (4, 6), (4,)],
+        "gated_feed_forward": [shape, (6, 4), (6, 4), (4, 6)],
+    }.get(name, [shape, shape])
+    values = [rng.standard_normal(s) for s in shapes]
+    own, called = getattr(F, step).arrays if hasattr(getattr(F, step), "arrays") else None, []
+
+    def run() -> list[np.ndarray]:
+        inputs = [Tensor(v.copy(), requires_grad=True) for v in values]
+        out = getattr(F, name)(*inputs, **options)
+        (out * out).sum().backward()
+        return [out.data, *(x.grad for x in inputs)]
+
+    fused = run()
+    original = getattr(F, step)
+
+    def spied(*args, **kwargs):
+        called.append(1)
+        return own(*args, **kwargs) if own else original(*args, **kwargs)
+
+    with minilm.use(**{step: spied}):
+        apart = run()
+    assert called
+    for a, b in zip(fused, apart, strict=True):
+        assert np.allclose(a, b, atol=1e-12)
+
+
 def test_unknown_names_are_refused() -> None:
     with (
         pytest.raises(InputError, match="no public function or class 'sofmax'"),

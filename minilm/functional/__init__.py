@@ -4,7 +4,7 @@ Importing this module gives Tensor its operators and methods.
 """
 
 from minilm.functional.activations import geglu, gelu, silu, swiglu
-from minilm.functional.attending import attention, attention_by_parts, rope
+from minilm.functional.attending import attention, rope
 from minilm.functional.elementwise import (
     abs_,
     add,
@@ -28,6 +28,7 @@ from minilm.functional.elementwise import (
     tanh,
     where,
 )
+from minilm.functional.fused import feed_forward, gated_feed_forward, self_attention
 from minilm.functional.inplace import add_, div_, mul_, set_, sub_
 from minilm.functional.noise import dropout
 from minilm.functional.norms import layer_norm, rms_norm
@@ -63,7 +64,6 @@ __all__ = [
     "add_",
     "astype",
     "attention",
-    "attention_by_parts",
     "broadcast_to",
     "clip",
     "concatenate",
@@ -78,6 +78,8 @@ __all__ = [
     "embedding",
     "exp",
     "expand_dims",
+    "feed_forward",
+    "gated_feed_forward",
     "gather",
     "geglu",
     "gelu",
@@ -105,6 +107,7 @@ __all__ = [
     "rms_norm",
     "rope",
     "scatter_add",
+    "self_attention",
     "set_",
     "sigmoid",
     "silu",

@@ -1,12 +1,10 @@
 """Rotary positions and attention."""
 
-from typing import Any
-
 from minilm import kernels
 from minilm.backend import Array
 from minilm.errors import InputError
 from minilm.functional.elementwise import unbroadcast
-from minilm.tensor import Tensor, primitive
+from minilm.tensor import primitive
 
 
 @primitive
@@ -31,16 +29,17 @@ def rope(x: Array, cos: Array, sin: Array, layout: str = "half"):
     )
 
 
+@primitive
 def attention(
-    q: Any,
-    k: Any,
-    v: Any,
+    q: Array,
+    k: Array,
+    v: Array,
     mask: Array | None = None,
     causal: bool = False,
     window: int | None = None,
-    bias: Any = None,
+    bias: Array | None = None,
     scale: float | None = None,
-) -> Tensor:
+):
     """softmax(q k^T * scale + bias) v, where the mask lets a query look (arXiv 1706.03762, eq. 1).
 
     Args:
@@ -58,11 +57,18 @@ def attention(
     Raises:
         InputError: shapes that do not fit each other.
     """
-    if isinstance(mask, Tensor):
-        mask = mask.data
     _fits(q.shape, k.shape, v.shape, mask, causal, window)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    return _attention(q, k, v, bias, mask, causal, window, scale)
+    out, lse = kernels.attention(q, k, v, mask, bias, causal, window, scale)
+
+    def pullback(g: Array):
+        dq, dk, dv, dbias = kernels.attention_backward(
+            g, q, k, v, out, lse, mask, bias, causal, window, scale
+        )
+        slope = None if bias is None else unbroadcast(dbias, bias.shape)
+        return dq, dk, dv, None, None, None, slope
+
+    return out, pullback
 
 
 def _fits(q, k, v, mask, causal, window) -> None:
@@ -77,57 +83,3 @@ def _fits(q, k, v, mask, causal, window) -> None:
         raise InputError(f"attention mask must be bool, True where a query may look: {mask.dtype}")
     if window is not None and (not causal or window < 1):
         raise InputError(f"attention window is {window}; it needs causal=True and at least 1")
-
-
-@primitive
-def _attention(q, k, v, bias, mask, causal, window, scale):
-    out, lse = kernels.attention(q, k, v, mask, bias, causal, window, scale)
-
-    def pullback(g: Array):
-        dq, dk, dv, dbias = kernels.attention_backward(
-            g, q, k, v, out, lse, mask, bias, causal, window, scale
-        )
-        return dq, dk, dv, None if bias is None else lambda: unbroadcast(dbias, bias.shape)
-
-    return out, pullback
-
-
-def attention_by_parts(
-    q: Any,
-    k: Any,
-    v: Any,
-    mask: Array | None = None,
-    causal: bool = False,
-    window: int | None = None,
-    bias: Any = None,
-    scale: float | None = None,
-) -> Tensor:
-    """``attention`` as separate steps of the tape, with the package's ``softmax`` in the middle.
-
-    Slower, and it holds all scores; it serves whoever wants to look inside or to put a softmax of
-    their own there: ``minilm.use(softmax=...)`` runs the model this way.
-    """
-    from minilm import functional as F
-    from minilm.backend import xp_of
-    from minilm.kernels.attention.reference import visible
-
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
-    b, h, t, d = q.shape
-    groups, s = k.shape[1], k.shape[2]
-    grouped = F.reshape(q, b, groups, h // groups, t, d)
-    keys = F.transpose(F.expand_dims(k, 2), -1, -2)
-    scores = F.reshape(F.mul(F.matmul(grouped, keys), scale), b, h, t, s)
-    if bias is not None:
-        scores = F.add(scores, bias)
-    xp = xp_of(scores.data)
-    seen = visible(t, s, causal, window, xp)
-    if mask is not None:
-        seen = mask if seen is None else mask & seen
-    if seen is not None:
-        scores = F.where(xp.broadcast_to(seen, scores.shape), scores, -1e30)
-    weights = F.softmax(scores)
-    if seen is not None:
-        weights = F.where(xp.broadcast_to(seen, scores.shape), weights, 0.0)
-    wide = F.reshape(weights, b, groups, h // groups, t, s)
-    out = F.matmul(wide, F.expand_dims(v, 2))
-    return F.reshape(out, b, h, t, v.shape[-1])

@@ -164,6 +164,21 @@ class Attention(_Heads):
             memory: keys and values (B, G, M, D) put before the sequence's own.
             record: gets (k, v) of this sequence appended.
         """
+        alone = cache is None and memory is None and record is None
+        if alone and (sight.rope is None or sight.rope[0].ndim == 2):
+            mixed = F.self_attention(
+                self.qkv(x),
+                self.heads,
+                self.kv_heads,
+                rope=sight.rope,
+                layout=self.layout,
+                mask=sight.mask,
+                causal=sight.causal,
+                window=sight.window,
+                bias=sight.bias,
+                scale=self.scale,
+            )
+            return self.out(mixed)
         q, k, v = self.project(x, sight.rope)
         if record is not None:
             record.append((k, v))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,8 @@ from minilm.nn.linear import Linear
 from minilm.nn.module import Module
 from minilm.tensor import Tensor
 
-_PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": lambda x: F.gelu(x),
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": lambda x: F.relu(x),
-    "silu": lambda x: F.silu(x),
-}
-_GATED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "swiglu": lambda gate, up: F.swiglu(gate, up),
-    "geglu": lambda gate, up: F.geglu(gate, up),
-    "geglu_tanh": lambda gate, up: F.mul(F.gelu(gate, approximate="tanh"), up),
-}
+_PLAIN = ("gelu", "gelu_tanh", "relu", "silu")
+_GATED = ("swiglu", "geglu", "geglu_tanh")
 
 
 class MLP(Module):
@@ -51,7 +41,8 @@ class MLP(Module):
         self.down = Linear(ff, channels, bias, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
-        return self.down(_PLAIN[self.activation](self.up(x)))
+        up, down = self.up, self.down
+        return F.feed_forward(x, up.weight, up.bias, down.weight, down.bias, self.activation)
 
 
 class GLU(Module):
@@ -79,9 +70,14 @@ class GLU(Module):
         self.down = Linear(ff, channels, bias, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
-        return self.down(_GATED[self.activation](self.gate(x), self.up(x)))
+        gate, up, down = self.gate, self.up, self.down
+        if gate.bias is None and self.activation != "geglu_tanh":
+            return F.gated_feed_forward(x, gate.weight, up.weight, down.weight, self.activation)
+        if self.activation == "geglu_tanh":
+            return down(F.mul(F.gelu(gate(x), approximate="tanh"), up(x)))
+        return down((F.swiglu if self.activation == "swiglu" else F.geglu)(gate(x), up(x)))
 
 
-def _check(activation: str, allowed: dict[str, Any]) -> None:
+def _check(activation: str, allowed: tuple[str, ...]) -> None:
     if activation not in allowed:
         raise InputError(f"activation must be one of {', '.join(allowed)}, not {activation!r}.")

@@ -38,3 +38,44 @@ def _interleaved(x, cos, sin, out):
                 a, b = row[2 * j], row[2 * j + 1]
                 to[2 * j] = a * c[j] - b * s[j]
                 to[2 * j + 1] = a * s[j] + b * c[j]
+
+
+def rope_rows(
+    rows: np.ndarray,
+    out: np.ndarray,
+    heads: int,
+    cos: np.ndarray,
+    sin: np.ndarray,
+    interleaved: bool,
+) -> None:
+    """See ``reference.rope_rows``; rows and out must each be one block of memory."""
+    kernel = _rows_interleaved if interleaved else _rows_half
+    kernel(rows, out, heads, np.ascontiguousarray(cos), np.ascontiguousarray(sin))
+
+
+@jit
+def _rows_half(rows, out, heads, cos, sin):
+    half = cos.shape[1]
+    for n in range(rows.shape[0]):
+        c, s = cos[n % cos.shape[0]], sin[n % cos.shape[0]]
+        for h in range(heads):
+            start = 2 * half * h
+            row, to = rows[n, start : start + 2 * half], out[n, start : start + 2 * half]
+            for j in range(half):
+                a, b = row[j], row[j + half]
+                to[j] = a * c[j] - b * s[j]
+                to[j + half] = a * s[j] + b * c[j]
+
+
+@jit
+def _rows_interleaved(rows, out, heads, cos, sin):
+    half = cos.shape[1]
+    for n in range(rows.shape[0]):
+        c, s = cos[n % cos.shape[0]], sin[n % cos.shape[0]]
+        for h in range(heads):
+            start = 2 * half * h
+            row, to = rows[n, start : start + 2 * half], out[n, start : start + 2 * half]
+            for j in range(half):
+                a, b = row[2 * j], row[2 * j + 1]
+                to[2 * j] = a * c[j] - b * s[j]
+                to[2 * j + 1] = a * s[j] + b * c[j]

@@ -25,3 +25,19 @@ def rope(x: Array, cos: Array, sin: Array, interleaved: bool) -> Array:
     else:
         out[..., :half], out[..., half:] = first, second
     return out
+
+
+def rope_rows(
+    rows: Array, out: Array, heads: int, cos: Array, sin: Array, interleaved: bool
+) -> None:
+    """Rotate the first ``heads`` heads of packed rows, written to the first columns of ``out``.
+
+    Args:
+        rows: (N, W) with W >= heads * D: for each token its heads side by side.
+        out: (N, W') with W' >= heads * D; may be ``rows`` itself.
+        cos, sin: (T, D/2); row n is at position n % T.
+    """
+    n, (t, half) = len(rows), cos.shape
+    width = 2 * half * heads
+    x = rows[:, :width].reshape(n // t, t, heads, 2 * half).swapaxes(1, 2)
+    out[:, :width] = rope(x, cos, sin, interleaved).swapaxes(1, 2).reshape(n, width)

@@ -1,0 +1,170 @@
+"""The two halves of a transformer block as one primitive each: what makes training fast.
+
+Fewer steps on the tape, fewer arrays kept for backward, no copies between layouts.
+"""
+
+from minilm import kernels
+from minilm.backend import Array, xp_of
+from minilm.errors import InputError
+from minilm.functional.elementwise import unbroadcast
+from minilm.functional.products import column_sum
+from minilm.tensor import primitive
+
+
+@primitive
+def self_attention(
+    packed: Array,
+    heads: int,
+    kv_heads: int,
+    rope: tuple[Array, Array] | None = None,
+    layout: str = "half",
+    mask: Array | None = None,
+    causal: bool = False,
+    window: int | None = None,
+    bias: Array | None = None,
+    scale: float | None = None,
+):
+    """``attention`` of queries, keys and values that one linear map made, without unpacking them.
+
+    Args:
+        packed: (B, T, (H + 2 G) D): for each token its query, key and value heads, in this order.
+        heads, kv_heads: H and G.
+        rope: (cos, sin), each (T, D/2), to turn queries and keys with; or None.
+        layout: of ``rope``, "half" or "interleaved".
+        mask, causal, window, bias, scale: as for ``attention``.
+
+    Returns:
+        (B, T, H D): the heads side by side.
+
+    Raises:
+        InputError: a width that H + 2 G heads can't share.
+    """
+    size, rest = divmod(packed.shape[-1], heads + 2 * kv_heads)
+    if rest or heads % kv_heads:
+        raise InputError(
+            f"self_attention: {packed.shape[-1]} channels for {heads} query and 2 x {kv_heads} "
+            "key and value heads; all heads have one size, and kv_heads divides heads"
+        )
+    scale = size**-0.5 if scale is None else scale
+    xp = xp_of(packed)
+    b, t, width = packed.shape
+    turned = heads + kv_heads
+    source = packed
+    if rope is not None:
+        cos, sin = rope
+        source = xp.empty((b, t, turned * size), packed.dtype)
+        flat = xp.ascontiguousarray(packed).reshape(b * t, width)
+        kernels.rope_rows(
+            flat, source.reshape(b * t, -1), turned, cos, sin, layout == "interleaved"
+        )
+    q = _heads(source, 0, heads, size)
+    k = _heads(source, heads, kv_heads, size)
+    v = _heads(packed, turned, kv_heads, size)
+    out, lse = kernels.attention(q, k, v, mask, bias, causal, window, scale)
+
+    def pullback(g: Array):
+        gradient = xp.empty((b, t, width), packed.dtype)
+        into = (
+            _heads(gradient, 0, heads, size),
+            _heads(gradient, heads, kv_heads, size),
+            _heads(gradient, turned, kv_heads, size),
+        )
+        *_, dbias = kernels.attention_backward(
+            g.reshape(b, t, heads, size).transpose(0, 2, 1, 3),
+            *(q, k, v, out, lse, mask, bias, causal, window, scale),
+            into,
+        )
+        if rope is not None:
+            rows = gradient.reshape(b * t, width)
+            kernels.rope_rows(rows, rows, turned, cos, -sin, layout == "interleaved")
+        nothing = (None,) * 7  # heads .. window
+        return gradient, *nothing, None if bias is None else unbroadcast(dbias, bias.shape)
+
+    return out.transpose(0, 2, 1, 3).reshape(b, t, heads * size), pullback
+
+
+def _heads(x: Array, first: int, count: int, size: int) -> Array:
+    """Heads first .. first + count of packed rows: (B, T, W) -> a view (B, count, T, D)."""
+    b, t, _ = x.shape
+    part = x[:, :, first * size : (first + count) * size]
+    return part.reshape(b, t, count, size).transpose(0, 2, 1, 3)
+
+
+@primitive
+def feed_forward(
+    x: Array,
+    up: Array,
+    up_bias: Array | None,
+    down: Array,
+    down_bias: Array | None,
+    activation: str = "gelu",
+):
+    """linear(f(linear(x, up, up_bias)), down, down_bias), keeping one array of width F.
+
+    Args:
+        x: (..., C); up (F, C), down (C, F) and their biases (F,), (C,) or None.
+        activation: "gelu", "gelu_tanh", "silu" or "relu".
+    """
+    _check_widths(x, up, down)
+    rows = x.reshape(-1, x.shape[-1])
+    h = rows @ up.T
+    y = kernels.bias_activation(h, up_bias, activation) @ down.T
+    if down_bias is not None:
+        y += down_bias
+
+    def pullback(g: Array):
+        flat = g.reshape(-1, g.shape[-1])
+        dh = flat @ down
+        db = kernels.bias_activation_backward(dh, h, activation)  # h now holds f(h)
+        return (
+            lambda: (dh @ up).reshape(x.shape),
+            lambda: dh.T @ rows,
+            None if up_bias is None else db,
+            lambda: flat.T @ h,
+            None if down_bias is None else lambda: column_sum(flat),
+        )
+
+    return y.reshape(*x.shape[:-1], len(down)), pullback
+
+
+@primitive
+def gated_feed_forward(x: Array, gate: Array, up: Array, down: Array, activation: str = "swiglu"):
+    """linear(f(linear(x, gate)) * linear(x, up), down) without biases (arXiv 2002.05202, eq. 6).
+
+    Args:
+        x: (..., C); gate and up (F, C), down (C, F).
+        activation: "swiglu" or "geglu".
+    """
+    _check_widths(x, up, down)
+    forward, backward = _GATES[activation]
+    rows = x.reshape(-1, x.shape[-1])
+    a, b = rows @ gate.T, rows @ up.T
+    y = forward(a, b) @ down.T
+
+    def pullback(g: Array):
+        flat = g.reshape(-1, g.shape[-1])
+        mixed = forward(a, b)  # made again rather than kept
+        da, db = backward(flat @ down, a, b)
+
+        def dx() -> Array:
+            total = da @ gate
+            total += db @ up
+            return total.reshape(x.shape)
+
+        return dx, lambda: da.T @ rows, lambda: db.T @ rows, lambda: flat.T @ mixed
+
+    return y.reshape(*x.shape[:-1], len(down)), pullback
+
+
+_GATES = {
+    "swiglu": (kernels.swiglu, kernels.swiglu_backward),
+    "geglu": (kernels.geglu, kernels.geglu_backward),
+}
+
+
+def _check_widths(x: Array, up: Array, down: Array) -> None:
+    if x.shape[-1] != up.shape[1] or up.shape[0] != down.shape[1]:
+        raise InputError(
+            f"feed_forward: x has {x.shape[-1]} channels, up is {up.shape}, down is {down.shape}; "
+            "up is (F, C) and down (C, F)"
+        )
