@@ -14,7 +14,7 @@ MINILM := $(PY) -m minilm
 READY := .venv/.minilm-ready
 ORACLES_READY := .venv/.minilm-oracles-ready
 
-QUICK := not oracle and not browser and not slow and not gpu
+QUICK := not oracle and not browser and not grading and not slow and not gpu
 # More for pytest: make test ARGS="-k rope -x"
 ARGS ?=
 # Which lesson `make lab` opens: make lab NN=01
@@ -89,3 +89,24 @@ lock:  ## pin the newest versions that fit pyproject.toml (needs uv)
 	"$(UV)" pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--fork-strategy fewest --no-annotate --upgrade --quiet \
 		--custom-compile-command "make lock" -o requirements.lock
+
+build: env  ## notebooks from their sources
+	$(MINILM) build
+
+check-notebooks: env  ## fail where a notebook and its source are out of step
+	$(MINILM) build --check
+
+notebooks: build  ## build every lesson, run it, store its outputs and verdicts
+	$(MINILM) run --save
+
+run-lessons: env  ## run every lesson from top to bottom, storing nothing
+	$(MINILM) run --quiet
+
+grade-all: env  ## grade every solution (full marks) and every empty exercise (0)
+	$(PY) -m pytest -m grading $(ARGS)
+
+decks: env  ## a slide deck of every lesson, in decks/
+	$(MINILM) slides
+
+check-claims: env  ## fail where lessons, stored verdicts and the README disagree
+	$(MINILM) claims --readme --check

@@ -30,7 +30,10 @@ class Chrome(Page):
         box = self.evaluate(f"{element}.getBoundingClientRect().toJSON()")
         if not box["width"] or not box["height"]:
             raise BrowserError(f"{selector} [{index}] takes no space on the page.")
-        self.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        # A menu takes the entry that the mouse was seen to come to.
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        self.click(x, y)
 
     def pause(self, seconds: float) -> None:
         """Let the page run on, still noting its errors and requests."""
