@@ -1,4 +1,4 @@
-"""Python's first file in the sandbox: puts the copied `inside` package on the path and starts it."""
+"""Python's first file in the sandbox: finds the copied `inside` package and starts it."""
 
 import os
 import sys
