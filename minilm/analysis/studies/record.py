@@ -1,0 +1,122 @@
+"""A study's JSON file: written whole after every run, so that a cut-off study can go on."""
+
+import datetime
+import json
+import math
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from minilm.backend import threads
+from minilm.errors import InputError
+from minilm.files import write_atomically
+
+
+def machine_kind() -> str:
+    """The kind of machine, without its name: cores, processor, system, Python."""
+    processor = ""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.split(":", 1)[1].strip()
+                break
+    except OSError:  # not Linux
+        processor = platform.processor()
+    cores = os.cpu_count() or 1
+    parts = [f"{cores} cores", processor, platform.machine(), platform.system()]
+    return ", ".join([p for p in parts if p] + [f"Python {platform.python_version()}"])
+
+
+def rounded(value: Any, digits: int = 6) -> Any:
+    """The same JSON value with floats cut to some significant digits, nan and inf to None."""
+    if isinstance(value, dict):
+        return {key: rounded(entry, digits) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(entry, digits) for entry in value]
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    return value
+
+
+class Record:
+    """One study on disk.
+
+    Args:
+        path: the JSON file; it is read when it exists, and then must be of the same study with
+            the same settings.
+        study: the study's name.
+        settings: everything that decides the numbers.
+        command: how to make the file again.
+
+    Raises:
+        InputError: the file holds another study, other settings, or no JSON.
+    """
+
+    def __init__(self, path: str | Path, study: str, settings: dict[str, Any], command: str):
+        self.path = Path(path)
+        settings = json.loads(json.dumps(rounded(settings)))
+        if self.path.exists():
+            self.data = load(self.path)
+            if self.data["study"] != study:
+                raise InputError(
+                    f"out is {str(path)!r}, which holds a {self.data['study']!r} study"
+                )
+            differ = [k for k in settings if self.data["settings"].get(k) != settings[k]]
+            if differ:
+                raise InputError(
+                    f"out is {str(path)!r}, which was made with {differ[0]} = "
+                    f"{self.data['settings'].get(differ[0])!r}, not {settings[differ[0]]!r}; "
+                    "give another file"
+                )
+        else:
+            self.data = {"study": study, "command": command, "settings": settings}
+            self.data |= {"tuning": {}, "runs": []}
+        self.data["machine"] = machine_kind()
+        self.data["threads"] = threads()
+
+    def done(self, **keys: Any) -> bool:
+        """Whether a run with these entries is there already."""
+        return any(all(run.get(k) == v for k, v in keys.items()) for run in self.data["runs"])
+
+    def add(self, run: dict[str, Any]) -> None:
+        """Append a run and save."""
+        self.data["runs"].append(rounded(run))
+        self.save()
+
+    def tuned(self, name: str, result: dict[str, Any]) -> None:
+        """Keep what tuning found, and save."""
+        self.data["tuning"][name] = rounded(result)
+        self.save()
+
+    def save(self) -> None:
+        """Write the whole file in one step, one line per run, with the date of today."""
+        self.data["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
+        head = {key: value for key, value in self.data.items() if key != "runs"}
+        text = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
+        lines = ",\n".join(json.dumps(run, ensure_ascii=False) for run in self.data["runs"])
+        write_atomically(self.path, f'{text},\n "runs": [\n{lines}\n ]\n}}\n'.encode())
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """A study's data.
+
+    Raises:
+        InputError: the file is missing or holds no study.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"path {str(path)!r} holds no study: {error}") from None
+    if not isinstance(data, dict) or not {"study", "settings", "runs"} <= data.keys():
+        raise InputError(f"path {str(path)!r} holds no study: it lacks study, settings or runs")
+    return data
+
+
+def points(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """One flat row per evaluation: the run's entries with those of the point."""
+    rows = []
+    for run in data["runs"]:
+        shared = {key: value for key, value in run.items() if key != "points"}
+        rows += [{**shared, **point} for point in run["points"]]
+    return rows

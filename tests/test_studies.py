@@ -1,0 +1,77 @@
+"""The scaling study on a very small scale: it records, goes on, and can be repeated."""
+
+import json
+
+import pytest
+
+from minilm.analysis.studies import record, scaling
+from minilm.errors import InputError
+
+TINY = dict(
+    sizes=["1x16"], steps=90, tune_steps=10, batch=8, windows=16, prompts=10, say=lambda line: None
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "study.json"
+    return out, scaling.study(str(out), seeds=[0], command="make it", **TINY)
+
+
+def test_a_study_records_how_it_was_made(made):
+    out, data = made
+    assert json.loads(out.read_text()) == data == record.load(out)
+    assert data["study"] == "scaling" and data["command"] == "make it"
+    assert data["date"] and "cores" in data["machine"] and data["threads"] >= 1
+    tuning = data["tuning"]["1x16"]
+    assert len(tuning["losses"]) >= 3
+    assert str(tuning["lr"]) == min(tuning["losses"], key=tuning["losses"].get)
+
+
+def test_points_hold_the_losses_of_all_tasks_and_they_add_up(made):
+    _, data = made
+    rows = record.points(data)
+    assert [r["step"] for r in rows] == scaling.exam_steps(90)
+    weights = data["settings"]["weights"]
+    assert sum(weights.values()) == pytest.approx(1, abs=1e-5)
+    for row in rows:
+        assert row["identity_error"] < 1e-12
+        total = sum(weights[k] * row["losses"][k] for k in weights)
+        assert total == pytest.approx(row["loss"], abs=1e-4)
+        assert row["compute"] == pytest.approx(
+            6 * row["parameters"] * row["step"] * 8 * 32, rel=1e-5
+        )
+        assert set(row["probes"]["arithmetic"]) >= {"exact_match", "brier", "cross_entropy"}
+    assert rows[-1]["loss"] < rows[0]["loss"] and not rows[0]["annealed"]
+    assert rows[-1]["annealed"]
+
+
+def test_a_study_goes_on_and_repeats_itself(made, tmp_path):
+    out, data = made
+    other = tmp_path / "cut.json"
+    cut = {**json.loads(out.read_text()), "runs": []}
+    other.write_text(json.dumps(cut))
+    again = scaling.study(str(other), seeds=[0, 1], **TINY)
+    assert [(r["size"], r["seed"]) for r in again["runs"]] == [("1x16", 0), ("1x16", 1)]
+    assert again["runs"][0]["points"] == data["runs"][0]["points"]
+    assert again["runs"][1]["points"] != data["runs"][0]["points"]
+    with pytest.raises(InputError, match="steps = 90, not 30"):
+        scaling.study(str(other), **{**TINY, "steps": 30})
+
+
+def test_the_schedule_rises_stays_and_falls():
+    share = scaling.stable_then_decay(100, warmup=10)
+    values = [share(s) for s in range(100)]
+    assert values[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert values[10:80] == [1.0] * 70
+    assert values[80] == 1.0 and values[99] == pytest.approx(0.05)
+    assert all(a >= b for a, b in zip(values[80:], values[81:]))
+
+
+def test_the_command_line_speaks_one_sentence(tmp_path, capsys):
+    out = str(tmp_path / "x.json")
+    assert scaling.main(["--out", out, "--sizes", "9x9"]) == 2
+    assert "'9x9'" in capsys.readouterr().err
+    (tmp_path / "x.json").write_text("{}")
+    assert scaling.main(["--out", out, "--windows", "4", "--prompts", "4"]) == 2
+    assert "holds no study" in capsys.readouterr().err
