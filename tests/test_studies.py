@@ -1,10 +1,11 @@
 """The scaling study on a very small scale: it records, goes on, and can be repeated."""
 
 import json
+import math
 
 import pytest
 
-from minilm.analysis.studies import record, scaling
+from minilm.analysis.studies import record, runs, scaling, ushape
 from minilm.errors import InputError
 
 TINY = dict(
@@ -31,7 +32,7 @@ def test_a_study_records_how_it_was_made(made):
 def test_points_hold_the_losses_of_all_tasks_and_they_add_up(made):
     _, data = made
     rows = record.points(data)
-    assert [r["step"] for r in rows] == scaling.exam_steps(90)
+    assert [r["step"] for r in rows] == runs.exam_steps(90)
     weights = data["settings"]["weights"]
     assert sum(weights.values()) == pytest.approx(1, abs=1e-5)
     for row in rows:
@@ -60,7 +61,7 @@ def test_a_study_goes_on_and_repeats_itself(made, tmp_path):
 
 
 def test_the_schedule_rises_stays_and_falls():
-    share = scaling.stable_then_decay(100, warmup=10)
+    share = runs.stable_then_decay(100, warmup=10)
     values = [share(s) for s in range(100)]
     assert values[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
     assert values[10:80] == [1.0] * 70
@@ -75,3 +76,27 @@ def test_the_command_line_speaks_one_sentence(tmp_path, capsys):
     (tmp_path / "x.json").write_text("{}")
     assert scaling.main(["--out", out, "--windows", "4", "--prompts", "4"]) == 2
     assert "holds no study" in capsys.readouterr().err
+
+
+def test_tuning_grows_its_grid_to_an_inner_minimum():
+    start = runs.SIZES["2x64"].lr
+    for best in (start, start * 8, start / 8):
+        found = runs.tune("2x64", lambda lr, best=best: math.log(lr / best) ** 2)
+        assert found["lr"] == pytest.approx(best, rel=0.01) and not found["at_edge"]
+
+    def raises(lr):
+        if lr > start:
+            raise runs.Diverged("too high")
+        return -lr
+
+    found = runs.tune("2x64", raises)
+    assert found["lr"] == start and not found["at_edge"]
+
+
+def test_the_u_shape_study_measures_every_sub_skill(tmp_path):
+    out = str(tmp_path / "u.json")
+    tiny = dict(sizes=["1x16"], seeds=[0], steps=12, tune_steps=10, batch=8, prompts=10)
+    data = ushape.study(out, corpus="carry-over", say=lambda line: None, **tiny)
+    skills = data["runs"][0]["points"][-1]["skills"]
+    assert all(0 <= skills[name] <= 1 for name in ("repeat", "fix", "instruction", "literal"))
+    assert ushape.main(["--out", out, "--corpus", "other"]) == 2

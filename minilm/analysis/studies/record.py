@@ -5,6 +5,8 @@ import json
 import math
 import os
 import platform
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,12 @@ def machine_kind() -> str:
     cores = os.cpu_count() or 1
     parts = [f"{cores} cores", processor, platform.machine(), platform.system()]
     return ", ".join([p for p in parts if p] + [f"Python {platform.python_version()}"])
+
+
+def command_line(study: str, words: Sequence[str]) -> str:
+    """The command that makes a study again; the path of the file, a matter of taste, is FILE."""
+    shown = ["FILE" if i and words[i - 1] == "--out" else w for i, w in enumerate(words)]
+    return shlex.join(["python", "-m", f"minilm.analysis.studies.{study}", *shown])
 
 
 def rounded(value: Any, digits: int = 6) -> Any:

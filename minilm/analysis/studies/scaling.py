@@ -8,81 +8,30 @@ then falls linearly to 0 over the last fifth; points from that part are marked a
 """
 
 import argparse
-import math
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minilm.analysis import accounting, metrics, probes
-from minilm.analysis.studies.record import Record
+from minilm.analysis import metrics, probes
+from minilm.analysis.studies.record import Record, command_line
+from minilm.analysis.studies.runs import (
+    SIZES,
+    TUNING_SEED,
+    config_of,
+    exam_steps,
+    predictor,
+    train_and_test,
+    tune,
+)
 from minilm.data.worlds import MIXTURE, TaskWorld
 from minilm.errors import InputError
-from minilm.models import Config
 from minilm.models.transformer import Transformer
-from minilm.tensor import no_grad
-from minilm.train import Diverged, default_optimizer, train
 
 CONTEXT = 32
-
-
-class Size(NamedTuple):
-    """Shape of a model, and the learning rate around which tuning starts."""
-
-    layers: int
-    channels: int
-    heads: int
-    lr: float
-
-
-SIZES = {
-    "1x16": Size(1, 16, 1, 1e-2),
-    "2x16": Size(2, 16, 1, 1e-2),
-    "2x32": Size(2, 32, 2, 7e-3),
-    "2x48": Size(2, 48, 3, 5e-3),
-    "2x64": Size(2, 64, 4, 4e-3),
-    "3x96": Size(3, 96, 3, 2.5e-3),
-    "4x128": Size(4, 128, 4, 1.5e-3),
-    "4x256": Size(4, 256, 8, 1e-3),
-}
-
-
-def config_of(size: Size, vocab_size: int) -> Config:
-    """A GPT-2-shaped decoder with its own head; weights start wider where channels are few."""
-    return Config(
-        vocab_size=vocab_size,
-        context=CONTEXT,
-        layers=size.layers,
-        heads=size.heads,
-        channels=size.channels,
-        activation="gelu_tanh",
-        tie=False,
-        init_std=0.5 / math.sqrt(size.channels),
-    )
-
-
-def predictor(model: Transformer) -> probes.Predict:
-    """The model as a function from ids to logits, both NumPy."""
-
-    def predict(ids: np.ndarray) -> np.ndarray:
-        with no_grad():
-            return model(ids).numpy()
-
-    return predict
-
-
-def stable_then_decay(steps: int, warmup: int = 30, tail: float = 0.2) -> Callable[[int], float]:
-    """Share of the learning rate: up, constant, and down to 0 over the last part of the steps."""
-    start = steps - max(1, int(tail * steps))
-
-    def share(step: int) -> float:
-        rise = min(1.0, (step + 1) / warmup)
-        return rise * min(1.0, (steps - step) / (steps - start))
-
-    return share
+NAMES = ("1x16", "2x16", "2x32", "2x48", "2x64", "3x96", "4x128", "4x256")
 
 
 class Exam:
@@ -125,12 +74,6 @@ class Exam:
         }
 
 
-def exam_steps(steps: int, count: int = 14, first: int = 60) -> list[int]:
-    """Steps at which models are tested: evenly spaced in log, the last one included."""
-    first = min(first, steps)
-    return sorted({round(s) for s in np.geomspace(first, steps, count)} | {steps})
-
-
 def run_one(
     name: str,
     seed: int,
@@ -141,121 +84,17 @@ def run_one(
     exam: Exam,
     count: int = 14,
 ) -> dict[str, Any]:
-    """Train one model and test it along the way.
-
-    Returns:
-        Its size, seed, learning rate, seconds of training, and one entry of `points` per test.
-
-    Raises:
-        Diverged: the learning rate is too high.
-    """
-    size = SIZES[name]
-    config = config_of(size, world.vocab_size)
-    model = Transformer(config, seed=seed)
-    parameters = accounting.count_parameters(config)
-    step_flops = accounting.training_flops(config, CONTEXT, batch=batch)
+    """Train one model on a stream of its own and test it along the way; see `train_and_test`."""
+    config = config_of(SIZES[name], world.vocab_size, CONTEXT)
     tokens = world.sample(steps * batch * CONTEXT + 1, seed=1000 + seed).tokens
-    at, points = set(exam_steps(steps, count)), []
-    tail = steps - max(1, int(0.2 * steps))
-
-    def report(step: int, log: Any) -> Sequence[str]:
-        if step in at:
-            seen = step * batch * CONTEXT
-            model.eval()
-            points.append(
-                {
-                    "step": step,
-                    "tokens": seen,
-                    "compute": accounting.six_nd(parameters.total, seen),
-                    "flops": step_flops * step,
-                    "annealed": step > tail,
-                    **exam.sit(model),
-                }
-            )
-            model.train()
-        return ()
-
-    run = train(
-        model,
-        tokens,
-        steps,
-        batch=batch,
-        context=CONTEXT,
-        optimizer=default_optimizer(model, lr, weight_decay=0.05),
-        schedule=stable_then_decay(steps),
-        seed=seed,
-        report=report,
-        report_every=1,
-        progress=False,
-    )
-    return {
-        "size": name,
-        "seed": seed,
-        "lr": lr,
-        "layers": size.layers,
-        "channels": size.channels,
-        "heads": size.heads,
-        "parameters": parameters.total,
-        "non_embedding": parameters.non_embedding,
-        "steps": run.step,
-        "seconds": run.seconds,
-        "points": points,
-    }
-
-
-def tune(
-    name: str,
-    steps: int,
-    batch: int,
-    world: TaskWorld,
-    exam: Exam,
-    seed: int = 77,
-    factor: float = 2.0,
-    widest: int = 7,
-) -> dict[str, Any]:
-    """The best learning rate of a size: short annealed runs on a grid that grows at its edges.
-
-    Starts with three rates, a factor apart, and adds one beyond the edge as long as the best one
-    is there (at most `widest` rates). A run that diverges counts as an infinite loss.
-
-    Args:
-        name: of the size.
-        steps, batch: of each short run.
-        world, exam: the data and the test; the loss on the held-out stream decides.
-        seed: of the tuning runs, none of the study's own.
-        factor: between neighbouring rates.
-    """
-    losses: dict[float, float] = {}
-
-    def measure(lr: float) -> None:
-        try:
-            run = run_one(name, seed, lr, steps, batch, world, exam, count=1)
-            losses[lr] = run["points"][-1]["loss"]
-        except Diverged:
-            losses[lr] = math.inf
-
-    for power in (-1, 0, 1):
-        measure(float(f"{SIZES[name].lr * factor**power:.3g}"))
-    while len(losses) < widest:
-        rates = sorted(losses)
-        best = min(losses, key=losses.__getitem__)
-        if best == rates[0]:
-            measure(float(f"{best / factor:.3g}"))
-        elif best == rates[-1]:
-            measure(float(f"{best * factor:.3g}"))
-        else:
-            break
-    best = min(losses, key=losses.__getitem__)
-    if math.isinf(losses[best]):
-        raise InputError(f"size {name} diverged at every learning rate from {min(losses)} on")
-    ordered = {str(lr): losses[lr] for lr in sorted(losses)}
-    edge = best in (min(losses), max(losses))
-    return {"lr": best, "losses": ordered, "steps": steps, "seed": seed, "at_edge": edge}
+    at = exam_steps(steps, count)
+    run = train_and_test(config, tokens, exam.sit, at, steps=steps, batch=batch, lr=lr, seed=seed)
+    return {"size": name, **run}
 
 
 def study(
     out: str,
-    sizes: Sequence[str] = tuple(SIZES),
+    sizes: Sequence[str] = NAMES,
     seeds: Sequence[int] = (0, 1, 2),
     steps: int = 3000,
     tune_steps: int = 600,
@@ -309,7 +148,12 @@ def study(
     for name in sizes:
         if name not in record.data["tuning"]:
             began = time.perf_counter()
-            found = tune(name, tune_steps, batch, world, exam)
+
+            def final_loss(lr: float, name: str = name) -> float:
+                run = run_one(name, TUNING_SEED, lr, tune_steps, batch, world, exam, count=1)
+                return run["points"][-1]["loss"]
+
+            found = tune(name, final_loss)
             record.tuned(name, found)
             say(f"{name} lr {found['lr']:g} after {time.perf_counter() - began:.0f} s of tuning")
         lr = record.data["tuning"][name]["lr"]
@@ -327,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m minilm.analysis.studies.scaling")
     parser.add_argument("--out", required=True, help="JSON file to write or to go on with")
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), help=", ".join(SIZES))
+    parser.add_argument("--sizes", nargs="+", default=list(NAMES), help=", ".join(SIZES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=3000, help="of each run (2048 tokens each)")
     parser.add_argument("--tune-steps", type=int, default=600, help="of each tuning run")
@@ -336,9 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prompts", type=int, default=320, help="per probe")
     parser.add_argument("--modular", type=float, default=0.0, help="share of modular arithmetic")
     given = vars(parser.parse_args(arguments))
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    shown = ["FILE" if words[i - 1] == "--out" and i else w for i, w in enumerate(words)]
-    command = shlex.join(["python", "-m", "minilm.analysis.studies.scaling", *shown])
+    command = command_line("scaling", sys.argv[1:] if arguments is None else arguments)
     try:
         study(**given, command=command, say=lambda line: print(line, flush=True))
     except InputError as error:

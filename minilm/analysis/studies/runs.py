@@ -1,0 +1,200 @@
+"""What the studies share: model sizes, a schedule, training with tests on the way, tuning."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilm.analysis import accounting, probes
+from minilm.errors import InputError
+from minilm.models import Config
+from minilm.models.transformer import Transformer
+from minilm.tensor import no_grad
+from minilm.train import Diverged, default_optimizer, train
+
+TUNING_SEED = 77  # of tuning runs; none of a study's own seeds
+TAIL = 0.2  # share of the steps in which the learning rate falls to 0
+
+
+class Size(NamedTuple):
+    """Shape of a model, and the learning rate around which tuning starts."""
+
+    layers: int
+    channels: int
+    heads: int
+    lr: float
+
+
+SIZES = {
+    "1x16": Size(1, 16, 1, 1e-2),
+    "2x16": Size(2, 16, 1, 1e-2),
+    "1x32": Size(1, 32, 2, 7e-3),
+    "2x32": Size(2, 32, 2, 7e-3),
+    "2x48": Size(2, 48, 3, 5e-3),
+    "2x64": Size(2, 64, 4, 4e-3),
+    "3x96": Size(3, 96, 3, 2.5e-3),
+    "4x128": Size(4, 128, 4, 1.5e-3),
+    "4x256": Size(4, 256, 8, 1e-3),
+}
+
+
+def config_of(size: Size, vocab_size: int, context: int) -> Config:
+    """A GPT-2-shaped decoder with its own head; weights start wider where channels are few."""
+    return Config(
+        vocab_size=vocab_size,
+        context=context,
+        layers=size.layers,
+        heads=size.heads,
+        channels=size.channels,
+        activation="gelu_tanh",
+        tie=False,
+        init_std=0.5 / math.sqrt(size.channels),
+    )
+
+
+def predictor(model: Transformer) -> probes.Predict:
+    """The model as a function from ids to logits, both NumPy."""
+
+    def predict(ids: np.ndarray) -> np.ndarray:
+        with no_grad():
+            return model(ids).numpy()
+
+    return predict
+
+
+def falls_from(steps: int) -> int:
+    """The step after which the learning rate falls."""
+    return steps - max(1, int(TAIL * steps))
+
+
+def stable_then_decay(steps: int, warmup: int = 30) -> Callable[[int], float]:
+    """Share of the learning rate: up, constant, and down to 0 over the last fifth.
+
+    While it is constant, a point of a long run is what a shorter run would have given.
+    """
+    start = falls_from(steps)
+
+    def share(step: int) -> float:
+        rise = min(1.0, (step + 1) / warmup)
+        return rise * min(1.0, (steps - step) / (steps - start))
+
+    return share
+
+
+def exam_steps(steps: int, count: int = 14, first: int = 60) -> list[int]:
+    """Steps at which models are tested: evenly spaced in log, the last one included."""
+    first = min(first, steps)
+    return sorted({round(s) for s in np.geomspace(first, steps, count)} | {steps})
+
+
+def train_and_test(
+    config: Config,
+    tokens: np.ndarray,
+    test: Callable[[Transformer], dict[str, Any]],
+    at: Iterable[int],
+    steps: int,
+    batch: int,
+    lr: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Train one model with AdamW and test it at some steps.
+
+    Args:
+        config: of the model.
+        tokens: (N,) ids; `steps * batch * context + 1` of them are read once.
+        test: gives the entries of a point.
+        at: the steps of the tests.
+        steps, batch, lr, seed: as for `minilm.train.train`.
+
+    Returns:
+        Shape, sizes, seed, learning rate, seconds of training, and `points`: for each test the
+        step, tokens, compute (6 N D), exact matrix-product FLOPs, whether the learning rate was
+        falling, and what the test gave.
+
+    Raises:
+        Diverged: the learning rate is too high.
+    """
+    model = Transformer(config, seed=seed)
+    size = accounting.count_parameters(config)
+    per_step = accounting.training_flops(config, config.context, batch=batch)
+    at, points = set(at), []
+
+    def report(step: int, log: Any) -> Sequence[str]:
+        if step in at:
+            seen = step * batch * config.context
+            model.eval()
+            point = {"step": step, "tokens": seen, "compute": accounting.six_nd(size.total, seen)}
+            point |= {"flops": per_step * step, "annealed": step > falls_from(steps)}
+            points.append({**point, **test(model)})
+            model.train()
+        return ()
+
+    run = train(
+        model,
+        tokens,
+        steps,
+        batch=batch,
+        context=config.context,
+        optimizer=default_optimizer(model, lr, weight_decay=0.05),
+        schedule=stable_then_decay(steps),
+        seed=seed,
+        report=report,
+        report_every=1,
+        progress=False,
+    )
+    return {
+        "seed": seed,
+        "lr": lr,
+        "layers": config.layers,
+        "channels": config.channels,
+        "heads": config.heads,
+        "parameters": size.total,
+        "non_embedding": size.non_embedding,
+        "steps": run.step,
+        "seconds": run.seconds,
+        "points": points,
+    }
+
+
+def tune(
+    name: str, final_loss: Callable[[float], float], factor: float = 2.0, widest: int = 7
+) -> dict[str, Any]:
+    """The best learning rate of a size, on a grid that grows at its edges.
+
+    Starts with three rates, a factor apart, and adds one beyond the edge as long as the best one
+    is there (at most `widest` rates). A run that diverges counts as an infinite loss.
+
+    Args:
+        name: of the size.
+        final_loss: learning rate -> loss of a short run; the least wins.
+        factor: between neighbouring rates.
+        widest: most rates tried.
+
+    Returns:
+        The rate, the loss of every rate tried, and whether the best one is at an edge.
+    """
+    losses: dict[float, float] = {}
+
+    def measure(lr: float) -> None:
+        lr = float(f"{lr:.3g}")
+        try:
+            losses[lr] = final_loss(lr)
+        except Diverged:
+            losses[lr] = math.inf
+
+    for power in (-1, 0, 1):
+        measure(SIZES[name].lr * factor**power)
+    while len(losses) < widest:
+        best = min(losses, key=losses.__getitem__)
+        if best == min(losses):
+            measure(best / factor)
+        elif best == max(losses):
+            measure(best * factor)
+        else:
+            break
+    best = min(losses, key=losses.__getitem__)
+    if math.isinf(losses[best]):
+        raise InputError(f"size {name} diverged at every learning rate from {min(losses)} on")
+    ordered = {str(lr): losses[lr] for lr in sorted(losses)}
+    return {"lr": best, "losses": ordered, "at_edge": best in (min(losses), max(losses))}
