@@ -75,7 +75,7 @@ def _bias(
     bucket = relative_bucket(
         queries, keys, two_way, config.relative_buckets, config.relative_distance
     )
-    return relative(bucket).permute(2, 0, 1)  # (T, S, H) -> (H, T, S)
+    return relative(xp_of(x.data).asarray(bucket)).permute(2, 0, 1)  # (T, S, H) -> (H, T, S)
 
 
 def cross_sight(x: Tensor, valid: Any = None) -> Sight:
@@ -112,19 +112,4 @@ def check_valid(valid: Any, batch: int, length: int, name: str = "valid") -> np.
             f"{name} must be a bool array of shape {(batch, length)}, not {array.dtype} "
             f"of shape {array.shape}."
         )
-    return array
-
-
-def positions_of(positions: Any, batch: int, time: int, start: int, limit: int) -> np.ndarray:
-    """Positions for tables and RoPE: those given, checked, or start, start + 1, ..."""
-    if positions is None:
-        return np.arange(start, start + time)
-    array = np.asarray(positions)
-    if array.dtype.kind not in "iu" or array.shape not in ((time,), (batch, time)):
-        raise InputError(
-            f"positions must be whole numbers of shape {(time,)} or {(batch, time)}, not "
-            f"{array.dtype} of shape {array.shape}."
-        )
-    if array.size and (array.min() < 0 or array.max() >= limit):
-        raise InputError(f"positions must be from 0 to {limit - 1}; they reach {array.max()}.")
     return array

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import numpy as np
 
 from minilm import functional as F
-from minilm.backend import Array, xp_of
+from minilm.backend import Array
 from minilm.errors import InputError
 from minilm.models.block import Stack, make_norm
 from minilm.models.config import Config
+from minilm.models.embed import check_ids, check_targets, embed
 from minilm.models.heads import MaskedHead, Pooler
 from minilm.models.initialise import initialise
 from minilm.models.sight import (
     check_prefix,
     check_valid,
     cross_sight,
-    positions_of,
     self_sight,
 )
 from minilm.nn import Embedding, Linear, Module, shapes_only
 from minilm.nn.dropout import Dropout
-from minilm.nn.positions import rope_table, sinusoidal
 from minilm.tensor import Tensor
 
 
@@ -49,7 +47,6 @@ class Transformer(Module):
         self.config = config
         with shapes_only():
             self._build(config, dtype)
-        self._tables: dict[tuple, Any] = {}
         if allocate:
             initialise(self, config, seed)
 
@@ -151,11 +148,8 @@ class Transformer(Module):
             raise InputError("loss needs a head: config.head is 'none'.")
         names = ("ignore_index", "label_smoothing", "z_loss")
         how = {name: options.pop(name) for name in names if name in options}
-        targets = np.asarray(rest[-1]) if isinstance(rest[-1], (list, tuple)) else rest[-1]
-        shape = np.shape(rest[0] if expected == 2 else ids)
-        if tuple(targets.shape) != shape:
-            raise InputError(f"targets must have shape {shape}, not {tuple(targets.shape)}.")
         hidden = self.hidden(ids, *rest[:-1], **options)
+        targets = check_targets(self, rest[-1], hidden.shape[:-1])
         if self.config.head == "mlm":
             return F.cross_entropy(self.head(hidden, self.tokens), targets, **how)
         return F.linear_cross_entropy(self._scaled(hidden), self.head_weight, targets, **how)
@@ -181,14 +175,14 @@ class Transformer(Module):
             _refuse(config, cache=cache)
         if config.kind not in ("prefix-lm", "glm"):
             _refuse(config, prefix=prefix)
-        ids = self._ids(ids, "ids")
+        ids = check_ids(self, ids, "ids")
         batch, time = ids.shape
         start = 0 if cache is None else cache.length
         self._fits("ids", start, time)
         if prefix is not None:
             prefix = check_prefix(prefix, batch, time, start)
         valid = check_valid(valid, batch, start + time)
-        x, rope = self._embed(ids, start, positions, token_types)
+        x, rope = embed(self, ids, start, positions, token_types)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
         sight = self_sight(
@@ -224,7 +218,7 @@ class Transformer(Module):
             if cache is not None:
                 kept = [(_array(k), _array(v)) for k, v in memory]
                 cache.remember(kept, valid)
-        ids = self._ids(target_ids, "target_ids")
+        ids = check_ids(self, target_ids, "target_ids")
         batch, time = ids.shape
         length = memory[0][0].shape[2]
         if memory[0][0].shape[0] != batch:
@@ -234,7 +228,7 @@ class Transformer(Module):
         start = 0 if cache is None else cache.length
         first = length if config.joint_positions else 0
         self._fits("target_ids", first + start, time)
-        x, rope = self._embed(ids, first + start)
+        x, rope = embed(self, ids, first + start)
         queries = first + np.arange(start, start + time)
         keys = queries if cache is None else first + cache.key_positions(time)
         seen, prefix = None, None
@@ -263,11 +257,11 @@ class Transformer(Module):
     def _read(self, ids: Any, valid: Any) -> tuple[list[tuple[Tensor, Tensor]], Any]:
         """Encode the source into one (k, v) per layer of the decoder."""
         config = self.config
-        ids = self._ids(ids, "ids")
+        ids = check_ids(self, ids, "ids")
         batch, time = ids.shape
         self._fits("ids", 0, time)
         valid = check_valid(valid, batch, time)
-        x, rope = self._embed(ids, 0)
+        x, rope = embed(self, ids, 0)
         here = np.arange(time)
         sight = self_sight(
             config,
@@ -293,89 +287,6 @@ class Transformer(Module):
                 memory.append(block.reader.keys_values(read, turn))
         return memory, valid
 
-    def _embed(
-        self, ids: Array, start: int, positions: Any = None, token_types: Any = None
-    ) -> tuple[Tensor, tuple[Any, Any] | None]:
-        """ids (B, T) -> (x (B, T, C), RoPE's tables or None)."""
-        config = self.config
-        batch, time = ids.shape
-        xp = xp_of(ids)
-        x = self.tokens(ids)
-        if config.embedding_scale != 1.0:
-            x = F.mul(x, x.dtype.type(config.embedding_scale))
-        rope = None
-        if config.positions == "2d":
-            place, within = self._places2d(positions, batch, time, start)
-            x = F.add(
-                F.add(x, self.positions(xp.asarray(place))), self.blocks2d(xp.asarray(within))
-            )
-        else:
-            where = positions_of(positions, batch, time, start, config.context)
-            if config.positions == "learned":
-                x = F.add(x, self.positions(xp.asarray(where)))
-            elif config.positions == "sinusoidal":
-                x = F.add(x, xp.asarray(self._table("sinusoidal", x.dtype))[where])
-            elif config.positions == "rope":
-                rope = self._rope(where, xp, x.dtype, contiguous=positions is None)
-        if token_types is not None and not config.token_types:
-            raise InputError("token_types was given, but config.token_types is 0.")
-        if config.token_types:
-            x = F.add(x, self.segments(self._segments(token_types, ids)))
-        if config.embedding_norm:
-            x = self.embedding_norm(x)
-        return self.drop(x), rope
-
-    def _segments(self, token_types: Any, ids: Array) -> Array:
-        xp = xp_of(ids)
-        if token_types is None:
-            return xp.zeros(ids.shape, np.int64)
-        types = xp.asarray(token_types)
-        count = self.config.token_types
-        if types.shape != ids.shape or types.dtype.kind not in "iu":
-            raise InputError(f"token_types must be whole numbers of shape {ids.shape}.")
-        if int(types.min()) < 0 or int(types.max()) >= count:
-            raise InputError(f"token_types must be from 0 to {count - 1}.")
-        return types
-
-    def _places2d(self, positions: Any, batch: int, time: int, start: int) -> tuple[Any, Any]:
-        limit = self.config.context + 1
-        if positions is None:
-            return np.arange(start + 1, start + time + 1), np.zeros(time, np.int64)
-        array = np.asarray(positions)
-        if array.shape not in ((2, time), (2, batch, time)) or array.dtype.kind not in "iu":
-            raise InputError(
-                f"positions of a GLM must be whole numbers of shape {(2, time)} or "
-                f"{(2, batch, time)}, not {array.dtype} of shape {array.shape}."
-            )
-        if array.min() < 0 or array.max() >= limit:
-            raise InputError(f"positions must be from 0 to {limit - 1}; they reach {array.max()}.")
-        return array[0], array[1]
-
-    def _rope(
-        self, where: np.ndarray, xp: Any, dtype: Any, contiguous: bool
-    ) -> tuple[Array, Array]:
-        config = self.config
-        if contiguous:
-            cos, sin = self._table("rope", dtype, int(where[-1]) + 1)
-            cos, sin = cos[where[0] : where[-1] + 1], sin[where[0] : where[-1] + 1]
-        else:
-            cos, sin = rope_table(where, config.D, config.rope_theta, config.rope_scaling, dtype)
-        return xp.asarray(cos), xp.asarray(sin)
-
-    def _table(self, name: str, dtype: Any, length: int = 0) -> Any:
-        """A position table, made when first needed and then kept."""
-        config = self.config
-        kept = self._tables.get((name, dtype))
-        if kept is not None and len(kept[0]) >= length:
-            return kept
-        if name == "sinusoidal":
-            kept = sinusoidal(config.context, config.channels, dtype)
-        else:
-            length = min(config.context, max(256, 2 * length))
-            kept = rope_table(length, config.D, config.rope_theta, config.rope_scaling, dtype)
-        self._tables[name, dtype] = kept
-        return kept
-
     def _scaled(self, hidden: Tensor) -> Tensor:
         scale = self.config.logit_scale
         return hidden if scale == 1.0 else F.mul(hidden, hidden.dtype.type(scale))
@@ -386,31 +297,6 @@ class Transformer(Module):
                 f"{name} reaches {start + time} tokens; the model's context is "
                 f"{self.config.context}."
             )
-
-    def _ids(self, ids: Any, name: str) -> Array:
-        if ids is None:
-            raise InputError(f"{name} is missing.")
-        ids = ids.data if isinstance(ids, Tensor) else ids
-        xp = xp_of(self.tokens.weight.data)
-        with contextlib.suppress(ValueError):  # ragged lists become a shape error below
-            ids = xp.asarray(ids)
-        if (
-            not hasattr(ids, "dtype")
-            or ids.ndim != 2
-            or ids.size == 0
-            or ids.dtype.kind not in "iu"
-        ):
-            raise InputError(
-                f"{name} must be whole numbers of shape (batch, time), both at least 1, not "
-                f"{type(ids).__name__} of shape {np.shape(ids) if hasattr(ids, 'dtype') else '?'}."
-            )
-        low, high = int(ids.min()), int(ids.max())
-        if low < 0 or high >= self.config.vocab_size:
-            raise InputError(
-                f"{name} must be from 0 to {self.config.vocab_size - 1}; they reach "
-                f"{low if low < 0 else high}."
-            )
-        return ids
 
 
 def count_parameters(config: Config) -> int:
