@@ -1,8 +1,8 @@
 """Throwing away what is not worth training on: cheap rules over one text.
 
-The limits are those published with The Stack and StarCoder (arXiv 2211.15533, 2305.06161): lines of
-at most 1000 characters, 100 on average, a quarter letters and digits; for code, comments between 1 %
-and 80 %. Each rule sends some good text away too: measure on a small model before trusting one.
+The limits are those published with The Stack and StarCoder (arXiv 2211.15533, 2305.06161): lines
+of at most 1000 characters, 100 on average, a quarter letters and digits; for code, comments between
+1 % and 80 %. Each rule sends some good text away too: measure on a small model before trusting one.
 """
 
 import io

@@ -1,7 +1,8 @@
 """Token files: ids on disk, mapped into memory, so that a corpus larger than memory can be read.
 
-Layout: 8 bytes ``MINILMTK``, then JSON padded with spaces to 248 bytes, then the ids, little-endian,
-uint16 where the vocabulary fits and uint32 else. The file gets its name when it is whole.
+Layout: 8 bytes ``MINILMTK``, then JSON padded with spaces to 248 bytes, then the ids,
+little-endian, uint16 where the vocabulary fits and uint32 else. The file gets its name when it is
+whole.
 """
 
 import json

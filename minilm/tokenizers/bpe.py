@@ -142,7 +142,7 @@ def train_bpe(
     """
     code = PATTERNS[checked_pattern(pattern)]
     special = [special] if isinstance(special, str) else list(special)
-    texts = [text] if isinstance(text, str) else list(text)
+    texts = [text] if isinstance(text, (str, bytes)) else list(text)
     for item in texts:
         checked_text(item)
     fixed = 256 + len(special)
