@@ -192,8 +192,8 @@ def describe(error: BaseException) -> str:
     text = f"{type(error).__name__}: {_short(error)}".removesuffix(": ")
     trace, line = error.__traceback__, None
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename.startswith("<cell "):
-            file = trace.tb_frame.f_code.co_filename
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(("<cell ", "<ipython-input")) or "ipykernel_" in file:
             line = linecache.getline(file, trace.tb_lineno).strip()
         trace = trace.tb_next
     return f"{text}  (in the line `{line[:120]}`)" if line else text

@@ -1,0 +1,271 @@
+"""The format of an exercise set's tests: `tests/exercises/NN_slug.py`.
+
+The set NN_slug consists of two files. `solutions/NN_slug.py` is what students read and fill in
+(see `minilm.course.build`); `tests/exercises/NN_slug.py` says what is asked for and tests it:
+
+    import numpy as np
+    from minilm.course.expect import close
+    from minilm.course.questions import Question
+
+    TITLE = "Attention from scratch"
+
+    softmax = Question("softmax", lines=3, plugs="softmax", hint="Subtract the largest first.")
+
+    def shapes(rng, level):
+        yield {"shape": (2, 3)}
+        if level == "hidden":
+            yield {"shape": (1, 1)}
+            yield {"shape": tuple(rng.integers(1, 9, size=3))}
+
+    @softmax.test(points=2, hint="Sum over the last axis, with keepdims=True.", cases=shapes)
+    def rows_sum_to_one(student, rng, shape):
+        "every row sums to one"
+        x = rng.standard_normal(shape, dtype=np.float32)
+        close(student.softmax(x).sum(-1), np.ones(shape[:-1]), dtype=np.float32)
+
+A test takes the `student` (see `minilm.course.student`), a seeded generator and what `cases`
+yields. The same function serves `check` in the notebook, with level "public", and the grader, with
+"public" and then "hidden": other seeds for every student, and whatever sizes and edges `cases`
+adds. Its points are earned if all its cases pass. Without `cases`, hidden means three other seeds.
+
+Write a test so that it computes what it expects by itself (a formula in float64, a published
+number), never with the function of minilm that the exercise asks for, and so that a function which
+does nothing fails it.
+
+In the notebook a payoff cell runs the real model on the student's function:
+
+    @payoff("softmax")
+    def train_on_your_softmax():
+        with minilm.use(softmax=softmax): ...
+"""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilm.course.expect import Wrong
+from minilm.course.student import Student, StudentError
+from minilm.errors import InputError
+
+Cases = Callable[[np.random.Generator, str], Iterable[dict[str, Any]]]
+HIDDEN_SEEDS = 3  # runs of a test that names no cases of its own
+
+# What may be said about a hidden test: its kind of failure, and nothing that came from its input.
+COARSE = {
+    "missing": "the function is missing",
+    "todo": "it is not written yet",
+    "poison": "it calls minilm's own function: write your own",
+    "memory": "it needs too much memory",
+    "size": "its answer is too large",
+    "error": "it raises an error",
+    "type": "the answer is not of the right kind",
+    "shape": "the answer has the wrong shape",
+    "dtype": "the answer has the wrong dtype",
+    "value": "the answer has wrong values",
+    "time": "it took too long",
+    "gone": "the program ended by itself",
+    "broken": "its answer cannot be read",
+}
+
+
+@dataclass
+class Test:
+    """One thing that is tested: a title, points, a hint, a function and its cases."""
+
+    title: str
+    name: str
+    points: float
+    hint: str
+    function: Callable[..., None]
+    cases: Cases | Sequence[dict[str, Any]] | None
+
+    def runs(self, level: str, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+        """The keyword arguments of each run at a level."""
+        if self.cases is None:
+            yield from [{}] * (HIDDEN_SEEDS if level == "hidden" else 1)
+        elif callable(self.cases):
+            yield from self.cases(rng, level)
+        else:
+            yield from self.cases
+
+
+class Question:
+    """One question: what to write, how it is tested, what it is worth.
+
+    Args:
+        name: of the question; `check(name)` runs it.
+        title: one line; default: the name.
+        asks: the functions or classes to write; default: the one called `name`.
+        lines: about how many lines a solution has.
+        hint: shown with every failure that has no hint of its own.
+        plugs: the public name of minilm that the answer can replace, for the course's ledger.
+        poison: more names of minilm that submissions must not call (`Class.method` for a method).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str = "",
+        asks: Sequence[str] = (),
+        lines: int = 0,
+        hint: str = "",
+        plugs: str | None = None,
+        poison: Sequence[str] = (),
+    ) -> None:
+        if not name.isidentifier():
+            raise InputError(f"name is {name!r}; a question has the name of a function.")
+        self.name, self.title = name, title or name
+        self.asks = tuple(asks) or (name,)
+        self.lines, self.hint, self.plugs = lines, hint, plugs
+        self.poison = tuple(poison)
+        self.tests: list[Test] = []
+
+    def test(
+        self,
+        points: float = 1,
+        *,
+        hint: str = "",
+        cases: Cases | Sequence[dict[str, Any]] | None = None,
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Add the decorated function as a test worth `points`; its docstring is its title."""
+        if not points > 0:
+            raise InputError(f"points is {points!r}; a test is worth more than 0.")
+
+        def add(function: Callable[..., None]) -> Callable[..., None]:
+            title = (function.__doc__ or function.__name__.replace("_", " ")).strip()
+            title = title.splitlines()[0].rstrip(".")
+            made = Test(title, function.__name__, points, hint or self.hint, function, cases)
+            self.tests.append(made)
+            return function
+
+        return add
+
+    @property
+    def points(self) -> float:
+        """What the question is worth."""
+        return sum(test.points for test in self.tests)
+
+
+@dataclass
+class ExerciseSet:
+    """The questions of one file."""
+
+    name: str
+    title: str
+    questions: list[Question] = field(default_factory=list)
+
+    @property
+    def points(self) -> float:
+        """What the set is worth."""
+        return sum(question.points for question in self.questions)
+
+    @property
+    def poisoned(self) -> list[str]:
+        """The names of minilm that a submission to this set finds empty."""
+        names = {name for q in self.questions for name in (*q.asks, *q.poison)}
+        names |= {q.plugs for q in self.questions if q.plugs}
+        return sorted(names)
+
+    def question(self, name: str) -> Question:
+        """The question of that name.
+
+        Raises:
+            InputError: there is none.
+        """
+        for question in self.questions:
+            if question.name == name:
+                return question
+        known = ", ".join(q.name for q in self.questions)
+        raise InputError(f"question is {name!r}; the questions of {self.name} are: {known}.")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one test: "pass", or a kind of failure and a sentence about it."""
+
+    kind: str
+    text: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.kind == "pass"
+
+
+def load_set(path: Path) -> ExerciseSet:
+    """Read an exercise set.
+
+    Raises:
+        InputError: the file is missing, fails to run, or holds no question with a test.
+    """
+    name = f"minilm_exercise_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or not path.is_file():
+        raise InputError(f"there is no exercise set {path}.")
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} cannot be used: {type(error).__name__}: {error}.") from error
+    finally:
+        sys.dont_write_bytecode = writes
+    found = [value for value in vars(module).values() if isinstance(value, Question)]
+    found = list(dict.fromkeys(question for question in found if question.tests))
+    if not found:
+        raise InputError(f"{path} holds no Question with a test.")
+    names = [question.name for question in found]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} has two questions of the same name.")
+    return ExerciseSet(path.stem, str(getattr(module, "TITLE", path.stem)), found)
+
+
+def run_test(test: Test, student: Student, level: str, *words: str) -> Outcome:
+    """Run all cases of a test at a level; stops at the first that fails.
+
+    Args:
+        words: what the random streams depend on: the set, the question, and for hidden cases the
+            secret and the student.
+    """
+    try:
+        number = 0
+        for number, case in enumerate(test.runs(level, _stream(level, test.name, *words))):
+            rng = _stream(level, test.name, *words, str(number))
+            test.function(student, rng, **case)
+        return Outcome("pass")
+    except StudentError as error:
+        return Outcome(error.kind if error.kind in COARSE else "error", in_words(error))
+    except Wrong as error:
+        return Outcome(error.kind if error.kind in COARSE else "value", str(error))
+    except AssertionError as error:
+        return Outcome("value", str(error) or f"not so: {test.title}")
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        return Outcome("type", f"the answer cannot be used as one: {type(error).__name__}")
+    except (RecursionError, MemoryError):
+        return Outcome("size", "the answer is too large to be looked at")
+
+
+def in_words(error: StudentError) -> str:
+    """One sentence about code that gave no answer."""
+    return {
+        "missing": f"no cell defines `{error.text}`",
+        "todo": "not written yet",
+        "poison": f"this calls minilm's own `{error.text}`: write your own",
+        "memory": "your code asked for more memory than it may have",
+        "size": f"the answer is too large: {error.text}",
+        "stop": "your iterator ended too early",
+    }.get(error.kind, f"your code raised {error.text}")
+
+
+def _stream(*words: str) -> np.random.Generator:
+    """A random stream that depends on these words and on nothing else."""
+    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).digest()
+    return np.random.default_rng(np.frombuffer(digest, np.uint32))

@@ -1,0 +1,258 @@
+"""The student's functions as a test sees them, in the same notebook or behind the grader's wall.
+
+A test calls `student.rope(x, cos, sin)` and gets plain values either way: arguments and answers
+are copied, so neither side can change what the other holds, and an answer is what it is made of.
+What has no plain form (a class instance, a generator, a pullback) is `Held`: it can be called,
+asked for attributes and items, and iterated.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from minilm.course.inside import wire
+from minilm.course.inside.worker import Worker, _Missing
+from minilm.course.session import Session, SessionError
+
+
+class StudentError(Exception):
+    """The student's code gave no answer.
+
+    `kind` is "missing", "todo", "poison", "memory", "size", "error" or "stop".
+    """
+
+    def __init__(self, kind: str, text: str = "") -> None:
+        super().__init__(text)
+        self.kind, self.text = kind, text
+
+
+class Student:
+    """The namespace of a student; every attribute is a function or class of theirs."""
+
+    def __init__(self, channel: "Channel") -> None:
+        self._channel = channel
+
+    def __getattr__(self, name: str) -> Callable:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Function(self._channel, name)
+
+    def call_inplace(self, name: str, *args: Any, **named: Any) -> tuple[Any, list[Any]]:
+        """Call a function that changes its arguments: its result, and the arguments afterwards."""
+        return self._channel.ask("inplace", name, args=args, named=named)
+
+
+class _Function:
+    def __init__(self, channel: "Channel", name: str) -> None:
+        self._channel, self._name = channel, name
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self._channel.ask("call", self._name, args=args, named=named)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._channel.ask("get", self._name, name=name)
+
+
+class Held:
+    """A value that stayed with the student: call it, read its attributes, iterate over it."""
+
+    def __init__(self, channel: "Channel", number: int, kind: str) -> None:
+        self._channel, self._number, self.kind_ = channel, number, kind
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self._channel.ask("call", self._number, args=args, named=named)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._channel.ask("get", self._number, name=name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._channel.ask("item", self._number, args=[key])
+
+    def __len__(self) -> int:
+        length = self._channel.ask("len", self._number)
+        if type(length) is not int or length < 0:
+            raise StudentError("error", "its length is no number")
+        return length
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator = self._channel.ask("iter", self._number)
+        if not isinstance(iterator, Held):
+            raise StudentError("error", "it cannot be iterated over")
+        while True:
+            try:
+                yield self._channel.ask("next", iterator._number)
+            except StudentError as error:
+                if error.kind == "stop":
+                    return
+                raise
+
+
+class Channel:
+    """How values travel to a student's code and back; subclasses say by which way."""
+
+    def __init__(self) -> None:
+        self.functions: list[Callable] = []
+
+    def ask(
+        self,
+        op: str,
+        of: str | int,
+        *,
+        name: str = "",
+        args: Any = (),
+        named: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Do one operation on a name or on a held value."""
+        pack = self.pack()
+        message = {"op": op, "of": of, "name": name}
+        message |= {"args": pack.node(list(args)), "named": pack.node(dict(named or {}))}
+        return self.exchange(message, pack)
+
+    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
+        """Send one request and return the value of its answer."""
+        raise NotImplementedError
+
+    def pack(self) -> wire.Pack:
+        return wire.Pack(self._node)
+
+    def unpack(self, blobs: list[memoryview], node: Any) -> Any:
+        return wire.Unpack(blobs, self._value).value(node)
+
+    def _node(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, Held):
+            return {"h": [value._number]}
+        if callable(value):
+            self.functions.append(value)
+            return {"f": len(self.functions) - 1}
+        raise TypeError(f"a test cannot send a {type(value).__name__} to a student's function")
+
+    def _value(self, mark: str, part: Any) -> Any:
+        if mark == "h":
+            number, kind = part[0], part[1]
+            if type(number) is not int or not isinstance(kind, str):
+                raise wire.WireError("no handle")
+            return Held(self, number, kind)
+        if mark == "f":
+            if type(part) is not int or not 0 <= part < len(self.functions):
+                raise wire.WireError("no function")
+            return self.functions[part]
+        if mark == "T":
+            from minilm.tensor import Tensor
+
+            return Tensor(part[0], requires_grad=part[1])
+        raise wire.WireError(f"unknown mark {mark!r}")
+
+
+class _Local(Worker):
+    """The worker's own way to answer, in this process and on this namespace."""
+
+    def __init__(self, names: Mapping[str, Any], channel: Channel) -> None:
+        super().__init__(-1, -1)
+        self.space, self.channel = names, channel
+
+    def find(self, name: str) -> Any:
+        if name not in self.space:
+            raise _Missing(name)
+        found = self.space[name]
+        if uses_package(found, name):
+            raise StudentError("poison", name)
+        return found
+
+    def other(self, mark: str, part: Any) -> Any:
+        if mark == "f":
+            return self.channel.functions[part]
+        return super().other(mark, part)
+
+
+class LocalChannel(Channel):
+    """The student's code runs here, as `check` needs it in a notebook."""
+
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.worker = _Local(names, self)
+
+    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
+        try:
+            value = self.worker.perform(message, [memoryview(blob) for blob in pack.blobs])
+            answer = self.worker.pack()
+            node = answer.node(value)
+        except (StudentError, KeyboardInterrupt):
+            raise
+        except wire.TooLargeError as error:
+            raise StudentError("size", str(error)) from None
+        except BaseException as error:
+            raise StudentError(*self.worker.describe(error)) from None
+        return self.unpack([memoryview(blob) for blob in answer.blobs], node)
+
+
+class RemoteChannel(Channel):
+    """The student's code runs in a sandboxed worker."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.number = session, 0
+
+    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
+        self.number += 1
+        self.session.send({**message, "n": self.number}, pack)
+        while True:
+            answer, blobs = self.session.receive()
+            try:
+                if "call" in answer:
+                    self._call_back(answer, blobs)
+                    continue
+                if answer["n"] != self.number:
+                    raise wire.WireError("an answer to another question")
+                if "error" in answer:
+                    kind, text = answer["error"]
+                    raise StudentError(str(kind)[:20], str(text)[:500])
+                return self.unpack(blobs, answer["ok"])
+            except (wire.WireError, KeyError, TypeError, ValueError) as error:
+                self.session.close()
+                raise SessionError("broken", f"an answer that is none: {error}") from None
+
+    def _call_back(self, message: dict[str, Any], blobs: list[memoryview]) -> None:
+        function = self.functions[message["call"]]
+        args = self.unpack(blobs, message["args"])
+        named = self.unpack(blobs, message["named"])
+        pack = self.pack()
+        try:
+            node = pack.node(function(*args, **named))
+        except SessionError:
+            raise
+        except Exception as error:
+            self.session.send({"raise": f"{type(error).__name__}: {error}"[:200]})
+            return
+        self.session.send({"value": node}, pack)
+
+    def forget(self) -> int:
+        """Drop what the student's side holds; returns how many threads it says it runs."""
+        self.functions.clear()
+        answer = self.exchange({"op": "forget"}, self.pack())
+        return answer if type(answer) is int else 0
+
+
+def uses_package(found: Any, name: str) -> bool:
+    """Whether a function is minilm's own of that name, or calls it straight away.
+
+    In a notebook this is advice: the grader takes the function away, so that nothing can call it.
+    """
+    if str(getattr(found, "__module__", "")).split(".")[0] == "minilm":
+        return True
+    code = getattr(found, "__code__", None)
+    spaces = getattr(found, "__globals__", {})
+    if code is None:
+        return False
+    for used in code.co_names:
+        value = spaces.get(used)
+        home = str(getattr(value, "__module__", None) or getattr(value, "__name__", ""))
+        if home.split(".")[0] != "minilm":
+            continue
+        if getattr(value, "__name__", "") == name or (
+            name in code.co_names and not callable(value) and hasattr(value, name)
+        ):
+            return True
+    return False
