@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from minilm.course import notebook as nb
+from minilm.course.build import fits
 from minilm.course.claims import NOT, PARTLY, REPRODUCED, measured_text, number_text, pill, spread
 from minilm.course.lessons import Lesson
 from minilm.course.run import claims_in
@@ -53,7 +54,7 @@ def read_board(root: Path, lessons: Sequence[str] = ()) -> list[Record]:
 
 
 def _named(slug: str, names: Sequence[str]) -> bool:
-    return any(slug == name or slug.split("_")[0] == name.zfill(2) for name in names)
+    return any(fits(slug, name) for name in names)
 
 
 def _completed(record: Record) -> Record:

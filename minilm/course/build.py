@@ -150,7 +150,7 @@ def fits(stem: str, name: str) -> bool:
     """Whether a lesson called `stem` ("03_transformers") is meant by `name` ("3", "03", ...)."""
     number = stem.split("_")[0]
     wanted = Path(name).name.removesuffix(".py").removesuffix(".ipynb")
-    return wanted in (stem, number) or wanted.zfill(2) == number
+    return wanted in (stem, number) or f"0{wanted}" == number
 
 
 def _chosen(paths: list[Path], names: Sequence[str]) -> list[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minilm.course import notebook as nb
+from minilm.course.build import fits
 from minilm.course.places import root
 from minilm.errors import InputError
 
@@ -101,7 +102,7 @@ def find_lessons(wanted: Sequence[str] = (), folder: Path | None = None) -> list
         if not built:
             raise InputError(f"{home} holds no built lessons; run `minilm build` first.")
         for name in names:
-            near = [p for p in built if p.stem == name or p.stem.split("_")[0] == name.zfill(2)]
+            near = [path for path in built if fits(path.stem, name)]
             if not near:
                 known = ", ".join(path.stem.split("_")[0] for path in built)
                 raise InputError(f"there is no lesson {name!r}; there are {known}.")

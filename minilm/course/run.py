@@ -29,7 +29,7 @@ WIDGETS = (
 SKIP = "skip-run"  # tag of a cell that a run leaves out, with the outputs it has
 RAISES = "raises-exception"  # tag of a cell that is meant to fail
 SLOWEST = 600  # seconds a cell may take
-_WARNING = re.compile(r"^.*(?:\bWarning: .*|Traceback \(most recent call last\).*)$", re.MULTILINE)
+_WARNING = re.compile(r"^.*(?:Warning: .*|Traceback \(most recent call last\).*)$", re.MULTILINE)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 

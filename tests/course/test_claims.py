@@ -1,0 +1,153 @@
+"""Verdicts follow from the measured values and from nothing else."""
+
+import json
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minilm.course import board, claim
+from minilm.course import claims as claims_module
+from minilm.course.claims import NOT, PARTLY, REPRODUCED, measured_text, number_text
+from minilm.errors import InputError
+
+SAID = {"source": "Chung 64:14", "measure": "ratio", "expected": "10.5 ± 1 %", "seconds": 1.0}
+numbers = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+@given(st.lists(numbers, min_size=3, max_size=8), numbers)
+def test_the_verdict_counts_the_seeds_that_hold(values: list[float], limit: float) -> None:
+    made = claim("x", measured=values, holds=lambda v: v > limit, **SAID)
+    kept = [float(f"{v:.6g}") > limit for v in values]
+    assert made.held == kept
+    wanted = REPRODUCED if all(kept) else PARTLY if any(kept) else NOT
+    assert made.verdict == wanted
+
+
+def test_a_weaker_criterion_decides_partly() -> None:
+    def judge(values: list[float]) -> str:
+        made = claim("x", measured=values, holds=lambda v: v > 2, partly=lambda v: v > 1, **SAID)
+        return made.verdict
+
+    assert judge([3, 3, 3]) == REPRODUCED
+    assert judge([3, 1.5, 1.5]) == PARTLY
+    assert judge([1.5, 1.5, 1.5]) == PARTLY
+    assert judge([3, 3, 0.5]) == NOT
+
+
+def test_several_quantities_are_compared_seed_by_seed() -> None:
+    seen = []
+    made = claim(
+        "deep beats shallow",
+        measured={"deep": [3, 4, 5], "shallow": [2, 5, 1]},
+        holds=lambda v: seen.append(v) or v["deep"] > v["shallow"],
+        **SAID,
+    )
+    assert seen[1] == {"deep": 4, "shallow": 5}
+    assert made.held == [True, False, True] and made.verdict == PARTLY
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"measured": [1, 2]}, "at least 3 seeds"),
+        ({"measured": 1.0}, "at least 3 seeds"),
+        ({"measured": [1, 2, float("nan")]}, "finite"),
+        ({"measured": []}, "one per seed"),
+        ({"measured": {"a": [1, 2, 3], "b": [1, 2]}}, "one per seed"),
+        ({"measured": ["a", "b", "c"]}, "one number per seed"),
+        ({"seeds": [0, 1]}, "one seed per value"),
+        ({"seeds": [0, 1, 1]}, "one seed per value"),
+        ({"source": " "}, "source is"),
+        ({"expected": ""}, "expected is"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(change: dict, said: str) -> None:
+    given_ = {"measured": [1, 2, 3], "holds": lambda v: True, **SAID, **change}
+    with pytest.raises(InputError, match=said):
+        claim("x", **given_)
+
+
+def test_an_exact_measure_needs_one_value() -> None:
+    made = claim("x", measured=124_439_808, holds=lambda n: n == 124_439_808, exact=True, **SAID)
+    assert made.verdict == REPRODUCED
+    assert made.measured == "124,439,808"
+
+
+def test_a_record_is_plain_json_and_complete() -> None:
+    import numpy as np
+
+    made = claim("x", measured=np.float32([1, 2, 3]), holds=lambda v: v < 9, talk="T", **SAID)
+    record = json.loads(json.dumps(made.record()))
+    assert record["values"] == {"value": [1, 2, 3]}
+    for name in ("lesson", "talk", "claim", "source", "measure", "expected", "seeds", "verdict"):
+        assert name in record
+    assert record["seconds"] == 1.0
+
+
+def test_the_card_escapes_what_authors_write() -> None:
+    made = claim("p < 0.05 & q", measured=[1, 2, 3], holds=lambda v: True, **SAID)
+    html = made._repr_mimebundle_()[0]["text/html"]
+    assert "p &lt; 0.05 &amp; q" in html and "✓ reproduced" in html
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(3, "3"), (124439808, "124,439,808"), (0.0123456, "0.0123"), (2.0, "2"), (1e-9, "1e-09")],
+)
+def test_numbers_read_well(number: float, text: str) -> None:
+    assert number_text(number) == text
+
+
+def test_mean_and_range_are_those_of_the_values() -> None:
+    assert measured_text({"value": [1.0, 2.0, 6.0]}, "s") == "3 (1 to 6) s"
+    assert measured_text({"a": [1, 1, 1], "b": [2, 3, 4]}) == "a 1, b 3 (2 to 4)"
+
+
+@given(st.lists(numbers, min_size=3, max_size=8))
+def test_spread_is_the_sample_deviation(values: list[float]) -> None:
+    wanted = statistics.stdev(values)
+    assert claims_module.spread({"value": values})["value"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_board_says_all_that_was_measured(specimen) -> None:
+    records = board.read_board(specimen.root)
+    assert [record["verdict"] for record in records] == [REPRODUCED, PARTLY]
+    assert records[1]["mean"]["value"] == pytest.approx((0.02 + 0.06 - 0.01) / 3, rel=1e-4)
+    text = board.as_text(records)
+    for part in ("Chung 64:14", "10.5, exact", "over 3 seeds", "one seed turns it round"):
+        assert part in text
+    assert "2 claims: 1 reproduced, 1 partly, 0 not reproduced" in text
+
+
+def test_readme_and_records_are_kept_in_step(specimen, tmp_path) -> None:
+    import shutil
+
+    root = tmp_path / "course"
+    shutil.copytree(specimen.root, root)
+    assert any("README.md is out of date" in said for said in board.stale(root))
+    assert board.write_readme(root) and not board.write_readme(root)
+    assert board.stale(root) == []
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert readme.startswith("# A course") and "[90](lessons/90_specimen.ipynb)" in readme
+
+    stored = root / "lessons" / "claims" / "90_specimen.json"
+    records = json.loads(stored.read_text(encoding="utf-8"))
+    records[1]["verdict"] = REPRODUCED  # somebody improves on the run
+    stored.write_text(json.dumps(records), encoding="utf-8")
+    wrong = board.stale(root)
+    assert any("is not what 90_specimen.ipynb shows" in said for said in wrong)
+
+
+def test_a_readme_without_marks_is_refused() -> None:
+    with pytest.raises(InputError, match="claims:begin"):
+        board.readme_with("# Nothing here\n", [])
+
+
+def test_a_bar_in_a_claim_does_not_break_the_table() -> None:
+    record = claim(
+        "a | b", measured=[1, 2, 3], holds=lambda v: True, lesson="01_x", **SAID
+    ).record()
+    row = board.as_markdown([board._completed(record)]).splitlines()[-1]
+    assert row.replace("\\|", "").count("|") == 9

@@ -1,0 +1,157 @@
+"""Lessons run top to bottom, say where they fail, and store nothing that changes by itself."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minilm.course import notebook as nb
+from minilm.course.lessons import Lesson, find_lessons
+from minilm.course.run import (
+    LessonError,
+    claims_in,
+    run_lesson,
+    stored_outputs,
+    warning_in,
+)
+from minilm.errors import InputError
+
+from .specimen import make_lesson
+
+BROKEN = """\
+# %% [markdown]
+# # Broken
+
+# %%
+x = [1, 2]
+
+# %%
+print("before")
+y = x[5]
+
+# %%
+z = 1
+"""
+
+
+def test_the_specimen_ran_and_was_stored(specimen) -> None:
+    lesson = specimen.lesson
+    assert lesson.title == "A specimen: every feature of a deck"
+    assert lesson.said("talk") == "Fixture for the tests of the course"
+    counts = [c["execution_count"] for c in lesson.cells if c["cell_type"] == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    made = lesson.notebook["metadata"]["minilm"]
+    assert "CPU cores" in made["machine"] and made["seconds"] > 0
+    assert len(specimen.run.claims) == 2
+    stored = json.loads((specimen.root / "lessons/claims/90_specimen.json").read_text("utf-8"))
+    assert stored == claims_in(lesson.notebook, lesson)
+    assert {record["lesson"] for record in stored} == {"90_specimen"}
+
+
+def test_every_stored_picture_has_alt_text(specimen) -> None:
+    pictures = [
+        out
+        for cell in specimen.lesson.cells
+        for out in cell.get("outputs", [])
+        if "image/png" in out.get("data", {})
+    ]
+    assert len(pictures) == 6
+    assert all(len(out["metadata"]["image/png"]["alt"].split()) > 5 for out in pictures)
+
+
+def test_a_failing_cell_is_named_and_shown(tmp_path: Path) -> None:
+    lesson = make_lesson(tmp_path, "91_broken", BROKEN)
+    with pytest.raises(LessonError) as caught:
+        run_lesson(lesson, progress=False)
+    said = str(caught.value)
+    identity = lesson.cells[2]["id"]
+    assert said.startswith(f"91_broken.ipynb, cell 3 of 4 (id {identity})")
+    assert "  | y = x[5]" in said
+    assert "IndexError: list index out of range" in said
+    assert "at line 2: y = x[5]" in said
+    assert "\x1b" not in said
+
+
+def test_a_warning_fails_a_lesson(tmp_path: Path) -> None:
+    text = "# %%\nimport warnings\nwarnings.warn('old way')\n"
+    with pytest.raises(LessonError, match="prints a warning: .*UserWarning: old way"):
+        run_lesson(make_lesson(tmp_path, "92_warns", text), progress=False)
+
+
+def test_the_pytest_plugin_names_the_cell(tmp_path: Path) -> None:
+    make_lesson(tmp_path, "91_broken", BROKEN)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.lesson_plugin", "-v", str(tmp_path)]
+        + ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", "/dev/null"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert "1 failed, 1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
+    assert "91_broken.ipynb, cell 3 of 4" in done.stdout
+    assert "IndexError: list index out of range" in done.stdout
+    assert "nbclient" not in done.stdout
+
+
+def stream(name: str, text: str) -> dict:
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def test_what_changes_by_itself_is_not_stored() -> None:
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "x"}, "text/plain": "HBox"}
+    ours = {**widget, "text/html": "<div>drawn</div>"}
+    outputs = [
+        stream("stdout", "a\n"),
+        stream("stderr", "50%|#####"),
+        stream("stdout", "b\n"),
+        {"output_type": "display_data", "data": dict(widget), "metadata": {}},
+        {"output_type": "display_data", "data": dict(ours), "metadata": {"minilm": {}}},
+    ]
+    kept = stored_outputs(outputs)
+    assert [out["output_type"] for out in kept] == ["stream", "display_data"]
+    assert kept[0]["text"] == ["a\n", "b\n"]
+    assert set(kept[1]["data"]) == {"text/plain", "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("x.py:3: RuntimeWarning: overflow in exp\n  np.exp(1000)", True),
+        ("\x1b[31mDeprecationWarning: gone soon\x1b[0m", True),
+        ("  3%|3    | 1/30 [00:01<00:29]", False),
+        ("a warning in lower case is prose", False),
+    ],
+)
+def test_warnings_are_told_from_progress(text: str, found: bool) -> None:
+    assert (warning_in([stream("stderr", text)]) is not None) == found
+    assert warning_in([stream("stdout", text)]) is None
+
+
+def test_lessons_are_found_by_number_slug_and_path(tmp_path: Path) -> None:
+    folder = tmp_path / "lessons"
+    for name in ("00_start", "03a_masks", "03b_norms"):
+        make_lesson(folder, name, "# %%\nx = 1\n")
+    assert [lesson.slug for lesson in find_lessons(folder=folder)] == [
+        "00_start",
+        "03a_masks",
+        "03b_norms",
+    ]
+    assert find_lessons(["3a"], folder)[0].slug == "03a_masks"
+    assert find_lessons(["03b_norms"], folder)[0].number == "03b"
+    assert find_lessons([str(folder / "00_start.ipynb")])[0].slug == "00_start"
+    with pytest.raises(InputError, match="there is no lesson '07'; there are 00, 03a, 03b"):
+        find_lessons(["07"], folder)
+    with pytest.raises(InputError, match="does not exist"):
+        find_lessons([str(tmp_path / "none.ipynb")])
+
+
+def test_title_and_summary_come_from_the_text(tmp_path: Path) -> None:
+    text = "# %% [markdown]\n# # Of *masks*\n#\n# Who may [look](x.html) at `whom`.\n"
+    lesson = make_lesson(tmp_path, "03_masks", text)
+    assert lesson.title == "Of masks"
+    assert lesson.summary == "Who may look at whom."
+    bare = tmp_path / "04_no_heading.ipynb"
+    nb.write(bare, nb.make_notebook([nb.make_cell("code", "x = 1")]))
+    assert Lesson(bare).title == "No heading" and Lesson(bare).summary == ""
