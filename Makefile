@@ -24,7 +24,7 @@ NN ?=
 	run-lessons grade-all decks check-claims lock
 
 help:  ## list these tasks
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A Python that the package supports: the active one first. Printed as a path.
 FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11 python; do \
