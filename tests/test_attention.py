@@ -79,7 +79,7 @@ def test_cross_attention_layer_and_a_self_attention_that_reads_elsewhere():
     cross = nn.CrossAttention(8, 4, kv_heads=2, dtype=np.float64)
     q = (x @ cross.query.weight.data.T).reshape(2, 3, 4, 2).swapaxes(1, 2)
     kv = (source @ cross.key_value.weight.data.T).reshape(2, 7, 4, 2).swapaxes(1, 2)
-    mixed = attention_loops.attention(q, kv[:, :2], kv[:, 2:]).swapaxes(1, 2).reshape(2, 3, 8)
+    mixed = attention_loops.cross(q, kv[:, :2], kv[:, 2:]).swapaxes(1, 2).reshape(2, 3, 8)
     got = cross(Tensor(x), Tensor(source)).data
     np.testing.assert_allclose(got, mixed @ cross.out.weight.data.T, atol=1e-12)
     own = nn.Attention(8, 4, kv_heads=2, dtype=np.float64)

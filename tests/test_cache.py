@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minilm import InputError, models
 from minilm.inference import ContiguousCache, RollingCache
 from minilm.models import Config, Transformer
-from minilm.models.walk import step
+from minilm.models.walk import walk_step
 from minilm.tensor import no_grad
 
 TIME = 14
@@ -31,11 +31,11 @@ WRITERS = {
     "vaswani": models.vaswani(**TINY, ff=16),
     "t5": models.t5(**TINY, ff=16, decoder_layers=3, kv_heads=2),
     "rope": BASE.replace(positions="rope"),
-    "walk 1": step(BASE, 1),
-    "walk 2 merged": step(BASE.replace(positions="relative"), 2, merged=True),
-    "walk 3": step(BASE.replace(positions="rope"), 3),
-    "walk 3 merged": step(BASE.replace(positions="alibi"), 3, merged=True),
-    "walk 4 merged": step(BASE.replace(positions="rope"), 4, merged=True),
+    "walk 1": walk_step(BASE, 1),
+    "walk 2 merged": walk_step(BASE.replace(positions="relative"), 2, merged=True),
+    "walk 3": walk_step(BASE.replace(positions="rope"), 3),
+    "walk 3 merged": walk_step(BASE.replace(positions="alibi"), 3, merged=True),
+    "walk 4 merged": walk_step(BASE.replace(positions="rope"), 4, merged=True),
 }
 
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from model_kinds import KINDS, TINY, ids_of, spread
+from model_kinds import KINDS, TINY, ids_of, inputs_of, spread
 
-from minilm import InputError
+from minilm import InputError, use
 from minilm.models import Config, Transformer
-from minilm.models.walk import single_stack, step
+from minilm.models.walk import single_stack, walk_step
+from minilm.nn import positions
 
 
 def _influence(model, ids, **options):
@@ -81,7 +82,7 @@ def _walk_base(positions, **changes):
 @pytest.mark.parametrize("count", [3, 4])
 def test_walked_model_is_a_single_stack(positions, count):
     """After step 3 with one softmax: a prefix-LM; after step 4: a decoder. To 1e-12."""
-    config = step(_walk_base(positions, kv_heads=1), count, merged=True)
+    config = walk_step(_walk_base(positions, kv_heads=1), count, merged=True)
     model = spread(Transformer(config, dtype=np.float64))
     source, target = ids_of((2, 7)), ids_of((2, 9), seed=1)
     logits = model(source, target).data
@@ -98,10 +99,10 @@ def test_before_the_end_of_the_walk_the_models_differ():
     """Two softmaxes, or a target that reads the last layer, are no prefix-LM."""
     base = _walk_base("learned", bias=False, norm_affine=False)
     source, target = ids_of((2, 7)), ids_of((2, 9), seed=1)
-    end = spread(Transformer(step(base, 3, merged=True), dtype=np.float64))
+    end = spread(Transformer(walk_step(base, 3, merged=True), dtype=np.float64))
     reference = end(source, target).data
     for count, merged in ((3, False), (2, True), (2, False)):
-        model = Transformer(step(base, count, merged=merged), dtype=np.float64)
+        model = Transformer(walk_step(base, count, merged=merged), dtype=np.float64)
         assert model.num_parameters() == end.num_parameters()
         model.load_state_dict(end.state_dict())
         assert np.abs(model(source, target).data - reference).max() > 0.1
@@ -110,17 +111,17 @@ def test_before_the_end_of_the_walk_the_models_differ():
 def test_step_and_single_stack_refuse():
     base = _walk_base("learned")
     with pytest.raises(InputError, match="count"):
-        step(base, 5)
+        walk_step(base, 5)
     with pytest.raises(InputError, match="merged_softmax needs share_cross"):
-        step(base, 0, merged=True)
+        walk_step(base, 0, merged=True)
     with pytest.raises(InputError, match="merged_softmax"):
-        single_stack(Transformer(step(base, 3)))
+        single_stack(Transformer(walk_step(base, 3)))
 
 
 @pytest.mark.parametrize("count", range(5))
 def test_target_places_go_on_where_the_source_ends(count):
     """At every step of the walk: the rows of places 7..15 reach the target, row 16 does not."""
-    model = spread(Transformer(step(_walk_base("learned"), count), dtype=np.float64))
+    model = spread(Transformer(walk_step(_walk_base("learned"), count), dtype=np.float64))
     source, target = ids_of((2, 7)), ids_of((2, 9), seed=1)
     base = model(source, target).data
     for place, reached in ((0, True), (7, True), (15, True), (16, False)):
@@ -160,3 +161,20 @@ def test_scales_of_embedding_scores_and_logits():
         block.attention.qkv.weight.data[:rows] /= 2.0 * plain.D**0.5
         block.attention.qkv.bias.data[:rows] /= 2.0 * plain.D**0.5
     np.testing.assert_allclose(sharper(ids).data, model(ids).data, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rope_table", "rope_frequencies", "sinusoidal"])
+def test_a_students_positions_run_in_the_model_and_leave_it(name):
+    """Tables are kept between calls; `minilm.use` must neither miss them nor stay in them."""
+    model = spread(Transformer(KINDS["vaswani" if name == "sinusoidal" else "llama"]))
+    inputs = inputs_of(model.config)
+    before = model(*inputs).data
+    original = getattr(positions, name)
+
+    def doubled(*args, **kwargs):
+        made = original(*args, **kwargs)
+        return 2 * made if name == "sinusoidal" else (2 * made[0], made[1])
+
+    with use(**{name: doubled}):
+        assert np.abs(model(*inputs).data - before).max() > 1e-4
+    np.testing.assert_array_equal(model(*inputs).data, before)

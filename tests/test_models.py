@@ -8,7 +8,7 @@ from model_kinds import KINDS, TINY, ids_of, inputs_of, options_of, spread
 
 from minilm import models
 from minilm.models import Config, Transformer, count_parameters
-from minilm.models.walk import step
+from minilm.models.walk import walk_step
 from minilm.nn.dropout import dropout_seed
 from minilm.tensor import no_grad
 
@@ -54,11 +54,11 @@ def test_four_step_walk_counts(count, per_layer):
         norm_affine=False,
         positions="none",
     )
-    own = count_parameters(step(base, count)) - 11 * 512
+    own = count_parameters(walk_step(base, count)) - 11 * 512
     assert own == per_layer * 6 * 512 * 512
     assert own == [44_040_192, 37_748_736, 18_874_368, 18_874_368, 18_874_368][count]
     if count:
-        assert count_parameters(step(base, count, merged=True)) == own + 11 * 512
+        assert count_parameters(walk_step(base, count, merged=True)) == own + 11 * 512
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -15,7 +15,7 @@ from minilm import functional as F
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
 from minilm.models.config import Config
-from minilm.nn.positions import rope_table, sinusoidal
+from minilm.nn.positions import rope_frequencies, rope_table, sinusoidal
 from minilm.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def embed(
         if config.positions == "learned":
             x = F.add(x, model.positions(xp.asarray(where)))
         elif config.positions == "sinusoidal":
-            x = F.add(x, xp.asarray(_sinusoids(config.context, config.channels, x.dtype)[where]))
+            x = F.add(
+                x, xp.asarray(_kept(sinusoidal, config.context, config.channels, x.dtype)[where])
+            )
         elif config.positions == "rope":
             cos, sin = _rope(config, where, x.dtype, contiguous=positions is None)
             rope = xp.asarray(cos), xp.asarray(sin)
@@ -116,25 +118,29 @@ def _within(array: np.ndarray, limit: int) -> np.ndarray:
 def _rope(
     config: Config, where: np.ndarray, dtype: Any, contiguous: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    scaling = tuple(sorted((config.rope_scaling or {}).items())) or None
     if not contiguous:
         return rope_table(where, config.D, config.rope_theta, config.rope_scaling, dtype)
     first, past = int(where[0]), int(where[-1]) + 1
     length = min(config.context, max(256, 1 << (past - 1).bit_length()))
-    cos, sin = _rope_table(length, config.D, config.rope_theta, scaling, dtype)
+    scaling = tuple(sorted((config.rope_scaling or {}).items()))
+    makers = (rope_table, rope_frequencies)
+    cos, sin = _kept_rope(makers, length, config.D, config.rope_theta, scaling, dtype)
     return cos[first:past], sin[first:past]
 
 
+# The functions that make a table are part of its key: `minilm.use` may put others in their place.
+
+
 @functools.lru_cache(maxsize=16)
-def _rope_table(
-    length: int, size: int, theta: float, scaling: tuple | None, dtype: Any
+def _kept_rope(
+    makers: tuple, length: int, size: int, theta: float, scaling: tuple, dtype: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    return rope_table(length, size, theta, dict(scaling) if scaling else None, dtype)
+    return makers[0](length, size, theta, dict(scaling) or None, dtype)
 
 
 @functools.lru_cache(maxsize=16)
-def _sinusoids(length: int, channels: int, dtype: Any) -> np.ndarray:
-    return sinusoidal(length, channels, dtype)
+def _kept(maker: Any, length: int, channels: int, dtype: Any) -> np.ndarray:
+    return maker(length, channels, dtype)
 
 
 def check_ids(model: Transformer, ids: Any, name: str) -> Array:

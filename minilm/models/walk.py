@@ -11,7 +11,7 @@ from minilm.models.transformer import Transformer
 _SWITCHES = ("share_cross", "share_stacks", "same_layer", "causal_input")
 
 
-def step(config: Config, count: int, merged: bool = False) -> Config:
+def walk_step(config: Config, count: int, merged: bool = False) -> Config:
     """The same encoder-decoder with the first `count` of the four differences taken away.
 
     Args:

@@ -61,6 +61,11 @@ def multi_query(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
     return attention(q, k, v)
 
 
+def cross(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Queries of one sequence, keys and values of another, any lengths; all are seen."""
+    return attention(q, k, v)
+
+
 def causal(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
     """A query sees itself and what came before."""
     return attention(q, k, v, lambda i, j: j <= i)
