@@ -50,6 +50,7 @@ from typing import Any
 import numpy as np
 
 from minilm.course.expect import Wrong
+from minilm.course.session import SessionError
 from minilm.course.student import Student, StudentError
 from minilm.errors import InputError
 
@@ -239,7 +240,8 @@ def run_test(test: Test, student: Student, level: str, *words: str) -> Outcome:
         number = 0
         for number, case in enumerate(test.runs(level, _stream(level, test.name, *words))):
             rng = _stream(level, test.name, *words, str(number))
-            test.function(student, rng, **case)
+            with np.errstate(all="ignore"):  # infinities in an answer are judged, not printed
+                test.function(student, rng, **case)
         return Outcome("pass")
     except StudentError as error:
         return Outcome(error.kind if error.kind in COARSE else "error", in_words(error))
@@ -247,10 +249,12 @@ def run_test(test: Test, student: Student, level: str, *words: str) -> Outcome:
         return Outcome(error.kind if error.kind in COARSE else "value", str(error))
     except AssertionError as error:
         return Outcome("value", str(error) or f"not so: {test.title}")
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        return Outcome("type", f"the answer cannot be used as one: {type(error).__name__}")
     except (RecursionError, MemoryError):
         return Outcome("size", "the answer is too large to be looked at")
+    except SessionError:
+        raise
+    except Exception as error:  # whatever an odd answer did to the test, it is no right answer
+        return Outcome("type", f"the answer cannot be used as one: {type(error).__name__}")
 
 
 def in_words(error: StudentError) -> str:

@@ -16,11 +16,15 @@ from minilm.course.sandbox import Isolation, Limits
 
 
 class SessionError(Exception):
-    """The worker is of no more use; `kind` says why: "time", "gone", "size" or "broken"."""
+    """The worker is of no more use.
+
+    `kind` says why: "time", "gone", "size" or "broken"; `cell` where, if it was running cells.
+    """
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
+        self.cell: int | None = None
 
 
 class Session:

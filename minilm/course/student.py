@@ -210,7 +210,7 @@ class RemoteChannel(Channel):
                     kind, text = answer["error"]
                     raise StudentError(str(kind)[:20], str(text)[:500])
                 return self.unpack(blobs, answer["ok"])
-            except (wire.WireError, KeyError, TypeError, ValueError) as error:
+            except (wire.WireError, LookupError, TypeError, ValueError) as error:
                 self.session.close()
                 raise SessionError("broken", f"an answer that is none: {error}") from None
 

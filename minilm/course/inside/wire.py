@@ -16,6 +16,7 @@ import numpy as np
 
 HEAD = struct.Struct("<QI")
 LARGEST = 64 << 20  # bytes in one frame
+LARGEST_TEXT = 16 << 20  # bytes of JSON in it
 DEEPEST = 50  # lists in lists
 MOST = 1_000_000  # values in one frame
 DTYPES = {
@@ -108,15 +109,15 @@ def frame(message: Any, pack: Pack) -> bytes:
     sizes = [len(blob) for blob in pack.blobs]
     text = json.dumps({"m": message, "b": sizes}).encode("ascii")
     total = len(text) + sum(sizes)
-    if total > LARGEST + (1 << 20):
-        raise TooLargeError(f"more than {LARGEST >> 20} MiB in one answer")
+    if len(text) > LARGEST_TEXT:
+        raise TooLargeError(f"more than {LARGEST_TEXT >> 20} MiB of text in one answer")
     return HEAD.pack(total, len(text)) + text + b"".join(pack.blobs)
 
 
 def head(data: bytes) -> tuple[int, int]:
     """Total and JSON length out of a frame's first bytes; lengths beyond the limit are refused."""
     total, text = HEAD.unpack(data)
-    if total > LARGEST + (1 << 20) or text > total:
+    if total > LARGEST + LARGEST_TEXT or text > min(total, LARGEST_TEXT):
         raise TooLargeError("an answer that is too large")
     return total, text
 

@@ -1,0 +1,59 @@
+"""`minilm grade`: grade a notebook, or a folder of submissions."""
+
+import argparse
+from pathlib import Path
+
+HELP = "grade submissions in a sandbox: points, feedback pages, Gradescope results"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="notebook or folder")
+    parser.add_argument("--set", help="exercise set, by number or name; default: as notebooks say")
+    parser.add_argument("--hidden", type=Path, metavar="DIR", help="your own tests, NN_slug.py")
+    parser.add_argument("--out", type=Path, default=Path("grades"), metavar="DIR")
+    parser.add_argument("--jobs", type=int, metavar="N", help="default: one per processor")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, metavar="S", help="per question and cell; default 10"
+    )
+    parser.add_argument(
+        "--memory", type=float, default=2.0, metavar="GB", help="per submission; default 2"
+    )
+    parser.add_argument("--unsafe", action="store_true", help="run even where nothing isolates")
+    parser.add_argument(
+        "--isolation",
+        default="auto",
+        choices=("auto", "bwrap", "bwrap-user", "landlock", "none"),
+        help="default: the best that works here",
+    )
+    parser.add_argument("--root", type=Path, help="folder of the course; default: found from here")
+
+
+def run(args: argparse.Namespace) -> int:
+    import sys
+
+    from minilm.course.grading_run import grade_paths
+
+    grades, wall, folder = grade_paths(
+        args.paths,
+        root=args.root,
+        set_name=args.set,
+        hidden=args.hidden,
+        out=args.out,
+        jobs=args.jobs,
+        seconds=args.seconds,
+        memory=args.memory,
+        unsafe=args.unsafe,
+        isolation=args.isolation,
+    )
+    if wall == "none":
+        print(
+            "minilm: WARNING: the submissions ran without isolation: they could read your files.",
+            file=sys.stderr,
+        )
+    width = max(len(grade.submission.student) for grade in grades)
+    for grade in grades:
+        remark = f"  {grade.notes[0]}" if grade.notes else ""
+        line = f"{grade.submission.student:{width}}  {grade.points:g}/{grade.most:g}{remark}"
+        print("".join(c if c.isprintable() else "?" for c in line))
+    print(f"{len(grades)} submissions graded ({wall}); see {folder / 'grades.csv'}")
+    return 0

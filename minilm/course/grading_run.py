@@ -1,0 +1,128 @@
+"""One `minilm grade` from arguments to files."""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from minilm.course.feedback import write_all
+from minilm.course.grade import Assignment, Grade, given_cells, grade_all, read_secret
+from minilm.course.places import root as course_root
+from minilm.course.questions import load_set
+from minilm.course.sandbox import Limits
+from minilm.course.submissions import Submission, choose_set, find_submissions
+from minilm.errors import InputError
+
+
+def grade_paths(
+    paths: Sequence[Path],
+    *,
+    root: Path | None = None,
+    set_name: str | None = None,
+    hidden: Path | None = None,
+    out: Path = Path("grades"),
+    jobs: int | None = None,
+    seconds: float = 10.0,
+    memory: float = 2.0,
+    unsafe: bool = False,
+    isolation: str = "auto",
+) -> tuple[list[Grade], str, Path]:
+    """Grade what lies at `paths` and write the results to `out`.
+
+    Args:
+        paths: notebooks, folders of notebooks, or folders of folders (one per student).
+        root: folder of the course; default: found from here.
+        set_name: the set that all submissions belong to; default: each says it itself.
+        hidden: folder with the lecturer's own tests and secret.
+        out: where grades.csv, feedback/ and gradescope/ go.
+        jobs: submissions at once; default: one per processor.
+        seconds: for the visible cases of a question, again for its hidden ones, and per cell.
+        memory: address space of a submission in GB (1e9 bytes).
+        unsafe: run even where nothing isolates.
+        isolation: "auto", or the kind of wall to use.
+
+    Returns:
+        The grades by student, the wall that was used, and the folder.
+
+    Raises:
+        InputError: an argument is out of range, nothing was found, or there is no wall.
+    """
+    if not 0.1 <= seconds <= 3600:
+        raise InputError(f"--seconds is {seconds:g}; it must be between 0.1 and 3600.")
+    if not 0.5 <= memory <= 1024:
+        raise InputError(f"--memory is {memory:g}; it must be between 0.5 and 1024 GB.")
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    jobs = jobs if jobs is not None else processors or os.cpu_count() or 1
+    if not 1 <= jobs <= 256:
+        raise InputError(f"--jobs is {jobs}; it must be between 1 and 256.")
+    if hidden is not None and not hidden.is_dir():
+        raise InputError(f"--hidden {hidden} is not a folder.")
+    top = root or course_root()
+    files = {path.stem: path for path in sorted((top / "tests/exercises").glob("[0-9]*.py"))}
+    if not files:
+        raise InputError(f"{top} holds no exercise set in tests/exercises.")
+    wanted = choose_set(set_name, list(files))
+    submissions = _assigned(find_submissions(paths, list(files)), wanted, list(files))
+    used = sorted({submission.set_name for submission in submissions})
+    assignments = {name: _assignment(top, files[name], hidden) for name in used}
+    bar = _Bar(len(submissions))
+    grades, wall = grade_all(
+        submissions,
+        assignments,
+        limits=Limits(memory=int(memory * 1e9), seconds=seconds),
+        jobs=min(jobs, len(submissions)),
+        isolation=isolation,
+        unsafe=unsafe,
+        progress=lambda submission: bar.update(),
+    )
+    bar.close()
+    write_all(out, grades)
+    return grades, wall, out
+
+
+def _assigned(
+    submissions: list[Submission], wanted: str | None, sets: Sequence[str]
+) -> list[Submission]:
+    """Every submission with a set: the one asked for, its own, or what most others have."""
+    if wanted is not None:
+        return [replace(submission, set_name=wanted) for submission in submissions]
+    named = Counter(s.set_name for s in submissions if s.set_name is not None)
+    if named:
+        default = min(named, key=lambda name: (-named[name], name))
+    elif len(sets) == 1:
+        default = sets[0]
+    else:
+        raise InputError(
+            f"no submission says which set it belongs to; add --set with one of {', '.join(sets)}."
+        )
+    return [replace(s, set_name=s.set_name or default) for s in submissions]
+
+
+def _assignment(root: Path, path: Path, hidden: Path | None) -> Assignment:
+    exercise = load_set(path)
+    extra = {}
+    own = hidden / path.name if hidden else None
+    if own is not None and own.exists():
+        for question in load_set(own).questions:
+            exercise.question(question.name)  # refuses a name that the set does not ask
+            extra[question.name] = question.tests
+    return Assignment(exercise, extra, given_cells(root, path.stem), read_secret(hidden))
+
+
+class _Bar:
+    """A tqdm bar that several threads may move."""
+
+    def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=total, unit="submission", disable=None, leave=False)
+        self.lock = threading.Lock()
+
+    def update(self) -> None:
+        with self.lock:
+            self.bar.update()
+
+    def close(self) -> None:
+        self.bar.close()
