@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minilm import InputError, nn
+from minilm import functional as F
 from minilm.nn.dropout import Dropout, dropout_seed
 from minilm.tensor import Tensor
 
@@ -196,3 +197,30 @@ def test_dropout_depends_on_names_and_not_on_order():
     assert not np.array_equal(one(x).data, one(x).data)
     one.eval()
     assert one(x) is x
+
+
+class _Doubled(nn.Linear):
+    """Stands for LoRA or a quantised map: more than its weight and bias."""
+
+    def forward(self, x):
+        return F.mul(super().forward(x), 2.0)
+
+
+@pytest.mark.parametrize("part", ["up", "down", "gate"])
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu", "silu", "swiglu", "geglu"])
+def test_a_map_put_in_the_place_of_a_linear_is_called(part, name):
+    """The fused feed-forward looks into plain linear maps only."""
+    gated = name in ("swiglu", "geglu")
+    if part == "gate" and not gated:
+        part = "up"
+    make = nn.GLU if gated else nn.MLP
+    layer = make(6, 10, name, bias=False, dtype=np.float64)
+    x = Tensor(_normal(3, 6))
+    old = getattr(layer, part)
+    new = _Doubled(*old.weight.shape[::-1], bias=False, dtype=np.float64)
+    new.weight = old.weight
+    setattr(layer, part, new)
+    got = layer(x).data
+    setattr(layer, part, old)
+    old.weight.data = old.weight.data * 2
+    np.testing.assert_allclose(got, layer(x).data, atol=1e-12)

@@ -14,6 +14,7 @@ from minilm.tensor import Tensor
 
 _PLAIN = ("gelu", "gelu_tanh", "relu", "silu")
 _GATED = ("swiglu", "geglu", "geglu_tanh")
+_GELU = {"gelu": "none", "gelu_tanh": "tanh"}
 
 
 class MLP(Module):
@@ -42,6 +43,11 @@ class MLP(Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
         up, down = self.up, self.down
+        if not _plain(up, down):
+            act = self.activation
+            h = up(x)
+            h = F.gelu(h, _GELU[act]) if act in _GELU else getattr(F, act)(h)
+            return down(h)
         return F.feed_forward(x, up.weight, up.bias, down.weight, down.bias, self.activation)
 
 
@@ -71,11 +77,16 @@ class GLU(Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
         gate, up, down = self.gate, self.up, self.down
-        if gate.bias is None and self.activation != "geglu_tanh":
+        if self.activation != "geglu_tanh" and _plain(gate, up, down) and gate.bias is None:
             return F.gated_feed_forward(x, gate.weight, up.weight, down.weight, self.activation)
         if self.activation == "geglu_tanh":
             return down(F.mul(F.gelu(gate(x), approximate="tanh"), up(x)))
         return down((F.swiglu if self.activation == "swiglu" else F.geglu)(gate(x), up(x)))
+
+
+def _plain(*maps: Module) -> bool:
+    """Whether all are Linear itself: others (LoRA, quantised) must be called, not looked into."""
+    return all(type(each) is Linear for each in maps)
 
 
 def _check(activation: str, allowed: tuple[str, ...]) -> None:
