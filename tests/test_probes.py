@@ -79,6 +79,7 @@ def test_sub_skills_of_three_made_up_readers():
         found = probes.misquote_skills(reader, made)
         for name, value in expected.items():
             assert found[name] == pytest.approx(value, abs=1e-4), name
+        assert math.isnan(found["instruction"]) == (found["suppress"] < 0.2)
         assert found["literal_accuracy"] == round(found["literal"])
 
 

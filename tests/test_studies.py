@@ -98,5 +98,6 @@ def test_the_u_shape_study_measures_every_sub_skill(tmp_path):
     tiny = dict(sizes=["1x16"], seeds=[0], steps=12, tune_steps=10, batch=8, prompts=10)
     data = ushape.study(out, corpus="carry-over", say=lambda line: None, **tiny)
     skills = data["runs"][0]["points"][-1]["skills"]
-    assert all(0 <= skills[name] <= 1 for name in ("repeat", "fix", "instruction", "literal"))
+    assert all(0 <= skills[name] <= 1 for name in ("repeat", "fix", "memory", "literal"))
+    assert skills["instruction"] is None  # nothing is suppressed yet
     assert ushape.main(["--out", out, "--corpus", "other"]) == 2

@@ -86,7 +86,9 @@ def misquote_skills(
         fix: of the true word of a misquoted proverb under a common header.
         suppress: 1 - P(wrong word, common header) / repeat: copying given up, which comes before
             the true word is known.
-        instruction: how far the literal header brings the wrong word back, on the odd proverbs.
+        instruction: how far the literal header brings the wrong word back, on the odd proverbs;
+            nan while the common header suppresses less than a fifth of the copying, where there
+            is nothing to bring back.
         literal: of the wrong word under the literal header (the task itself), even proverbs.
         literal_accuracy: share of prompts where that word comes first.
         composed: repeat (1 - fix (1 - instruction)), the talk's composition, with the
@@ -109,7 +111,8 @@ def misquote_skills(
     still_fixed = mean("literal odd", other=True)[0]
     suppress = max(0.0, 1 - common_wrong / max(repeat, 1e-9))
     gap = repeat - wrong_odd
-    back = min(1.0, max(0.0, (literal_odd - wrong_odd) / gap)) if gap > 0.05 else 0.0
+    held_back = gap > max(0.05, 0.2 * repeat)
+    back = min(1.0, max(0.0, (literal_odd - wrong_odd) / gap)) if held_back else math.nan
     followed = max(0.0, 1 - still_fixed / fix_odd) if fix_odd > 0.1 else 0.0
     return {
         "repeat": repeat,
@@ -120,7 +123,7 @@ def misquote_skills(
         "literal": literal,
         "literal_accuracy": accuracy,
         "composed": repeat * (1 - fix * (1 - followed)),
-        "composed_suppress": repeat * (1 - suppress * (1 - back)),
+        "composed_suppress": repeat * (1 - suppress * (1 - (back if held_back else 0.0))),
     }
 
 

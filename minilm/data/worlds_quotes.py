@@ -35,7 +35,9 @@ class QuoteWorld:
     - literal: the rare "repeat after me" header, a proverb with a wrong last word, twice.
 
     One fifth of the (proverb, wrong word) pairs never occurs in a corpus; the probes use it.
-    The defaults gave the U in a pilot with 11 k to 855 k parameters after 1.4 M tokens.
+    The defaults gave the U in a pilot with 11 k to 855 k parameters after 1.4 M tokens, in windows
+    of two whole documents; the probes have that shape too, so train on windows cut at multiples
+    of 32.
 
     Args:
         words: number of ordinary words, more than 6.

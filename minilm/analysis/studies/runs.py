@@ -1,7 +1,7 @@
 """What the studies share: model sizes, a schedule, training with tests on the way, tuning."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,9 +88,22 @@ def exam_steps(steps: int, count: int = 14, first: int = 60) -> list[int]:
     return sorted({round(s) for s in np.geomspace(first, steps, count)} | {steps})
 
 
+def aligned(
+    tokens: np.ndarray, batch: int, context: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches (ids, targets) in order, every window beginning at a multiple of `context`.
+
+    For streams of documents of equal length, which learned positions would otherwise meet at one
+    random phase and then be tested at another.
+    """
+    for start in range(0, len(tokens) - batch * context, batch * context):
+        rows = tokens[start : start + batch * context + 1]
+        yield rows[:-1].reshape(batch, context), rows[1:].reshape(batch, context)
+
+
 def train_and_test(
     config: Config,
-    tokens: np.ndarray,
+    tokens: np.ndarray | Iterator[tuple[np.ndarray, np.ndarray]],
     test: Callable[[Transformer], dict[str, Any]],
     at: Iterable[int],
     steps: int,
@@ -102,7 +115,8 @@ def train_and_test(
 
     Args:
         config: of the model.
-        tokens: (N,) ids; `steps * batch * context + 1` of them are read once.
+        tokens: (N,) ids; `steps * batch * context + 1` of them are read once, cut anywhere. Or
+            batches of one's own, as for `minilm.train.train`.
         test: gives the entries of a point.
         at: the steps of the tests.
         steps, batch, lr, seed: as for `minilm.train.train`.

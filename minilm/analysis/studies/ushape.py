@@ -17,6 +17,7 @@ from minilm.analysis.studies.record import Record, command_line
 from minilm.analysis.studies.runs import (
     SIZES,
     TUNING_SEED,
+    aligned,
     config_of,
     exam_steps,
     predictor,
@@ -42,6 +43,7 @@ def run_one(
     world, mixture = CORPORA[corpus]
     config = config_of(SIZES[name], world.vocab_size, CONTEXT)
     tokens = world.sample(steps * batch * CONTEXT + 1, 1000 + seed, mixture).tokens
+    pairs = aligned(tokens, batch, CONTEXT)  # two whole documents a window, as in the probes
     held = world.sample(128 * CONTEXT + 1, 4242, mixture).tokens
     ids, following = held[:-1].reshape(-1, CONTEXT), held[1:].reshape(-1, CONTEXT)
     asked = world.probes(prompts)
@@ -51,7 +53,7 @@ def run_one(
         return {"loss": model.loss(ids, following).item(), "skills": skills}
 
     at = exam_steps(steps, count)
-    run = train_and_test(config, tokens, test, at, steps=steps, batch=batch, lr=lr, seed=seed)
+    run = train_and_test(config, pairs, test, at, steps=steps, batch=batch, lr=lr, seed=seed)
     return {"size": name, **run}
 
 
