@@ -90,7 +90,8 @@ def train(
 
     Args:
         model: anything with ``parameters()`` and ``loss(ids, targets) -> Tensor``.
-        tokens: (N,) ids, an array or a ``TokenFile``.
+        tokens: (N,) ids, an array or a ``TokenFile``; or an iterator of batches of your own, ids
+            and targets (batch, context) each, which then is where this call's first step begins.
         steps: how many there are in all, those before a resume included.
         batch: sequences per step and accumulation.
         context: tokens per sequence; None: the model's context.
@@ -135,7 +136,8 @@ def train(
     run.log = Log(folder, run.step)
     from minilm.data import batches
 
-    source = batches(tokens, batch, context, seed, start=run.step * accumulate)
+    own = isinstance(tokens, Iterator)
+    source = tokens if own else batches(tokens, batch, context, seed, run.step * accumulate)
     model.train()
     bar = make_bar(steps, run.step, progress)
     saved = run.step if resume else None
