@@ -1,5 +1,6 @@
 """The Transformer of every kind: sizes, values, gradients, first weights."""
 
+import copy
 import math
 
 import numpy as np
@@ -234,3 +235,17 @@ def test_dropout_acts_in_training_only():
     assert not np.allclose(first, plain(ids).data)
     model.eval()
     np.testing.assert_array_equal(model(ids).data, plain(ids).data)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "walked"])
+def test_a_deep_copy_is_another_model_tied_and_shared_alike(name):
+    """What a reference model in preference tuning is made of."""
+    model = Transformer(KINDS[name], seed=2)
+    twin = copy.deepcopy(model)
+    np.testing.assert_array_equal(
+        twin(*inputs_of(KINDS[name])).data, model(*inputs_of(KINDS[name])).data
+    )
+    assert twin.num_parameters() == model.num_parameters()
+    assert twin.head_weight is twin.tokens.weight
+    for own, other in zip(model.parameters(), twin.parameters(), strict=True):
+        assert not np.shares_memory(own.data, other.data)
