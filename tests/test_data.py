@@ -316,9 +316,7 @@ def test_signatures_equal_big_integer_arithmetic():
     runs = shingles("the quick brown fox jumps over the lazy dog and sleeps")
     hashes = [int.from_bytes(hashlib.sha1(r.encode()).digest()[:4], "little") for r in runs]
     prime = 2**61 - 1
-    expected = [
-        min((int(x) * h + int(y)) % prime % 2**32 for h in hashes) for x, y in zip(a, b)
-    ]
+    expected = [min((int(x) * h + int(y)) % prime % 2**32 for h in hashes) for x, y in zip(a, b)]
     assert minhash(runs, a, b).tolist() == expected
 
 

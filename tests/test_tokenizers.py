@@ -177,9 +177,7 @@ def test_words_of_one_hash_are_told_apart(monkeypatch):
 def test_threads_may_share_a_tokenizer(trained):
     bpe, results = trained["gpt4"], []
     text = PROSE * 50
-    workers = [
-        threading.Thread(target=lambda: results.append(bpe.encode(text))) for _ in range(4)
-    ]
+    workers = [threading.Thread(target=lambda: results.append(bpe.encode(text))) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:

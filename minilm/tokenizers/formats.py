@@ -85,7 +85,7 @@ def load(
 
 def save_hugging_face(bpe: BPE, path: str | os.PathLike) -> None:
     """Write a ``tokenizer.json`` that the tokenizers library and ``load`` read."""
-    names = {i: _spell(token) for i, token in enumerate(bpe.ordinary) if token is not None}
+    names = {i: spelled(token) for i, token in enumerate(bpe.ordinary) if token is not None}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     before: dict[str, Any] = byte_level | {"use_regex": True}
     if bpe.pattern != "gpt2":
@@ -123,7 +123,7 @@ def save_hugging_face(bpe: BPE, path: str | os.PathLike) -> None:
 
 def save_vocab_and_merges(bpe: BPE, folder: str | os.PathLike) -> None:
     """Write ``vocab.json`` and ``merges.txt`` into a folder that exists, as GPT-2 was published."""
-    names = {i: _spell(token) for i, token in enumerate(bpe.ordinary) if token is not None}
+    names = {i: spelled(token) for i, token in enumerate(bpe.ordinary) if token is not None}
     vocabulary = {name: i for i, name in names.items()} | bpe.special
     lines = ["#version: 0.2", *(f"{names[a]} {names[b]}" for a, b, _ in bpe.merges.tolist())]
     folder = Path(folder)
@@ -176,7 +176,8 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
     return ranks
 
 
-def _spell(token: bytes) -> str:
+def spelled(token: bytes) -> str:
+    """A token's bytes as GPT-2's printable characters."""
     return "".join(_CHARACTER[b] for b in token)
 
 

@@ -1,0 +1,139 @@
+"""A row of a benchmark table, and how two programs are timed fairly on a machine that wobbles."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured comparison.
+
+    Attributes:
+        name: what was done.
+        unit: of ``ours`` and ``peer``.
+        ours: our figure, a median.
+        peer: the peer's figure, a median; None where the peer is not installed.
+        peer_name: who it is.
+        ratio: how many times better ours is: the median of the ratios of single rounds.
+        spread: lowest and highest ratio of a round, without the outermost fifth on either side.
+        goal: the ratio wanted, or None.
+        met: whether the ratio reaches the goal; None where there is nothing to say.
+    """
+
+    name: str
+    unit: str
+    ours: float
+    peer: float | None
+    peer_name: str
+    ratio: float | None
+    spread: tuple[float, float] | None
+    goal: float | None
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Race:
+    """The outcome of ``alternate``: median seconds of each, median and spread of peer / ours."""
+
+    ours: float
+    peer: float
+    ratio: float
+    spread: tuple[float, float]
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    """How long one call takes; garbage is collected before, not during."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        begin = time.perf_counter()
+        function()
+        return time.perf_counter() - begin
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def alternate(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int = 7) -> Race:
+    """Time two functions in turn, after a call of each that does not count.
+
+    A machine's speed drifts with heat and neighbours. Both runs of a round see the same drift, so
+    the ratio is taken round by round, and who goes first changes from round to round.
+    """
+    ours()
+    peer()
+    mine, theirs = [], []
+    for turn in range(rounds):
+        for who in (0, 1) if turn % 2 == 0 else (1, 0):
+            (mine if who == 0 else theirs).append(seconds(ours if who == 0 else peer))
+    ratios = sorted(b / a for a, b in zip(mine, theirs))
+    cut = rounds // 5
+    return Race(
+        statistics.median(mine),
+        statistics.median(theirs),
+        statistics.median(ratios),
+        (ratios[cut], ratios[rounds - 1 - cut]),
+    )
+
+
+def row_of(
+    name: str, unit: str, work: float | None, race: Race, peer_name: str, goal: float | None
+) -> Row:
+    """A row from a race.
+
+    Args:
+        work: what one call does, in the unit times seconds (9.5 for 9.5 MB and "MB/s"); None where
+            the unit is seconds.
+    """
+
+    def figure(t: float) -> float:
+        return t if work is None else work / t
+
+    met = None if goal is None else race.ratio >= goal
+    return Row(
+        name,
+        unit,
+        figure(race.ours),
+        figure(race.peer),
+        peer_name,
+        race.ratio,
+        race.spread,
+        goal,
+        met,
+    )
+
+
+def missing_row(name: str, unit: str, peer_name: str, goal: float | None) -> Row:
+    """A row that says that the peer is not installed; ours is not measured then (NaN)."""
+    return Row(name, unit, float("nan"), None, peer_name, None, None, goal, None)
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text in columns."""
+    head = ("what", "ours", "peer", "", "peer is", "ratio", "spread", "goal", "")
+    cells = [head]
+    for row in rows:
+        if row.ratio is None:
+            cells.append((row.name, "", "", row.unit, f"{row.peer_name}: not installed", *[""] * 4))
+            continue
+        cells.append(
+            (
+                row.name,
+                f"{row.ours:.3g}",
+                f"{row.peer:.3g}",
+                row.unit,
+                row.peer_name,
+                f"{row.ratio:.2f}x",
+                f"{row.spread[0]:.2f}-{row.spread[1]:.2f}",
+                "" if row.goal is None else f"{row.goal:g}x",
+                "" if row.met is None else ("met" if row.met else "missed"),
+            )
+        )
+    widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in cells]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

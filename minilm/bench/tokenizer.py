@@ -1,0 +1,176 @@
+"""Byte-pair encoding beside tiktoken and Hugging Face's tokenizers.
+
+``python -m minilm.bench.tokenizer`` prints the table. Training and encoding of 30 MB of Python
+source with a vocabulary of 8192, ids and merges compared; then texts made to be slow; then our
+encoder beside itself without its cache, which no text may make more than 10 % slower.
+"""
+
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from minilm import backend
+from minilm.bench.rows import Row, alternate, missing_row, row_of, table
+from minilm.data import documents
+from minilm.tokenizers import BPE, train_bpe
+from minilm.tokenizers.formats import spelled
+
+VOCABULARY = 8192
+_GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+_GPT4 = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
+    r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+
+
+def source_text(megabytes: float = 30) -> str:
+    """Python source, the standard library's with its tests, cut or repeated to a size."""
+    root = Path(sysconfig.get_path("stdlib"))
+    texts = list(documents("python-code"))
+    for path in sorted((root / "test").rglob("*.py")):
+        try:
+            texts.append(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            continue
+    text = "".join(texts)
+    wanted = int(megabytes * 1e6)
+    while len(text) < wanted:
+        text += text
+    return text[:wanted]
+
+
+def hostile_texts(megabytes: float = 1) -> dict[str, str]:
+    """Texts on which a cache of words gains nothing."""
+    rng = np.random.default_rng(0)
+    size = int(megabytes * 1e6)
+
+    def letters(low: int, high: int, count: int) -> str:
+        return "".join(map(chr, rng.integers(low, high, count)))
+
+    def cut(text: str, lengths: np.ndarray) -> str:
+        ends = np.cumsum(lengths)
+        return " ".join(text[a:b] for a, b in zip([0, *ends], ends))
+
+    words = letters(97, 123, size)
+    return {
+        "random words of 500 letters": cut(words, np.full(size // 500, 500)),
+        "random words of 3 to 16 letters": cut(words, rng.integers(3, 17, size // 10)),
+        "random words of 17 to 60 letters": cut(words, rng.integers(17, 61, size // 40)),
+        "random CJK": cut(letters(0x4E00, 0x9FA6, size // 3), rng.integers(2, 40, size // 63)),
+        "one long word": words[: size // 4],
+        "every code point": "".join(chr(c) for c in range(0x20, 0x30000) if c >> 11 != 27),
+        "white space": "".join(rng.choice(list(" \n\t"), size // 2)),
+    }
+
+
+def tiktoken_like(bpe: BPE):
+    """tiktoken with our vocabulary, or None where it is not installed."""
+    try:
+        import tiktoken
+    except ImportError:
+        return None
+    ranks = {token: i for i, token in enumerate(bpe.ordinary) if token is not None}
+    pattern = {"gpt2": _GPT2, "gpt4": _GPT4}[bpe.pattern]
+    return tiktoken.Encoding(
+        "ours", pat_str=pattern, mergeable_ranks=ranks, special_tokens=bpe.special
+    )
+
+
+def training_row(text: str, rounds: int) -> Row:
+    """Learning 8192 tokens with GPT-2's words, ours on one thread; the tokens must be the same."""
+    name, goal = f"train, {len(text) / 1e6:.0f} MB, {VOCABULARY}", 10.0
+    try:
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    except ImportError:
+        return missing_row(name, "s", "tokenizers", goal)
+    made: dict[str, list] = {}
+    chunks = [text[i : i + 100_000] for i in range(0, len(text), 100_000)]
+
+    def peer() -> None:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(
+            vocab_size=VOCABULARY, initial_alphabet=alphabet, show_progress=False
+        )
+        tokenizer.train_from_iterator(chunks, trainer)
+        made["peer"] = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+
+    def ours() -> None:
+        made["ours"] = train_bpe(chunks, VOCABULARY, "gpt2").tokens
+
+    race = alternate(ours, peer, rounds)
+    if [token for token, _ in made["peer"]] != [spelled(token) for token in made["ours"]]:
+        raise AssertionError("the vocabularies differ")
+    return row_of(name, "s", None, race, "tokenizers", goal)
+
+
+def encoding_rows(text: str, bpe: BPE, rounds: int, threads: int, goal: float) -> list[Row]:
+    """Encoding the whole text; the ids must be the same."""
+    name = f"encode, {bpe.pattern}, {threads} thread{'s' * (threads > 1)}"
+    peer = tiktoken_like(bpe)
+    if peer is None:
+        return [missing_row(name, "MB/s", "tiktoken", goal)]
+    np.testing.assert_array_equal(bpe.encode_array(text), peer.encode_to_numpy(text))
+    cuts = [len(text) * k // threads for k in range(threads + 1)]
+    parts = [text[a:b] for a, b in zip(cuts, cuts[1:])]
+
+    def other() -> object:
+        if threads == 1:
+            return peer.encode_ordinary(text)
+        return peer.encode_ordinary_batch(parts, num_threads=threads)
+
+    backend.set_threads(threads)
+    race = alternate(lambda: bpe.encode_array(text), other, rounds)
+    return [row_of(name, "MB/s", len(text.encode()) / 1e6, race, "tiktoken", goal)]
+
+
+def hostile_rows(bpe: BPE, rounds: int) -> list[Row]:
+    """Texts made to be slow, one thread: beside tiktoken, and beside ourselves without cache."""
+    backend.set_threads(1)
+    plain = BPE(bpe.tokens, bpe.merges, bpe.pattern, bpe.special, cache=False)
+    peer = tiktoken_like(bpe)
+    rows = []
+    for name, text in hostile_texts().items():
+        size = len(text.encode()) / 1e6
+
+        def ours(text: str = text) -> object:
+            return bpe.encode_array(text)
+
+        pairs: list[tuple[str, Callable[[], object], float]] = [
+            ("ours without cache", lambda text=text: plain.encode_array(text), 0.9)
+        ]
+        if peer is not None:
+            pairs.insert(0, ("tiktoken", lambda text=text: peer.encode_ordinary(text), 1.2))
+            np.testing.assert_array_equal(ours(), peer.encode_ordinary(text))
+        for peer_name, other, goal in pairs:
+            race = alternate(ours, other, rounds)
+            rows.append(row_of(name, "MB/s", size, race, peer_name, goal))
+        if peer is None:
+            rows.append(missing_row(name, "MB/s", "tiktoken", 1.2))
+    return rows
+
+
+def run(megabytes: float = 30, rounds: int = 7) -> list[Row]:
+    """All rows; about three minutes with the defaults."""
+    before = backend.threads()
+    text = source_text(megabytes)
+    try:
+        backend.set_threads(1)
+        rows = [training_row(text, max(3, rounds // 2))]
+        for pattern in ("gpt2", "gpt4"):
+            bpe = train_bpe(text, VOCABULARY, pattern)
+            for threads, goal in ((1, 8.0), (2, 11.0)):
+                rows += encoding_rows(text, bpe, rounds, threads, goal)
+        rows += hostile_rows(bpe, rounds)
+        return rows
+    finally:
+        backend.set_threads(before)
+
+
+if __name__ == "__main__":
+    size = float(sys.argv[1]) if len(sys.argv) > 1 else 30
+    print(table(run(size, rounds=int(sys.argv[2]) if len(sys.argv) > 2 else 7)))
