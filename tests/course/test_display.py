@@ -131,4 +131,4 @@ def test_the_stored_control_is_a_drawing_with_its_picture(specimen) -> None:
     assert "text/html" in control["data"] and "minilm" in control["metadata"]
     assert not any("widget" in kind for kind in control["data"])
     assert "image/png" in picture["data"]
-    assert picture["metadata"]["image/png"]["alt"].startswith("The ratio of tokens read")
+    assert picture["metadata"]["image/png"]["alt"].startswith("Reading again stays far above")
