@@ -7,8 +7,12 @@ asked for emptied: calling one says "write your own", and there is nothing left 
 
 import ast
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LEFT_OUT = {"commands", "course", "emulator", "bench", "__pycache__"}
@@ -92,9 +96,24 @@ def make_kit(folder: Path, poisoned: Iterable[str], package: Path = PACKAGE) -> 
     (target / "swap.py").write_text(SWAP)
     (target / "course").mkdir(exist_ok=True)
     (target / "course" / "__init__.py").write_text(COURSE)
+    _warm(folder)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     return folder
+
+
+def _warm(folder: Path) -> None:
+    """Import the kit once, so that its byte code is there for every worker; it may also fail."""
+    line = "import sys; sys.path[:0] = sys.argv[1:]; import inside.worker, minilm, minilm.nn"
+    command = [sys.executable, "-I", "-S", "-c", line, str(folder), *site_folders()]
+    subprocess.run(command, capture_output=True, check=False, timeout=60)
+
+
+def site_folders() -> list[str]:
+    """The folders that NumPy and its like are imported from."""
+    found = [p for p in sys.path if p and Path(p).name in ("site-packages", "dist-packages")]
+    numpy = str(Path(np.__file__).parents[1])
+    return list(dict.fromkeys(p for p in [numpy, *found] if Path(p).is_dir()))
 
 
 def empty_functions(text: str, names: set[str], path: Path) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minilm.course.inside import confine
+from minilm.course.kit import site_folders
 from minilm.errors import InputError
 
 KINDS = ("bwrap", "bwrap-user", "landlock", "none")
@@ -42,13 +43,6 @@ class Limits:
 
     memory: int = 2 << 30
     seconds: float = 10.0
-
-
-def site_folders() -> list[str]:
-    """The folders that NumPy and its like are imported from."""
-    found = [p for p in sys.path if p and Path(p).name in ("site-packages", "dist-packages")]
-    numpy = str(Path(sys.modules["numpy"].__file__).parents[1])
-    return list(dict.fromkeys(p for p in [numpy, *found] if Path(p).is_dir()))
 
 
 def visible_packages(folder: str) -> list[str]:
