@@ -3,9 +3,10 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
-from minilm.analysis.studies import record, runs, scaling, ushape
+from minilm.analysis.studies import record, runs, scaling, ushape, walk
 from minilm.errors import InputError
 
 TINY = dict(
@@ -60,6 +61,32 @@ def test_a_study_goes_on_and_repeats_itself(made, tmp_path):
         scaling.study(str(other), **{**TINY, "steps": 30})
 
 
+def test_aligned_windows_begin_at_multiples():
+    made = list(runs.aligned(np.arange(33), batch=2, context=8))
+    assert len(made) == 2
+    ids, targets = made[1]
+    assert ids.tolist() == [list(range(16, 24)), list(range(24, 32))]
+    assert (targets == ids + 1).all()
+
+
+def test_the_walk_study_matches_parameters_and_flops(tmp_path):
+    shapes = {name: walk.cost(name, 12, 12) for name in walk.MODELS}
+    assert shapes["S0 L3"].weights == shapes["S4m L7"].weights == 86_016
+    assert shapes["S0 L6"].flops == shapes["S4m L7"].flops == shapes["S3m L7"].flops
+    assert shapes["S0 L6"].weights == 2 * shapes["S4m L7"].weights
+    assert [shapes[f"{s} L3"].weights for s in ("S1", "S2", "S3m")] == [73_728, 36_864, 36_864]
+    out = str(tmp_path / "walk.json")
+    tiny = dict(scale=0.005, batch=4, examples=8, say=lambda line: None)
+    data = walk.study(out, ["facts", "8:120"], ["S0 L3", "S4m L7"], [0], **tiny)
+    assert [(r["task"], r["model"]) for r in data["runs"]] == [
+        (t, m) for t in ("facts", "8:120") for m in ("S0 L3", "S4m L7")
+    ]
+    facts = data["runs"][0]["points"][-1]["scores"]
+    assert set(facts) == {"ask", "tell", "told, then asked", "asked, then told"}
+    assert all(0 <= s["accuracy"] <= 1 and s["loss"] > 0 for s in facts.values())
+    assert walk.main(["--out", out, "--tasks", "chess"]) == 2
+
+
 def test_the_schedule_rises_stays_and_falls():
     share = runs.stable_then_decay(100, warmup=10)
     values = [share(s) for s in range(100)]
@@ -81,7 +108,7 @@ def test_the_command_line_speaks_one_sentence(tmp_path, capsys):
 def test_tuning_grows_its_grid_to_an_inner_minimum():
     start = runs.SIZES["2x64"].lr
     for best in (start, start * 8, start / 8):
-        found = runs.tune("2x64", lambda lr, best=best: math.log(lr / best) ** 2)
+        found = runs.tune(start, lambda lr, best=best: math.log(lr / best) ** 2)
         assert found["lr"] == pytest.approx(best, rel=0.01) and not found["at_edge"]
 
     def raises(lr):
@@ -89,7 +116,7 @@ def test_tuning_grows_its_grid_to_an_inner_minimum():
             raise runs.Diverged("too high")
         return -lr
 
-    found = runs.tune("2x64", raises)
+    found = runs.tune(start, raises)
     assert found["lr"] == start and not found["at_edge"]
 
 

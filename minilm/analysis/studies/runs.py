@@ -110,6 +110,8 @@ def train_and_test(
     batch: int,
     lr: float,
     seed: int,
+    build: Callable[[Config, int], Any] = Transformer,
+    lengths: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Train one model with AdamW and test it at some steps.
 
@@ -120,6 +122,9 @@ def train_and_test(
         test: gives the entries of a point.
         at: the steps of the tests.
         steps, batch, lr, seed: as for `minilm.train.train`.
+        build: makes the model from the config and the seed.
+        lengths: source and target tokens of an example, of an encoder-decoder; the context by
+            default.
 
     Returns:
         Shape, sizes, seed, learning rate, seconds of training, and `points`: for each test the
@@ -129,14 +134,15 @@ def train_and_test(
     Raises:
         Diverged: the learning rate is too high.
     """
-    model = Transformer(config, seed=seed)
+    model = build(config, seed)
+    source, target = lengths or (config.context, 0)
     size = accounting.count_parameters(config)
-    per_step = accounting.training_flops(config, config.context, batch=batch)
+    per_step = accounting.training_flops(config, source, target, batch)
     at, points = set(at), []
 
     def report(step: int, log: Any) -> Sequence[str]:
         if step in at:
-            seen = step * batch * config.context
+            seen = step * batch * (source + target)
             model.eval()
             point = {"step": step, "tokens": seen, "compute": accounting.six_nd(size.total, seen)}
             point |= {"flops": per_step * step, "annealed": step > falls_from(steps)}
@@ -172,15 +178,15 @@ def train_and_test(
 
 
 def tune(
-    name: str, final_loss: Callable[[float], float], factor: float = 2.0, widest: int = 7
+    start: float, final_loss: Callable[[float], float], factor: float = 2.0, widest: int = 7
 ) -> dict[str, Any]:
-    """The best learning rate of a size, on a grid that grows at its edges.
+    """The best learning rate of a model, on a grid that grows at its edges.
 
     Starts with three rates, a factor apart, and adds one beyond the edge as long as the best one
     is there (at most `widest` rates). A run that diverges counts as an infinite loss.
 
     Args:
-        name: of the size.
+        start: the middle one of the first three rates.
         final_loss: learning rate -> loss of a short run; the least wins.
         factor: between neighbouring rates.
         widest: most rates tried.
@@ -198,7 +204,7 @@ def tune(
             losses[lr] = math.inf
 
     for power in (-1, 0, 1):
-        measure(SIZES[name].lr * factor**power)
+        measure(start * factor**power)
     while len(losses) < widest:
         best = min(losses, key=losses.__getitem__)
         if best == min(losses):
@@ -209,6 +215,6 @@ def tune(
             break
     best = min(losses, key=losses.__getitem__)
     if math.isinf(losses[best]):
-        raise InputError(f"size {name} diverged at every learning rate from {min(losses)} on")
+        raise InputError(f"start is {start}; training diverged from {min(losses)} to {max(losses)}")
     ordered = {str(lr): losses[lr] for lr in sorted(losses)}
     return {"lr": best, "losses": ordered, "at_edge": best in (min(losses), max(losses))}

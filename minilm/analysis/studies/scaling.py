@@ -153,7 +153,7 @@ def study(
                 run = run_one(name, TUNING_SEED, lr, tune_steps, batch, world, exam, count=1)
                 return run["points"][-1]["loss"]
 
-            found = tune(name, final_loss)
+            found = tune(SIZES[name].lr, final_loss)
             record.tuned(name, found)
             say(f"{name} lr {found['lr']:g} after {time.perf_counter() - began:.0f} s of tuning")
         lr = record.data["tuning"][name]["lr"]

@@ -112,7 +112,7 @@ def study(
                 run = run_one(name, TUNING_SEED, lr, tune_steps, batch, corpus, 1, count=1)
                 return run["points"][-1]["loss"]
 
-            record.tuned(name, tune(name, final_loss))
+            record.tuned(name, tune(SIZES[name].lr, final_loss))
         lr = record.data["tuning"][name]["lr"]
         for seed in seeds:
             if record.done(size=name, seed=seed):
