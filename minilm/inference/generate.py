@@ -152,6 +152,43 @@ def steps(
     return _write(model, rows, tokens, rules, frozenset(stop), rngs)
 
 
+def endless(
+    model: Any,
+    ids: Sequence[int],
+    tokens: int,
+    rules: Rules,
+    stop: Sequence[int] = (),
+    seed: int = 0,
+) -> Iterator[int]:
+    """Continue one prompt beyond the context: when it is full, read its last half again and go on.
+
+    Args:
+        model, rules, stop, seed: as in ``steps``.
+        ids: the prompt.
+        tokens: how many to write at most.
+
+    Yields:
+        Each new id.
+
+    Raises:
+        InputError: as ``steps``; the prompt must leave room for one token.
+    """
+    rows, _ = as_rows(ids, model.config.vocab_size)
+    text = list(map(int, rows[0]))
+    context = model.config.context
+    for part in range(tokens):
+        count = min(tokens, max(1, context - len(text)))
+        for new in steps(model, [np.array(text)], count, rules, stop, seed + part):
+            text.append(int(new[0]))
+            tokens -= 1
+            yield text[-1]
+            if text[-1] in stop:
+                return
+        if tokens == 0:
+            return
+        text = text[-max(1, context // 2) :]
+
+
 def _write(
     model: Any,
     rows: list[np.ndarray],

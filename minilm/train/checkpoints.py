@@ -40,7 +40,7 @@ def save_arrays(path: Path, arrays: dict[str, Any], facts: dict[str, Any]) -> No
     """
     from safetensors.numpy import save
 
-    host = {name: np.ascontiguousarray(to_numpy(array)) for name, array in arrays.items()}
+    host = {name: np.asarray(to_numpy(array), order="C") for name, array in arrays.items()}
     write_atomically(path, save(host, {"format": FORMAT, "facts": json.dumps(facts)}))
 
 
@@ -83,17 +83,22 @@ def load_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def refuse_taken(folder: Path) -> None:
+    """Raise InputError if the folder already holds a checkpoint: nothing saved is overwritten."""
+    if (folder / MODEL).exists() or (folder / STATE).exists():
+        raise InputError(
+            f"out is {str(folder)!r}, which already holds a checkpoint; resume it or choose "
+            "another folder"
+        )
+
+
 def begin(folder: Path, config: Config, tokenizer: Tokenizer | None, recipe: dict) -> None:
     """Make the folder and write what does not change during training.
 
     Raises:
         InputError: the folder already holds a checkpoint, or cannot be written.
     """
-    if (folder / MODEL).exists() or (folder / STATE).exists():
-        raise InputError(
-            f"out is {str(folder)!r}, which already holds a checkpoint; resume it or choose "
-            "another folder"
-        )
+    refuse_taken(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -11,6 +11,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.backend import xp_of
+from minilm.data import batches
 from minilm.errors import InputError
 from minilm.nn.dropout import dropout_seed
 from minilm.optim import AdamW, Optimizer, clip_grad_norm, cosine
@@ -134,15 +135,17 @@ def train(
     elif folder is not None:
         checkpoints.begin(folder, model.config, tokenizer, recipe or {})
     run.log = Log(folder, run.step)
-    from minilm.data import batches
-
     own = isinstance(tokens, Iterator)
+    tokens = tokens if own else getattr(tokens, "tokens", tokens)  # those of a TokenFile
     source = tokens if own else batches(tokens, batch, context, seed, run.step * accumulate)
     model.train()
-    bar = make_bar(steps, run.step, progress)
+    bar = make_bar(steps if minutes is None else None, run.step, progress)
     saved = run.step if resume else None
     try:
         with Interrupt() as interrupt:
+            if folder is not None and not resume:  # from here on there is always one to go back to
+                _save(folder, model, optimizers, run)
+                saved = run.step
             while not interrupt.asked:
                 began = time.perf_counter()
                 done = clock.done(run)

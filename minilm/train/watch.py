@@ -131,7 +131,7 @@ def plot_loss(log: Log, path: Path) -> bool:
     return True
 
 
-def make_bar(total: int, done: int, shown: bool) -> Any:
+def make_bar(total: int | None, done: int, shown: bool) -> Any:
     """A tqdm bar on stderr, or in the notebook; hidden where nobody would see it move."""
     notebook = "ipykernel" in sys.modules
     if notebook:

@@ -1,0 +1,47 @@
+"""`minilm generate`: let a trained model go on with a text, token by token."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from minilm.errors import InputError
+
+HELP = "write text with a trained model"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `minilm generate` takes."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="what minilm train has saved")
+    parser.add_argument("--prompt", default="", metavar="TEXT", help="what to go on with")
+    parser.add_argument("--tokens", type=int, default=200, metavar="N", help="at most (200)")
+    parser.add_argument("--temperature", type=float, default=0.8, metavar="T", help="0: greedy")
+    parser.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest")
+    parser.add_argument("--top-p", type=float, metavar="P", help="draw from a share P")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another text (0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the text as it comes."""
+    from minilm.inference import Rules
+    from minilm.inference.generate import endless
+    from minilm.tokenizers import StreamDecoder
+    from minilm.train import load
+
+    rules = Rules(args.temperature, args.top_k, args.top_p)
+    if args.tokens < 1:
+        raise InputError(f"--tokens is {args.tokens}; it must be 1 or more")
+    if args.seed < 0:
+        raise InputError(f"--seed is {args.seed}; it must be 0 or more")
+    model, tokenizer = load(args.folder)
+    stop = list(tokenizer.special.values())
+    ids = tokenizer.encode(args.prompt, disallowed_special=()) or stop[:1]
+    if not ids:
+        raise InputError("--prompt is empty; this model needs at least one character to begin with")
+    decoder = StreamDecoder(tokenizer)
+    sys.stdout.write(args.prompt)
+    for new in endless(model, ids, args.tokens, rules, stop, args.seed):
+        if new not in stop:
+            sys.stdout.write(decoder.feed(new))
+            sys.stdout.flush()
+    sys.stdout.write(decoder.finish() + "\n")
+    return 0
