@@ -162,6 +162,15 @@ def test_crossing_and_onset():
     assert math.isnan(curves.onset(x, [0, 0, 0, 0.1], 0.5))
 
 
+def test_reading_between_points():
+    assert curves.read_at([1, 100], [3, 1], 10) == pytest.approx(2)
+    assert math.isnan(curves.read_at([1, 100], [3, 1], 1000))
+    assert curves.at_matched_loss([3, 2, 2.5, 1], [0, 1, 1, 5], 2.25) == pytest.approx(0.75)
+    assert curves.at_matched_loss([3, 2], [0, 1], 3) == 0
+    assert math.isnan(curves.at_matched_loss([3, 2], [0, 1], 1))
+    assert math.isnan(curves.at_matched_loss([3, 2], [0, 1], 4))
+
+
 def test_the_u_shape_truth_table():
     assert [curves.ushape(*p) for p in ((1, 0, 0), (1, 1, 0), (1, 1, 1))] == [1, 0, 1]
     assert [curves.ushape(0, f, i) for f in (0, 1) for i in (0, 1)] == [0, 0, 0, 0]

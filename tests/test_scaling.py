@@ -11,7 +11,7 @@ from minilm.analysis import scaling
 from minilm.errors import InputError
 
 COMPUTE = 5.88e23  # 6 * 70e9 * 1.4e12
-# The constants that arXiv 2404.10102 prints, to check arithmetic on a third law.
+# A third law near the refit, so that the arithmetic is checked on very different optima.
 THIRD = scaling.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658)
 
 

@@ -6,6 +6,8 @@
 - `probes`: the metrics above, all on the same answers of one model
 - `curves`: is a curve smooth, flat, inverse, uncorrelated or emergent; widths and crossings
 - `scaling`: power laws, the Chinchilla fit, bootstrap intervals, IsoFLOP minima
+- `studies`: longer runs from the command line, kept as JSON
+- `ngram`, `rivals`: what predicts text without a neural network
 
 Each is imported by its own name (`from minilm.analysis import scaling`). SciPy loads when a fit
 first runs.

@@ -142,6 +142,39 @@ def onset(compute: Numbers, score: Numbers, level: float) -> float:
     return float(10 ** _reach(x, y, level))
 
 
+def read_at(compute: Numbers, score: Numbers, at: float) -> float:
+    """The score at some compute, on straight lines in log10 compute; nan outside the points.
+
+    Reads IsoFLOP lines off runs that were tested along the way.
+    """
+    x, y = _columns(compute, score)
+    if at <= 0:
+        raise InputError(f"at is {at}; it must be above 0")
+    return float(np.interp(np.log10(at), x, y, left=np.nan, right=np.nan))
+
+
+def at_matched_loss(loss: Numbers, score: Numbers, level: float) -> float:
+    """The score of a run at the moment its loss first falls to a level; nan if it never does.
+
+    For the claim that loss, not size, decides what a model can do (Du et al. 2024, arXiv
+    2403.15796): read several sizes at one loss.
+
+    Args:
+        loss, score: (n,) along one run, in order of steps.
+        level: nats.
+    """
+    a, b = np.asarray(loss, dtype=np.float64), np.asarray(score, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1 or len(a) == 0:
+        raise InputError(f"loss has shape {a.shape} and score {b.shape}; both must be one (n,)")
+    below = np.flatnonzero(a <= level)
+    if len(below) == 0:
+        return float("nan")
+    i = int(below[0])
+    if i == 0:
+        return float(b[0]) if a[0] == level else float("nan")
+    return float(b[i - 1] + (b[i] - b[i - 1]) * (a[i - 1] - level) / (a[i - 1] - a[i]))
+
+
 def crossing(compute: Numbers, first: Numbers, second: Numbers) -> float:
     """The last compute at which `first - second` changes sign, interpolated; nan if it never does.
 

@@ -1,19 +1,19 @@
 """Scaling laws: fit loss against size, data and compute, and decide with the fit.
 
-Every law here is a sum of powers, log L = logsumexp_k (c_k - e_k . log x), so one robust fit
-serves them all: Huber loss on the log of the loss, L-BFGS from a grid of starts, as in approach
-3 of Hoffmann et al. 2022 (Chinchilla, arXiv 2203.15556, section 3.3 and appendix D.3).
+Every law here is a sum of powers and is fitted as in approach 3 of Hoffmann et al. 2022
+(Chinchilla, arXiv 2203.15556, section 3.3 and appendix D.3); `powers` holds the fit.
 Losses are nats per token, sizes parameters, data tokens, compute FLOPs with C = 6 N D.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilm.analysis.powers import checked, fit_powers, huber
 from minilm.backend import rng
 from minilm.errors import InputError
 
@@ -102,84 +102,6 @@ HOFFMANN = Chinchilla(
 REFIT_2024 = Chinchilla(1.817236, 477.84, 2143.86, 0.347313, 0.367183)
 
 
-def huber(residual: np.ndarray, delta: float = 1e-3) -> np.ndarray:
-    """r**2 / 2 inside |r| <= delta, delta (|r| - delta / 2) outside (Huber 1964)."""
-    size = np.abs(residual)
-    return np.where(size <= delta, 0.5 * residual**2, delta * (size - 0.5 * delta))
-
-
-def _check(names: Sequence[str], columns: Sequence[Numbers], least: int) -> list[np.ndarray]:
-    arrays = [np.asarray(column, dtype=np.float64) for column in columns]
-    for name, array in zip(names, arrays, strict=True):
-        if array.ndim != 1 or array.shape != arrays[0].shape:
-            raise InputError(f"{name} has shape {array.shape}; all columns must be one (n,)")
-        if not (np.isfinite(array) & (array > 0)).all():
-            raise InputError(f"{name} must hold finite numbers above 0")
-    if len(arrays[0]) < least:
-        raise InputError(f"{names[0]} has {len(arrays[0])} points; this fit needs at least {least}")
-    return arrays
-
-
-def _fit_powers(
-    columns: Sequence[np.ndarray],
-    loss: np.ndarray,
-    constant: bool,
-    delta: float,
-    starts: Iterable[Sequence[float]],
-    tries: int,
-) -> tuple[np.ndarray, float]:
-    """Fit log L = logsumexp([e], c_1 - a_1 log x_1, ...); returns ([e], c.., a..) and the sum.
-
-    The parameters are the log of the constant, the log coefficients, the exponents. The logs of x
-    are centred: c and a then hardly depend on each other, and L-BFGS needs few steps.
-    """
-    from scipy.optimize import minimize
-
-    k = len(columns)
-    logs = np.stack([np.log(column) for column in columns])  # (k, n)
-    centre = logs.mean(axis=1, keepdims=True)
-    logs, y = logs - centre, np.log(loss)
-
-    def value(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals (n,) and the share of each term in the sum (terms, n)."""
-        terms = theta[-2 * k : -k, None] - theta[-k:, None] * logs
-        if constant:
-            terms = np.concatenate([np.full((1, len(y)), theta[0]), terms])
-        top = terms.max(axis=0)
-        parts = np.exp(terms - top)
-        total = parts.sum(axis=0)
-        return top + np.log(total) - y, parts / total
-
-    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        residual, shares = value(theta)
-        weight = np.clip(residual, -delta, delta) * shares  # (terms, n)
-        slopes = -(weight[-k:] * logs).sum(axis=1)
-        # Divided by delta**2 so that the optimizer sees numbers near 1.
-        gradient = np.concatenate([weight.sum(axis=1), slopes]) / delta**2
-        return float(huber(residual, delta).sum()) / delta**2, gradient
-
-    grid = []
-    for start in starts:
-        theta = np.array(start, dtype=np.float64)
-        theta[-2 * k : -k] -= theta[-k:] * centre[:, 0]
-        grid.append((objective(theta)[0], theta))
-    grid.sort(key=lambda pair: pair[0])
-    best: Any = None
-    for _, theta in grid[:tries]:
-        found = minimize(
-            objective,
-            theta,
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": 5000, "maxfun": 20000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9},
-        )
-        if best is None or found.fun < best.fun:
-            best = found
-    theta = best.x.copy()
-    theta[-2 * k : -k] += theta[-k:] * centre[:, 0]
-    return theta, float(best.fun) * delta**2
-
-
 def fit_power_law(
     x: Numbers,
     loss: Numbers,
@@ -201,7 +123,7 @@ def fit_power_law(
     Raises:
         InputError: too few points, lengths that differ, numbers not above 0.
     """
-    x, loss = _check(("x", "loss"), (x, loss), 4 if constant else 3)
+    x, loss = checked(("x", "loss"), (x, loss), 4 if constant else 3)
     low, middle = float(loss.min()), float(np.log(x).mean())
     starts = []
     if start is not None:
@@ -211,7 +133,7 @@ def fit_power_law(
         for floor in (0.1, 0.5, 0.8, 0.95, 0.99) if constant else (0.0,):
             rest = math.log(float(np.median(loss)) - floor * low + 1e-12) + alpha * middle
             starts.append(((math.log(floor * low),) if constant else ()) + (rest, alpha))
-    theta, total = _fit_powers([x], loss, constant, delta, starts, tries)
+    theta, total = fit_powers([x], loss, constant, delta, starts, tries)
     floor = math.exp(theta[0]) if constant else 0.0
     return PowerLaw(floor, math.exp(theta[-2]), float(theta[-1]), total)
 
@@ -234,12 +156,12 @@ def fit_chinchilla(
     Raises:
         InputError: too few points, lengths that differ, numbers not above 0.
     """
-    size, tokens, loss = _check(("size", "tokens", "loss"), (size, tokens, loss), 6)
+    size, tokens, loss = checked(("size", "tokens", "loss"), (size, tokens, loss), 6)
     coefficients, exponents = (0, 5, 10, 15, 20, 25), (0.0, 0.5, 1.0, 1.5, 2.0)
     starts = list(
         itertools.product((-1, -0.5, 0, 0.5, 1), coefficients, coefficients, exponents, exponents)
     )
-    theta, total = _fit_powers([size, tokens], loss, True, delta, starts, tries)
+    theta, total = fit_powers([size, tokens], loss, True, delta, starts, tries)
     e, a, b, alpha, beta = theta.tolist()
     return Chinchilla(math.exp(e), math.exp(a), math.exp(b), alpha, beta, total)
 
@@ -248,7 +170,7 @@ def chinchilla_objective(
     law: Chinchilla, size: Numbers, tokens: Numbers, loss: Numbers, delta: float = 1e-3
 ) -> float:
     """Sum of the Huber losses of log residuals of given constants on given points."""
-    size, tokens, loss = _check(("size", "tokens", "loss"), (size, tokens, loss), 1)
+    size, tokens, loss = checked(("size", "tokens", "loss"), (size, tokens, loss), 1)
     return float(huber(np.log(law.loss(size, tokens)) - np.log(loss), delta).sum())
 
 
@@ -319,7 +241,7 @@ def forecast(
         at: where to predict.
         level: share of new measurements that the interval is meant to hold.
     """
-    x, loss = _check(("x", "loss"), (x, loss), 5 if constant else 4)
+    x, loss = checked(("x", "loss"), (x, loss), 5 if constant else 4)
     law = fit_power_law(x, loss, constant)
     fitted, free = np.asarray(law.loss(x)), 3 if constant else 2
     residual = (np.log(loss) - np.log(fitted)) * math.sqrt(len(x) / (len(x) - free))
@@ -350,7 +272,7 @@ def isoflop_minimum(size: Numbers, loss: Numbers) -> Minimum:
     Raises:
         InputError: fewer than 3 sizes, or a parabola that opens downwards (no minimum).
     """
-    size, loss = _check(("size", "loss"), (size, loss), 3)
+    size, loss = checked(("size", "loss"), (size, loss), 3)
     if len(np.unique(size)) < 3:
         raise InputError("size must hold at least 3 different values for a parabola")
     x = np.log(size)
@@ -367,7 +289,7 @@ def power_fit(x: Numbers, y: Numbers) -> tuple[float, float, float]:
 
     With budgets as x and `isoflop_minimum` sizes as y, p is the exponent of N* in C**p.
     """
-    x, y = _check(("x", "y"), (x, y), 2)
+    x, y = checked(("x", "y"), (x, y), 2)
     p, intercept = np.polyfit(np.log(x), np.log(y), 1)
     rest = np.log(y) - intercept - p * np.log(x)
     spread = ((np.log(y) - np.log(y).mean()) ** 2).sum()
@@ -380,7 +302,7 @@ def power_fit(x: Numbers, y: Numbers) -> tuple[float, float, float]:
 
 def frontier(compute: Numbers, loss: Numbers) -> np.ndarray:
     """Indices of the runs that no cheaper (or equally cheap) run beats, in order of compute."""
-    compute, loss = _check(("compute", "loss"), (compute, loss), 1)
+    compute, loss = checked(("compute", "loss"), (compute, loss), 1)
     order = np.lexsort((loss, compute))
     best = np.minimum.accumulate(loss[order])
     first = np.concatenate([[True], best[1:] < best[:-1]])
