@@ -385,6 +385,7 @@ def test_a_stream_of_chunks_gives_the_ids_of_the_whole(trained, chunks, pattern,
     assert ids == bpe.encode(whole, allowed_special=allowed, disallowed_special=())
 
 
+@settings(max_examples=400)
 @given(st.text(st.sampled_from("a' \n1.lv"), max_size=40), st.sampled_from(PATTERNS))
 def test_a_stream_of_single_characters(trained, text, pattern):
     stream = StreamEncoder(trained[pattern])

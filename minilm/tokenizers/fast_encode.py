@@ -16,6 +16,17 @@ import numpy as np
 from minilm import backend
 from minilm.kernels.jit import jit
 from minilm.tokenizers.fast_memory import (
+    K0,
+    K1,
+    K2,
+    K4,
+    K8,
+    K16,
+    K21,
+    K32,
+    K48,
+    K60,
+    K255,
     U64,
     address_of,
     padded,
@@ -44,12 +55,12 @@ _USED, _OFF_FOR, _OFF_NEXT = 0, 1, 2  # fields of the cache's state
 @jit
 def rank_of(a, b, pairs, shift):
     """The rank of a pair of neighbours, or _NO_RANK."""
-    key = U64(a) << U64(21) | U64(b)
+    key = U64(a) << K21 | U64(b)
     mask = pairs.size - 1
     h = slot_of(key, shift)
     while True:
         row = pairs[h]
-        if row >> U64(21) == key:
+        if row >> K21 == key:
             return np.int32(row & _RANK)
         if row == _EMPTY:
             return _NO_RANK
@@ -61,12 +72,12 @@ def fill_pairs(left, right, ranks, pairs, shift):
     """Put pairs and their ranks into the table; of a pair that comes twice the first counts."""
     mask = pairs.size - 1
     for k in range(left.size):
-        key = U64(left[k]) << U64(21) | U64(right[k])
+        key = U64(left[k]) << K21 | U64(right[k])
         h = slot_of(key, shift)
-        while pairs[h] != _EMPTY and pairs[h] >> U64(21) != key:
+        while pairs[h] != _EMPTY and pairs[h] >> K21 != key:
             h = (h + 1) & mask
         if pairs[h] == _EMPTY:
-            pairs[h] = key << U64(21) | U64(ranks[k])
+            pairs[h] = key << K21 | U64(ranks[k])
 
 
 @jit
@@ -195,8 +206,8 @@ def encode_words(
     base = address_of(text)
     store_base = address_of(store)
     mask = U64(rows.shape[0] - 1)
-    few = 4 if bits == U64(16) else 3
-    few_mask = (U64(1) << bits) - U64(1)
+    few = 4 if bits == K16 else 3
+    few_mask = (K1 << bits) - K1
     cached = rows.shape[0] > 0
     if cached and state[_OFF_FOR] > 0:
         state[_OFF_FOR] -= 1
@@ -214,7 +225,7 @@ def encode_words(
             continue
         where = base + U64(start)
         keep = cached and length <= _LONGEST_CACHED
-        first = second = h = t = U64(0)
+        first = second = h = t = K0
         if keep or whole.shape[0] > 0:
             first, second = word_key(where, length)
             h = spread(first, second)
@@ -222,53 +233,49 @@ def encode_words(
             t = h & mask
             free = False
             found = False
-            m = U64(0)
+            m = K0
             for _ in range(_PROBES):
                 m = rows[t, 2]
-                if m == U64(0):
+                if m == K0:
                     free = True
                     break
-                if (
-                    rows[t, 0] == first
-                    and rows[t, 1] == second
-                    and np.int64(m & U64(255)) == length
-                ):
-                    bytes_at = store_base + U64(4) * ((m >> U64(16)) + ((m >> U64(8)) & U64(255)))
+                if rows[t, 0] == first and rows[t, 1] == second and np.int64(m & K255) == length:
+                    bytes_at = store_base + K4 * ((m >> K16) + ((m >> K8) & K255))
                     if length <= 16 or same_bytes(bytes_at, where, length):
                         found = True
                         break
-                t = (t + U64(1)) & mask
+                t = (t + K1) & mask
             if found:
                 hits += 1
-                count = np.int64((m >> U64(8)) & U64(255))
+                count = np.int64((m >> K8) & K255)
                 if length <= 16 and count <= few:
                     packed = rows[t, 3]
                     out[o] = np.int32(packed & few_mask)
                     out[o + 1] = np.int32((packed >> bits) & few_mask)
-                    out[o + 2] = np.int32((packed >> U64(2) * bits) & few_mask)
-                    out[o + 3] = np.int32((packed >> U64(48)) & few_mask)
+                    out[o + 2] = np.int32((packed >> K2 * bits) & few_mask)
+                    out[o + 3] = np.int32((packed >> K48) & few_mask)
                 else:
-                    at = np.int64(m >> U64(16))
+                    at = np.int64(m >> K16)
                     for z in range(count):
                         out[o + z] = store[at + z]
                 o += count
                 continue
             if not free:
-                t = ((h & mask) + (h >> U64(60)) % U64(_PROBES)) & mask
+                t = ((h & mask) + (h >> K60) % U64(_PROBES)) & mask
         count = 0
         if whole.shape[0] > 0:
             s = h & U64(whole.shape[0] - 1)
-            while whole[s, 2] != U64(0):
+            while whole[s, 2] != K0:
                 if (
                     whole[s, 0] == first
                     and whole[s, 1] == second
                     and (whole[s, 2] & U64(0xFFFFFFFF)) == U64(length)
                     and same_bytes(address_of(whole_text) + whole[s, 3], where, length)
                 ):
-                    out[o] = np.int32(whole[s, 2] >> U64(32))
+                    out[o] = np.int32(whole[s, 2] >> K32)
                     count = 1
                     break
-                s = (s + U64(1)) & U64(whole.shape[0] - 1)
+                s = (s + K1) & U64(whole.shape[0] - 1)
         if count == 0:
             ids = out[o : o + length]
             for z in range(length):
@@ -284,15 +291,16 @@ def encode_words(
             elif count > few:
                 size = np.int64(count)
             if state[_USED] + size + 4 > store.size:
-                rows[:] = U64(0)
+                for z in range(rows.shape[0]):
+                    rows[z, 2] = K0
                 state[_USED] = 0
             at = state[_USED]
             state[_USED] += size
             rows[t, 0] = first
             rows[t, 1] = second
-            rows[t, 2] = U64(length) | U64(count) << U64(8) | U64(at) << U64(16)
+            rows[t, 2] = U64(length) | U64(count) << K8 | U64(at) << K16
             if size == 0:
-                packed = U64(0)
+                packed = K0
                 for z in range(count):
                     packed |= U64(out[o + z]) << U64(z) * bits
                 rows[t, 3] = packed
@@ -325,11 +333,11 @@ def fill_whole(text, starts, n, ids, rows):
         length = starts[k + 1] - starts[k]
         first, second = word_key(base + U64(starts[k]), length)
         t = spread(first, second) & mask
-        while rows[t, 2] != U64(0):
-            t = (t + U64(1)) & mask
+        while rows[t, 2] != K0:
+            t = (t + K1) & mask
         rows[t, 0] = first
         rows[t, 1] = second
-        rows[t, 2] = U64(length) | U64(ids[k]) << U64(32)
+        rows[t, 2] = U64(length) | U64(ids[k]) << K32
         rows[t, 3] = U64(starts[k])
 
 

@@ -14,6 +14,10 @@ from minilm.kernels.jit import jit
 
 PADDING = 16
 U64 = np.uint64
+# A cast inside a kernel is a call that Numba takes long to type: so the numbers stand here.
+K0, K1, K2, K4, K8, K16, K21, K29, K31, K32, K48, K60, K61, K64, K255 = map(
+    U64, (0, 1, 2, 4, 8, 16, 21, 29, 31, 32, 48, 60, 61, 64, 255)
+)
 _MULTIPLY_1 = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLY_2 = np.uint64(0xD6E8FEB86659FD93)
 # What to keep of the two 8-byte loads of a word of n <= 16 bytes.
@@ -102,7 +106,7 @@ def word_key(address, length):
     if length <= 16:
         return (
             load64(address) & _KEEP_LOW[length],
-            load64(address + U64(8)) & _KEEP_HIGH[length],
+            load64(address + K8) & _KEEP_HIGH[length],
         )
     first = U64(length)
     second = _MULTIPLY_2
@@ -112,10 +116,10 @@ def word_key(address, length):
         if left < 8:
             part &= _KEEP_LOW[left]
         first = (first ^ part) * _MULTIPLY_1
-        first ^= first >> U64(29)
+        first ^= first >> K29
         second = (second + part) * _MULTIPLY_2
-        second ^= second >> U64(31)
-        address += U64(8)
+        second ^= second >> K31
+        address += K8
         left -= 8
     return first, second
 
@@ -124,7 +128,7 @@ def word_key(address, length):
 def spread(first, second):
     """The hash of a key, to choose a slot by."""
     h = (first ^ (second * _MULTIPLY_2)) * _MULTIPLY_1
-    return h ^ (h >> U64(32))
+    return h ^ (h >> K32)
 
 
 @jit
@@ -139,7 +143,7 @@ def same_bytes(one, other, length):
     while length >= 8:
         if load64(one) != load64(other):
             return False
-        one += U64(8)
-        other += U64(8)
+        one += K8
+        other += K8
         length -= 8
-    return length == 0 or (load64(one) ^ load64(other)) & _KEEP_LOW[length] == U64(0)
+    return length == 0 or (load64(one) ^ load64(other)) & _KEEP_LOW[length] == K0

@@ -9,7 +9,7 @@ about 1 GB/s. The idea is simdjson's (Langdale, Lemire, arXiv 1902.08318).
 import numpy as np
 
 from minilm.kernels.jit import jit
-from minilm.tokenizers.fast_memory import U64, address_of, class_masks, lowest_bit
+from minilm.tokenizers.fast_memory import K0, K2, K61, K64, U64, address_of, class_masks, lowest_bit
 from minilm.tokenizers.unicode_classes import LETTER, NUMBER, OTHER, SPACE
 
 ONE = np.uint64(1)
@@ -141,15 +141,15 @@ def _newline_later(text, i, end, pattern, classes):
 def _digit_starts(digit_mask, before, most):
     """Where words of up to ``most`` digits start, and how many digits the last one has so far."""
     two = digit_mask & (digit_mask << ONE)
-    four = two & (two << U64(2))
-    if most == 3 and four == U64(0) and (before == 0 or digit_mask & ONE == U64(0)):
+    four = two & (two << K2)
+    if most == 3 and four == K0 and (before == 0 or digit_mask & ONE == K0):
         after = 0
         if digit_mask >> TOP:
-            after = 1 if two >> TOP == U64(0) else 2
-            if after == 2 and (digit_mask >> U64(61)) & ONE:
+            after = 1 if two >> TOP == K0 else 2
+            if after == 2 and (digit_mask >> K61) & ONE:
                 after = 0
         return digit_mask & ~(digit_mask << ONE), after
-    starts = U64(0)
+    starts = K0
     for q in range(64):
         if (digit_mask >> U64(q)) & ONE:
             if before == 0:
@@ -172,10 +172,10 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
     # L letters, N digits, W white space, S spaces, R newlines, A apostrophes, H high bytes
     L, N, W, S, R, A, H = class_masks(base + U64(p))
     L2, N2, W2, S2, R2, A2, H2 = class_masks(base + U64(p + 64))
-    if (H | H2) != U64(0):
+    if (H | H2) != K0:
         return n, p
-    before_L = before_N = before_O = before_W = before_S = before_Z = U64(0)
-    led = eaten = started = ended = U64(0)
+    before_L = before_N = before_O = before_W = before_S = before_Z = K0
+    led = eaten = started = ended = K0
     digits = np.int64(0)  # digits of the word so far, at the end of the block before
     while True:
         O = ~(L | N | W)  # noqa: E741
@@ -188,13 +188,13 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
             starts |= N & ~((N << ONE) | before_N) & ~prev_S
             starts |= (W & ~prev_W) | (W & ~next_W)
             starts = (starts & ~ended) | started
-            ended = started = U64(0)
+            ended = started = K0
         else:
             Z = W & ~R
             # A letter after one sign, or after white space that is no newline, starts nothing.
             starts = L & ~((L << ONE) | before_L | (Z << ONE) | before_Z | (first_O << ONE) | led)
             starts |= first_O | started
-            started = U64(0)
+            started = K0
             first_digits, digits = _digit_starts(N, digits, pattern & 7)
             starts |= first_digits
             # Newlines right after signs belong to them.
@@ -207,7 +207,7 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
             starts |= (W & ~prev_W & ~eat) | (Z & ~next_W)
             # After the last newline of white space a word starts, whatever follows.
             ends = R & ~((R >> ONE) | (R2 << TOP))
-            while ends != U64(0):
+            while ends != K0:
                 q = lowest_bit(ends)
                 ends &= ends - ONE
                 z = p + np.int64(q) + 1
@@ -220,7 +220,7 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
             before_Z = Z >> TOP
             led = first_O >> TOP
         quotes = A & first_O
-        while quotes != U64(0):
+        while quotes != K0:
             q = lowest_bit(quotes)
             quotes &= quotes - ONE
             length = contraction(text, p + np.int64(q), end, pattern)
@@ -231,11 +231,11 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
                     else:
                         starts &= ~(ONE << (q + ONE))
                 x = q + U64(length)
-                if x < U64(64):
+                if x < K64:
                     starts |= ONE << x
                 else:
-                    started |= ONE << (x - U64(64))
-        while starts != U64(0):
+                    started |= ONE << (x - K64)
+        while starts != K0:
             out[n] = p + np.int64(lowest_bit(starts))
             n += 1
             starts &= starts - ONE
@@ -249,7 +249,7 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
             break
         L, N, W, S, R, A = L2, N2, W2, S2, R2, A2
         L2, N2, W2, S2, R2, A2, H2 = class_masks(base + U64(p + 64))
-        if H2 != U64(0):
+        if H2 != K0:
             break
     return n, p
 

@@ -15,6 +15,9 @@ import numpy as np
 from minilm.errors import InputError
 from minilm.kernels.jit import jit
 from minilm.tokenizers.fast_memory import (
+    K0,
+    K1,
+    K32,
     U64,
     address_of,
     padded,
@@ -50,7 +53,7 @@ def count_words(text, starts, n, table, used):
         t = spread(first, second) & mask
         while True:
             m = table[t, 2]
-            if m == U64(0):
+            if m == K0:
                 if used >= limit:
                     return -1 - k
                 table[t, 0] = first
@@ -63,7 +66,7 @@ def count_words(text, starts, n, table, used):
                 if length <= 16 or same_bytes(base + table[t, 3], where, length):
                     table[t, 2] = m + _ONE_MORE
                     break
-            t = (t + U64(1)) & mask
+            t = (t + K1) & mask
     return used
 
 
@@ -73,10 +76,10 @@ def add_words(table, other):
     mask = U64(table.shape[0] - 1)
     moved = 0
     for k in range(other.shape[0]):
-        if other[k, 2] != U64(0):
+        if other[k, 2] != K0:
             t = spread(other[k, 0], other[k, 1]) & mask
-            while table[t, 2] != U64(0):
-                t = (t + U64(1)) & mask
+            while table[t, 2] != K0:
+                t = (t + K1) & mask
             for z in range(4):
                 table[t, z] = other[k, z]
             moved += 1
@@ -362,7 +365,7 @@ def train(
         )
     offsets = rows[:, 3].astype(np.int64)
     lengths = (rows[:, 2] & _LENGTH).astype(np.int64)
-    counts = (rows[:, 2] >> U64(32)).astype(np.int64)
+    counts = (rows[:, 2] >> K32).astype(np.int64)
     spelled = tuple(np.empty(symbols, np.int32) for _ in range(4))
     spell_words(text, offsets, lengths, byte_ids, *spelled)
     return _learn((*spelled, counts), merges)

@@ -93,6 +93,8 @@ class StreamEncoder:
             word = words.pop()
             end -= len(word)
             solid += not word.isspace()
+        while words and words[-1].isspace():  # at the end of a text blanks would join
+            end -= len(words.pop())
         return end
 
 
