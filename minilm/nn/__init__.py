@@ -23,10 +23,13 @@ from minilm.nn.positions import (
     rope_table,
     sinusoidal,
 )
+from minilm.nn.recurrent import LSTM, RNN
 
 __all__ = [
     "GLU",
+    "LSTM",
     "MLP",
+    "RNN",
     "Attention",
     "CrossAttention",
     "Dropout",
