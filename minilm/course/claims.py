@@ -299,7 +299,7 @@ def card(record: Mapping[str, Any]) -> str:
     if record["note"]:
         rows.append(("note", record["note"]))
     lines = "".join(
-        f'<div><span style="display:inline-block;width:6em;color:#5B6678">{name}</span>'
+        f'<div><span style="display:inline-block;width:6em;color:#5B6678">{name}:</span> '
         f"{html.escape(text)}</div>"
         for name, text in rows
     )

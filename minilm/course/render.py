@@ -35,7 +35,7 @@ _MATHS = re.compile(
 
 
 def markdown(text: str, folder: Path) -> str:
-    """Markdown to HTML; maths stays as written for KaTeX, local images are inlined."""
+    """Markdown to HTML; maths is kept apart for KaTeX, local images are inlined."""
     import mistune
 
     kept: list[str] = []
@@ -43,7 +43,7 @@ def markdown(text: str, folder: Path) -> str:
     def keep(found: re.Match[str]) -> str:
         if found["code"]:
             return found[0]
-        kept.append(html.escape(found[0], quote=False))
+        kept.append(maths(found[0]))
         return f"\x02{len(kept) - 1}\x03"
 
     class Course(mistune.HTMLRenderer):
@@ -58,6 +58,18 @@ def markdown(text: str, folder: Path) -> str:
     )
     made = str(convert(_MATHS.sub(keep, text)))
     return re.sub("\x02(\\d+)\x03", lambda found: kept[int(found[1])], made).strip()
+
+
+def maths(text: str) -> str:
+    """Maths with its delimiters, as an element that KaTeX fills where the page is shown."""
+    display = not (text.startswith("\\(") or re.match(r"\$(?!\$)", text))
+    inner = text
+    for opens, closes in (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")):
+        if text.startswith(opens) and text.endswith(closes):
+            inner = text[len(opens) : -len(closes)]
+            break
+    kind = "maths display" if display else "maths"
+    return f'<span class="{kind}">{html.escape(inner.strip(), quote=False)}</span>'
 
 
 def _inlined(url: str, folder: Path) -> str:
@@ -141,7 +153,7 @@ def output(out: dict[str, Any], folder: Path) -> str:
     if best == "text/markdown":
         return f'<div class="markdown">{markdown(content, folder)}</div>'
     if best == "text/latex":
-        return f'<div class="maths">{html.escape(content)}</div>'
+        return maths(content.strip())
     if best == "text/plain":
         return _text(content)
     look = metadata.get(best, {})
@@ -226,4 +238,4 @@ def script(name: str) -> str:
 
 def has_maths(text: str) -> bool:
     """Whether HTML holds maths that KaTeX must set."""
-    return "$" in text or "\\[" in text or "\\begin{" in text
+    return '<span class="maths' in text

@@ -52,7 +52,7 @@ class Site:
                 ("Reference", "reference/index.html"),
             )
         )
-        scripts = ["search_index.js", *(["katex.min.js", "auto-render.min.js"] if maths else [])]
+        scripts = ["search_index.js", *(["katex.min.js"] if maths else [])]
         page = f"""<!DOCTYPE html>
 <html lang="en" data-home="{up}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">
@@ -83,8 +83,15 @@ aria-label="Search the course"><ul></ul></div></header>
         return f"<ol>{items}</ol>"
 
 
-def write_site(lessons: Sequence[Lesson], root: Path, out: Path) -> Site:
-    """Write the whole site into `out` (pages that are there are replaced, others stay)."""
+def write_site(
+    lessons: Sequence[Lesson], root: Path, out: Path, package: Path | None = None
+) -> Site:
+    """Write the whole site into `out` (pages that are there are replaced, others stay).
+
+    Args:
+        root: the course, for its claims.
+        package: the folder whose reference is written; by default all of minilm.
+    """
     site = Site(out, lessons)
     assets = out / "assets"
     assets.mkdir(parents=True, exist_ok=True)
@@ -92,14 +99,13 @@ def write_site(lessons: Sequence[Lesson], root: Path, out: Path) -> Site:
     (assets / "site.css").write_text(css, encoding="utf-8")
     (assets / "katex.css").write_text(katex_css(), encoding="utf-8")
     shutil.copyfile(TEMPLATES / "site.js", assets / "site.js")
-    for name in ("katex.min.js", "auto-render.min.js"):
-        shutil.copyfile(ASSETS / name, assets / name)
+    shutil.copyfile(ASSETS / "katex.min.js", assets / "katex.min.js")
     board = read_board(root)
     _front(site, board)
     for place, lesson in enumerate(site.lessons):
         _lesson(site, place, lesson)
     _claims(site, board)
-    _reference(site)
+    _reference(site, package or Path(__file__).parents[1])
     write_decks(site.lessons, out / "decks")
     index = json.dumps(site.hits, ensure_ascii=False).replace("</", "<\\/")
     (assets / "search_index.js").write_text(f"window.SEARCH_INDEX = {index};\n", encoding="utf-8")
@@ -203,8 +209,8 @@ def _claims(site: Site, board: Sequence[dict[str, Any]]) -> None:
     site.write("claims.html", "Claims", body, "Claims", site.lesson_side(""))
 
 
-def _reference(site: Site) -> None:
-    found = reference.modules(Path(__file__).parents[1])
+def _reference(site: Site, package: Path) -> None:
+    found = reference.modules(package)
     side = _reference_side(found, None)
     rows = "".join(
         f'<li><h3><a href="{module.name}.html"><code>{module.name}</code></a></h3>'

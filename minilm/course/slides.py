@@ -90,8 +90,7 @@ def _heading(block: str) -> tuple[str, str]:
     if not found:
         return "", block
     rest = block[found.end() :].removesuffix("</div>").strip()
-    heading = re.sub(r'\s(id|class)="[^"]*"', "", found[1])
-    return heading, f'<div class="markdown">{rest}</div>' if rest else ""
+    return found[1], f'<div class="markdown">{rest}</div>' if rest else ""
 
 
 _PARTS = re.compile(
@@ -137,7 +136,6 @@ def deck(lesson: Lesson) -> str:
                 "reveal.js",
                 "reveal-notes.js",
                 "katex.min.js",
-                "auto-render.min.js",
                 "deck.js",
             )
         ),
@@ -189,14 +187,15 @@ def licences() -> str:
     return ("\n" + "=" * 78 + "\n\n").join(texts)
 
 
-def index(lessons: Sequence[Lesson], pdfs: bool) -> str:
-    """The page that lists the decks."""
-    rows = "".join(
-        f'<li><b>{lesson.number}</b><a href="{lesson.slug}.html">{html.escape(lesson.title)}</a>'
-        f"{f'<a class=pdf href={lesson.slug}.pdf>PDF</a>' if pdfs else ''}"
-        f"<p>{html.escape(lesson.summary)}</p></li>"
-        for lesson in lessons
-    )
+def index(decks: Sequence[tuple[Lesson, bool]]) -> str:
+    """The page that lists the decks; the flag says whether a deck has a PDF beside it."""
+    rows = ""
+    for lesson, pdf in decks:
+        printed = f'<a class="pdf" href="{lesson.slug}.pdf">PDF</a>' if pdf else ""
+        rows += (
+            f'<li><b>{lesson.number}</b><a href="{lesson.slug}.html">{html.escape(lesson.title)}'
+            f"</a>{printed}<p>{html.escape(lesson.summary)}</p></li>"
+        )
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">
@@ -258,5 +257,13 @@ def write_decks(
             target.write_bytes(pdf_of(page, notes))
             written.append(target)
     (out / "licences.txt").write_text(licences(), encoding="utf-8")
-    (out / "index.html").write_text(index(lessons, pdf), encoding="utf-8")
+    (out / "index.html").write_text(index(_decks_in(out, lessons)), encoding="utf-8")
     return written
+
+
+def _decks_in(out: Path, lessons: Sequence[Lesson]) -> list[tuple[Lesson, bool]]:
+    """The lessons with a deck in `out`, those of earlier calls too, and whether it has a PDF."""
+    folders = dict.fromkeys(lesson.path.parent for lesson in lessons)
+    paths = [path for folder in folders for path in sorted(folder.glob("*.ipynb"))]
+    decks = [(out / path.with_suffix(".html").name, Lesson(path)) for path in paths]
+    return [(lesson, deck.with_suffix(".pdf").exists()) for deck, lesson in decks if deck.exists()]

@@ -1,6 +1,7 @@
 """Lessons run top to bottom, say where they fail, and store nothing that changes by itself."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,38 +62,29 @@ def test_every_stored_picture_has_alt_text(specimen) -> None:
     assert all(len(out["metadata"]["image/png"]["alt"].split()) > 5 for out in pictures)
 
 
-def test_a_failing_cell_is_named_and_shown(tmp_path: Path) -> None:
-    lesson = make_lesson(tmp_path, "91_broken", BROKEN)
-    with pytest.raises(LessonError) as caught:
-        run_lesson(lesson, progress=False)
-    said = str(caught.value)
-    identity = lesson.cells[2]["id"]
-    assert said.startswith(f"91_broken.ipynb, cell 3 of 4 (id {identity})")
-    assert "  | y = x[5]" in said
-    assert "IndexError: list index out of range" in said
-    assert "at line 2: y = x[5]" in said
-    assert "\x1b" not in said
-
-
 def test_a_warning_fails_a_lesson(tmp_path: Path) -> None:
     text = "# %%\nimport warnings\nwarnings.warn('old way')\n"
     with pytest.raises(LessonError, match="prints a warning: .*UserWarning: old way"):
         run_lesson(make_lesson(tmp_path, "92_warns", text), progress=False)
 
 
-def test_the_pytest_plugin_names_the_cell(tmp_path: Path) -> None:
-    make_lesson(tmp_path, "91_broken", BROKEN)
+def test_a_failing_cell_is_named_and_shown(tmp_path: Path) -> None:
+    """The pytest plugin shows the message of `minilm run` and none of the machinery."""
+    lesson = make_lesson(tmp_path, "91_broken", BROKEN)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.lesson_plugin", "-v", str(tmp_path)]
-        + ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", "/dev/null"],
+        + ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", os.devnull],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
     )
-    assert "1 failed, 1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
-    assert "91_broken.ipynb, cell 3 of 4" in done.stdout
-    assert "IndexError: list index out of range" in done.stdout
-    assert "nbclient" not in done.stdout
+    out = done.stdout
+    assert "1 failed, 1 passed, 1 skipped" in out, out + done.stderr
+    assert f"91_broken.ipynb, cell 3 of 4 (id {lesson.cells[2]['id']})" in out
+    assert "  | y = x[5]" in out
+    assert "IndexError: list index out of range" in out
+    assert "at line 2: y = x[5]" in out
+    assert "\x1b" not in out and "nbclient" not in out
 
 
 def stream(name: str, text: str) -> dict:

@@ -14,7 +14,8 @@ from minilm.course.site import write_site
 @pytest.fixture(scope="module")
 def site(specimen, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
-    write_site([specimen.lesson], specimen.root, out)
+    package = Path(reference.__file__).parent  # a part of the package: colouring code takes time
+    write_site([specimen.lesson], specimen.root, out, package)
     return out
 
 

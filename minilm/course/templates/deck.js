@@ -7,6 +7,7 @@
 
 const COMFORT = { code: 18, text: 25, figure: 340 };
 const LEAST = { code: 15, text: 22, figure: 220 };
+const INTRODUCED = { code: 16, text: 25, figure: 300 };
 const START = { code: 22, text: 30, figure: 560 };
 const LARGE = { code: 26, text: 35 };
 
@@ -30,7 +31,7 @@ function excess(page) {
 
 function tooWide(page) {
   for (const box of page.querySelectorAll("pre, table, .katex-display, .block, .html")) {
-    if (box.scrollWidth > box.clientWidth + 1) return true;
+    if (box.scrollWidth > box.clientWidth + 4) return true;
   }
   const right = page.getBoundingClientRect().right - 40;
   return [...page.querySelectorAll("table, .katex-html")].some((box) => box.getBoundingClientRect().right > right);
@@ -60,23 +61,24 @@ function split(page) {
   const blocks = [...page.querySelectorAll(":scope > .block")];
   const heading = blocks.length && blocks[0].classList.contains("heading") ? blocks[0] : null;
   const body = heading ? blocks.slice(1) : blocks;
-  if (!body.length) return null;
+  const show = (wanted) => body.forEach((block, k) => { block.style.display = wanted(k) ? "" : "none"; });
   pixels(page, COMFORT);
   let keep = body.length;
-  while (keep > 0) {
-    for (let k = 0; k < body.length; k++) body[k].style.display = k < keep ? "" : "none";
-    if (fits(page)) break;
-    keep -= 1;
-  }
-  for (const block of body) block.style.display = "";
-  let rest = body.slice(keep);
-  if (keep === 0) {
-    const tail = cutCode(page, body[0]);
-    if (tail === null && body.length === 1) return null;
-    rest = tail === null ? body.slice(1) : [tail, ...body.slice(1)];
-  }
+  do show((k) => k < keep); while (!fits(page) && --keep > 0);
+  if (keep === body.length) return null;
+  /* a few words before a listing stay with it if slightly smaller code makes that possible */
+  show(() => true);
+  if (keep <= 1 && shrink(page, INTRODUCED)) return page;
+  pixels(page, COMFORT);
+  show((k) => k === keep);
+  const alone = fits(page);
+  show((k) => k <= keep);
+  const tail = alone ? null : cutCode(page, body[keep]) || (keep === 0 && cutItems(page, body[0]));
+  show(() => true);
+  let rest = tail ? [tail, ...body.slice(keep + 1)] : body.slice(Math.max(keep, 1));
+  if (!rest.length) return null;
   /* an introduction that ends in ":" goes with what it introduces */
-  if (keep > 1 && /:\s*$/.test(body[keep - 1].textContent)) rest.unshift(body[keep - 1]);
+  if (!tail && keep > 1 && /:\s*$/.test(body[keep - 1].textContent)) rest = [body[keep - 1], ...rest];
   const next = section.cloneNode(false);
   next.removeAttribute("id");
   const second = page.cloneNode(false);
@@ -92,27 +94,26 @@ function split(page) {
   return second;
 }
 
-/* Keep as many lines of a long listing as fit, cutting at a blank line where there is one. */
+/* Keep as many lines of a long listing as fit below what is shown; the rest is returned. Pages get
+   even shares, cut at a blank line if one is close. */
 function cutCode(page, block) {
   const pre = block.querySelector("pre");
   if (!pre) return null;
   const inner = pre.querySelector("code") || pre;
-  const lines = inner.innerHTML.replace(/\n$/, "").split("\n");
-  if (lines.length < 8) return null;
-  const shown = [...page.querySelectorAll(":scope > .block")].filter((b) => b !== block && !b.classList.contains("heading"));
-  for (const other of shown) other.style.display = "none";
-  let low = 4, high = lines.length - 1;
+  const whole = inner.innerHTML;
+  const lines = whole.replace(/\n$/, "").split("\n");
+  if (lines.length < 12) return null;
+  const with_ = (count) => { inner.innerHTML = lines.slice(0, count).join("\n"); return fits(page); };
+  let low = 0, high = lines.length - 1;
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    inner.innerHTML = lines.slice(0, middle).join("\n");
-    if (fits(page)) low = middle; else high = middle - 1;
+    if (with_(middle)) low = middle; else high = middle - 1;
   }
-  for (const other of shown) other.style.display = "";
-  /* even pages: cut near an equal share, at a blank line if one is close */
+  inner.innerHTML = whole;
+  if (low < 6) return null;
   const blank = (line) => line.replace(/<[^>]*>/g, "").trim() === "";
-  const share = shown.length ? low : Math.min(low, Math.ceil(lines.length / Math.ceil(lines.length / low)) + 2);
-  let cut = share;
-  for (let k = share; k > share * 0.7; k--) if (blank(lines[k])) { cut = k; break; }
+  let cut = Math.min(low, Math.ceil(lines.length / Math.ceil(lines.length / low)) + 2);
+  for (let k = cut; k > cut * 0.7; k--) if (blank(lines[k])) { cut = k; break; }
   inner.innerHTML = lines.slice(0, cut).join("\n");
   while (cut < lines.length && blank(lines[cut])) cut += 1;
   const tail = block.cloneNode(true);
@@ -121,10 +122,30 @@ function cutCode(page, block) {
   return tail;
 }
 
+/* The same for a list or a table: whole items and rows, numbers going on, the head repeated. */
+function cutItems(page, block) {
+  const whole = block.querySelector("ul, ol, table");
+  if (!whole) return null;
+  const holder = (root) => (root.matches("table") ? root.querySelector("tbody") || root : root);
+  const items = [...holder(whole).children];
+  if (items.length < 4) return null;
+  let keep = items.length;
+  while (keep > 1 && !fits(page)) items[--keep].style.display = "none";
+  for (const item of items) item.style.display = "";
+  keep = Math.min(keep, Math.ceil(items.length / Math.ceil(items.length / keep)));
+  const tail = block.cloneNode(true);
+  const rest = tail.querySelector("ul, ol, table");
+  [...holder(rest).children].slice(0, keep).forEach((item) => item.remove());
+  items.slice(keep).forEach((item) => item.remove());
+  if (rest.matches("ol")) rest.start = (whole.start || 1) + keep;
+  return tail;
+}
+
 function place(page) {
   for (let pages = 0; page && pages < 12; pages++) {
     if (shrink(page, COMFORT)) break;
     const next = split(page);
+    if (next === page) break;
     if (!next || !shrink(page, COMFORT)) shrink(page, LEAST);
     finish(page);
     page = next;
@@ -161,16 +182,9 @@ function finish(page) {
 }
 
 async function start() {
-  renderMathInElement(document.querySelector(".slides"), {
-    delimiters: [
-      { left: "$$", right: "$$", display: true },
-      { left: "\\[", right: "\\]", display: true },
-      { left: "\\(", right: "\\)", display: false },
-      { left: "$", right: "$", display: false },
-    ],
-    ignoredClasses: ["notes", "foot"],
-    throwOnError: false,
-  });
+  for (const box of document.querySelectorAll(".page .maths")) {
+    katex.render(box.textContent, box, { displayMode: box.classList.contains("display"), throwOnError: false });
+  }
   await Promise.all([...document.fonts].filter((face) => /Inter|JetBrains/.test(face.family)).map((face) => face.load()));
   await document.fonts.ready;
   await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));

@@ -72,13 +72,7 @@ if (box) {
     if (event.key === "/" && document.activeElement !== box) { event.preventDefault(); box.focus(); }
   });
 }
-if (window.renderMathInElement) {
-  renderMathInElement(document.querySelector("main"), {
-    delimiters: [
-      { left: "$$", right: "$$", display: true }, { left: "\\[", right: "\\]", display: true },
-      { left: "\\(", right: "\\)", display: false }, { left: "$", right: "$", display: false },
-    ],
-    throwOnError: false,
-  });
+for (const box of window.katex ? document.querySelectorAll("main .maths") : []) {
+  katex.render(box.textContent, box, { displayMode: box.classList.contains("display"), throwOnError: false });
 }
 document.documentElement.dataset.ready = "true";
