@@ -22,7 +22,7 @@
 #define __launch_bounds__(...)
 #define __constant__ static
 #define __restrict__
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 #define __builtin_assume(x)
 #ifdef __APPLE__
 #define __shared__ static __attribute__((section("__DATA,emu_shared")))

@@ -96,7 +96,8 @@ static int run_job(const char *job) {
     }
     in.word();  // "data", then one newline, then the bytes
     fgetc(in.f);
-    // s: a scalar; a: an array; l: a list of arrays, whose members follow as m
+    // s: a scalar; a: an array; r: an array seen before; l: a list of arrays, whose members follow as m
+    arrays.reserve(count);
     std::vector<std::vector<char>> scalars(count);
     std::vector<std::vector<void *>> tables;
     tables.reserve(count);
@@ -108,6 +109,10 @@ static int run_job(const char *job) {
             scalars[i].resize(16);
             in.bytes(scalars[i].data(), s.bytes);
             kernel_arguments.push_back(scalars[i].data());
+            argument++;
+        } else if (s.kind == 'r') {
+            tables.push_back({arrays[s.entries].base});
+            kernel_arguments.push_back(tables.back().data());
             argument++;
         } else if (s.kind == 'l') {
             Region r = map_array(s.entries * sizeof(void *), sizeof(void *), argument++);
@@ -147,7 +152,7 @@ static int run_job(const char *job) {
     fwrite(records.data(), sizeof(Record), records.size(), out);
     size_t next = 0;
     for (auto &s : slots) {
-        if (s.kind == 's') continue;
+        if (s.kind == 's' || s.kind == 'r') continue;
         Region &r = arrays[next++];
         if (s.kind != 'l') fwrite(r.base, 1, r.bytes, out);
     }

@@ -36,6 +36,30 @@ def _array(value: Any) -> np.ndarray | None:
     return inner if isinstance(inner, np.ndarray) else None
 
 
+def _span(array: np.ndarray) -> np.ndarray:
+    """The elements between an array's first and last, gaps included, as one flat view."""
+    if array.flags.c_contiguous or not array.size:
+        return array.reshape(-1)
+    steps = sum((n - 1) * step for n, step in zip(array.shape, array.strides))
+    return np.lib.stride_tricks.as_strided(array, (steps // array.itemsize + 1,), (array.itemsize,))
+
+
+def _unspan(flat: np.ndarray, array: np.ndarray, label: str, kernel: str) -> np.ndarray:
+    """The array's own elements out of its span after a run; the gaps must be as they were."""
+    if array.flags.c_contiguous or not array.size:
+        return flat.reshape(array.shape)
+    view = np.lib.stride_tricks.as_strided(flat, array.shape, array.strides)
+    gaps = np.ones(flat.shape, bool)
+    np.lib.stride_tricks.as_strided(
+        gaps, array.shape, [step // array.itemsize for step in array.strides]
+    )[...] = False
+    size = array.itemsize
+    changed = (flat.view(np.uint8) != _span(array).view(np.uint8)).reshape(-1, size).any(axis=1)
+    if (changed & gaps).any():
+        raise EmulatorError(f"{label} was written between its rows", kernel=kernel)
+    return view
+
+
 class Job:
     """The arguments of one launch, checked against the kernel's parameters."""
 
@@ -51,10 +75,12 @@ class Job:
                 f"{kernel} takes {len(parameters)} arguments "
                 f"({', '.join(p.name for p in parameters)}), not {len(arguments)}"
             )
-        self.names = [p.name for p in parameters]
+        self.kernel, self.names = kernel, [p.name for p in parameters]
         self.slots: list[tuple[str, int, int, int]] = []
         self.data: list[bytes] = []
         self.arrays: list[tuple[int, np.ndarray]] = []  # argument index, array
+        self.known: dict[tuple, int] = {}  # arrays seen so far and their number in the child
+        self.tables = 0
         for index, (parameter, value) in enumerate(zip(parameters, arguments)):
             wanted = source.resolve(parameter.type, defines)
             label = f"argument {index} ({parameter.name}) of {kernel}"
@@ -63,12 +89,13 @@ class Job:
                     raise EmulatorError(f"{label} must be a number, not {type(value).__name__}")
                 raw = np.asarray(value).astype(dtype_of(wanted or "int32")).tobytes()
                 self._add("s", raw, len(raw))
-            elif parameter.pointers == 1:
+            elif parameter.pointers == 1 or value is None:
                 self._add_array("a", index, label, value, wanted)
             else:
                 if not isinstance(value, list | tuple):
                     raise EmulatorError(f"{label} must be a list of arrays")
                 self.slots.append(("l", 0, 8, len(value)))
+                self.tables += 1
                 for member in value:
                     self._add_array("m", index, label, member, wanted)
 
@@ -83,11 +110,16 @@ class Job:
         array = _array(value)
         if array is None:
             raise EmulatorError(f"{label} must be an array, not {type(value).__name__}")
-        if not array.flags.c_contiguous:
-            raise EmulatorError(f"{label} must be C-contiguous; its strides are {array.strides}")
+        if any(step < 0 for step in array.strides):
+            raise EmulatorError(f"{label} runs backwards; its strides are {array.strides}")
         if wanted is not None and array.dtype != dtype_of(wanted):
             raise EmulatorError(f"{label} must be {wanted}, not {array.dtype}")
-        self._add(kind, array.tobytes(), array.itemsize)
+        identity = (array.ctypes.data, array.shape, array.strides)
+        if identity in self.known and array.size:  # the same array twice: one memory
+            self.slots.append(("r", 0, 1, self.known[identity]))
+            return
+        self.known[identity] = len(self.arrays) + self.tables
+        self._add(kind, _span(array).tobytes(), array.itemsize)
         self.arrays.append((index, array))
 
     def write(self, path: Path, head: str) -> None:
@@ -172,10 +204,12 @@ def _parse(raw: bytes, job: Job) -> tuple[list[list[int]], list[list[int]], list
     records = list(layout.iter_unpack(raw[position : position + count * layout.size]))
     position += count * layout.size
     arrays = []
-    for _, array in job.arrays:
-        flat = np.frombuffer(raw, np.uint8, array.nbytes, position)
-        arrays.append(flat.view(array.dtype).reshape(array.shape))
-        position += array.nbytes
+    for index, array in job.arrays:
+        size = _span(array).nbytes
+        flat = np.frombuffer(raw, np.uint8, size, position).view(array.dtype)
+        label = f"argument {index} ({job.names[index]})"
+        arrays.append(_unspan(flat, array, label, job.kernel))
+        position += size
     return [totals], sites, records, arrays
 
 

@@ -1,9 +1,10 @@
-// activations.cuh: GELU (erf and tanh) and SiLU with their derivatives; KIND picks one when compiling.
+// activations.cuh: GELU (erf and tanh), SiLU and ReLU with their derivatives; KIND picks one when compiling.
 #pragma once
 #include "common.cuh"
 #define GELU_ERF 0
 #define GELU_TANH 1
 #define SILU 2
+#define RELU 3
 
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + __expf(-x)); }
 // 2 sigmoid(2 x) - 1: exp overflows to infinity at the worst, and the quotient is then exact.
@@ -14,6 +15,8 @@ __device__ __forceinline__ float act(float x) {
     return 0.5f * x * (1.0f + erff(x * 0.70710678f));
 #elif KIND == GELU_TANH
     return 0.5f * x * (1.0f + fast_tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+#elif KIND == RELU
+    return fmaxf(x, 0.0f);
 #else
     return x * sigmoid(x);
 #endif
@@ -24,6 +27,8 @@ __device__ __forceinline__ float slope(float x) {
 #elif KIND == GELU_TANH
     float t = fast_tanh(0.79788456f * (x + 0.044715f * x * x * x));
     return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * 0.79788456f * (1.0f + 0.134145f * x * x);
+#elif KIND == RELU
+    return x > 0.0f ? 1.0f : 0.0f;
 #else
     float s = sigmoid(x);
     return s * (1.0f + x * (1.0f - s));

@@ -34,12 +34,15 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
     for kind in (FLOAT, BF16, HALF):
         plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe")
         found += [(f"{folder}/cuda", {"DTYPE": kind}) for folder in plain]
-        for form in range(3):
-            found += [(f"{f}/cuda", {"DTYPE": kind, "KIND": form}) for f in ("gelu", "swiglu")]
+        for form in range(4):
+            files = ("gelu", "swiglu", "activation") if form < 3 else ("activation",)
+            found += [(f"{f}/cuda", {"DTYPE": kind, "KIND": form}) for f in files]
         found += [("rope/cuda", {"DTYPE": kind, "INTERLEAVED": i}) for i in (0, 1)]
         found += [("adamw/cuda", {"DTYPE": kind, "LOW": i}) for i in (0, 1)]
         for head in (64, 128):
-            found.append(("decode_attention/cuda", {"DTYPE": kind, "HEAD": head}))
+            for share in (1, 2, 4, 8):
+                names = {"DTYPE": kind, "HEAD": head, "SHARE": share}
+                found.append(("decode_attention/cuda", names))
     for kind in (BF16, HALF):
         for head in (64, 128):
             names = {"DTYPE": kind, "HEAD": head}

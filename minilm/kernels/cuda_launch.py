@@ -140,20 +140,8 @@ def _launch_on_device(
         elif isinstance(value, list | tuple):
             converted.append(cupy.asarray([m.data.ptr for m in value], dtype=np.uint64))
         elif isinstance(value, cupy.ndarray):
-            if not value.flags.c_contiguous:
-                raise InputError(f"{parameter.name} of {kernel} must be contiguous")
             converted.append(value)
         else:
             name = source(file).resolve(parameter.type, defines) or "int32"
             converted.append(dtype_of(name).type(value))
     function(grid, block, tuple(converted), shared_mem=shared)
-
-
-def contiguous(array: Array) -> Array:
-    """The array itself, or a copy without gaps: a kernel knows no strides."""
-    return array if array.flags.c_contiguous else array.copy()
-
-
-def row_threads(n: int, itemsize: int) -> int:
-    """Threads of a block that owns a row of n elements, 16 bytes to a thread, whole warps."""
-    return min(1024, max(1, -(-n * itemsize // 512)) * 32)

@@ -16,15 +16,16 @@
 
 // D_i = sum over the head of g out, one warp per row. Rows are numbered (batch, head, row).
 extern "C" __global__ void attention_delta(const T *__restrict__ g, const T *__restrict__ out, float *delta, int length,
-                                           int heads, long long batch_step, long long head_step, long long row_step,
+                                           int heads, long long g_batch, long long g_head, long long g_row,
+                                           long long out_batch, long long out_head, long long out_row,
                                            long long total) {
     long long row = (long long)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     if (row >= total) return;
     int lane = threadIdx.x & 31;
     long long b = row / ((long long)heads * length), h = row / length % heads, t = row % length;
-    long long at = b * batch_step + h * head_step + t * row_step;
+    g += b * g_batch + h * g_head + t * g_row, out += b * out_batch + h * out_head + t * out_row;
     float sum = 0.0f;
-    for (int j = lane; j < HEAD; j += 32) sum += to_float(g[at + j]) * to_float(out[at + j]);
+    for (int j = lane; j < HEAD; j += 32) sum += to_float(g[j]) * to_float(out[j]);
     sum = warp_sum(sum);
     if (lane == 0) delta[row] = sum;
 }
@@ -87,9 +88,11 @@ extern "C" __global__ void __launch_bounds__(128)
 attention_backward_kv(const T *__restrict__ g, const T *__restrict__ q, const T *__restrict__ k, const T *__restrict__ v,
                       const float *__restrict__ lse, const float *__restrict__ delta, T *__restrict__ dk,
                       T *__restrict__ dv, const int *starts_q, const int *starts_k, int length_q, int length_k, int heads,
-                      int groups, long long q_batch, long long q_head, long long q_row, long long k_batch,
-                      long long k_head, long long k_row, long long lse_batch, long long lse_head, float scale, int causal,
-                      int window) {
+                      int groups, long long g_batch, long long g_head, long long g_row, long long q_batch,
+                      long long q_head, long long q_row, long long k_batch, long long k_head, long long k_row,
+                      long long v_batch, long long v_head, long long v_row, long long dk_batch, long long dk_head,
+                      long long dk_row, long long dv_batch, long long dv_head, long long dv_row, long long lse_batch,
+                      long long lse_head, float scale, int causal, int window) {
     extern __shared__ __align__(128) T memory[];
     T *keys = memory, *values = keys + KEYS * HEAD, *queries = values + KEYS * HEAD, *grads = queries + 2 * QUERIES * HEAD;
     __shared__ float rows[2][2][QUERIES];  // [buffer][lse, delta][query]
@@ -98,8 +101,10 @@ attention_backward_kv(const T *__restrict__ g, const T *__restrict__ q, const T 
     if (starts_q) length_q = starts_q[batch + 1] - from_q, length_k = starts_k[batch + 1] - from_k;
     int key0 = blockIdx.x * KEYS, share = heads / groups;
     if (key0 >= length_k) return;
-    long long at_k = batch * k_batch + group * k_head + from_k * k_row, at_q = batch * q_batch + from_q * q_row;
-    k += at_k, v += at_k, dk += at_k, dv += at_k, q += at_q, g += at_q;
+    g += batch * g_batch + from_q * g_row, q += batch * q_batch + from_q * q_row;
+    k += batch * k_batch + group * k_head + from_k * k_row, v += batch * v_batch + group * v_head + from_k * v_row;
+    dk += batch * dk_batch + group * dk_head + from_k * dk_row;
+    dv += batch * dv_batch + group * dv_head + from_k * dv_row;
     lse += batch * lse_batch + from_q, delta += batch * lse_batch + from_q;
 
     Span span = {length_q, length_k, causal != 0, window};
@@ -112,7 +117,7 @@ attention_backward_kv(const T *__restrict__ g, const T *__restrict__ q, const T 
         long long head = group * share + step / tiles;
         int row = (first + step % tiles) * QUERIES;
         fetch<QUERIES, HEAD, 128>(queries + buffer * QUERIES * HEAD, q + head * q_head, q_row, row, length_q);
-        fetch<QUERIES, HEAD, 128>(grads + buffer * QUERIES * HEAD, g + head * q_head, q_row, row, length_q);
+        fetch<QUERIES, HEAD, 128>(grads + buffer * QUERIES * HEAD, g + head * g_head, g_row, row, length_q);
         int i = row + (threadIdx.x & 63);
         const float *from = (threadIdx.x < 64 ? lse : delta) + head * lse_head;
         rows[buffer][threadIdx.x >> 6][threadIdx.x & 63] = i < length_q ? from[i] : 0.0f;
@@ -124,7 +129,7 @@ attention_backward_kv(const T *__restrict__ g, const T *__restrict__ q, const T 
 #pragma unroll
         for (int j = 0; j < 4; j++) sum_k[i][j] = sum_v[i][j] = 0.0f;
     fetch<KEYS, HEAD, 128>(keys, k, k_row, key0, length_k);
-    fetch<KEYS, HEAD, 128>(values, v, k_row, key0, length_k);
+    fetch<KEYS, HEAD, 128>(values, v, v_row, key0, length_k);
     if (steps) start(0, 0);
     for (int step = 0; step < steps; step++) {
         int buffer = step & 1, row0 = (first + step % tiles) * QUERIES, key = key0 + warp * 16;
@@ -158,8 +163,8 @@ attention_backward_kv(const T *__restrict__ g, const T *__restrict__ q, const T 
         __syncthreads();
     }
     cp_wait<0>();
-    write_rows(dk, k_row, key0 + warp * 16, length_k, sum_k, scale);
-    write_rows(dv, k_row, key0 + warp * 16, length_k, sum_v, 1.0f);
+    write_rows(dk, dk_row, key0 + warp * 16, length_k, sum_k, scale);
+    write_rows(dv, dv_row, key0 + warp * 16, length_k, sum_v, 1.0f);
 }
 
 // dq: a block owns 64 queries of one head, each warp 16, and walks over the keys as the forward does.
@@ -168,8 +173,10 @@ extern "C" __global__ void __launch_bounds__(128)
 attention_backward_q(const T *__restrict__ g, const T *__restrict__ q, const T *__restrict__ k, const T *__restrict__ v,
                      const float *__restrict__ lse, const float *__restrict__ delta, T *__restrict__ dq,
                      const int *starts_q, const int *starts_k, int length_q, int length_k, int heads, int groups,
-                     long long q_batch, long long q_head, long long q_row, long long k_batch, long long k_head,
-                     long long k_row, long long lse_batch, long long lse_head, float scale, int causal, int window) {
+                     long long g_batch, long long g_head, long long g_row, long long q_batch, long long q_head,
+                     long long q_row, long long k_batch, long long k_head, long long k_row, long long v_batch,
+                     long long v_head, long long v_row, long long dq_batch, long long dq_head, long long dq_row,
+                     long long lse_batch, long long lse_head, float scale, int causal, int window) {
     extern __shared__ __align__(128) T memory[];
     T *queries = memory, *grads = queries + QUERIES * HEAD, *keys = grads + QUERIES * HEAD, *values = keys + 2 * KEYS * HEAD;
     int head = blockIdx.y, batch = blockIdx.z, warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
@@ -177,9 +184,10 @@ attention_backward_q(const T *__restrict__ g, const T *__restrict__ q, const T *
     if (starts_q) length_q = starts_q[batch + 1] - from_q, length_k = starts_k[batch + 1] - from_k;
     int first = (gridDim.x - 1 - blockIdx.x) * QUERIES;
     if (first >= length_q) return;
-    long long at_q = batch * q_batch + head * q_head + from_q * q_row;
-    long long at_k = batch * k_batch + head / (heads / groups) * k_head + from_k * k_row;
-    q += at_q, g += at_q, dq += at_q, k += at_k, v += at_k;
+    int group = head / (heads / groups);
+    g += batch * g_batch + head * g_head + from_q * g_row, q += batch * q_batch + head * q_head + from_q * q_row;
+    k += batch * k_batch + group * k_head + from_k * k_row, v += batch * v_batch + group * v_head + from_k * v_row;
+    dq += batch * dq_batch + head * dq_head + from_q * dq_row;
     lse += batch * lse_batch + head * lse_head + from_q, delta += batch * lse_batch + head * lse_head + from_q;
 
     Span span = {length_q, length_k, causal != 0, window};
@@ -198,16 +206,16 @@ attention_backward_q(const T *__restrict__ g, const T *__restrict__ q, const T *
 #pragma unroll
         for (int j = 0; j < 4; j++) sum[i][j] = 0.0f;
     fetch<QUERIES, HEAD, 128>(queries, q, q_row, first, length_q);
-    fetch<QUERIES, HEAD, 128>(grads, g, q_row, first, length_q);
+    fetch<QUERIES, HEAD, 128>(grads, g, g_row, first, length_q);
     if (tile < end) {
         fetch<KEYS, HEAD, 128>(keys, k, k_row, tile * KEYS, length_k);
-        fetch<KEYS, HEAD, 128>(values, v, k_row, tile * KEYS, length_k);
+        fetch<KEYS, HEAD, 128>(values, v, v_row, tile * KEYS, length_k);
     }
     cp_commit();
     for (int stage = 0; tile < end; tile++, stage ^= 1) {
         if (tile + 1 < end) {
             fetch<KEYS, HEAD, 128>(keys + (stage ^ 1) * KEYS * HEAD, k, k_row, (tile + 1) * KEYS, length_k);
-            fetch<KEYS, HEAD, 128>(values + (stage ^ 1) * KEYS * HEAD, v, k_row, (tile + 1) * KEYS, length_k);
+            fetch<KEYS, HEAD, 128>(values + (stage ^ 1) * KEYS * HEAD, v, v_row, (tile + 1) * KEYS, length_k);
             cp_commit();
             cp_wait<1>();
         } else {
@@ -232,5 +240,5 @@ attention_backward_q(const T *__restrict__ g, const T *__restrict__ q, const T *
         __syncthreads();
     }
     cp_wait<0>();
-    write_rows(dq, q_row, row0, length_q, sum, scale);
+    write_rows(dq, dq_row, row0, length_q, sum, scale);
 }

@@ -15,8 +15,9 @@
 // fetches 2 x 64 x D numbers: 64 multiply-adds per byte.
 // Not done: wgmma, TMA and warp specialisation (FlashAttention-3).
 //
-// q: batch b, head h, row t at q + b q_batch + h q_head + t q_row; out the same. k and v likewise. If
-// starts_q is given, sequences are packed: batch b's rows are starts_q[b] .. starts_q[b + 1] - 1.
+// Row t of batch b, head h lies at q + b q_batch + h q_head + t q_row, and so for k, v and out, so that
+// heads can be read where a linear map wrote them. If starts_q is given, sequences are packed: batch
+// b's rows are starts_q[b] .. starts_q[b + 1] - 1.
 // lse (logsumexp of the scaled scores) at lse + b lse_batch + h lse_head + t.
 #include "span.cuh"
 #define TILES 2  // m16 tiles per warp
@@ -26,8 +27,9 @@ extern "C" __global__ void __launch_bounds__(128)
 attention_forward(const T *__restrict__ q, const T *__restrict__ k, const T *__restrict__ v, T *__restrict__ out,
                   float *__restrict__ lse, const int *starts_q, const int *starts_k, int length_q, int length_k,
                   int heads, int groups, long long q_batch, long long q_head, long long q_row, long long k_batch,
-                  long long k_head, long long k_row, long long lse_batch, long long lse_head, float scale, int causal,
-                  int window) {
+                  long long k_head, long long k_row, long long v_batch, long long v_head, long long v_row,
+                  long long out_batch, long long out_head, long long out_row, long long lse_batch, long long lse_head,
+                  float scale, int causal, int window) {
     extern __shared__ __align__(128) T memory[];
     T *queries = memory, *keys = queries + ROWS * HEAD, *values = keys + 2 * KEYS * HEAD;
     int head = blockIdx.y, batch = blockIdx.z, warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
@@ -35,9 +37,11 @@ attention_forward(const T *__restrict__ q, const T *__restrict__ k, const T *__r
     if (starts_q) length_q = starts_q[batch + 1] - from_q, length_k = starts_k[batch + 1] - from_k;
     int first = (gridDim.x - 1 - blockIdx.x) * ROWS;  // the longest causal rows start first
     if (first >= length_q) return;
-    long long at_q = batch * q_batch + head * q_head + from_q * q_row;
-    long long at_k = batch * k_batch + head / (heads / groups) * k_head + from_k * k_row;
-    q += at_q, out += at_q, k += at_k, v += at_k;
+    int group = head / (heads / groups);
+    q += batch * q_batch + head * q_head + from_q * q_row;
+    k += batch * k_batch + group * k_head + from_k * k_row;
+    v += batch * v_batch + group * v_head + from_k * v_row;
+    out += batch * out_batch + head * out_head + from_q * out_row;
     lse += batch * lse_batch + head * lse_head + from_q;
 
     Span span = {length_q, length_k, causal != 0, window};
@@ -54,7 +58,7 @@ attention_forward(const T *__restrict__ q, const T *__restrict__ k, const T *__r
     fetch<ROWS, HEAD, 128>(queries, q, q_row, first, length_q);
     if (tile < end) {
         fetch<KEYS, HEAD, 128>(keys, k, k_row, tile * KEYS, length_k);
-        fetch<KEYS, HEAD, 128>(values, v, k_row, tile * KEYS, length_k);
+        fetch<KEYS, HEAD, 128>(values, v, v_row, tile * KEYS, length_k);
     }
     cp_commit();
     const float to_bits = scale * 1.44269504f;  // exp(x) = 2^(x log2 e)
@@ -62,7 +66,7 @@ attention_forward(const T *__restrict__ q, const T *__restrict__ k, const T *__r
     for (int stage = 0; tile < end; tile++, stage ^= 1) {
         if (tile + 1 < end) {
             fetch<KEYS, HEAD, 128>(keys + (stage ^ 1) * KEYS * HEAD, k, k_row, (tile + 1) * KEYS, length_k);
-            fetch<KEYS, HEAD, 128>(values + (stage ^ 1) * KEYS * HEAD, v, k_row, (tile + 1) * KEYS, length_k);
+            fetch<KEYS, HEAD, 128>(values + (stage ^ 1) * KEYS * HEAD, v, v_row, (tile + 1) * KEYS, length_k);
             cp_commit();
             cp_wait<1>();
         } else {
@@ -157,7 +161,7 @@ attention_forward(const T *__restrict__ q, const T *__restrict__ k, const T *__r
             if ((lane & 3) == 0) lse[row] = total > 0.0f ? top[m][h] * scale + __logf(total) : 0.0f;
 #pragma unroll
             for (int i = 0; i < HEAD / 8; i++)
-                *(unsigned *)(out + row * q_row + i * 8 + (lane & 3) * 2) =
+                *(unsigned *)(out + row * out_row + i * 8 + (lane & 3) * 2) =
                     pack2(o[m][i][2 * h] * inverse, o[m][i][2 * h + 1] * inverse);
         }
 }

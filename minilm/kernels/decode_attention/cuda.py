@@ -1,0 +1,94 @@
+"""Decoding attention on a GPU: a Numba CUDA kernel to read, and the launcher of cuda.cu."""
+
+import math
+
+import numpy as np
+from numba import cuda, float32
+
+from minilm.backend import Array
+from minilm.kernels.cuda_arrays import address, dense, empty, integers, or_reference
+from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.decode_attention import reference
+
+HEAD_SIZES = (64, 128)
+BUSY = 264  # blocks that keep a large GPU occupied: two for each of 132 processors
+
+
+@cuda.jit
+def decode_rows(q, k, v, lengths, out, scale):
+    """One warp per (sequence, head) of q (B, H, D); keys k, v (B, G, S, D); rung 1 of cuda.cu.
+
+    The warp meets its keys one after another: lanes share the D numbers of each.
+    """
+    b, h, lane = cuda.blockIdx.x, cuda.blockIdx.y, cuda.threadIdx.x
+    group = h // (q.shape[1] // k.shape[1])
+    size = q.shape[2]
+    top, total = float32(-math.inf), float32(0)
+    for d in range(lane, size, 32):
+        out[b, h, d] = 0
+    for j in range(lengths[b]):
+        s = float32(0)
+        for d in range(lane, size, 32):
+            s += q[b, h, d] * k[b, group, j, d]
+        step = 16
+        while step > 0:
+            s += cuda.shfl_xor_sync(0xFFFFFFFF, s, step)
+            step //= 2
+        s *= scale
+        highest = max(top, s)
+        fade, weight = math.exp(top - highest), math.exp(s - highest)
+        total = total * fade + weight
+        for d in range(lane, size, 32):
+            out[b, h, d] = out[b, h, d] * fade + weight * v[b, group, j, d]
+        top = highest
+    for d in range(lane, size, 32):
+        out[b, h, d] /= total
+
+
+def _cache(array: Array, like: Array) -> Array:
+    """A cache whose rows lie one after another; a view of a longer cache is taken as it is."""
+    item = array.itemsize
+    rows = array.strides[2:] == (array.shape[3] * item, item) and array.dtype == like.dtype
+    aligned = all(s % 16 == 0 for s in (*array.strides[:2], address(array)))
+    return array if rows and aligned else dense(array, like)
+
+
+@or_reference(reference)
+def decode_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    lengths: Array,
+    table: Array | None,
+    scale: float,
+    window: int | None = None,
+    splits: int | None = None,
+) -> Array:
+    """See ``reference.decode_attention``; ``splits`` is how many blocks share a sequence's keys."""
+    b, h, d = q.shape
+    groups = k.shape[1]
+    if d not in HEAD_SIZES:
+        return reference.decode_attention(q, k, v, lengths, table, scale, window)
+    q, k, v = dense(q), _cache(k, q), _cache(v, q)
+    if k.strides != v.strides:
+        k, v = dense(k), dense(v)
+    share = math.gcd(h // groups, 8)
+    pages, page = (0, 1) if table is None else (table.shape[1], k.shape[2])
+    room = k.shape[2] if table is None else pages * page
+    if splits is None:
+        splits = max(1, min(-(-BUSY * share // (b * h)), room // 256))
+    part = empty(q, (b * h, splits, d), np.float32)
+    tops, sums = (empty(q, (b * h, splits), np.float32) for _ in range(2))
+    names = {"DTYPE": c_type(q, "q"), "HEAD": d, "SHARE": share}
+    launch(
+        "decode_attention/cuda", "decode_attention", (splits, h // share, b), (128,),
+        q, k, v, integers(lengths), None if table is None else integers(table), part, tops, sums,
+        h, groups, k.strides[0] // k.itemsize, k.strides[1] // k.itemsize, page, pages, scale,
+        window or 0, **names,
+    )  # fmt: skip
+    out = empty(q, (b, h, d))
+    launch(
+        "decode_attention/cuda", "decode_combine", (b * h,), (d,),
+        part, tops, sums, out, splits, **names,
+    )  # fmt: skip
+    return out
