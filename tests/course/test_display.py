@@ -3,6 +3,7 @@
 import ast
 import functools
 import inspect
+import sys
 
 import pytest
 
@@ -132,3 +133,8 @@ def test_the_stored_control_is_a_drawing_with_its_picture(specimen) -> None:
     assert not any("widget" in kind for kind in control["data"])
     assert "image/png" in picture["data"]
     assert picture["metadata"]["image/png"]["alt"].startswith("Reading again stays far above")
+
+
+def test_without_ipywidgets_there_are_no_live_controls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert display._widgets({"a": control_of("a", (1, 3))}, continuous=True) == {}

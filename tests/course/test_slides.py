@@ -221,6 +221,31 @@ def test_a_listing_too_long_for_a_slide_continues_on_the_next(tmp_path: Path) ->
 
 
 @pytest.mark.browser
+def test_a_long_list_continues_with_its_numbers(tmp_path: Path) -> None:
+    points = "".join(f"# {k}. point {k} is {'long and ' * 14}done\n" for k in range(1, 15))
+    text = f"# %% [markdown]\n# # Title\n\n# %% [markdown]\n# ## Points\n#\n{points}"
+    [path] = write_decks([make_lesson(tmp_path, "09_list", text)], tmp_path / "decks")
+    from minilm.course.chrome import Page
+
+    with Page() as page:
+        page.goto(path)
+        page.wait("document.documentElement.dataset.ready === 'true'")
+        lists = page.evaluate(
+            "[...document.querySelectorAll('.page ol')]"
+            ".map(o => [o.start, [...o.children].map(li => li.textContent.slice(0, 8).trim())])"
+        )
+        assert page.evaluate("document.querySelectorAll('[data-overflow]').length") == 0
+    assert len(lists) >= 2
+    count = 1
+    for start, items in lists:
+        assert start == count
+        for item in items:
+            assert item == f"point {count}"
+            count += 1
+    assert count == 15
+
+
+@pytest.mark.browser
 def test_the_pdf_has_a_page_per_slide(specimen, tmp_path: Path) -> None:
     html, pdf = write_decks([specimen.lesson], tmp_path, pdf=True)
     data = pdf.read_bytes()

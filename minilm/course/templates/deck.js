@@ -68,7 +68,8 @@ function split(page) {
   if (keep === body.length) return null;
   /* a few words before a listing stay with it if slightly smaller code makes that possible */
   show(() => true);
-  if (keep <= 1 && shrink(page, INTRODUCED)) return page;
+  const few = keep === 1 && !body[0].querySelector("pre, img") && body[1].querySelector("pre");
+  if (few && shrink(page, INTRODUCED)) return page;
   pixels(page, COMFORT);
   show((k) => k === keep);
   const alone = fits(page);
