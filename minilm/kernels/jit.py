@@ -4,7 +4,9 @@ Only ``cpu.py`` files and other modules that are themselves loaded on first use 
 """
 
 import sys
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -39,6 +41,26 @@ class _SayOnce(event.Listener):
 event.register("numba:compile", _SayOnce())
 
 
+def _helpers_stamp() -> int:
+    """A number that changes when the helpers compiled into every kernel change.
+
+    Numba's cache notices an edit of a kernel's own file, not of the functions it calls elsewhere.
+    """
+    folder = Path(__file__).parent
+    return zlib.crc32(b"".join((folder / f"{n}.py").read_bytes() for n in ("simd", "tiles")))
+
+
+def _compile(function: Callable, **settings: Any) -> Any:
+    dispatcher = numba.njit(**settings)(function)
+    file = getattr(dispatcher._cache, "_cache_file", None)
+    if file is not None:
+        file._source_stamp = (*file._source_stamp, _HELPERS)
+    return dispatcher
+
+
+_HELPERS = _helpers_stamp()
+
+
 def jit(function: Callable | None = None, **options: Any) -> Any:
     """Compile a kernel: cached on disk, without the GIL, with fast maths and no division checks.
 
@@ -48,8 +70,8 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
     """
     settings = _OPTIONS | options
     if function is None:
-        return numba.njit(**settings)
-    return numba.njit(**settings)(function)
+        return lambda function: _compile(function, **settings)
+    return _compile(function, **settings)
 
 
 class per_dtype:
@@ -76,7 +98,8 @@ class per_dtype:
     def __getitem__(self, dtype: np.dtype) -> Callable:
         compiled = self._compiled.get(dtype)
         if compiled is None:
-            types = self._signature(numba.from_dtype(dtype))
-            compiled = numba.njit(types, **_OPTIONS)(self._function)
+            compiled = _compile(self._function, **_OPTIONS)
+            compiled.compile(self._signature(numba.from_dtype(dtype)))
+            compiled.disable_compile()  # other strides convert to this signature
             self._compiled[dtype] = compiled
         return compiled

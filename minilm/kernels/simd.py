@@ -34,6 +34,16 @@ def address(typing, array):
     return types.intp(array), build
 
 
+@intrinsic
+def pointer(typing, at, kind):
+    """An address as a pointer to numbers of the type of ``kind``, for ``numba.carray``."""
+
+    def build(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(kind)(types.int64, kind), build
+
+
 def _gemm(symbol: str, number: types.Float, llvm: ir.Type):
     """An intrinsic for row-major C = alpha op(A) op(B) + beta C through the Fortran BLAS.
 
@@ -121,11 +131,33 @@ def _power_of_two(builder, x):
     return builder.bitcast(builder.shl(n, ir.Constant(i32, 23)), ir.FloatType())
 
 
+def _between(builder, x):
+    """x held between the two bounds; both comparisons are false for NaN, which stays."""
+    low, high = (ir.Constant(ir.FloatType(), v) for v in (_LOW, _HIGH))
+    x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
+    return builder.select(builder.fcmp_ordered(">", x, high), high, x)
+
+
+_LOG2E, _LOW, _HIGH = 1.4426950408889634, -87.0, 88.0
+
+
+@intrinsic
+def _signed(typing, x, sign):
+    """x with the sign of the other."""
+
+    def build(context, builder, signature, args):
+        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType()] * 2)
+        function = builder.module.declare_intrinsic("llvm.copysign", [ir.FloatType()], kind)
+        return builder.call(function, args)
+
+    return types.float32(types.float32, types.float32), build
+
+
+_clamp = _unary("_clamp", types.float32, types.float32, _between)
 _nearest = _unary("_nearest", types.float32, types.float32, _round)
 _two_to_the = _unary("_two_to_the", types.float32, types.float32, _power_of_two)
 
 _f = types.float32
-_LOG2E, _LOW, _HIGH = 1.4426950408889634, -87.0, 88.0
 # Taylor coefficients of 2**r, log(2)**i / i!: on |r| <= 1/2 the sixth degree errs by 1e-7.
 _C = tuple(math.log(2) ** i / math.factorial(i) for i in range(7))
 _C0, _C1, _C2, _C3, _C4, _C5, _C6 = _C
@@ -134,10 +166,7 @@ _C0, _C1, _C2, _C3, _C4, _C5, _C6 = _C
 @jit(inline="always")
 def expf(x):
     """exp of a float32 to 2e-7; NaN stays NaN, below -87 it is 1.6e-38, above 88 it is 1.7e38."""
-    low, high = _f(_LOW), _f(_HIGH)
-    x = low if x < low else x  # this order keeps NaN
-    x = high if x > high else x
-    z = x * _f(_LOG2E)
+    z = _clamp(x) * _f(_LOG2E)
     n = _nearest(z)
     r = z - n
     p = _f(_C6)
@@ -162,15 +191,14 @@ def _exp_of_type(x):
 @jit(inline="always")
 def _erff(x):
     """erf to 2e-7 (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26)."""
-    z = -x if x < _f(0) else x
+    z = abs(x)
     t = _f(1) / (_f(1) + _f(0.3275911) * z)
     p = _f(1.061405429)
     p = p * t + _f(-1.453152027)
     p = p * t + _f(1.421413741)
     p = p * t + _f(-0.284496736)
     p = p * t + _f(0.254829592)
-    y = _f(1) - p * t * expf(-z * z)
-    return -y if x < _f(0) else y
+    return _signed(_f(1) - p * t * expf(-z * z), x)
 
 
 def erf(x):

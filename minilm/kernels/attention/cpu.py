@@ -1,17 +1,23 @@
 """Attention in Numba over blocks of queries: the scores of a block, never of a whole sequence.
 
-For a block of queries: scores = q k^T by BLAS, a softmax in place, out = weights v by BLAS. Memory
-grows with S, not with T * S. Backward recomputes the weights from the logsumexp that forward kept
-(Dao et al. 2022, arXiv 2205.14135, section 3.1) and makes five products where forward made two.
+For a block of queries and a chunk of keys: scores = q k^T, exp in place, mixed += weights v, all
+in scratch that stays in cache, padded so that the tiles of ``kernels.tiles`` need no tails. The
+running maximum and total of each row make the softmax exact although it never sees a whole row
+(Milakov and Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135, algorithm 1).
+Keys that no query of the block may see are never touched. Memory grows with S, not with T * S.
+Backward recomputes the weights from the logsumexp that forward kept and makes five products where
+forward made two.
 """
 
 import numpy as np
-from numba import types
+from numba import carray, types
 
-from minilm.kernels.jit import per_dtype
-from minilm.kernels.simd import address, exp, fmax, gemm
+from minilm.kernels.jit import jit, per_dtype
+from minilm.kernels.simd import address, exp, fmax, pointer
+from minilm.kernels.tiles import PAD, product, width
 
-_BLOCK = 32  # queries at a time: 32 x 4096 scores are half a megabyte, which stays in the L2 cache
+_BLOCK = 32  # queries at a time
+_CHUNK = 512  # keys at a time: 32 x 512 scores are 64 kB
 
 
 def attention(
@@ -24,13 +30,13 @@ def attention(
     window: int | None,
     scale: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.attention``; any strides, as long as D is contiguous, without a copy."""
+    """See ``reference.attention``; any strides."""
     b, h, t, d = q.shape
     out = np.empty((b, t, h, v.shape[3]), q.dtype)  # heads side by side: joining them is a view
     lse = np.empty((b, h, t), q.dtype)
     mask, bias = _wide(mask, bias, (b, h, t, k.shape[2]), q.dtype)
     _forward[q.dtype](
-        *(_rows(q), _rows(k), _rows(v), mask, bias),
+        *(_solid(q), _solid(k), _solid(v), mask, bias),
         *(causal, window or 0, q.dtype.type(scale), out, lse),
     )
     return out.transpose(0, 2, 1, 3), lse
@@ -58,22 +64,20 @@ def attention_backward(
             np.empty((b, n, heads, width), q.dtype).transpose(0, 2, 1, 3)
             for n, heads, width in ((t, h, d), (s, groups, d), (s, groups, v.shape[3]))
         )
-    dq, dk, dv = into
+    dq, dk, dv = into  # last axes contiguous
     dbias = np.zeros((b, h, t, s) if bias is not None else (0, 0, 0, 0), q.dtype)
     wide_mask, wide_bias = _wide(mask, bias, (b, h, t, s), q.dtype)
     _backward[q.dtype](
-        *(np.ascontiguousarray(g.transpose(0, 2, 1, 3)), _rows(q), _rows(k), _rows(v)),
+        *(np.ascontiguousarray(g.transpose(0, 2, 1, 3)), _solid(q), _solid(k), _solid(v)),
         *(np.ascontiguousarray(out.transpose(0, 2, 1, 3)), lse, wide_mask, wide_bias),
         *(causal, window or 0, q.dtype.type(scale), dq, dk, dv, dbias),
     )
     return dq, dk, dv, None if bias is None else dbias
 
 
-def _rows(x: np.ndarray) -> np.ndarray:
-    """x with a contiguous last axis, and rows that do not run backwards or overlap."""
-    step = x.itemsize
-    ok = x.strides[3] == step and x.strides[2] >= x.shape[3] * step
-    return x if ok else np.ascontiguousarray(x)
+def _solid(x: np.ndarray) -> np.ndarray:
+    """x with a contiguous last axis."""
+    return x if x.strides[3] == x.itemsize else np.ascontiguousarray(x)
 
 
 def _wide(mask, bias, shape, dtype):
@@ -101,163 +105,268 @@ def _signature_backward(f):
     return (*read, _given(types.boolean), _given(f), types.boolean, types.int64, f, *made)
 
 
+@jit
+def _up(n, step):
+    return (n + step - 1) // step * step
+
+
+@jit
+def _row(x, b, h, t):
+    """Row x[b, h, t, :] of an array whose last axis is contiguous, as an array that says so."""
+    at = address(x) + b * x.strides[0] + h * x.strides[1] + t * x.strides[2]
+    return carray(pointer(at, x.dtype.type(0)), x.shape[3])
+
+
+@jit
+def _load(x, b, h, first, rows, factor, to):
+    """Rows of x[b, h] times a factor into padded scratch; zeros below them."""
+    zero = to.dtype.type(0)
+    for i in range(rows):
+        row, out = _row(x, b, h, first + i), to[i]
+        for j in range(row.size):
+            out[j] = row[j] * factor
+    for i in range(rows, to.shape[0]):
+        out = to[i]
+        for j in range(out.size):
+            out[j] = zero
+
+
+@jit
+def _panels(x, b, h, to):
+    """x[b, h] (N, D) to panels of its columns: to (panels, N, W)."""
+    w = to.shape[2]
+    for n in range(x.shape[2]):
+        row = _row(x, b, h, n)
+        for p in range(to.shape[0]):
+            out = to[p, n]
+            for j in range(min(w, row.size - p * w)):
+                out[j] = row[p * w + j]
+
+
+@jit
+def _panels_transposed(x, b, h, to):
+    """x[b, h] (N, D) to panels of the columns of its transpose: to (panels, D, W)."""
+    w = to.shape[2]
+    for n in range(x.shape[2]):
+        row, out, j = _row(x, b, h, n), to[n // w], n % w
+        for d in range(row.size):
+            out[d, j] = row[d]
+
+
+@jit
+def _range(t, rows, T, S, causal, window, step):
+    """Keys low .. high that some query of t .. t + rows may see; low is a multiple of ``step``."""
+    low, high = 0, S
+    if causal:
+        high = max(0, min(S, t + rows + S - T))
+        if window > 0:
+            low = max(0, t + S - T - window + 1) // step * step
+    return low, high
+
+
+@jit
+def _own(t, T, S, low, n, causal, window):
+    """Of the n keys from low on, the first .. last that query t may see."""
+    first, last = 0, n
+    if causal:
+        last = max(0, min(n, t + S - T + 1 - low))
+        if window > 0:
+            first = min(last, max(0, t + S - T - window + 1 - low))
+    return first, last
+
+
+@jit
+def _clear(row, first, last):
+    """Zeros outside first .. last."""
+    zero = row.dtype.type(0)
+    before, after = row[:first], row[last:]
+    for j in range(before.size):
+        before[j] = zero
+    for j in range(after.size):
+        after[j] = zero
+
+
 @per_dtype(_signature_forward)
 def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
     B, H, T, D = q.shape
     G, S, E = v.shape[1], v.shape[2], v.shape[3]
-    size = q.itemsize
     zero, one = q.dtype.type(0), q.dtype.type(1)
-    ldq, ldk, ldv = q.strides[2] // size, k.strides[2] // size, v.strides[2] // size
-    scores = np.empty((_BLOCK, S), q.dtype)
-    at = address(scores)
+    lowest, size, w = q.dtype.type(-np.inf), q.itemsize, width(scale)
+    chunk = max(1, _CHUNK // w) * w
+    side = _up(E, PAD)
+    keys = np.zeros((_up(S, w) // w, D, w), q.dtype)  # panels of k transposed
+    values = np.zeros((_up(E, w) // w, S, w), q.dtype)  # panels of v
+    queries = np.zeros((_BLOCK, D), q.dtype)
+    scores = np.zeros((_BLOCK, chunk), q.dtype)
+    mixed = np.zeros((_BLOCK, side), q.dtype)
+    tops, totals = np.zeros(_BLOCK, q.dtype), np.zeros(_BLOCK, q.dtype)
     for b in range(B):
         for h in range(H):
             group = h * G // H
-            pq = address(q) + b * q.strides[0] + h * q.strides[1]
-            pk = address(k) + b * k.strides[0] + group * k.strides[1]
-            pv = address(v) + b * v.strides[0] + group * v.strides[1]
-            po = address(out) + (b * T * H + h) * E * size
+            if h * G % H == 0:
+                _panels_transposed(k, b, group, keys)
+                _panels(v, b, group, values)
             for t0 in range(0, T, _BLOCK):
                 rows = min(_BLOCK, T - t0)
-                low, high = 0, S
-                if causal:
-                    high = min(S, t0 + rows + S - T)
-                    if window > 0:
-                        low = max(0, t0 + S - T - window + 1)
-                n = high - low
-                if n <= 0:
-                    for i in range(rows):
-                        lse[b, h, t0 + i] = zero
-                        out[b, t0 + i, h, :] = zero
-                    continue
-                gemm(False, True, rows, n, D, scale, pq + t0 * q.strides[2], ldq,
-                     pk + low * k.strides[2], ldk, zero, at, S)  # fmt: skip
-                for i in range(rows):
-                    row = scores[i, :n]
-                    first, last = 0, n  # the keys of the block that this query may see
-                    if causal:
-                        last = max(0, min(n, t0 + i + S - T + 1 - low))
-                        if window > 0:
-                            first = min(last, max(0, t0 + i + S - T - window + 1 - low))
-                    if bias.size > 0:
-                        for j in range(n):
-                            row[j] += bias[b, h, t0 + i, low + j]
-                    if mask.size > 0:
-                        for j in range(n):
-                            if not mask[b, h, t0 + i, low + j]:
-                                row[j] = q.dtype.type(-np.inf)
-                    seen = row[first:last]
-                    top = q.dtype.type(-np.inf)
-                    for j in range(seen.size):
-                        top = fmax(top, seen[j])
-                    total = zero
-                    if top != -np.inf:
-                        for j in range(seen.size):
-                            e = exp(seen[j] - top)
-                            seen[j] = e
-                            total += e
+                _load(q, b, h, t0, rows, scale, queries)
+                mixed[:] = zero
+                tops[:] = lowest
+                totals[:] = zero
+                start, end = _range(t0, rows, T, S, causal, window, w)
+                for low in range(start, end, chunk):
+                    n = min(chunk, end - low)
+                    padded = _up(n, PAD)
+                    product(scale, _BLOCK, padded, D, address(queries), D, 1,
+                            address(keys) + low * D * size, w, D * w,
+                            address(scores), chunk, False)  # fmt: skip
+                    for i in range(_BLOCK):
+                        row = scores[i, :padded]
+                        if i >= rows:
+                            _clear(row, 0, 0)
+                            continue
+                        if bias.size > 0:
+                            for j in range(n):
+                                row[j] += bias[b, h, t0 + i, low + j]
                         if mask.size > 0:
-                            total = zero
                             for j in range(n):
                                 if not mask[b, h, t0 + i, low + j]:
-                                    row[j] = zero
+                                    row[j] = lowest
+                        first, last = _own(t0 + i, T, S, low, n, causal, window)
+                        seen = row[first:last]
+                        top = tops[i]
+                        for j in range(seen.size):
+                            top = fmax(top, seen[j])
+                        if top == lowest:  # nothing to see so far
+                            _clear(row, 0, 0)
+                            continue
+                        total = zero
+                        if mask.size > 0:
                             for j in range(seen.size):
+                                seen[j] = exp(seen[j] - top) if seen[j] != lowest else zero
                                 total += seen[j]
-                    if total > zero:
-                        share = one / total
-                        for j in range(seen.size):
-                            seen[j] *= share
-                        lse[b, h, t0 + i] = top + np.log(total)
-                    else:
-                        for j in range(seen.size):
-                            seen[j] = zero
-                        lse[b, h, t0 + i] = zero
-                    for j in range(first):
-                        row[j] = zero
-                    for j in range(last, n):
-                        row[j] = zero
-                gemm(False, False, rows, E, n, one, at, S, pv + low * v.strides[2], ldv,
-                     zero, po + t0 * H * E * size, H * E)  # fmt: skip
+                        else:
+                            for j in range(seen.size):
+                                e = exp(seen[j] - top)
+                                seen[j] = e
+                                total += e
+                        _clear(row, first, last)
+                        if tops[i] != top and tops[i] != lowest:  # what is there has a lower top
+                            shrink = exp(tops[i] - top)
+                            totals[i] *= shrink
+                            old = mixed[i]
+                            for j in range(old.size):
+                                old[j] *= shrink
+                        tops[i] = top
+                        totals[i] += total
+                    product(scale, _BLOCK, side, n, address(scores), chunk, 1,
+                            address(values) + low * w * size, w, S * w,
+                            address(mixed), side, True)  # fmt: skip
+                for i in range(rows):
+                    total = totals[i]
+                    lse[b, h, t0 + i] = tops[i] + np.log(total) if total > zero else zero
+                    share = one / total if total > zero else zero
+                    to, row = out[b, t0 + i, h], mixed[i]
+                    for j in range(to.size):
+                        to[j] = row[j] * share
 
 
 @per_dtype(_signature_backward)
 def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, dv, dbias):
     B, H, T, D = q.shape
     G, S, E = v.shape[1], v.shape[2], v.shape[3]
-    size = q.itemsize
-    zero, one = q.dtype.type(0), q.dtype.type(1)
-    ldq, ldk, ldv = q.strides[2] // size, k.strides[2] // size, v.strides[2] // size
-    ldgq, ldgk, ldgv = dq.strides[2] // size, dk.strides[2] // size, dv.strides[2] // size
-    weights, slopes = np.empty((_BLOCK, S), q.dtype), np.empty((_BLOCK, S), q.dtype)
-    at, bt = address(weights), address(slopes)
+    zero = q.dtype.type(0)
+    size, w = q.itemsize, width(scale)
+    chunk = max(1, _CHUNK // w) * w
+    across, side = _up(D, PAD), _up(E, PAD)
+    keys_t = np.zeros((_up(S, w) // w, D, w), q.dtype)
+    values_t = np.zeros((_up(S, w) // w, E, w), q.dtype)
+    keys = np.zeros((_up(D, w) // w, S, w), q.dtype)
+    queries, slopes = np.zeros((_BLOCK, across), q.dtype), np.zeros((_BLOCK, side), q.dtype)
+    p, ds = np.zeros((_BLOCK, chunk), q.dtype), np.zeros((_BLOCK, chunk), q.dtype)
+    here, dots = np.zeros((_BLOCK, across), q.dtype), np.zeros(_BLOCK, q.dtype)
+    sum_k = np.zeros((_up(S, PAD), across), q.dtype)
+    sum_v = np.zeros((_up(S, PAD), side), q.dtype)
     for b in range(B):
         for h in range(H):
             group = h * G // H
-            pq = address(q) + b * q.strides[0] + h * q.strides[1]
-            pk = address(k) + b * k.strides[0] + group * k.strides[1]
-            pv = address(v) + b * v.strides[0] + group * v.strides[1]
-            gq = address(dq) + b * dq.strides[0] + h * dq.strides[1]
-            gk = address(dk) + b * dk.strides[0] + group * dk.strides[1]
-            gv = address(dv) + b * dv.strides[0] + group * dv.strides[1]
-            pg = address(g) + (b * T * H + h) * E * size
             if h * G % H == 0:  # the first head of a group starts the sums of its k and v
-                for s in range(S):
-                    for j in range(D):
-                        dk[b, group, s, j] = zero
-                    for j in range(E):
-                        dv[b, group, s, j] = zero
+                _panels_transposed(k, b, group, keys_t)
+                _panels_transposed(v, b, group, values_t)
+                _panels(k, b, group, keys)
+                sum_k[:] = zero
+                sum_v[:] = zero
             for t0 in range(0, T, _BLOCK):
                 rows = min(_BLOCK, T - t0)
-                low, high = 0, S
-                if causal:
-                    high = min(S, t0 + rows + S - T)
-                    if window > 0:
-                        low = max(0, t0 + S - T - window + 1)
-                n = high - low
-                if n <= 0:
-                    dq[b, h, t0 : t0 + rows, :] = zero
-                    continue
-                here = pg + t0 * H * E * size
-                gemm(False, True, rows, n, D, scale, pq + t0 * q.strides[2], ldq,
-                     pk + low * k.strides[2], ldk, zero, at, S)  # fmt: skip
-                gemm(False, True, rows, n, E, one, here, H * E,
-                     pv + low * v.strides[2], ldv, zero, bt, S)  # fmt: skip
-                for i in range(rows):
-                    p, ds = weights[i, :n], slopes[i, :n]
-                    first, last = 0, n
-                    if causal:
-                        last = max(0, min(n, t0 + i + S - T + 1 - low))
-                        if window > 0:
-                            first = min(last, max(0, t0 + i + S - T - window + 1 - low))
-                    if bias.size > 0:
-                        for j in range(n):
-                            p[j] += bias[b, h, t0 + i, low + j]
-                    gi, oi = g[b, t0 + i, h], out[b, t0 + i, h]
-                    dot = zero
-                    for j in range(E):
+                _load(q, b, h, t0, rows, scale, queries)
+                for i in range(_BLOCK):
+                    to = slopes[i]
+                    if i >= rows:
+                        _clear(to, 0, 0)
+                        continue
+                    gi, oi, dot = g[b, t0 + i, h], out[b, t0 + i, h], zero
+                    for j in range(gi.size):
+                        to[j] = gi[j]
+                    for j in range(gi.size):
                         dot += gi[j] * oi[j]
-                    shift = lse[b, h, t0 + i]
-                    ps, dss = p[first:last], ds[first:last]
-                    for j in range(ps.size):
-                        ps[j] = exp(ps[j] - shift)
-                    if mask.size > 0:
-                        for j in range(n):
-                            if not mask[b, h, t0 + i, low + j]:
-                                p[j] = zero
-                    if dbias.size > 0:
-                        for j in range(first, last):
-                            dbias[b, h, t0 + i, low + j] = p[j] * (ds[j] - dot)
-                    for j in range(ps.size):
-                        dss[j] = ps[j] * (dss[j] - dot) * scale
-                    for j in range(first):
-                        p[j] = zero
-                        ds[j] = zero
-                    for j in range(last, n):
-                        p[j] = zero
-                        ds[j] = zero
-                gemm(False, False, rows, D, n, one, bt, S, pk + low * k.strides[2], ldk,
-                     zero, gq + t0 * dq.strides[2], ldgq)  # fmt: skip
-                gemm(True, False, n, D, rows, one, bt, S, pq + t0 * q.strides[2], ldq,
-                     one, gk + low * dk.strides[2], ldgk)  # fmt: skip
-                gemm(True, False, n, E, rows, one, at, S, here, H * E,
-                     one, gv + low * dv.strides[2], ldgv)  # fmt: skip
+                    dots[i] = dot
+                here[:] = zero
+                start, end = _range(t0, rows, T, S, causal, window, w)
+                for low in range(start, end, chunk):
+                    n = min(chunk, end - low)
+                    padded = _up(n, PAD)
+                    product(scale, _BLOCK, padded, D, address(queries), across, 1,
+                            address(keys_t) + low * D * size, w, D * w,
+                            address(p), chunk, False)  # fmt: skip
+                    product(scale, _BLOCK, padded, E, address(slopes), side, 1,
+                            address(values_t) + low * E * size, w, E * w,
+                            address(ds), chunk, False)  # fmt: skip
+                    for i in range(_BLOCK):
+                        pr, dr = p[i, :padded], ds[i, :padded]
+                        if i >= rows:
+                            _clear(pr, 0, 0)
+                            _clear(dr, 0, 0)
+                            continue
+                        if bias.size > 0:
+                            for j in range(n):
+                                pr[j] += bias[b, h, t0 + i, low + j]
+                        shift, dot = lse[b, h, t0 + i], dots[i]
+                        first, last = _own(t0 + i, T, S, low, n, causal, window)
+                        ps, dss = pr[first:last], dr[first:last]
+                        if mask.size > 0:
+                            for j in range(ps.size):
+                                looks = mask[b, h, t0 + i, low + first + j]
+                                ps[j] = exp(ps[j] - shift) if looks else zero
+                                dss[j] = ps[j] * (dss[j] - dot)
+                        else:
+                            for j in range(ps.size):
+                                e = exp(ps[j] - shift)
+                                ps[j] = e
+                                dss[j] = e * (dss[j] - dot)
+                        if dbias.size > 0:
+                            for j in range(first, last):
+                                dbias[b, h, t0 + i, low + j] = dr[j]
+                        _clear(pr, first, last)
+                        _clear(dr, first, last)
+                    product(scale, _BLOCK, across, n, address(ds), chunk, 1,
+                            address(keys) + low * w * size, w, S * w,
+                            address(here), across, True)  # fmt: skip
+                    # queries hold q * scale already, so this sum is dk itself
+                    product(scale, padded, across, _BLOCK, address(ds), 1, chunk,
+                            address(queries), across, w,
+                            address(sum_k) + low * across * size, across, True)  # fmt: skip
+                    product(scale, padded, side, _BLOCK, address(p), 1, chunk,
+                            address(slopes), side, w,
+                            address(sum_v) + low * side * size, side, True)  # fmt: skip
+                for i in range(rows):
+                    row = here[i]
+                    to = _row(dq, b, h, t0 + i)
+                    for j in range(to.size):
+                        to[j] = row[j] * scale
+            if (h + 1) * G % H == 0:
+                for s in range(S):
+                    a, x = _row(dk, b, group, s), sum_k[s]
+                    for j in range(a.size):
+                        a[j] = x[j]
+                    c, y = _row(dv, b, group, s), sum_v[s]
+                    for j in range(c.size):
+                        c[j] = y[j]

@@ -1,0 +1,169 @@
+"""Small matrix products on addresses, written in LLVM's vector types: what attention is made of.
+
+BLAS packs its operands and is at its best from some hundred rows on. Attention multiplies blocks of
+32 rows that lie in cache already; a tile of the result held in vector registers does that at the
+machine's speed, with nothing copied. Sizes are padded by the caller, so there are no tails here.
+"""
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from minilm.kernels.jit import jit
+
+_FEATURES = llvmlite.binding.get_host_cpu_features()
+_WIDE = bool(_FEATURES.get("avx512f"))
+_BYTES = 64 if _WIDE else 32 if _FEATURES.get("avx") else 16
+_MANY = _WIDE or not _FEATURES.get("sse2")  # 32 vector registers: AVX-512 and ARM; else 16
+
+# A tile has ROWS x 2 vectors of sums: eight at least, since a multiply-add takes four cycles and
+# two start in each; more where there are registers for them.
+ROWS = 8 if _MANY else 4
+PAD = _BYTES // 4  # columns are padded to this many floats (twice what doubles need)
+
+
+def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int):
+    """An intrinsic: C (ROWS, vectors * width) = A B, or C += A B, kept in registers throughout."""
+    vector = ir.VectorType(llvm, width)
+    i32, i64 = ir.IntType(32), ir.IntType(64)
+    size = {types.float32: 4, types.float64: 8}[number]
+    name = f"llvm.fmuladd.v{width}f{8 * size}"
+
+    def load(builder, address):
+        return builder.load(builder.inttoptr(address, vector.as_pointer()), align=size)
+
+    def spread(builder, address):
+        one = builder.load(builder.inttoptr(address, llvm.as_pointer()))
+        lane = builder.insert_element(ir.Constant(vector, ir.Undefined), one, i32(0))
+        lanes = ir.Constant(ir.VectorType(i32, width), [0] * width)
+        return builder.shuffle_vector(lane, ir.Constant(vector, ir.Undefined), lanes)
+
+    @intrinsic
+    def tile(typing, k, a, row, column, b, ldb, c, ldc, keep):
+        def build(context, builder, signature, args):
+            k, a, row, column, b, ldb, c, ldc, keep = args
+            kind = ir.FunctionType(vector, [vector] * 3)
+            fma = cgutils.get_or_insert_function(builder.module, kind, name)
+
+            def step(x, y):  # elements to bytes
+                return builder.mul(builder.mul(x, y), i64(size))
+
+            before = builder.block
+            loop = builder.append_basic_block("tile")
+            after = builder.append_basic_block("done")
+            row_bytes = [step(row, i64(i)) for i in range(ROWS)]
+            next_a, next_b = step(column, i64(1)), step(ldb, i64(1))
+            builder.branch(loop)
+
+            builder.position_at_end(loop)
+            left, at, bt = builder.phi(i64), builder.phi(i64), builder.phi(i64)
+            sums = [builder.phi(vector) for _ in range(ROWS * vectors)]
+            bs = [load(builder, builder.add(bt, i64(j * width * size))) for j in range(vectors)]
+            new = []
+            for i in range(ROWS):
+                x = spread(builder, builder.add(at, row_bytes[i]))
+                new += [
+                    builder.call(fma, [x, bs[j], sums[i * vectors + j]]) for j in range(vectors)
+                ]
+            rest = builder.sub(left, i64(1))
+            for phi, start, again in (
+                (left, k, rest),
+                (at, a, builder.add(at, next_a)),
+                (bt, b, builder.add(bt, next_b)),
+                *((s, ir.Constant(vector, None), n) for s, n in zip(sums, new, strict=True)),
+            ):
+                phi.add_incoming(start, before)
+                phi.add_incoming(again, loop)
+            builder.cbranch(builder.icmp_signed(">", rest, i64(0)), loop, after)
+
+            builder.position_at_end(after)
+            places = [
+                builder.add(builder.add(c, step(ldc, i64(i))), i64(j * width * size))
+                for i in range(ROWS)
+                for j in range(vectors)
+            ]
+
+            def store(value, place):
+                builder.store(value, builder.inttoptr(place, vector.as_pointer()), align=size)
+
+            with builder.if_else(keep) as (add, write):
+                with add:
+                    for value, place in zip(new, places, strict=True):
+                        store(builder.fadd(value, load(builder, place)), place)
+                with write:
+                    for value, place in zip(new, places, strict=True):
+                        store(value, place)
+            return context.get_dummy_value()
+
+        i = types.int64
+        return types.void(i, i, i, i, i, i, i, i, types.boolean), build
+
+    return tile
+
+
+_f2, _f1 = (_tile(n, types.float32, ir.FloatType(), _BYTES // 4) for n in (2, 1))
+_d2, _d1 = (_tile(n, types.float64, ir.DoubleType(), _BYTES // 8) for n in (2, 1))
+_WIDTH = _BYTES // 4
+_WIDTH2 = _BYTES // 8
+
+
+@jit
+def _sproduct(m, n, k, a, row, column, b, ldb, panel, c, ldc, keep):
+    for j in range(0, n, 2 * _WIDTH):
+        strip, left = b + 4 * (j // (2 * _WIDTH)) * panel, n - j
+        for i in range(0, m, ROWS):
+            x, y = a + 4 * i * row, c + 4 * (i * ldc + j)
+            if left > _WIDTH:
+                _f2(k, x, row, column, strip, ldb, y, ldc, keep)
+            else:
+                _f1(k, x, row, column, strip, ldb, y, ldc, keep)
+
+
+@jit
+def _dproduct(m, n, k, a, row, column, b, ldb, panel, c, ldc, keep):
+    for j in range(0, n, 2 * _WIDTH2):
+        strip, left = b + 8 * (j // (2 * _WIDTH2)) * panel, n - j
+        for i in range(0, m, ROWS):
+            x, y = a + 8 * i * row, c + 8 * (i * ldc + j)
+            if left > _WIDTH2:
+                _d2(k, x, row, column, strip, ldb, y, ldc, keep)
+            else:
+                _d1(k, x, row, column, strip, ldb, y, ldc, keep)
+
+
+def product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, keep):
+    """C = A B, or C += A B where ``keep``; the type of ``kind`` picks the precision.
+
+    B lies in panels: columns 0 .. W - 1 row by row, then the next W, and so on, where W is
+    ``width(kind)``; so that a strip of B as wide as a tile is one run of memory.
+
+    Args:
+        m, n: size of C, multiples of ROWS and of PAD (C, and B's last panel, must hold that much).
+        k: inner size, at least 1.
+        a, row, column: address of A, and elements from row to row and from column to column.
+        b, ldb, panel: address of B (k, n); elements from row to row and from panel to panel.
+        c, ldc: address of C, and elements from row to row.
+    """
+
+
+@overload(product)
+def _product_of_type(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, keep):
+    if kind == types.float32:
+        return lambda kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, keep: _sproduct(
+            m, n, k, a, row, column, b, ldb, panel, c, ldc, keep
+        )
+    return lambda kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, keep: _dproduct(
+        m, n, k, a, row, column, b, ldb, panel, c, ldc, keep
+    )
+
+
+def width(kind):
+    """W, the columns of a panel: two vectors of the type of ``kind``."""
+
+
+@overload(width)
+def _width_of_type(kind):
+    w = 2 * (_WIDTH if kind == types.float32 else _WIDTH2)
+    return lambda kind: w
