@@ -68,7 +68,8 @@ def test_repetition_penalty_is_ctrls():
 def test_samples_follow_the_softmax():
     logits = np.log(np.array([[0.5, 0.3, 0.2, 0.0]], np.float32) + np.float32(1e-30))
     rng = [backend.rng(0, "test")]
-    drawn = [int(sampling.sample(logits, rng)[0]) for _ in range(20_000)]
+    many = np.repeat(logits, 20_000, axis=0)
+    drawn = sampling.sample(many, rng * 20_000)
     found = np.bincount(drawn, minlength=4) / len(drawn)
     np.testing.assert_allclose(found, [0.5, 0.3, 0.2, 0.0], atol=0.015)  # 4 standard errors
 
@@ -183,6 +184,20 @@ def test_a_stream_sees_every_token_as_it_comes():
     rows = inference.generate(m, PROMPTS, 6, stop=[11], stream=lambda new: columns.append(new))
     for r, row in enumerate(rows):
         assert [int(c[r]) for c in columns if c[r] >= 0] == row
+
+
+def test_endless_reads_its_last_half_again_when_the_context_is_full():
+    m = model()
+    greedy = inference.Rules(temperature=0)
+    text = PROMPTS[1] + list(inference.endless(m, PROMPTS[1], 100, greedy))
+    assert len(text) == len(PROMPTS[1]) + 100
+    wanted = PROMPTS[1] + inference.generate(m, PROMPTS[1], 48 - len(PROMPTS[1]), temperature=0)
+    while len(wanted) < len(text):
+        wanted += inference.generate(m, wanted[-24:], 24, temperature=0)
+    assert text == wanted[: len(text)]
+    with pytest.raises(InputError, match="the prompt is 48 tokens long"):
+        list(inference.endless(m, [1] * 48, 3, greedy))
+    assert list(inference.endless(m, PROMPTS[1], 100, greedy, stop=[text[13]]))[-1] == text[13]
 
 
 def test_a_large_penalty_forbids_repetition():

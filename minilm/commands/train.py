@@ -70,8 +70,9 @@ def _start(args: argparse.Namespace) -> Path:
     if args.steps is not None:
         recipe = dataclasses.replace(recipe, steps=args.steps)
     name = Path(args.text).stem if args.text else args.corpus or CORPORA[0]
-    folder = args.out if args.out is not None else _set_aside(RUNS / (name or "text"))
-    checkpoints.refuse_taken(folder)
+    folder = args.out if args.out is not None else RUNS / (name or "text")
+    if args.out is not None:
+        checkpoints.refuse_taken(folder)
 
     documents = data.load_documents(args.text) if args.text else data.documents(name)
     size = sum(map(len, documents))
@@ -88,6 +89,8 @@ def _start(args: argparse.Namespace) -> Path:
             f"{config.context + 1}"
         )
     Transformer(config, allocate=False)  # a config that cannot be built is refused before a write
+    if args.out is None:
+        _set_aside(folder)
     facts = {"name": name, "seed": seed, "dtype": args.dtype or "float32", "minutes": args.minutes}
     checkpoints.begin(folder, config, tokenizer, {**facts, "recipe": recipe.to_dict()})
     for file, part in zip((TRAIN, HELD_OUT), ids):
@@ -185,15 +188,14 @@ def _reporter(model: Any, tokenizer: Any, held_out: Any, opening: str) -> Any:
     return report
 
 
-def _set_aside(folder: Path) -> Path:
-    """The folder, free: what an earlier run left there gets another name and is kept."""
+def _set_aside(folder: Path) -> None:
+    """Free the name of a folder: what an earlier run left there gets another and is kept."""
     if folder.exists():
         number = 1
         while (kept := folder.with_name(f"{folder.name}-{number}")).exists():
             number += 1
         folder.rename(kept)
         print(f"{folder} was there already; it is now {kept}")
-    return folder
 
 
 def _what_next(folder: Path, name: str, steps: int, opening: str) -> str:

@@ -2,7 +2,7 @@
 
 from minilm.inference.batch import Ragged, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache
-from minilm.inference.generate import Rules, generate, steps
+from minilm.inference.generate import Rules, endless, generate, steps
 from minilm.inference.sampling import (
     greedy,
     min_p,
@@ -18,6 +18,7 @@ __all__ = [
     "Ragged",
     "RollingCache",
     "Rules",
+    "endless",
     "generate",
     "greedy",
     "min_p",

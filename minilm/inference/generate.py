@@ -138,9 +138,10 @@ def steps(
     if tokens < 1:
         raise InputError(f"tokens is {tokens}; it must be 1 or more")
     longest = max(map(len, rows))
-    if longest > config.context:
+    if longest >= config.context:
         raise InputError(
-            f"the prompt is {longest} tokens long; the model's context is {config.context}"
+            f"the prompt is {longest} tokens long; the model's context is {config.context}, of "
+            "which at least one must be left to write"
         )
     if longest + tokens > config.context:
         raise InputError(
