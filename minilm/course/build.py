@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minilm.course import notebook as nb
-from minilm.course.percent import read_percent, write_percent
+from minilm.course.percent import parse_percent, read_percent, write_percent
 from minilm.errors import InputError
 
 STUB = 'raise NotImplementedError("your turn")'
@@ -216,7 +216,11 @@ def _sync_lesson(path: Path, check: bool, prefer: Side | None) -> Change:
         )
     if check:
         return Change(path, "stale", f"{target.name} was edited; minilm build takes the edit over")
-    nb.write_text(path, write_percent(old, path.read_text(encoding="utf-8")))
+    text = write_percent(old, path.read_text(encoding="utf-8"))
+    if nb.fingerprint({"cells": parse_percent(text)[0]}) != now:
+        note = "it cannot be written as py:percent text; is a quote in one of its cells left open?"
+        return Change(target, "conflict", note)
+    nb.write_text(path, text)
     nb.write(target, lesson(path, old))
     return Change(path, "synced", f"taken from {target.name}")
 
