@@ -292,6 +292,25 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     assert same(weights(loaded), weights(m))
 
 
+def test_a_disk_that_fills_up_during_a_run_says_what_is_whole(tmp_path, monkeypatch):
+    real, calls = os.fsync, []
+
+    def full(number):
+        calls.append(number)
+        if len(calls) > 12:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left.*checkpoint of step [1-9].* is whole"):
+        quiet(model(), 50, out=tmp_path / "run", save_every=1)
+    monkeypatch.setattr(os, "fsync", real)
+    step = load_state(tmp_path / "run")["step"]
+    again = quiet(model(seed=3), 50, out=tmp_path / "run", resume=True)
+    straight = quiet(model(), 50)
+    assert step < 50 and again.losses == straight.losses
+
+
 def test_what_was_saved_is_what_is_loaded_and_other_programs_can_read_it(tmp_path):
     from safetensors.numpy import load_file
 

@@ -203,5 +203,5 @@ def _what_next(folder: Path, name: str, steps: int, opening: str) -> str:
     if name in CORPORA:
         other = CORPORA[1 - CORPORA.index(name)]
         tries.append(f"minilm train --corpus {other}")
-    tries += ["minilm train --text PATH-OF-YOURS", "minilm train --config small --minutes 60"]
+    tries += ["minilm train --text PATH-OF-YOURS", "minilm train --config tiny --minutes 15"]
     return "\n".join(["try next:", *(f"  {line}" for line in tries)])

@@ -144,8 +144,7 @@ def train(
     try:
         with Interrupt() as interrupt:
             if folder is not None and not resume:  # from here on there is always one to go back to
-                _save(folder, model, optimizers, run)
-                saved = run.step
+                saved = _save(folder, model, optimizers, run, None)
             while not interrupt.asked:
                 began = time.perf_counter()
                 done = clock.done(run)
@@ -175,13 +174,12 @@ def train(
                 _show(bar, loss, speed)
                 now = clock.done(run)
                 if folder is not None and _due(save_every, 10, run.step, done, now):
-                    _save(folder, model, optimizers, run)
-                    saved = run.step
+                    saved = _save(folder, model, optimizers, run, saved)
                 if report is not None and _due(report_every, 8, run.step, done, now):
                     say(bar, report(run.step, run.log))
             run.interrupted = interrupt.asked
             if folder is not None and saved != run.step:
-                _save(folder, model, optimizers, run)
+                _save(folder, model, optimizers, run, saved)
     finally:
         bar.close()
         run.log.close()
@@ -245,9 +243,18 @@ def _gradients(
     return sum(loss for loss, _ in results)
 
 
-def _save(folder: Path, model: Any, optimizers: list[Optimizer], run: Run) -> None:
-    facts = {"step": run.step, "seconds": run.seconds}
-    checkpoints.save(folder, model, optimizers, facts)
+def _save(folder: Path, model: Any, optimizers: list[Optimizer], run: Run, last: int | None) -> int:
+    """Save and return the step; where that fails, say which checkpoint is still whole."""
+    try:
+        checkpoints.save(folder, model, optimizers, {"step": run.step, "seconds": run.seconds})
+    except InputError as error:
+        if last is None:
+            raise
+        raise InputError(
+            f"{error}; the checkpoint of step {last} in {folder} is whole: resume it once that is "
+            "mended"
+        ) from None
+    return run.step
 
 
 def _show(bar: Any, loss: float, speed: float) -> None:

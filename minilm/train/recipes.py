@@ -88,13 +88,13 @@ def _llama(layers: int, heads: int, channels: int, context: int) -> dict[str, An
     }
 
 
-RECIPES = {  # about how long each takes on 2 cores
+RECIPES = {  # and roughly how long each takes on 2 cores
     "nano": Recipe(_llama(2, 2, 32, 64), 512, steps=500, batch=16, lr=1e-2),  # 10 seconds
-    "micro": Recipe(_llama(4, 4, 64, 128), 1024, steps=800, batch=8, lr=6e-3),  # 30 seconds
-    "tiny": Recipe(_llama(4, 4, 128, 128), 2048, steps=2000, batch=8, lr=5e-3),  # 2 minutes
-    "small": Recipe(_llama(6, 6, 384, 256), 4096, steps=6000, batch=16, lr=1e-3),  # 4 hours
+    "micro": Recipe(_llama(3, 3, 96, 128), 2048, steps=3400, batch=8, lr=6e-3),  # 2 minutes
+    "tiny": Recipe(_llama(4, 4, 128, 128), 2048, steps=10_000, batch=8, lr=5e-3),  # 12 minutes
+    "small": Recipe(_llama(6, 6, 384, 256), 4096, steps=10_000, batch=16, lr=1e-3),  # 5 hours
 }
-DEFAULT = "tiny"
+DEFAULT = "micro"
 
 
 def find_recipe(name: str) -> Recipe:
