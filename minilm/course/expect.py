@@ -37,7 +37,7 @@ def close(
     wide = np.complex128 if "c" in (found.dtype.kind, expected.dtype.kind) else np.float64
     mine, want = found.astype(wide), expected.astype(wide)
     with np.errstate(invalid="ignore", over="ignore"):
-        fine = np.abs(mine - want) <= atol + rtol * np.abs(want)
+        fine = np.isfinite(want) & (np.abs(mine - want) <= atol + rtol * np.abs(want))
         fine |= (mine == want) | (np.isnan(mine) & np.isnan(want))
         if fine.all():
             return

@@ -105,7 +105,8 @@ class Question:
         asks: the functions or classes to write; default: the one called `name`.
         lines: about how many lines a solution has.
         hint: shown with every failure that has no hint of its own.
-        plugs: the public name of minilm that the answer can replace, for the course's ledger.
+        plugs: the public name of minilm that the answer can replace, for the course's ledger; the
+            answer must then take the same arguments.
         poison: more names of minilm that submissions must not call (`Class.method` for a method).
     """
 

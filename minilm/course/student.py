@@ -6,7 +6,9 @@ What has no plain form (a class instance, a generator, a pullback) is `Held`: it
 asked for attributes and items, and iterated.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 from minilm.course.inside import wire
@@ -72,9 +74,12 @@ class Held:
         return self._channel.ask("item", self._number, args=[key])
 
     def __len__(self) -> int:
-        length = self._channel.ask("len", self._number)
+        try:
+            length = self._channel.ask("len", self._number)
+        except StudentError as error:  # list(x) asks for a length too, and expects a TypeError
+            raise TypeError(error.text) from None
         if type(length) is not int or length < 0:
-            raise StudentError("error", "its length is no number")
+            raise TypeError("its length is no number")
         return length
 
     def __iter__(self) -> Iterator[Any]:
@@ -243,16 +248,23 @@ def uses_package(found: Any, name: str) -> bool:
     if str(getattr(found, "__module__", "")).split(".")[0] == "minilm":
         return True
     code = getattr(found, "__code__", None)
-    spaces = getattr(found, "__globals__", {})
     if code is None:
         return False
-    for used in code.co_names:
-        value = spaces.get(used)
-        home = str(getattr(value, "__module__", None) or getattr(value, "__name__", ""))
-        if home.split(".")[0] != "minilm":
-            continue
-        if getattr(value, "__name__", "") == name or (
-            name in code.co_names and not callable(value) and hasattr(value, name)
-        ):
-            return True
-    return False
+    spaces = getattr(found, "__globals__", {})
+    reached = [spaces.get(used) for used in code.co_names]
+    reached += [sys.modules.get(used) for used in code.co_names]  # an import inside the function
+    modules = [value for value in reached if _is_package(value)]
+    for module in modules:  # grows while it is walked: minilm, then minilm.functional
+        inner = [vars(module).get(used) for used in code.co_names]
+        modules += [value for value in inner if _is_package(value) and value not in modules]
+    if name in code.co_names and any(name in vars(module) for module in modules):
+        return True
+    return any(
+        getattr(value, "__name__", "") == name
+        and str(getattr(value, "__module__", "")).split(".")[0] == "minilm"
+        for value in reached
+    )
+
+
+def _is_package(value: Any) -> bool:
+    return isinstance(value, ModuleType) and value.__name__.split(".")[0] == "minilm"
