@@ -14,13 +14,13 @@ MINILM := $(PY) -m minilm
 READY := .venv/.minilm-ready
 ORACLES_READY := .venv/.minilm-oracles-ready
 
-QUICK := not oracle and not browser and not grading and not slow and not gpu
+QUICK := not oracle and not browser and not grading and not slow and not nvrtc and not gpu
 # More for pytest: make test ARGS="-k rope -x"
 ARGS ?=
 # Which lesson `make lab` opens: make lab NN=01
 NN ?=
 
-.PHONY: help env lab test oracles browser slow gpu lint format build notebooks check-notebooks \
+.PHONY: help env lab test oracles kernels browser slow gpu lint format build notebooks check-notebooks \
 	run-lessons grade-all decks check-claims lock
 
 help:  ## list these tasks
@@ -67,11 +67,16 @@ $(ORACLES_READY): $(READY)
 oracles: $(ORACLES_READY)  ## install torch, transformers, tokenizers, tiktoken; compare with them
 	$(PY) -m pytest -m oracle $(ARGS)
 
+kernels: env  ## install NVIDIA's compilers; compile every CUDA kernel for real GPUs (no GPU needed)
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
+	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[gpu-proof]'
+	$(PY) -m pytest -m nvrtc $(ARGS)
+
 browser: env  ## run the tests that need Chromium
 	$(PY) -m pytest -m browser $(ARGS)
 
 slow: env  ## run the tests that take minutes
-	$(PY) -m pytest -m "slow and not oracle and not gpu" $(ARGS)
+	$(PY) -m pytest -m "slow and not oracle and not nvrtc and not gpu" $(ARGS)
 
 gpu: env  ## run the tests that need a CUDA device
 	$(PY) -m pytest -m gpu $(ARGS)

@@ -6,6 +6,8 @@ import pytest
 
 from minilm.kernels import cuda_compile
 
+pytestmark = pytest.mark.nvrtc
+
 # One readable kernel per line: module, name, Numba signature, compute capability 9.0.
 F1, F2, F3, F4 = "float32[::1]", "float32[:,::1]", "float32[:,:,::1]", "float32[:,:,:,::1]"
 I1 = "int32[::1]"
