@@ -36,7 +36,7 @@ def comparison(folder: Path) -> str:
             ("Kneser-Ney 5-gram over tokens", float(counts.bits(ids[1]).sum()) / len(new)),
             ("xz -9e that knows the training text", xz_bits_per_byte(known, new)),
         ]
-    ours = bits_per_byte(model, ids[1], tokenizer.byte_lengths)
+    ours = bits_per_byte(model, ids[1], tokenizer.byte_lengths, overlap=0.75)
     rows.append((f"this model, {model.num_parameters():,} parameters", ours))
     lines = [f"  {bits:6.3f}  {name}" for name, bits in sorted(rows, key=lambda row: -row[1])]
     return "\n".join([f"bits per byte on {len(new):,} bytes it has never seen", *lines])

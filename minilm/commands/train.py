@@ -14,7 +14,7 @@ HELP = "train a model on the Python documentation, or on text of yours"
 CORPORA = ("python-docs", "python-code")
 RUNS = Path("runs")
 LEAST = 1000  # characters
-OPENINGS = {"python-docs": "Return the ", "python-code": "def "}
+OPENINGS = {"python-docs": "Return the", "python-code": "def"}
 FIXED = ("text", "corpus", "config", "seed", "out", "dtype")  # what a resumed run has already
 
 
@@ -137,7 +137,7 @@ def _train(folder: Path, args: argparse.Namespace) -> int:
         "Ctrl-C saves and stops",
         flush=True,
     )
-    opening = OPENINGS.get(facts["name"], "The ")
+    opening = OPENINGS.get(facts["name"], "The")
     outcome = train(
         model,
         TokenFile(folder / TRAIN),
@@ -199,7 +199,7 @@ def _set_aside(folder: Path) -> None:
 
 
 def _what_next(folder: Path, name: str, steps: int, opening: str) -> str:
-    tries = [f'minilm generate {folder} --prompt "{opening.strip()}"']
+    tries = [f'minilm generate {folder} --prompt "{opening}"']
     if name in CORPORA:
         other = CORPORA[1 - CORPORA.index(name)]
         tries.append(f"minilm train --corpus {other}")
