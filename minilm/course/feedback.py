@@ -127,6 +127,8 @@ def gradescope(grade: Grade) -> dict[str, Any]:
     return {
         "score": grade.points,
         "max_score": grade.most,
+        "output_format": "text",  # what a student's code says is never markup
+        "test_output_format": "text",
         "output": "\n".join(scrub(note) for note in grade.notes),
         "tests": tests,
     }

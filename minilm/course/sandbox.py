@@ -96,11 +96,14 @@ class Isolation:
             line += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             line += ["--unshare-all", "--uid", "65534", "--gid", "65534"]
+        # first, because Python itself may lie below it
+        line += ["--perms", "1777", "--size", str(DISK), "--tmpfs", "/tmp"]
         python = Path(sys.executable).parent  # a virtual environment's link to the interpreter
         shown = [*SYSTEM, *python_folders(), *packages, str(python), f"{python.parent}/pyvenv.cfg"]
         shown = [p for p in dict.fromkeys(shown) if os.path.exists(p)]
         tops = [p for p in shown if not any(Path(p).is_relative_to(q) for q in shown if q != p)]
-        above = {parent for p in tops for parent in Path(p).parents if parent != Path("/")}
+        above = {parent for p in tops for parent in Path(p).parents}
+        above -= {Path("/"), Path("/tmp")}
         for folder in sorted(above):  # bubblewrap would make them for root's eyes only
             line += ["--perms", "0755", "--dir", str(folder)]
         for path in tops:
@@ -110,7 +113,6 @@ class Isolation:
                 if _hidden(entry.name) and entry.is_dir():
                     line += ["--tmpfs", str(entry), "--remount-ro", str(entry)]
         line += ["--ro-bind", str(kit), "/kit", "--dev", "/dev", "--remount-ro", "/dev"]
-        line += ["--perms", "1777", "--size", str(DISK), "--tmpfs", "/tmp"]
         return [*line, "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
     def plan(self, kit: Path, limits: Limits, slot: int = 0) -> dict:

@@ -115,7 +115,8 @@ class Run:
     def assert_nothing_leaked(self) -> None:
         assert self.heard == 0
         for path, text in self.said.items():
-            for secret in ("CANARY", "777123", "777122", "<script", "root:x:"):
+            assert path.suffix != ".html" or "<script" not in text
+            for secret in ("CANARY", "777123", "777122", "root:x:"):
                 assert secret not in text, (path, secret)
             # a spy that found nothing has nothing to raise, so the word stands nowhere
             assert "STOLEN" not in text, (path, text[text.index("STOLEN") :][:300])
