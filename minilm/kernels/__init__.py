@@ -36,6 +36,7 @@ bias_activation = Kernel("bias_activation", "activation")
 bias_activation_backward = Kernel("bias_activation_backward", "activation")
 embedding_backward = Kernel("embedding_backward", "embedding")
 adamw = Kernel("adamw", "adamw")
+adamw_many = Kernel("adamw_many", "adamw")
 attention = Kernel("attention", "attention")
 attention_backward = Kernel("attention_backward", "attention")
 

@@ -41,7 +41,7 @@ class Kernel:
             return _functions[self.name](*args)
         tier = _forced
         if tier is None:
-            first = args[0]
+            first = args[0][0] if type(args[0]) is list else args[0]
             if type(first) is np.ndarray:
                 tier = "cpu" if first.dtype == np.float32 else "reference"
             else:

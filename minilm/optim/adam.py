@@ -7,6 +7,7 @@ from typing import Any
 from minilm import kernels
 from minilm.backend import Array, xp_of
 from minilm.optim.optimizer import Optimizer
+from minilm.tensor import Tensor
 
 
 class Adam(Optimizer):
@@ -84,9 +85,13 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _update(
-        self, p: Array, g: Array, state: dict[str, Array], lr: float, group: dict[str, Any]
+    def _update_all(
+        self, held: list[tuple[Tensor, dict[str, Array]]], lr: float, group: dict[str, Any]
     ) -> None:
-        b1, b2 = group["betas"]
-        decay = group["weight_decay"]
-        kernels.adamw(p, g, state["m"], state["v"], lr, b1, b2, group["eps"], decay, self.steps)
+        kernels.adamw_many(
+            [p.data for p, _ in held],
+            [p.grad for p, _ in held],
+            [state["m"] for _, state in held],
+            [state["v"] for _, state in held],
+            *(lr, *group["betas"], group["eps"], group["weight_decay"], self.steps),
+        )

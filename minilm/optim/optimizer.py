@@ -64,16 +64,17 @@ class Optimizer:
         states = iter(self.state)
         for group in self.groups:
             lr = float(group["lr"]) * float(scale)  # a NumPy float64 would promote float32
-            for p in group["params"]:
-                state = next(states)
-                if p.grad is None:
-                    continue
+            held = [(p, next(states)) for p in group["params"]]
+            held = [(p, state) for p, state in held if p.grad is not None]
+            for p, _ in held:
                 if p.grad.shape != p.shape:
                     raise InputError(
                         f"a parameter of shape {p.shape} has a grad of shape {p.grad.shape}"
                     )
-                self._update(p.data, p.grad, state, lr, group)
-                p.touch()
+            if held:
+                self._update_all(held, lr, group)
+                for p, _ in held:
+                    p.touch()
 
     def zero_grad(self) -> None:
         """Forget every gradient."""
@@ -83,6 +84,13 @@ class Optimizer:
     def _start(self, p: Array) -> dict[str, Array]:
         """The arrays kept for one parameter, before the first step."""
         return {}
+
+    def _update_all(
+        self, held: list[tuple[Tensor, dict[str, Array]]], lr: float, group: dict[str, Any]
+    ) -> None:
+        """Change the parameters of a group that have gradients, each with its state."""
+        for p, state in held:
+            self._update(p.data, p.grad, state, lr, group)
 
     def _update(
         self, p: Array, g: Array, state: dict[str, Array], lr: float, group: dict[str, Any]

@@ -18,21 +18,30 @@ def adamw(
     step: int,
 ) -> None:
     """See ``reference.adamw``; p, m and v must each be one block of memory."""
-    kind = p.dtype.type
-    _step(
-        p.reshape(-1),
-        np.ascontiguousarray(g).reshape(-1),
-        m.reshape(-1),
-        v.reshape(-1),
-        kind(lr / (1 - beta1**step)),
-        kind(beta1),
-        kind(beta2),
-        kind(1 - beta1),
-        kind(1 - beta2),
-        kind(eps),
-        kind(1 / np.sqrt(1 - beta2**step)),
-        kind(1 - lr * weight_decay),
-    )
+    adamw_many([p], [g], [m], [v], lr, beta1, beta2, eps, weight_decay, step)
+
+
+def adamw_many(
+    ps: list[np.ndarray],
+    gs: list[np.ndarray],
+    ms: list[np.ndarray],
+    vs: list[np.ndarray],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    step: int,
+) -> None:
+    """See ``reference.adamw_many``; what the parameters share is computed once."""
+    kind = ps[0].dtype.type
+    first, second = 1 - beta1**step, 1 - beta2**step
+    numbers = (lr / first, beta1, beta2, 1 - beta1, 1 - beta2, eps, second**-0.5)
+    shared = tuple(kind(x) for x in (*numbers, 1 - lr * weight_decay))
+    for p, g, m, v in zip(ps, gs, ms, vs, strict=True):
+        if not g.flags.c_contiguous:
+            g = np.ascontiguousarray(g)
+        _step(p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), *shared)
 
 
 @jit

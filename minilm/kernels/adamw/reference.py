@@ -24,3 +24,20 @@ def adamw(
     v_hat = v / (1 - beta2**step)
     p *= 1 - lr * weight_decay
     p -= lr * m_hat / (xp_of(p).sqrt(v_hat) + eps)
+
+
+def adamw_many(
+    ps: list[Array],
+    gs: list[Array],
+    ms: list[Array],
+    vs: list[Array],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    step: int,
+) -> None:
+    """``adamw`` for each of several parameters."""
+    for p, g, m, v in zip(ps, gs, ms, vs, strict=True):
+        adamw(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
