@@ -31,11 +31,12 @@ static void check_margins() {
 }
 static void on_signal(int number, siginfo_t *info, void *) {
     if (!in_kernel) _exit(4);
-    if (number == SIGALRM) report_error("still running when the time limit was reached", last_pc, 0);
-    if (number == SIGFPE) report_error("division of an integer by zero", last_pc, 0);
+    if (number == SIGALRM) report_error("still running when the time limit was reached",
+                                              blocks_since_access < 1000 ? last_access : last_block, 0);
+    if (number == SIGFPE) report_error("division of an integer by zero", last_access, 0);
     char *a = (char *)info->si_addr, *stack = fibers[current].stack;
-    if (a < stack && a > stack - 65536) report_error("the thread's local arrays do not fit its stack", last_pc, 0);
-    report_error("out of bounds: this thread touches a byte " + where_outside(a, 1), last_pc, 0);
+    if (a < stack && a > stack - 65536) report_error("the thread's local arrays do not fit its stack", last_access, 0);
+    report_error("out of bounds: this thread touches a byte " + where_outside(a, 1), last_access, 0);
 }
 struct Reader {
     FILE *f;

@@ -103,7 +103,7 @@ static bool foreign(const Touch &t) { return t.block && t.block != block_number;
 
 void memory_access(const void *p, size_t size, Kind kind, const void *pc, bool) {
     char *c = (char *)p;
-    last_pc = pc;
+    last_access = pc, blocks_since_access = 0;
     if (!in_kernel || !tracing) return;
     Fiber &f = fibers[current];
     if (c >= f.stack && c < f.stack + STACK) return;
@@ -273,7 +273,7 @@ extern "C" void __tsan_func_entry(void *) {}
 extern "C" void __tsan_func_exit() {}
 extern "C" void __sanitizer_cov_trace_pc() {
     using namespace emu;
-    last_pc = HERE;
+    last_block = HERE, blocks_since_access++;
     if (tracing && in_kernel)
         logs[current].push_back({(unsigned)(uintptr_t)HERE, BLOCK_STEP, 0, 0, 0});
 }

@@ -48,7 +48,8 @@ static std::vector<Fiber> fibers;
 static void *hub;
 static int current, threads;
 static bool in_kernel = false, anonymous = false;  // anonymous: no one thread is to blame
-static const void *last_pc;
+static const void *last_access, *last_block;  // where the current thread was last seen
+static long blocks_since_access;
 static long block_barriers, warp_barriers, blocks_run;
 static size_t dynamic_size;
 static const char *result_path, *kernel_name;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from .device import Device
 
 OWN = {__file__, os.path.join(os.path.dirname(__file__), "device.py")}
+
+
+_name = lru_cache(None)(os.path.basename)
+
+
+@lru_cache(None)
+def _sites(code: Any) -> list[tuple]:
+    """Where in the source each instruction comes from (an instruction's own offset may shift)."""
+    return [(code.co_name, *position) for position in code.co_positions()]
 
 
 def caller() -> Any:
@@ -136,8 +146,8 @@ class TracedArray:
                 self._order(reader, now, offset, verb, "reads")
             self.writes[offset] = now
         item = self.array.itemsize
-        place = f"{os.path.basename(frame.f_code.co_filename)}:{line}"
-        site = (frame.f_code.co_name, frame.f_lasti)
+        place = f"{_name(frame.f_code.co_filename)}:{line}"
+        site = _sites(frame.f_code)[frame.f_lasti // 2]
         device.costs.access(me, site, place, kind, self.argument, offset * item, item)
         element = offset * item if on_chip else offset
         device.costs.touch(Touch(device.block_number - 1, me, self.argument, kind, element, line))

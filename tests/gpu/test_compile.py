@@ -27,7 +27,11 @@ READABLE = [
     ("rope.cuda", "rope_pairs", f"void({F3}, {F2}, {F2}, {F3})"),
     ("embedding.cuda", "embedding_backward_atomic", f"void({F2}, {I1}, {F2})"),
     ("adamw.cuda", "adamw_elements", f"void({F1}, {F1}, {F1}, {F1}, {', '.join(['float32'] * 7)})"),
-    ("attention.readable", "attention_rows", f"void({', '.join([F3] * 4)}, {F2}, float32, boolean)"),
+    (
+        "attention.readable",
+        "attention_rows",
+        f"void({', '.join([F3] * 4)}, {F2}, float32, boolean)",
+    ),
     (
         "attention.readable",
         "attention_query_gradient",

@@ -8,7 +8,7 @@ import math
 from numba import cuda, float32
 
 HEAD = 16
-TILE = 32  # queries per block, and keys per tile
+TILE = 16  # queries per block, and keys per tile
 
 
 @cuda.jit
