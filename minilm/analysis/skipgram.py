@@ -1,0 +1,121 @@
+"""Word vectors from neighbours: skip-gram with negative sampling, and the counts it factorises.
+
+Mikolov et al. 2013, arXiv 1310.4546; Levy & Goldberg 2014: with k negatives and vectors long
+enough, the best u . v is the pointwise mutual information of the two words minus log k.
+"""
+
+import numpy as np
+
+from minilm.backend import rng
+from minilm.errors import InputError
+
+
+def cooccurrences(tokens: np.ndarray, window: int, vocab_size: int) -> np.ndarray:
+    """How often each word stands within `window` places of each other word.
+
+    Args:
+        tokens: (N,) ids in [0, vocab_size), one running text.
+        window: places to either side.
+        vocab_size: V.
+
+    Returns: (V, V) float64, symmetric.
+    """
+    if window < 1:
+        raise InputError(f"window is {window}; it must be 1 or more")
+    tokens = np.asarray(tokens, np.int64)
+    if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocab_size:
+        raise InputError(f"tokens must lie in 0 .. vocab_size - 1, {vocab_size - 1}")
+    counts = np.zeros(vocab_size * vocab_size)
+    for distance in range(1, min(window, len(tokens) - 1) + 1):
+        pairs = tokens[:-distance] * vocab_size + tokens[distance:]
+        counts += np.bincount(pairs, minlength=counts.size)
+    counts = counts.reshape(vocab_size, vocab_size)
+    return counts + counts.T
+
+
+def pmi(counts: np.ndarray, negatives: int = 1) -> np.ndarray:
+    """log P(a, b) / (P(a) P(b)) - log k for every pair; -inf where a pair was never seen.
+
+    Args:
+        counts: (V, V), how often a stands beside b.
+        negatives: k of the skip-gram model whose optimum this is.
+
+    Returns: (V, V) float64.
+    """
+    counts = np.asarray(counts, np.float64)
+    by_chance = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / counts.sum()
+    seen = counts > 0
+    ratio = np.divide(counts, by_chance, out=np.ones_like(counts), where=seen)
+    return np.where(seen, np.log(ratio) - np.log(negatives), -np.inf)
+
+
+def sgns_step(
+    words: np.ndarray,
+    contexts: np.ndarray,
+    center: np.ndarray,
+    context: np.ndarray,
+    negatives: np.ndarray,
+    lr: float,
+) -> float:
+    """One step of gradient descent; both tables change in place.
+
+    A pair's loss is -log s(u . v) - sum_k log s(-u . v_k), u the centre's vector, v the context's,
+    v_k those of k words drawn by chance, s the sigmoid. The step sums over the pairs.
+
+    Args:
+        words, contexts: (V, D) tables of u and v.
+        center, context: (B,) ids.
+        negatives: (B, K) ids.
+        lr: learning rate.
+
+    Returns: the mean loss of a pair, before the step.
+    """
+    u = words[center]  # (B, D)
+    ids = np.concatenate([context[:, None], negatives], axis=1)  # (B, 1 + K)
+    v = contexts[ids]
+    score = np.einsum("bd,bkd->bk", u, v)
+    sign = np.ones(ids.shape[1], u.dtype)
+    sign[1:] = -1
+    loss = np.logaddexp(0, -sign * score).sum(axis=1).mean()
+    pull = -sign / (1 + np.exp(sign * score))  # d loss / d score
+    change_u = np.einsum("bk,bkd->bd", pull, v)
+    change_v = pull[:, :, None] * u[:, None]
+    rate = u.dtype.type(lr)
+    np.subtract.at(words, center, rate * change_u)  # a word may stand in the batch twice
+    np.subtract.at(contexts, ids, rate * change_v)
+    return float(loss)
+
+
+def skip_gram(
+    counts: np.ndarray,
+    channels: int = 32,
+    negatives: int = 5,
+    steps: int = 1000,
+    batch: int | None = None,
+    lr: float = 0.05,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train both tables on pairs drawn as often as they were counted; negatives by frequency.
+
+    Args:
+        counts: (V, V) from `cooccurrences`.
+        channels: D.
+        negatives: drawn per pair.
+        steps, lr: of the descent; the rate falls to 0 in a straight line.
+        batch: pairs of a step; None: 5 for each word. Many more of the same word overshoot.
+        seed: of the first vectors and of the draws.
+
+    Returns: tables (V, D) float32 of words and of contexts.
+    """
+    r, size = rng(seed, "skip-gram"), len(counts)
+    batch = 5 * size if batch is None else batch
+    words = r.normal(0, 0.1, (size, channels)).astype(np.float32)
+    contexts = np.zeros_like(words)
+    pairs = np.cumsum(counts.ravel() / counts.sum())
+    alone = np.cumsum(counts.sum(1) / counts.sum())
+    for step in range(steps):
+        pair = np.minimum(np.searchsorted(pairs, r.random(batch)), pairs.size - 1)
+        noise = np.minimum(np.searchsorted(alone, r.random((batch, negatives))), size - 1)
+        rate = lr * (1 - step / steps)
+        sgns_step(words, contexts, pair // size, pair % size, noise, rate)
+    return words, contexts
