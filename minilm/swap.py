@@ -91,7 +91,7 @@ def _find(name: str) -> Any:
     for info in pkgutil.walk_packages(minilm.__path__, "minilm."):
         if any(info.name.startswith(s) for s in skipped) or ".kernels." in info.name:
             continue
-        if info.name.split(".")[1] in floors or info.name.endswith("__main__"):
+        if info.name.removeprefix("minilm.") in floors or info.name.endswith("__main__"):
             continue
         module = importlib.import_module(info.name)
         found = vars(module).get(name)

@@ -8,6 +8,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "TapeView": "tape_view",
     # instant checks in an exercise notebook
     "check": "checking",
     "payoff": "checking",
@@ -21,6 +22,8 @@ _HOMES = {
     "lines": "figures",
     "scatter": "figures",
     "source": "display",
+    "tape_bytes": "tape_view",
+    "tape_steps": "tape_view",
     "verdict": "claims",
 }
 
