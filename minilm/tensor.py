@@ -15,6 +15,7 @@ Names and meaning follow PyTorch, except that ``grad`` is an array and not a Ten
 import functools
 import inspect
 import itertools
+import operator
 import threading
 import zlib
 from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ Pullback = Callable[[Array], Iterable[Any]]
 
 _tick = itertools.count(1).__next__  # the clock of the tape; one C call, so safe across threads
 _FLOATS = "fc"
+_made = operator.attrgetter("_made")
 
 
 class _Mode(threading.local):
@@ -57,21 +59,21 @@ class Tensor:
         requires_grad: whether ``backward`` computes ``grad`` for this tensor or passes through it.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_base",
-        "_changed",
-        "_checksums",
-        "_hooks",
-        "_inputs",
-        "_made",
-        "_name",
-        "_pullback",
-        "_retain",
-        "data",
-        "grad",
-        "requires_grad",
-    )
+    # Defaults stand on the class, so that a primitive's output sets only what differs.
+    grad = None
+    requires_grad = False
+    _pullback = None  # the step that made it: pullback, arguments, and those that want gradients
+    _inputs = None
+    _sources = None
+    _name = ""
+    _made = 0  # on the clock of the tape; 0 for what no recorded step made
+    _changed = 0
+    _base = None  # the tensor whose memory this one is a view of
+    _special = False  # one of the four below is set
+    _hooks = None
+    _retain = False
+    _recomputes = False  # a checkpoint: its pullback also takes ``into``
+    _checksums = None
     __array_priority__ = 1000  # ndarray + Tensor asks Tensor
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
@@ -85,11 +87,6 @@ class Tensor:
             raise InputError(f"requires_grad needs a floating-point array, not {data.dtype}")
         self.data = data
         self.requires_grad = requires_grad
-        self.grad = self._pullback = self._inputs = self._hooks = self._base = None
-        self._made = self._changed = 0
-        self._retain = False
-        self._checksums = None
-        self._name = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -139,7 +136,7 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Keep ``grad`` of a tensor that a primitive made; otherwise only leaves keep theirs."""
-        self._retain = True
+        self._retain = self._special = True
 
     def register_hook(self, hook: Callable[[Array], Array | None]) -> Callable[[], None]:
         """Call ``hook(grad)`` when the gradient of this tensor is complete.
@@ -153,6 +150,7 @@ class Tensor:
         if not self.requires_grad:
             raise InputError("register_hook needs a tensor that requires grad")
         self._hooks = [*(self._hooks or ()), hook]
+        self._special = True
 
         def remove() -> None:
             self._hooks = [h for h in self._hooks if h is not hook] or None
@@ -266,7 +264,7 @@ def primitive(function: Callable | None = None, *, view: bool = False) -> Callab
         return functools.partial(primitive, view=view)
     name = function.__name__
     signature = inspect.signature(function)
-    mode = _mode
+    mode, new, array = _mode, Tensor.__new__, np.ndarray
 
     @functools.wraps(function)
     def operation(*args: Any, **kwargs: Any) -> Tensor:
@@ -275,19 +273,21 @@ def primitive(function: Callable | None = None, *, view: bool = False) -> Callab
             bound.apply_defaults()  # all before the last Tensor become positional
             args, kwargs = bound.args, bound.kwargs
         wants = False
-        arrays = []
+        arrays, sources = [], []
         for arg in args:
             if isinstance(arg, Tensor):
                 arrays.append(arg.data)
-                wants = wants or arg.requires_grad
+                if arg.requires_grad:
+                    wants = True
+                    sources.append(arg)
+                else:
+                    sources.append(None)
             else:
                 arrays.append(arg)
+                sources.append(None)
         value, pullback = function(*arrays, **kwargs)
-        out = Tensor.__new__(Tensor)
-        out.data = value if type(value) is np.ndarray else _as_array(value)
-        out.grad = out._hooks = out._base = out._checksums = None
-        out._changed = 0
-        out._retain = False
+        out = new(Tensor)
+        out.data = value if type(value) is array else _as_array(value)
         out._name = name
         if view and isinstance(args[0], Tensor):
             out._base = _root(args[0])
@@ -295,13 +295,11 @@ def primitive(function: Callable | None = None, *, view: bool = False) -> Callab
             out.requires_grad = True
             out._pullback = pullback
             out._inputs = args
+            out._sources = sources
             out._made = _tick()
             if mode.checksums:
                 out._checksums = _checksums(pullback)
-        else:
-            out.requires_grad = False
-            out._pullback = out._inputs = None
-            out._made = 0
+                out._special = True
         return out
 
     operation.arrays = function  # the primitive itself, for those who want arrays
@@ -325,8 +323,9 @@ def checkpoint(function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Te
         value = function(*args, **kwargs)
     out = Tensor(value.data)
     out._name = "checkpoint"
-    out.requires_grad = True
+    out._recomputes = out._special = out.requires_grad = True
     out._inputs = args
+    out._sources = [a if isinstance(a, Tensor) and a.requires_grad else None for a in args]
     out._made = _tick()
 
     def pullback(g: Array, into: dict[Tensor, Array] | None = None) -> list[Array | None]:
@@ -385,33 +384,31 @@ def _backward(
         raise InputError(f"grad has shape {grad.shape}; the tensor has shape {root.shape}")
 
     grads: dict[Tensor, Array] = {root: grad.astype(root.dtype, copy=False)}
+    changed, get, function = _Clock.changed, grads.get, FunctionType
     for node in _steps_behind(root):
         g = grads.pop(node, None)
         if g is None:
             continue
-        if node._hooks:
+        special = node._special
+        if special and node._hooks:
             g = _run_hooks(node, g)
         pullback = node._pullback
         if pullback is None:
             _accumulate(node, g, None if node in apart else into)
             continue
-        if node._retain:
+        if special and node._retain:
             node.grad = g if node.grad is None else node.grad + g
-        if _Clock.changed > node._made or node._checksums is not None:
+        if changed > node._made or (special and node._checksums is not None):
             _refuse_stale(node)
-        inputs = node._inputs
-        node._pullback = node._inputs = None
-        if node._name == "checkpoint":
-            entries = pullback(g, into)
-        else:
-            entries = pullback(g)
-        for source, entry in zip(inputs, entries, strict=False):
-            if entry is None or not isinstance(source, Tensor) or not source.requires_grad:
-                continue
-            if type(entry) is FunctionType:
-                entry = entry()
-            before = grads.get(source)
-            grads[source] = entry if before is None else before + entry
+        sources = node._sources
+        node._pullback = node._inputs = node._sources = None
+        entries = pullback(g, into) if special and node._recomputes else pullback(g)
+        for source, entry in zip(sources, entries):
+            if source is not None and entry is not None:
+                if type(entry) is function:
+                    entry = entry()
+                before = get(source)
+                grads[source] = entry if before is None else before + entry
 
 
 def _steps_behind(root: Tensor) -> list[Tensor]:
@@ -419,23 +416,20 @@ def _steps_behind(root: Tensor) -> list[Tensor]:
     seen = {root}
     found = [root]
     for node in found:  # grows as it is walked: no recursion, however long the chain
-        if node._inputs is None:
+        sources = node._sources
+        if sources is None:
             if node._made:
                 raise InputError(
                     f"backward a second time through {node._name!r}: "
                     "the graph is freed after the first"
                 )
             continue
-        for source in node._inputs:
-            if isinstance(source, Tensor) and source.requires_grad and source not in seen:
+        for source in sources:
+            if source is not None and source not in seen:
                 seen.add(source)
                 found.append(source)
     found.sort(key=_made, reverse=True)
     return found
-
-
-def _made(node: Tensor) -> int:
-    return node._made
 
 
 def _run_hooks(node: Tensor, g: Array) -> Array:
@@ -481,7 +475,7 @@ def _refuse_stale(node: Tensor) -> None:
         late = [t for t in candidates if _root(t)._changed > node._made]
         if not late:
             return
-        if node._name == "checkpoint":
+        if node._recomputes:
             saved = [t.data for t in candidates]
         else:
             saved = _saved_arrays(node._pullback)

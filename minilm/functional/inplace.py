@@ -14,15 +14,19 @@ def _before(target: Tensor) -> Tensor:
     old = Tensor(target.data)
     old._base = target if target._base is None else target._base
     old._pullback, old._inputs, old._made = target._pullback, target._inputs, target._made
+    old._sources, old._recomputes = target._sources, target._recomputes
     old._name, old._hooks, old._checksums = target._name, target._hooks, target._checksums
-    old.requires_grad = target.requires_grad
+    old._special, old.requires_grad = target._special, target.requires_grad
     return old
 
 
 def _after(target: Tensor, out: Tensor) -> Tensor:
     """The target becomes the output of the step just written."""
     target._pullback, target._inputs, target._made = out._pullback, out._inputs, out._made
+    target._sources = out._sources
+    target._recomputes = False
     target._name, target._hooks, target._checksums = out._name, None, out._checksums
+    target._special = out._special
     target.requires_grad = out.requires_grad
     return target
 
