@@ -198,8 +198,8 @@ def test_a_shuffle_in_divergent_code():
 
 
 def test_a_loop_without_end_is_stopped_at_its_line():
-    fault = broken(("j += blockDim.x) s", "j += 0) s"), timeout=1)
-    assert "still running" in str(fault) and fault.line == line_of(ROWS, "s += x[")
+    fault = broken(("j += blockDim.x) y", "j += 0) y"), timeout=1)
+    assert "still running" in str(fault) and fault.line == line_of(ROWS, "y[blockIdx")
 
 
 def test_a_compile_error_names_the_line_of_the_cuda_file():
