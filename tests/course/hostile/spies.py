@@ -1,7 +1,7 @@
 """Submissions that look around: for hidden tests, other students, the lecturer's machine.
 
 A spy that succeeds says STOLEN in an error message, which would end up in the feedback; the test
-looks for that word. `PLACES` is replaced by paths on the machine that runs the test.
+looks for that word. (The sources spell it in two halves, for feedback may quote a line.) `PLACES` is replaced by paths on the machine that runs the test.
 """
 
 from . import HONEST, Case, softmax
@@ -18,7 +18,7 @@ for path in PLACES + ['/etc/passwd', '/etc/shadow', '/proc/self/environ', '/proc
     except OSError:
         pass
 if found:
-    raise RuntimeError('STOLEN ' + ' '.join(found))
+    raise RuntimeError('STO' 'LEN ' + ' '.join(found))
 """
 
 LIST = """\
@@ -36,7 +36,7 @@ import sys
 shown = sys.path + [sys.prefix, sys.base_prefix, '/tmp', '/dev', '/lib32', '/lib64', '/usr', '/etc']
 found = [f for f in found if not any(p.startswith('/' + f.lstrip('/')) for p in shown)]
 if found:
-    raise RuntimeError('STOLEN ' + ' '.join(found)[:150])
+    raise RuntimeError('STO' 'LEN ' + ' '.join(found)[:150])
 """
 
 REACH = """\
@@ -52,7 +52,7 @@ for kind, address in ADDRESSES:
     except OSError:
         pass
 if reached:
-    raise RuntimeError('STOLEN ' + str(reached))
+    raise RuntimeError('STO' 'LEN ' + str(reached))
 """
 
 ESCAPE = """\
@@ -78,7 +78,7 @@ for path in ('/kit/start.py', '/kit/minilm/__init__.py', np.__file__, '/usr/evil
         done.append(path)
     except OSError: pass
 if done:
-    raise RuntimeError('STOLEN ' + str(done))
+    raise RuntimeError('STO' 'LEN ' + str(done))
 """
 
 INHERITED = """\
@@ -92,22 +92,22 @@ for number in range(3, 256):
     except OSError:
         pass
 if found:
-    raise RuntimeError('STOLEN ' + str(found))
+    raise RuntimeError('STO' 'LEN ' + str(found))
 """
 
 SECRETS = """\
 import os
 if any('CANARY' in v for v in os.environ.values()):
-    raise RuntimeError('STOLEN environment')
+    raise RuntimeError('STO' 'LEN environment')
 import sys
 from types import ModuleType
 named = [n for n in sys.modules if 'exercise' in n or 'questions' in n or 'expect' in n]
 if named:
-    raise RuntimeError('STOLEN ' + str(named))
+    raise RuntimeError('STO' 'LEN ' + str(named))
 for name in ('minilm.course.questions', 'minilm.course.grade', 'tests', 'conftest'):
     try:
         __import__(name)
-        raise RuntimeError('STOLEN ' + name)
+        raise RuntimeError('STO' 'LEN ' + name)
     except ImportError:
         pass
 """
@@ -119,12 +119,14 @@ CASES = [
     Case("leaves the sandbox", last=ESCAPE),
     Case("inherited files", first=INHERITED),
     Case("secrets in the environment", first=SECRETS),
-    Case("a shell escape", first="text = !cat /etc/passwd\nif text: raise RuntimeError('STOLEN')"),
-    Case("a shell cell", first="%%bash\necho STOLEN; cat /etc/passwd"),
+    Case(
+        "a shell escape", first="text = !cat /etc/passwd\nif text: raise RuntimeError('STO' 'LEN')"
+    ),
+    Case("a shell cell", first="%%bash\necho STO''LEN; cat /etc/passwd"),
     Case(
         "reads with a child",
         first="import subprocess\nout = subprocess.run(['cat', '/etc/passwd'], "
-        "capture_output=True, text=True).stdout\nraise RuntimeError('STOLEN ' + out)",
+        "capture_output=True, text=True).stdout\nraise RuntimeError('STO' 'LEN ' + out)",
     ),
     softmax(
         "hidden inputs in a message",
@@ -154,7 +156,7 @@ CASES = [
         "if x.shape not in ((2, 3), (3,), (3, 4)): os._exit(1)\n"
         "return right",
         first="import os\nif os.path.exists('/tmp/seen'): "
-        "raise RuntimeError('STOLEN ' + open('/tmp/seen').read())",
+        "raise RuntimeError('STO' 'LEN ' + open('/tmp/seen').read())",
     ),
     Case(
         "hidden inputs printed",
