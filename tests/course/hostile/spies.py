@@ -1,7 +1,8 @@
 """Submissions that look around: for hidden tests, other students, the lecturer's machine.
 
 A spy that succeeds says STOLEN in an error message, which would end up in the feedback; the test
-looks for that word. (The sources spell it in two halves, for feedback may quote a line.) `PLACES` is replaced by paths on the machine that runs the test.
+looks for that word. The sources spell it in two halves, for feedback may quote a line of them.
+`PLACES` and `ADDRESSES` are replaced by paths and sockets of the machine that runs the test.
 """
 
 from . import HONEST, Case, softmax
