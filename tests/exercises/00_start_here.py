@@ -248,7 +248,7 @@ def scaled_and_shifted(student, rng, shape):
 @layer_norm.test(points=1, hint="x.dtype.type(eps) is a number of x's own dtype.")
 def float32_stays(student, rng):
     "float32 in, float32 out"
-    x, w = normal(rng, (3, 4)) * 3, np.ones(4, np.float32)
+    x, w = normal(rng, (3, 8)) * 100, np.ones(8, np.float32)
     close(student.layer_norm(x, w), normed(x), **NEAR, dtype=np.float32)
 
 
