@@ -1,4 +1,4 @@
-"""Tensor and its tape: reverse-mode automatic differentiation in one file.
+"""Tensor and primitives: what is written on the tape (``minilm.tape`` walks it back).
 
 A *primitive* is a function from arrays to ``(value, pullback)``. The pullback takes the gradient
 of the loss with respect to the value and returns the gradient with respect to each input.
@@ -14,22 +14,38 @@ Names and meaning follow PyTorch, except that ``grad`` is an array and not a Ten
 
 import functools
 import inspect
-import itertools
-import operator
-import threading
-import zlib
 from collections.abc import Callable, Iterable
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+from minilm import tape
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
+from minilm.tape import (
+    Clock,
+    checksums,
+    detect_changes,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    root_of,
+    tick,
+)
+
+__all__ = [
+    "Tensor",
+    "checkpoint",
+    "detect_changes",
+    "enable_grad",
+    "is_grad_enabled",
+    "no_grad",
+    "primitive",
+    "tensor",
+]
 
 Pullback = Callable[[Array], Iterable[Any]]
-
-
+_FLOATS = "fc"
 
 
 class Tensor:
@@ -199,7 +215,7 @@ def primitive(function: Callable | None = None, *, view: bool = False) -> Callab
         return functools.partial(primitive, view=view)
     name = function.__name__
     signature = inspect.signature(function)
-    mode, new, array = mode, Tensor.__new__, np.ndarray
+    mode, new, array = tape.mode, Tensor.__new__, np.ndarray
 
     @functools.wraps(function)
     def operation(*args: Any, **kwargs: Any) -> Tensor:
@@ -252,7 +268,7 @@ def checkpoint(function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Te
         function: from Tensors to one Tensor; called twice, so its randomness must come from seeds.
         args, kwargs: passed on; Tensors among ``args`` receive gradients.
     """
-    if not mode.grad:
+    if not is_grad_enabled():
         return function(*args, **kwargs)
     with no_grad():
         value = function(*args, **kwargs)
@@ -286,5 +302,3 @@ def _leaf(source: Tensor) -> Tensor:
 def _as_array(value: Any) -> Array:
     """A reduction's NumPy scalar as an array of no dimensions; arrays as they are."""
     return np.asarray(value) if isinstance(value, (np.generic, float, int)) else value
-
-

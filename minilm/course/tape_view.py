@@ -15,7 +15,8 @@ import numpy as np
 
 from minilm.course.style import BLUE, FAINT, INK, MUTED, VERMILION, Picture, page
 from minilm.errors import InputError
-from minilm.tensor import Tensor, _saved_arrays, _steps_behind
+from minilm.tape import saved_arrays, steps_behind
+from minilm.tensor import Tensor
 
 MOST = 16  # nodes that a slide can hold
 WIDE, HIGH = 0.68, 0.84  # of a box, where a column and a row are 1
@@ -24,14 +25,14 @@ _SIGNS = {"mul": "×", "add": "+", "sub": "−", "div": "÷"}
 
 def tape_steps(root: Tensor) -> int:
     """How many primitives the tape behind a tensor holds."""
-    return sum(not node.is_leaf for node in _steps_behind(root))
+    return sum(not node.is_leaf for node in steps_behind(root))
 
 
 def tape_bytes(root: Tensor) -> int:
     """Bytes of the arrays that the pullbacks behind a tensor keep, each array counted once."""
     kept: dict[int, int] = {}
-    for node in _steps_behind(root):
-        for array in _saved_arrays(node._pullback):
+    for node in steps_behind(root):
+        for array in saved_arrays(node._pullback):
             while isinstance(array.base, np.ndarray):
                 array = array.base
             kept[id(array)] = array.nbytes
