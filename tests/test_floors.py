@@ -19,6 +19,7 @@ FLOORS = (
     ("backend", "files"),
     ("emulator",),  # runs CUDA source given to it, so that kernels can be launched without a GPU
     ("kernels",),
+    ("tape",),
     ("tensor", "tokenizers"),
     ("functional", "data"),
     ("swap",),
