@@ -6,6 +6,7 @@ enough, the best u . v is the pointwise mutual information of the two words minu
 
 import numpy as np
 
+from minilm import kernels
 from minilm.backend import rng
 from minilm.errors import InputError
 
@@ -74,16 +75,21 @@ def sgns_step(
     ids = np.concatenate([context[:, None], negatives], axis=1)  # (B, 1 + K)
     v = contexts[ids]
     score = np.einsum("bd,bkd->bk", u, v)
-    sign = np.ones(ids.shape[1], u.dtype)
-    sign[1:] = -1
-    loss = np.logaddexp(0, -sign * score).sum(axis=1).mean()
-    pull = -sign / (1 + np.exp(sign * score))  # d loss / d score
+    sign = np.where(np.arange(ids.shape[1]) == 0, 1, -1).astype(u.dtype)
+    told = (1 + np.tanh(sign * score / 2)) / 2  # s(+-score): probability of the right verdict
+    loss = -np.log(np.maximum(told, np.finfo(u.dtype).tiny)).sum(axis=1).mean()
+    pull = sign * (told - 1)  # d loss / d score
     change_u = np.einsum("bk,bkd->bd", pull, v)
     change_v = pull[:, :, None] * u[:, None]
     rate = u.dtype.type(lr)
-    np.subtract.at(words, center, rate * change_u)  # a word may stand in the batch twice
-    np.subtract.at(contexts, ids, rate * change_v)
+    words -= rate * _sum_by_word(change_u, center, len(words))
+    contexts -= rate * _sum_by_word(change_v, ids, len(contexts))
     return float(loss)
+
+
+def _sum_by_word(changes: np.ndarray, ids: np.ndarray, size: int) -> np.ndarray:
+    """(..., D) and (...) -> (V, D): a word may stand in the batch more than once."""
+    return kernels.embedding_backward(changes.reshape(-1, changes.shape[-1]), ids.ravel(), size)
 
 
 def skip_gram(
@@ -102,13 +108,13 @@ def skip_gram(
         channels: D.
         negatives: drawn per pair.
         steps, lr: of the descent; the rate falls to 0 in a straight line.
-        batch: pairs of a step; None: 5 for each word. Many more of the same word overshoot.
+        batch: pairs of a step; None: 30 vectors for each word. Many more of one word overshoot.
         seed: of the first vectors and of the draws.
 
     Returns: tables (V, D) float32 of words and of contexts.
     """
     r, size = rng(seed, "skip-gram"), len(counts)
-    batch = 5 * size if batch is None else batch
+    batch = 30 * size // (1 + negatives) if batch is None else batch
     words = r.normal(0, 0.1, (size, channels)).astype(np.float32)
     contexts = np.zeros_like(words)
     pairs = np.cumsum(counts.ravel() / counts.sum())
