@@ -1,0 +1,75 @@
+"""Rows for short functions: how often to call them in a round, and rows against a fixed goal."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from minilm.bench.rows import Row, alternate
+
+UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
+ROUND = 0.05  # seconds that a round of ours should last, to be above what the clock can tell
+
+
+def calls_per_round(ours: Callable[[], Any], peer: Callable[[], Any], least: float = ROUND) -> int:
+    """How many calls make a round of ``least`` seconds of ours, at most four times that of the peer.
+
+    Both are called once before, since the first call may compile.
+    """
+    counts = []
+    for function, length in ((ours, least), (peer, 4 * least)):
+        function()
+        begin = time.perf_counter()
+        function()
+        counts.append(math.ceil(length / max(time.perf_counter() - begin, 1e-7)))
+    return max(1, min(counts))
+
+
+def repeated(function: Callable[[], Any], count: int) -> Callable[[], None]:
+    """The function that calls another one so many times."""
+
+    def run() -> None:
+        for _ in range(count):
+            function()
+
+    return run
+
+
+def timed_row(
+    name: str,
+    unit: str,
+    ours: Callable[[], Any],
+    peer: Callable[[], Any],
+    peer_name: str,
+    goal: float | None,
+    rounds: int,
+    work: int = 1,
+    least: float = ROUND,
+) -> Row:
+    """A race of two functions as a row of times.
+
+    Args:
+        unit: "s", "ms" or "us", of one of the ``work`` pieces that a call does.
+        work: pieces of work in a call.
+        least: seconds that ours should run in a round.
+    """
+    count = calls_per_round(ours, peer, least)
+    race = alternate(repeated(ours, count), repeated(peer, count), rounds)
+    factor = UNITS[unit] / count / work
+    met = None if goal is None else race.ratio >= goal
+    times = race.ours * factor, race.peer * factor
+    return Row(name, unit, *times, peer_name, race.ratio, race.spread, goal, met)
+
+
+def limit_row(name: str, unit: str, values: list[float], limit: float) -> Row:
+    """A row against a fixed limit: the ratio says how many times below it the median is.
+
+    Args:
+        values: of single rounds, in the unit.
+        limit: what must not be exceeded.
+    """
+    ordered = sorted(values)
+    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    ratio = limit / middle
+    spread = limit / ordered[-1], limit / ordered[0]
+    return Row(name, unit, middle, limit, "the limit", ratio, spread, 1.0, ratio >= 1)

@@ -1,0 +1,311 @@
+"""Training steps beside PyTorch's: time, time outside matrix products, peak memory.
+
+``python -m minilm.bench.training`` prints the table. Both sides hold the same GPT with the same
+weights, see the same batch and take AdamW steps, PyTorch's fused; before anything is timed their
+gradients are compared.
+"""
+
+import math
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilm import backend
+from minilm.bench import machine
+from minilm.bench.peers import find_torch, gpt, gradient_difference, twin
+from minilm.bench.rows import Row, missing_row, seconds, table
+from minilm.bench.timing import calls_per_round, repeated, timed_row
+from minilm.models import Config, Transformer
+
+LEAST, GOOD, GOOD_NARROW = 1.2, 2.0, 1.3  # goals: each size; geometric mean; with 8-float kernels
+OUTSIDE, MEMORY = 1 / 0.35, 1 / 0.75  # goals as "how many times less"
+EQUAL = 1e-5
+PEER = "torch eager"
+
+
+class Size(NamedTuple):
+    """A model and a batch."""
+
+    layers: int
+    channels: int
+    heads: int
+    context: int
+    vocab_size: int
+    batch: int
+
+    def config(self) -> Config:
+        """The GPT of this size."""
+        return gpt(self.vocab_size, self.context, self.layers, self.heads, self.channels)
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """Random ids and targets, int64 (B, T)."""
+        shape = self.batch, self.context + 1
+        rows = backend.rng(0, "bench").integers(0, self.vocab_size, shape)
+        return np.ascontiguousarray(rows[:, :-1]), np.ascontiguousarray(rows[:, 1:])
+
+
+SIZES = {
+    "nano": Size(2, 32, 2, 32, 64, 4),
+    "micro": Size(4, 64, 2, 64, 256, 4),
+    "tiny": Size(4, 128, 4, 128, 512, 16),
+    "small": Size(6, 384, 6, 256, 4096, 8),
+}
+
+
+def our_step(model: Transformer, ids: np.ndarray, targets: np.ndarray) -> Callable[[], float]:
+    """One step as `minilm.train.train` takes it, the batch split over ``backend.threads()``."""
+    from minilm import optim
+    from minilm.train.loop import _gradients
+
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1)
+    source = repeat((ids, targets))
+    model.train()
+
+    def step() -> float:
+        loss = _gradients(model, source, 1, 0, 0)
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    return step
+
+
+def torch_step(model: Any, ids: np.ndarray, targets: np.ndarray) -> Callable[[], float]:
+    """The same step in PyTorch, eager, with the fused AdamW."""
+    import torch
+
+    settings = {"lr": 1e-3, "betas": (0.9, 0.95), "weight_decay": 0.1, "fused": True}
+    optimizer = torch.optim.AdamW(model.parameters(), **settings)
+    x, y = torch.from_numpy(ids), torch.from_numpy(targets)
+
+    def step() -> float:
+        loss = model(x, y)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return loss.item()
+
+    return step
+
+
+def products(size: Size) -> list[tuple[int, int, int]]:
+    """(rows, in, out) of every linear map of one step; each has one product forward, two back."""
+    n, c = size.batch * size.context, size.channels
+    block = [(n, c, 3 * c), (n, c, c), (n, c, 4 * c), (n, 4 * c, c)]
+    return [*block * size.layers, (n, c, size.vocab_size)]
+
+
+def our_products(size: Size) -> Callable[[], None]:
+    """The matrix products of a step and nothing else, as NumPy runs them."""
+    held = [
+        tuple(np.ones(shape, np.float32) for shape in ((n, i), (o, i), (n, o)))
+        for n, i, o in products(size)
+    ]
+
+    def run() -> None:
+        for x, w, g in held:
+            x @ w.T, g @ w, g.T @ x
+
+    return run
+
+
+def torch_products(size: Size) -> Callable[[], None]:
+    """The same products in PyTorch."""
+    import torch
+
+    held = [
+        tuple(torch.ones(shape) for shape in ((n, i), (o, i), (n, o))) for n, i, o in products(size)
+    ]
+
+    def run() -> None:
+        for x, w, g in held:
+            x @ w.T, g @ w, g.T @ x
+
+    return run
+
+
+def check_equal(name: str, model: Transformer, other: Any, size: Size) -> None:
+    """Raise AssertionError where the two sides do not compute the same gradients."""
+    difference = gradient_difference(model, other, *size.data())
+    if not difference <= EQUAL:
+        raise AssertionError(
+            f"{name}: gradients differ from PyTorch's by {difference:.1e} of their norm, more "
+            f"than {EQUAL:.0e}; nothing was timed"
+        )
+
+
+def step_rows(names: Sequence[str], rounds: int) -> list[Row]:
+    """A training step of each size, on 1 and 2 threads, and the geometric mean of the ratios."""
+    torch = find_torch()
+    counts = [n for n in (1, 2) if n <= (os.cpu_count() or 1)]
+    rows = []
+    for name in names:
+        size = SIZES[name]
+        titles = [f"step, {name}, {n} thread{'s' * (n > 1)}" for n in counts]
+        if torch is None:
+            rows += [missing_row(title, "ms", PEER, LEAST) for title in titles]
+            continue
+        for threads, title in zip(counts, titles):
+            _use_threads(threads)
+            model = Transformer(size.config())
+            other = twin(model)
+            check_equal(name, model, other, size)
+            pair = our_step(model, *size.data()), torch_step(other, *size.data())
+            rows.append(timed_row(title, "ms", *pair, PEER, LEAST, rounds))
+    return [*rows, mean_row(rows)]
+
+
+def mean_row(rows: list[Row]) -> Row:
+    """The geometric mean of some rows' ratios; its spread is the lowest and the highest of them."""
+    narrow = machine.narrow_blas(machine.blas())
+    goal = GOOD_NARROW if narrow else GOOD
+    name = f"step, geometric mean, BLAS with {'8-float' if narrow else 'its best'} kernels"
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    if not ratios:
+        return missing_row(name, "x", PEER, goal)
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    return Row(name, "x", mean, 1.0, PEER, mean, (min(ratios), max(ratios)), goal, mean >= goal)
+
+
+def outside_rows(names: Sequence[str], rounds: int) -> list[Row]:
+    """Time of a step outside its matrix products, one thread: the step less the products alone."""
+    torch = find_torch()
+    rows = []
+    for name in names:
+        title, size = f"outside matrix products, {name}", SIZES[name]
+        if torch is None:
+            rows.append(missing_row(title, "ms", PEER, OUTSIDE))
+            continue
+        _use_threads(1)
+        model = Transformer(size.config())
+        other = twin(model)
+        four = [
+            our_step(model, *size.data()),
+            our_products(size),
+            torch_step(other, *size.data()),
+            torch_products(size),
+        ]
+        count = calls_per_round(four[0], four[2])
+        four = [repeated(function, count) for function in four]
+        for function in four:
+            function()
+        ours, theirs, ratios = [], [], []
+        for turn in range(rounds):
+            order = (0, 1, 2, 3) if turn % 2 == 0 else (2, 3, 0, 1)
+            took = [0.0] * 4
+            for i in order:
+                took[i] = seconds(four[i])
+            # A step is never all products: noise can say so, and must not make the ratio endless.
+            left = max(took[0] - took[1], 0.01 * took[0])
+            ours.append(left / count * 1e3)
+            theirs.append((took[2] - took[3]) / count * 1e3)
+            ratios.append((took[2] - took[3]) / left)
+        ratio, cut = statistics.median(ratios), rounds // 5
+        spread = sorted(ratios)[cut], sorted(ratios)[rounds - 1 - cut]
+        times = statistics.median(ours), statistics.median(theirs)
+        rows.append(Row(title, "ms", *times, PEER, ratio, spread, OUTSIDE, ratio >= OUTSIDE))
+    return rows
+
+
+def memory_rows(names: Sequence[str], runs: int) -> list[Row]:
+    """Peak memory of a process that imports what it needs and takes three steps, one thread."""
+    torch = find_torch()
+    rows = []
+    for name in names:
+        title = f"peak memory, {name}, imports included"
+        if torch is None:
+            rows.append(missing_row(title, "MB", PEER, MEMORY))
+            continue
+        pairs = [(measured_peak("ours", name), measured_peak("torch", name)) for _ in range(runs)]
+        ratios = [theirs / ours for ours, theirs in pairs]
+        ratio = statistics.median(ratios)
+        peaks = [statistics.median(side) for side in zip(*pairs)]
+        spread = min(ratios), max(ratios)
+        rows.append(Row(title, "MB", *peaks, PEER, ratio, spread, MEMORY, ratio >= MEMORY))
+    return rows
+
+
+def measured_peak(side: str, name: str) -> float:
+    """Peak memory in MB of a fresh process that trains: ``side`` is "ours" or "torch"."""
+    code = f"from minilm.bench.training import print_peak; print_peak({side!r}, {name!r})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the process that measures memory failed: {done.stderr.strip()}")
+    return float(done.stdout.split()[-1])
+
+
+def print_peak(side: str, name: str) -> None:
+    """Take three steps in this process and print its peak memory in MB.
+
+    PyTorch's process carries our imports too, less than a tenth of its own: NumPy, and this
+    module; it makes its own weights and neither Numba nor SciPy is loaded there.
+    """
+    size = SIZES[name]
+    data = size.data()
+    if side == "ours":
+        backend.keep_freed_memory()
+        _use_threads(1)
+        step = our_step(Transformer(size.config()), *data)
+    else:
+        import torch
+
+        torch.set_num_threads(1)
+        step = torch_step(twin(Transformer(size.config(), allocate=False)), *data)
+    for _ in range(3):
+        step()
+    print(peak_memory() / 1e6)
+
+
+def peak_memory() -> float:
+    """The most memory this process has held, in bytes.
+
+    Linux counts a parent's memory as its child's peak in ``getrusage``; /proc does not.
+    """
+    if sys.platform.startswith("linux"):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return float(line.split()[1]) * 1024
+    from minilm.train.watch import peak_memory as unix_peak
+
+    peak = unix_peak()
+    if peak is None:  # Windows
+        import psutil
+
+        peak = psutil.Process().memory_info().peak_wset
+    return float(peak)
+
+
+def _use_threads(count: int) -> None:
+    """The same number of threads on both sides; our matrix products run on one each."""
+    backend.set_threads(count)
+    backend.blas_threads(1)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)
+
+
+def run(quick: bool = False) -> list[Row]:
+    """All rows; about four minutes, or one where ``quick``."""
+    before = backend.threads()
+    backend.keep_freed_memory()
+    names = tuple(SIZES)
+    try:
+        return [
+            *step_rows(names, 5 if quick else 15),
+            *outside_rows(names, 5 if quick else 11),
+            *memory_rows(names[-2:] if quick else names, 1 if quick else 3),
+        ]
+    finally:
+        _use_threads(before)
+
+
+if __name__ == "__main__":
+    print(table(run(quick="--quick" in sys.argv)))
