@@ -842,7 +842,7 @@ def with_reflection(model, prompts, memory, seed, attempts=3):
 
 # %% slideshow={"slide_type": "subslide"}
 def examine(model, seed, questions=100):
-    """Right answers in %, for each way of working; the first transcripts too."""
+    """Right answers in %, for each way of working; one transcript too."""
     r, memory = backend.rng(seed, "exam"), {}
     told = {name: int(r.integers(0, 100)) for name in PEOPLE}
     run_agents(model, [f"tell {name} {digits(n)}" for name, n in told.items()], memory, seed)
