@@ -106,7 +106,7 @@ def build(source: KernelSource, defines: dict[str, object]) -> Path:
         cpp, obj, exe = (Path(folder) / n for n in (source.path, "kernel.o", "kernel"))
         cpp.write_text(text, encoding="utf-8")
         _run(
-            [compiler(), *BASE, *_position(), "-O1", *WATCH, *flags, *include]
+            [compiler(), *BASE, *_position(), "-O0", *WATCH, *flags, *include]
             + ["-x", "c++", "-c", str(cpp), "-o", str(obj)],
             source.path,
         )

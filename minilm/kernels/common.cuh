@@ -38,8 +38,8 @@ __device__ __forceinline__ void store(T *p, const Pack &pack) {
     *reinterpret_cast<uint4 *>(p) = u.raw;
 }
 // Whether rows of n elements can be read 16 bytes at a time.
-__device__ __forceinline__ bool wide_rows(int n, const void *a, const void *b, const void *c = nullptr) {
-    return n % WIDE == 0 && (((size_t)a | (size_t)b | (size_t)c) & 15) == 0;
+template <class... P> __device__ __forceinline__ bool wide_rows(int n, const P *...p) {
+    return n % WIDE == 0 && ((... | (size_t)p) & 15) == 0;
 }
 
 __device__ __forceinline__ float warp_sum(float v) {
@@ -73,42 +73,31 @@ __device__ __forceinline__ float block_max(float v, float *scratch) {
     return warp_max(lane < warps ? scratch[lane] : -INFINITY);
 }
 
-// f(index, value) for every element of a row that this thread owns.
-template <class F> __device__ __forceinline__ void each(const T *x, int n, bool wide, F f) {
-    if (wide) {
-        for (int j = threadIdx.x * WIDE; j < n; j += blockDim.x * WIDE) {
-            Pack p = load(x + j);
+// f(j, a[j], b[j], ...) for every element j of a row that this thread owns, 16 bytes of each array at
+// a time where the row allows it.
+template <class F, class... Packs> __device__ __forceinline__ void each_in(F &f, int j, const Packs &...p) {
 #pragma unroll
-            for (int i = 0; i < WIDE; i++) f(j + i, to_float(p.v[i]));
-        }
+    for (int i = 0; i < WIDE; i++) f(j + i, to_float(p.v[i])...);
+}
+template <class F, class... A> __device__ __forceinline__ void each(int n, bool wide, F f, const A *...a) {
+    if (wide) {
+        for (int j = threadIdx.x * WIDE; j < n; j += blockDim.x * WIDE) each_in(f, j, load(a + j)...);
     } else {
-        for (int j = threadIdx.x; j < n; j += blockDim.x) f(j, to_float(x[j]));
+        for (int j = threadIdx.x; j < n; j += blockDim.x) f(j, to_float(a[j])...);
     }
 }
-// y[j] = f(j, a[j]) over a row.
-template <class F> __device__ __forceinline__ void map(T *y, const T *a, int n, bool wide, F f) {
-    if (wide) {
-        for (int j = threadIdx.x * WIDE; j < n; j += blockDim.x * WIDE) {
-            Pack p = load(a + j), q;
+// y[j] = f(j, a[j], b[j], ...) over a row. y may be one of the others.
+template <class F, class... Packs> __device__ __forceinline__ Pack map_in(F &f, int j, const Packs &...p) {
+    Pack y;
 #pragma unroll
-            for (int i = 0; i < WIDE; i++) set(q.v[i], f(j + i, to_float(p.v[i])));
-            store(y + j, q);
-        }
-    } else {
-        for (int j = threadIdx.x; j < n; j += blockDim.x) set(y[j], f(j, to_float(a[j])));
-    }
+    for (int i = 0; i < WIDE; i++) set(y.v[i], f(j + i, to_float(p.v[i])...));
+    return y;
 }
-// y[j] = f(j, a[j], b[j]) over a row.
-template <class F> __device__ __forceinline__ void map2(T *y, const T *a, const T *b, int n, bool wide, F f) {
+template <class F, class... A> __device__ __forceinline__ void map(T *y, int n, bool wide, F f, const A *...a) {
     if (wide) {
-        for (int j = threadIdx.x * WIDE; j < n; j += blockDim.x * WIDE) {
-            Pack p = load(a + j), q = load(b + j);
-#pragma unroll
-            for (int i = 0; i < WIDE; i++) set(q.v[i], f(j + i, to_float(p.v[i]), to_float(q.v[i])));
-            store(y + j, q);
-        }
+        for (int j = threadIdx.x * WIDE; j < n; j += blockDim.x * WIDE) store(y + j, map_in(f, j, load(a + j)...));
     } else {
-        for (int j = threadIdx.x; j < n; j += blockDim.x) set(y[j], f(j, to_float(a[j]), to_float(b[j])));
+        for (int j = threadIdx.x; j < n; j += blockDim.x) set(y[j], f(j, to_float(a[j])...));
     }
 }
 

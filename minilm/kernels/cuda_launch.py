@@ -28,7 +28,10 @@ _emulation: dict[str, Any] = {"schedules": ("lockstep",), "trace": False}
 
 @contextmanager
 def emulation(**options: Any):
-    """Options of the emulator (``schedules``, ``trace``, ...) for launches inside the block."""
+    """Options of the emulator (``schedules``, ``trace``, ...) for launches inside the block.
+
+    ``reports`` is a list that each launch adds its report to.
+    """
     global _emulation
     before = _emulation
     _emulation = before | options
@@ -112,10 +115,14 @@ def launch(
         return
     from minilm.emulator import emulate
 
-    emulate(
+    chosen = dict(_emulation)
+    reports = chosen.pop("reports", None)
+    report = emulate(
         (HERE / f"{file}.cu", kernel), grid, block, *arguments, shared=shared, defines=defines,
-        **_emulation,
+        **chosen,
     )  # fmt: skip
+    if reports is not None:
+        reports.append(report)
 
 
 def _launch_on_device(

@@ -79,6 +79,29 @@ __device__ __forceinline__ void fetch(T *tile, const T *matrix, long long stride
         cp_async(tile + i * STEP * COLUMNS, ok ? from : matrix, ok);
     }
 }
+// Writes 16 rows of a warp's sums, times a factor per row of eight, to rows row0.. of a matrix with `rows`
+// rows. They go through 16 rows of shared memory that only this warp uses, so that each lane can store
+// 16 bytes: straight from the registers a store would fill half sectors.
+template <int COLUMNS>
+__device__ __forceinline__ void store_rows(T *to, long long stride, int row0, int rows, T *tile, int tile_row,
+                                           const float (&sum)[COLUMNS / 8][4], float upper, float lower) {
+    const int PIECES = COLUMNS / 8;
+    int lane = threadIdx.x & 31;
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+#pragma unroll
+        for (int i = 0; i < PIECES; i++) {
+            float factor = h ? lower : upper;
+            T *at = tile + swizzle<COLUMNS>(tile_row + (lane >> 2) + 8 * h, i) + (lane & 3) * 2;
+            *(unsigned *)at = pack2(sum[i][2 * h] * factor, sum[i][2 * h + 1] * factor);
+        }
+    __syncwarp();
+#pragma unroll
+    for (int id = lane; id < 16 * PIECES; id += 32) {
+        int r = id / PIECES, piece = id % PIECES;
+        if (row0 + r < rows) store(to + (row0 + r) * stride + piece * 8, load(tile + swizzle<COLUMNS>(tile_row + r, piece)));
+    }
+}
 // The 16 x 16 left operand at rows row.., columns 16 k.. of a tile.
 template <int COLUMNS> __device__ __forceinline__ void left(unsigned (&a)[4], const T *tile, int row, int k) {
     int lane = threadIdx.x & 31;

@@ -19,6 +19,7 @@ CASES = [
     (2, 1, 1, 65, 65, 64, False, None),
     (1, 2, 2, 130, 200, 64, True, 40),  # a sliding window shorter than a tile
     (1, 1, 1, 130, 70, 64, True, None),  # the first queries see nothing
+    (1, 1, 1, 200, 40, 64, True, None),  # a whole tile of queries sees nothing
     (1, 2, 1, 129, 129, 128, True, None),
     (1, 1, 1, 1, 3, 128, False, None),
 ]

@@ -67,19 +67,6 @@ __device__ __forceinline__ void product(float (&sum)[HEAD / 8][4], const float (
         }
     }
 }
-__device__ __forceinline__ void write_rows(T *to, long long step, int row0, int rows, const float (&sum)[HEAD / 8][4],
-                                           float scale) {
-    int lane = threadIdx.x & 31;
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        int row = row0 + (lane >> 2) + 8 * h;
-        if (row >= rows) continue;
-#pragma unroll
-        for (int i = 0; i < HEAD / 8; i++)
-            *(unsigned *)(to + row * step + i * 8 + (lane & 3) * 2) = pack2(sum[i][2 * h] * scale, sum[i][2 * h + 1] * scale);
-    }
-}
-
 // dk and dv: a block owns 64 keys of one key head, each warp 16; it walks over the queries of all the
 // heads that share the key head, so sums over a group need no atomics either. Scores are transposed
 // (keys are rows), which puts P^T and dS^T where the next product wants its left operand.
@@ -163,8 +150,9 @@ attention_backward_kv(const T *__restrict__ g, const T *__restrict__ q, const T 
         __syncthreads();
     }
     cp_wait<0>();
-    write_rows(dk, dk_row, key0 + warp * 16, length_k, sum_k, scale);
-    write_rows(dv, dv_row, key0 + warp * 16, length_k, sum_v, 1.0f);
+    __syncthreads();
+    store_rows<HEAD>(dk, dk_row, key0 + warp * 16, length_k, keys, warp * 16, sum_k, scale, scale);
+    store_rows<HEAD>(dv, dv_row, key0 + warp * 16, length_k, values, warp * 16, sum_v, 1.0f, 1.0f);
 }
 
 // dq: a block owns 64 queries of one head, each warp 16, and walks over the keys as the forward does.
@@ -240,5 +228,6 @@ attention_backward_q(const T *__restrict__ g, const T *__restrict__ q, const T *
         __syncthreads();
     }
     cp_wait<0>();
-    write_rows(dq, dq_row, row0, length_q, sum, scale);
+    __syncthreads();
+    store_rows<HEAD>(dq, dq_row, row0, length_q, queries, warp * 16, sum, scale, scale);
 }

@@ -148,20 +148,20 @@ attention_forward(const T *__restrict__ q, const T *__restrict__ k, const T *__r
         __syncthreads();  // the next copies overwrite what this tile was read from
     }
     cp_wait<0>();
+    __syncthreads();  // where no key was seen, others' copies of queries may still have been landing
 #pragma unroll
-    for (int m = 0; m < TILES; m++)
+    for (int m = 0; m < TILES; m++) {
+        int tile_row = (warp * TILES + m) * 16;
+        float inverse[2];
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             float total = sum[m][h];
             total += __shfl_xor_sync(0xffffffffu, total, 1);
             total += __shfl_xor_sync(0xffffffffu, total, 2);
-            int row = first + (warp * TILES + m) * 16 + (lane >> 2) + 8 * h;
-            if (row >= length_q) continue;
-            float inverse = total > 0.0f ? 1.0f / total : 0.0f;  // a query that sees nothing gets zeros
-            if ((lane & 3) == 0) lse[row] = total > 0.0f ? top[m][h] * scale + __logf(total) : 0.0f;
-#pragma unroll
-            for (int i = 0; i < HEAD / 8; i++)
-                *(unsigned *)(out + row * out_row + i * 8 + (lane & 3) * 2) =
-                    pack2(o[m][i][2 * h] * inverse, o[m][i][2 * h + 1] * inverse);
+            inverse[h] = total > 0.0f ? 1.0f / total : 0.0f;  // a query that sees nothing gets zeros
+            int row = first + tile_row + (lane >> 2) + 8 * h;
+            if ((lane & 3) == 0 && row < length_q) lse[row] = total > 0.0f ? top[m][h] * scale + __logf(total) : 0.0f;
         }
+        store_rows<HEAD>(out, out_row, first + tile_row, length_q, queries, tile_row, o[m], inverse[0], inverse[1]);
+    }
 }

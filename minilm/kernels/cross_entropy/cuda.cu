@@ -12,7 +12,7 @@
 __device__ __forceinline__ Online statistics(const T *x, int n, bool wide, float smoothing, float &sum, float *scratch) {
     Online o = {-INFINITY, 0.0f};
     float total = 0.0f;
-    each(x, n, wide, [&](int, float v) { online_add(o, v), total += v; });
+    each(n, wide, [&](int, float v) { online_add(o, v), total += v; }, x);
     o = online_block(o, scratch);
     sum = smoothing > 0.0f ? block_sum(total, scratch) : 0.0f;
     return o;
@@ -28,7 +28,7 @@ extern "C" __global__ void cross_entropy(const T *__restrict__ x, const int *tar
     x += (size_t)blockIdx.x * n;
     int target = targets[blockIdx.x];
     float sum;
-    Online o = statistics(x, n, wide_rows(n, x, x), smoothing, sum, scratch);
+    Online o = statistics(x, n, wide_rows(n, x), smoothing, sum, scratch);
     if (threadIdx.x == 0) {
         float l = o.max + __logf(o.sum);
         lse[blockIdx.x] = l;
@@ -41,10 +41,10 @@ __device__ __forceinline__ void gradient(T *dx, const T *x, int target, float ls
                                          float smoothing, float z) {
     float boost = g * (1.0f + 2.0f * z * lse), floor = g * smoothing / n, peak = g * (1.0f - smoothing);
     if (target < 0) boost = floor = 0.0f;
-    map(dx, x, n, wide, [&](int j, float v) {
+    map(dx, n, wide, [&](int j, float v) {
         float d = target < 0 ? 0.0f : boost * __expf(v - lse) - floor;
         return j == target ? d - peak : d;
-    });
+    }, x);
 }
 
 extern "C" __global__ void cross_entropy_backward(const T *__restrict__ g, const T *__restrict__ x, const int *targets,
@@ -59,7 +59,7 @@ extern "C" __global__ void cross_entropy_fused(T *x, const int *targets, T *loss
     __shared__ float scratch[32];
     x += (size_t)blockIdx.x * n;
     int target = targets[blockIdx.x];
-    bool wide = wide_rows(n, x, x);
+    bool wide = wide_rows(n, x);
     float sum;
     Online o = statistics(x, n, wide, smoothing, sum, scratch);
     float lse = o.max + __logf(o.sum);

@@ -17,15 +17,14 @@ extern "C" __global__ void layer_norm(const T *__restrict__ x, const T *__restri
     __shared__ float scratch[32];
     size_t at = (size_t)blockIdx.x * n;
     x += at, y += at;
-    bool wide = wide_rows(n, x, y);
+    bool wide = wide_rows(n, x, y, w, b);
     float sum = 0.0f, square = 0.0f;
-    each(x, n, wide, [&](int, float v) { sum += v; });
+    each(n, wide, [&](int, float v) { sum += v; }, x);
     float m = block_sum(sum, scratch) / n;
-    each(x, n, wide, [&](int, float v) { square += (v - m) * (v - m); });
+    each(n, wide, [&](int, float v) { square += (v - m) * (v - m); }, x);
     float r = rsqrtf(block_sum(square, scratch) / n + eps);
-    map(y, x, n, wide, [&](int j, float v) {
-        return (v - m) * r * to_float(w[j]) + (b ? to_float(b[j]) : 0.0f);
-    });
+    if (b) map(y, n, wide, [&](int, float v, float wj, float bj) { return (v - m) * r * wj + bj; }, x, w, b);
+    else map(y, n, wide, [&](int, float v, float wj) { return (v - m) * r * wj; }, x, w);
     if (threadIdx.x == 0) mean[blockIdx.x] = m, rstd[blockIdx.x] = r;
 }
 
@@ -35,17 +34,12 @@ extern "C" __global__ void layer_norm_backward(const T *__restrict__ g, const T 
     __shared__ float scratch[32];
     size_t at = (size_t)blockIdx.x * n;
     g += at, x += at, dx += at;
-    bool wide = wide_rows(n, g, x, dx);
+    bool wide = wide_rows(n, g, x, w, dx);
     float m = mean[blockIdx.x], r = rstd[blockIdx.x], sum = 0.0f, dot = 0.0f;
-    each(x, n, wide, [&](int j, float v) {
-        float h = to_float(g[j]) * to_float(w[j]);
-        sum += h, dot += h * (v - m) * r;
-    });
+    each(n, wide, [&](int, float gj, float v, float wj) { sum += gj * wj, dot += gj * wj * (v - m) * r; }, g, x, w);
     sum = block_sum(sum, scratch) / n;
     dot = block_sum(dot, scratch) / n;
-    map2(dx, g, x, n, wide, [&](int j, float gj, float v) {
-        return (gj * to_float(w[j]) - sum - (v - m) * r * dot) * r;
-    });
+    map(dx, n, wide, [&](int, float gj, float v, float wj) { return (gj * wj - sum - (v - m) * r * dot) * r; }, g, x, w);
 }
 
 // parts[0][share][column] = sum of g z, parts[1][share][column] = sum of g over the rows of a share.

@@ -10,7 +10,7 @@ extern "C" __global__ void moe_permute(const T *__restrict__ x, const int *__res
                                        int choices, int n) {
     const T *from = x + (size_t)(order[blockIdx.x] / choices) * n;
     T *to = out + (size_t)blockIdx.x * n;
-    map(to, from, n, wide_rows(n, from, to), [](int, float v) { return v; });
+    map(to, n, wide_rows(n, from, to), [](int, float v) { return v; }, from);
 }
 
 // out[t] = sum over k of weights[t, k] y[place[t K + k]]. Launch: one block per token.

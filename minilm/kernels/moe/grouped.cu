@@ -25,17 +25,6 @@ __device__ __forceinline__ void clear(float (&sum)[8][4]) {
 #pragma unroll
         for (int j = 0; j < 4; j++) sum[i][j] = 0.0f;
 }
-__device__ __forceinline__ void write_tile(T *y, int width, int row0, int end, int column0, const float (&sum)[8][4]) {
-    int lane = threadIdx.x & 31;
-#pragma unroll
-    for (int i = 0; i < 8; i++)
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            int row = row0 + (lane >> 2) + 8 * h;
-            if (row < end)
-                *(unsigned *)(y + (size_t)row * width + column0 + i * 8 + (lane & 3) * 2) = pack2(sum[i][2 * h], sum[i][2 * h + 1]);
-        }
-}
 
 // y = x w[e]^T with w (E, width, depth); for the gradient of x, turned = 1: y = x w[e] with w (E, depth, width).
 extern "C" __global__ void __launch_bounds__(128)
@@ -78,7 +67,7 @@ grouped_matmul(const T *__restrict__ x, const T *__restrict__ w, const int *__re
         }
         __syncthreads();
     }
-    write_tile(y, width, tile.row0 + warp * 16, tile.end, column0, sum);
+    store_rows<64>(y + column0, width, tile.row0 + warp * 16, tile.end, a_tiles, warp * 16, sum, 1.0f, 1.0f);
 }
 
 // dw[e] (width, depth) = g_e^T x_e over the rows of expert e; zeros for an expert without rows.
@@ -119,5 +108,6 @@ grouped_weight_gradient(const T *__restrict__ g, const T *__restrict__ x, const 
         }
         __syncthreads();
     }
-    write_tile(dw + (size_t)expert * width * depth, depth, row0 + warp * 16, width, column0, sum);
+    dw += (size_t)expert * width * depth + column0;
+    store_rows<64>(dw, depth, row0 + warp * 16, width, a_tiles, warp * 16, sum, 1.0f, 1.0f);
 }

@@ -9,11 +9,11 @@ extern "C" __global__ void rms_norm(const T *__restrict__ x, const T *__restrict
     __shared__ float scratch[32];
     size_t at = (size_t)blockIdx.x * n;
     x += at, y += at;
-    bool wide = wide_rows(n, x, y);
+    bool wide = wide_rows(n, x, y, w);
     float square = 0.0f;
-    each(x, n, wide, [&](int, float v) { square += v * v; });
+    each(n, wide, [&](int, float v) { square += v * v; }, x);
     float r = rsqrtf(block_sum(square, scratch) / n + eps);
-    map(y, x, n, wide, [&](int j, float v) { return v * r * to_float(w[j]); });
+    map(y, n, wide, [&](int, float v, float wj) { return v * r * wj; }, x, w);
     if (threadIdx.x == 0) rstd[blockIdx.x] = r;
 }
 
@@ -23,9 +23,9 @@ extern "C" __global__ void rms_norm_backward(const T *__restrict__ g, const T *_
     __shared__ float scratch[32];
     size_t at = (size_t)blockIdx.x * n;
     g += at, x += at, dx += at;
-    bool wide = wide_rows(n, g, x, dx);
+    bool wide = wide_rows(n, g, x, w, dx);
     float r = rstd[blockIdx.x], dot = 0.0f;
-    each(x, n, wide, [&](int j, float v) { dot += to_float(g[j]) * to_float(w[j]) * v * r; });
+    each(n, wide, [&](int, float gj, float v, float wj) { dot += gj * wj * v * r; }, g, x, w);
     dot = block_sum(dot, scratch) / n;
-    map2(dx, g, x, n, wide, [&](int j, float gj, float v) { return (gj * to_float(w[j]) - v * r * dot) * r; });
+    map(dx, n, wide, [&](int, float gj, float v, float wj) { return (gj * wj - v * r * dot) * r; }, g, x, w);
 }

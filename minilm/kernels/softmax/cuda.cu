@@ -50,7 +50,7 @@ extern "C" __global__ void softmax_shared(const T *x, T *y, int n) {
 
 __device__ __forceinline__ Online row_online(const T *x, int n, bool wide, float *scratch) {
     Online o = {-INFINITY, 0.0f};
-    each(x, n, wide, [&](int, float v) { online_add(o, v); });
+    each(n, wide, [&](int, float v) { online_add(o, v); }, x);
     return online_block(o, scratch);
 }
 
@@ -60,7 +60,7 @@ extern "C" __global__ void softmax(const T *__restrict__ x, T *__restrict__ y, i
     bool wide = wide_rows(n, x, y);
     Online o = row_online(x, n, wide, scratch);
     float top = o.sum > 0.0f ? o.max : 0.0f, scale = o.sum > 0.0f ? 1.0f / o.sum : 0.0f;
-    map(y, x, n, wide, [&](int, float v) { return __expf(v - top) * scale; });
+    map(y, n, wide, [&](int, float v) { return __expf(v - top) * scale; }, x);
 }
 
 extern "C" __global__ void log_softmax(const T *__restrict__ x, T *__restrict__ y, int n) {
@@ -69,7 +69,7 @@ extern "C" __global__ void log_softmax(const T *__restrict__ x, T *__restrict__ 
     bool wide = wide_rows(n, x, y);
     Online o = row_online(x, n, wide, scratch);
     float lse = o.max + __logf(o.sum);
-    map(y, x, n, wide, [&](int, float v) { return v - lse; });
+    map(y, n, wide, [&](int, float v) { return v - lse; }, x);
 }
 
 // dx = y (g - sum(g y)), from the output y.
@@ -80,9 +80,9 @@ extern "C" __global__ void softmax_backward(const T *__restrict__ g, const T *__
     g += at, y += at, dx += at;
     bool wide = wide_rows(n, g, y, dx);
     float dot = 0.0f;
-    each(y, n, wide, [&](int j, float v) { dot += v * to_float(g[j]); });
+    each(n, wide, [&](int, float gj, float yj) { dot += gj * yj; }, g, y);
     dot = block_sum(dot, scratch);
-    map2(dx, g, y, n, wide, [&](int, float gj, float yj) { return yj * (gj - dot); });
+    map(dx, n, wide, [&](int, float gj, float yj) { return yj * (gj - dot); }, g, y);
 }
 
 // dx = g - exp(y) sum(g), from the output y = log softmax(x).
@@ -93,7 +93,7 @@ extern "C" __global__ void log_softmax_backward(const T *__restrict__ g, const T
     g += at, y += at, dx += at;
     bool wide = wide_rows(n, g, y, dx);
     float total = 0.0f;
-    each(g, n, wide, [&](int, float v) { total += v; });
+    each(n, wide, [&](int, float v) { total += v; }, g);
     total = block_sum(total, scratch);
-    map2(dx, g, y, n, wide, [&](int, float gj, float yj) { return gj - __expf(yj) * total; });
+    map(dx, n, wide, [&](int, float gj, float yj) { return gj - __expf(yj) * total; }, g, y);
 }

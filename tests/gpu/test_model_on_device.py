@@ -1,0 +1,113 @@
+"""The whole model on the stand-in for CuPy: forward, backward and a training step, as on the CPU.
+
+CUDA C++ kernels run in the emulator; the arrays around them refuse implicit transfers and names
+that CuPy lacks.
+"""
+
+import numpy as np
+import pytest
+
+from minilm import kernels, optim
+from minilm.models import Transformer, gpt2, llama
+
+from . import fake_cupy
+from .helpers import arrays
+
+SMALL = {"vocab_size": 61, "context": 24, "layers": 2, "heads": 4, "channels": 64}
+CONFIGS = {
+    "gpt2": lambda: gpt2(**SMALL),
+    "llama": lambda: llama(**SMALL, kv_heads=2, ff=96),
+}
+
+
+@pytest.fixture
+def cupy():
+    with fake_cupy.installed() as module:
+        yield module
+
+
+def batch():
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, SMALL["vocab_size"], (2, 20))
+    return ids[:, :-1], ids[:, 1:]
+
+
+def on_cpu(config):
+    model = Transformer(config, seed=3)
+    with kernels.use("reference"):
+        loss = model.loss(*batch())
+        loss.backward()
+    return model, loss.item()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_forward_backward_and_a_step_agree_with_the_cpu(cupy, name):
+    config = CONFIGS[name]()
+    model, wanted = on_cpu(config)
+    device = Transformer(config, seed=3).to(device="cuda")
+    loss = device.loss(*batch())
+    assert loss.item() == pytest.approx(wanted, rel=1e-5)
+    loss.backward()
+    exact = dict(model.named_parameters())
+    for key, parameter in device.named_parameters():
+        assert isinstance(parameter.grad, fake_cupy.ndarray), key
+        right = exact[key].grad
+        scale = np.linalg.norm(right) or 1
+        assert np.linalg.norm(parameter.grad.get() - right) < 2e-5 * scale, key
+    for each in (model, device):
+        optim.AdamW(each.parameters(), lr=1e-2, weight_decay=0.1).step()
+    largest = max(np.abs(p.grad).max() for p in exact.values())
+    for key, parameter in device.named_parameters():
+        # Adam's first step is lr * sign(g): where g is rounding noise (the gradient of a key's bias
+        # is 0 in exact arithmetic), either sign is right.
+        told = np.abs(exact[key].grad) > 1e-4 * largest
+        ours, right = parameter.data.get(), exact[key].data
+        np.testing.assert_allclose(ours[told], right[told], rtol=1e-4, atol=1e-5, err_msg=key)
+        assert np.abs(ours - right).max() < 2.1e-2, key
+
+
+def test_logits_agree_with_the_cpu(cupy):
+    config = CONFIGS["llama"]()
+    ids, _ = batch()
+    with kernels.use("reference"):
+        wanted = Transformer(config, seed=3)(ids).data
+    logits = Transformer(config, seed=3).to(device="cuda")(ids)
+    assert isinstance(logits.data, fake_cupy.ndarray)
+    np.testing.assert_allclose(logits.data.get(), wanted, rtol=2e-4, atol=2e-5)
+
+
+def test_the_kernels_of_a_step_are_the_cuda_ones(cupy, monkeypatch):
+    from minilm.kernels import cuda_launch
+
+    seen = set()
+    real = cuda_launch.launch
+
+    def launch(file, kernel, *rest, **options):
+        seen.add(kernel)
+        return real(file, kernel, *rest, **options)
+
+    for folder in ("layer_norm", "rms_norm", "cross_entropy", "swiglu", "activation", "rope",
+                   "embedding", "adamw", "attention", "softmax", "gelu"):  # fmt: skip
+        module = __import__(f"minilm.kernels.{folder}.cuda", fromlist=["launch"])
+        monkeypatch.setattr(module, "launch", launch)
+    for name in CONFIGS:
+        model = Transformer(CONFIGS[name](), seed=0).to(device="cuda")
+        model.loss(*batch()).backward()
+        optim.AdamW(model.parameters()).step()
+    assert seen >= {"layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward", "rope",
+                    "embedding_backward", "adamw", "weight_gradients"}  # fmt: skip
+
+
+def test_the_stand_in_refuses_what_cupy_refuses(cupy):
+    (host,) = arrays(0, "float32", (3,))
+    device = cupy.asarray(host)
+    with pytest.raises(TypeError, match="implicit transfer"):
+        device + host
+    with pytest.raises(TypeError, match="Implicit conversion"):
+        np.asarray(device)
+    with pytest.raises(AttributeError, match="no attribute 'nanquantile_typo'"):
+        cupy.nanquantile_typo(device)
+    (half,) = arrays(1, "bfloat16", (2, 3, 3))
+    with pytest.raises(TypeError, match="not a GEMM"):
+        cupy.asarray(half) @ cupy.asarray(half)
+    assert (device + 1).get().tolist() == (host + 1).tolist()
