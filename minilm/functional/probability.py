@@ -3,24 +3,30 @@
 from minilm import kernels
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
+from minilm.functional.elementwise import array_like
 from minilm.tensor import is_grad_enabled, primitive
 
-_CHUNK = 1 << 22  # logits computed at a time by linear_cross_entropy: 16 MB in float32
+_CHUNK = 1 << 21  # logits computed at a time by linear_cross_entropy: 8 MB in float32
+
+
+def _is_last(name: str, x: Array, axis: int) -> bool:
+    """Whether ``axis`` is the last one of x."""
+    if not -x.ndim <= axis < x.ndim:
+        raise InputError(f"{name}: axis is {axis}; x of shape {x.shape} has {x.ndim} axes")
+    return axis % x.ndim == x.ndim - 1
 
 
 @primitive
 def softmax(x: Array, axis: int = -1):
     """exp(x) / sum(exp(x)) along one axis."""
-    if axis % x.ndim != x.ndim - 1:
-        y = kernels.softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
-    else:
-        y = kernels.softmax(x)
+    last = _is_last("softmax", x, axis)
+    y = kernels.softmax(x) if last else kernels.softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
 
     def pullback(g: Array):
-        if axis % y.ndim != y.ndim - 1:
-            back = kernels.softmax_backward(g.swapaxes(axis, -1), y.swapaxes(axis, -1))
-            return (back.swapaxes(axis, -1),)
-        return (kernels.softmax_backward(g, y),)
+        if last:
+            return (kernels.softmax_backward(g, y),)
+        back = kernels.softmax_backward(g.swapaxes(axis, -1), y.swapaxes(axis, -1))
+        return (back.swapaxes(axis, -1),)
 
     return y, pullback
 
@@ -28,7 +34,7 @@ def softmax(x: Array, axis: int = -1):
 @primitive
 def log_softmax(x: Array, axis: int = -1):
     """x - log(sum(exp(x))) along one axis."""
-    last = axis % x.ndim == x.ndim - 1
+    last = _is_last("log_softmax", x, axis)
     y = kernels.log_softmax(x if last else x.swapaxes(axis, -1))
 
     def pullback(g: Array):
@@ -38,16 +44,19 @@ def log_softmax(x: Array, axis: int = -1):
     return (y if last else y.swapaxes(axis, -1)), pullback
 
 
-def _targets(targets: Array, count: int, vocabulary: int, ignore_index: int) -> Array:
+def _targets(targets: Array, lead: tuple[int, ...], vocabulary: int, ignore_index: int) -> Array:
     """Targets as (N,) integers in which every ignored one is -1.
+
+    Args:
+        lead: the shape that they must have, that of the logits without the last axis.
 
     Raises:
         InputError: a shape or an id that does not fit the logits.
     """
     if targets.dtype.kind not in "iu":
         raise InputError(f"targets must be integers, not {targets.dtype}")
-    if targets.size != count:
-        raise InputError(f"targets has {targets.size} entries for {count} rows of logits")
+    if targets.shape != lead:
+        raise InputError(f"targets has shape {targets.shape}; the logits have {lead} rows")
     flat = targets.reshape(-1)
     xp = xp_of(flat)
     marked = xp.where(flat == ignore_index, -1, flat).astype(xp.int64)
@@ -59,6 +68,13 @@ def _targets(targets: Array, count: int, vocabulary: int, ignore_index: int) -> 
                 f"and is not ignore_index ({ignore_index})"
             )
     return marked
+
+
+def _check_terms(label_smoothing: float, z_loss: float) -> None:
+    if not 0 <= label_smoothing <= 1:
+        raise InputError(f"label_smoothing is {label_smoothing}; it must be from 0 to 1")
+    if not z_loss >= 0:
+        raise InputError(f"z_loss is {z_loss}; it must be 0 or more")
 
 
 def _weight(targets: Array, reduction: str) -> float:
@@ -88,10 +104,12 @@ def cross_entropy(
         reduction: "mean" over the kept targets, "sum", or "none" for (...) losses.
 
     Raises:
-        InputError: targets that do not fit; an unknown reduction.
+        InputError: targets that do not fit; a number out of range; an unknown reduction.
     """
+    _check_terms(label_smoothing, z_loss)
     rows = logits.reshape(-1, logits.shape[-1])
-    ids = _targets(targets, len(rows), rows.shape[1], ignore_index)
+    targets = array_like(targets, logits)
+    ids = _targets(targets, logits.shape[:-1], rows.shape[1], ignore_index)
     weight = _weight(ids, reduction)
     losses, lse = kernels.cross_entropy(rows, ids, label_smoothing, z_loss)
 
@@ -119,19 +137,23 @@ def linear_cross_entropy(
     """cross_entropy(linear(x, w), targets) without ever holding all the logits.
 
     Logits are made and used up a chunk of rows at a time; their gradient is taken in the same
-    visit, so that backward only scales what is there. Memory: 16 MB in place of N * V numbers.
+    visit, so that backward only scales what is there. Memory: 8 MB in place of N * V numbers.
 
     Args:
         x: (..., C) the last hidden states.
         w: (V, C) the output embedding.
         targets, ignore_index, label_smoothing, z_loss: as for ``cross_entropy``.
         reduction: "mean" or "sum".
+
+    Raises:
+        InputError: as ``cross_entropy``; widths of x and w that differ.
     """
+    _check_terms(label_smoothing, z_loss)
     xp = xp_of(x)
     rows = x.reshape(-1, x.shape[-1])
     if rows.shape[1] != w.shape[1]:
         raise InputError(f"x has {rows.shape[1]} features, w of shape {w.shape} takes {w.shape[1]}")
-    ids = _targets(targets, len(rows), len(w), ignore_index)
+    ids = _targets(array_like(targets, x), x.shape[:-1], len(w), ignore_index)
     if reduction not in ("mean", "sum"):
         raise InputError(f"reduction is {reduction!r}; allowed are 'mean' and 'sum'")
     weight = _weight(ids, reduction)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -237,9 +238,23 @@ def _gradients(
         return loss.item() * share, into
 
     results = backend.parallel(work, enumerate(pieces))
+    first, *others = [into for _, into in results]
+    own = Counter(id(g) for g in first.values())
     for p in params:
-        grads = [into[p] for _, into in results if p in into]
-        p.grad = sum(grads[1:], start=grads[0]) if grads else None
+        total = first.pop(p, None)
+        # Two leaves may have been given one array, or a view: only an array of its own is added to.
+        safe = total is not None and total.base is None and own[id(total)] == 1
+        for into in others:
+            more = into.pop(p, None)
+            if more is None:
+                continue
+            if total is None:
+                total = more
+            elif safe:
+                total += more
+            else:
+                total, safe = total + more, True
+        p.grad = total
     return sum(loss for loss, _ in results)
 
 
