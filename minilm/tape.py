@@ -174,6 +174,8 @@ def _run_hooks(node: Any, g: Array) -> Array:
 
 
 def _accumulate(leaf: Any, g: Array, into: dict[Any, Array] | None) -> None:
+    if g.dtype != leaf.data.dtype:  # a wider constant met it on the way
+        g = g.astype(leaf.data.dtype)
     if into is not None:
         before = into.get(leaf)
         into[leaf] = g if before is None else before + g

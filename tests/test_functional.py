@@ -310,7 +310,7 @@ def test_cross_entropy_refuses() -> None:
     logits = Tensor(np.zeros((2, 3), np.float32))
     for targets, message in (
         (np.array([0, 3]), "outside the vocabulary 0 .. 2"),
-        (np.array([0]), "1 entries for 2 rows"),
+        (np.array([0]), r"shape \(1,\); the logits have \(2,\) rows"),
         (np.array([0.0, 1.0]), "integers"),
     ):
         with pytest.raises(InputError, match=message):
@@ -565,6 +565,11 @@ def test_no_primitive_changes_dtype() -> None:
         x + np.arange(3),
         np.arange(3) - x,
         x ** np.int64(2),
+        x * np.full(3, 2.0),
+        np.full((2, 1), 2.0) - x,
+        x @ np.ones((3, 2)),
+        F.clip(x, np.float64(0), np.float64(2)),
+        F.attention(*[F.reshape(x, 1, 1, 2, 3)] * 3, bias=np.zeros((2, 2))),
         F.where(np.ones(3, bool), x, 0.0),
         F.maximum(x, np.float64(0)),
         x.mean(),

@@ -16,17 +16,22 @@ def rope(x: Array, cos: Array, sin: Array, layout: str = "half"):
         cos, sin: broadcastable to (..., T, D/2); constants, no gradient.
         layout: "half" pairs i with i + D/2 (Hugging Face), "interleaved" 2i with 2i + 1 (paper).
     """
-    if layout not in ("half", "interleaved"):
-        raise InputError(f"layout is {layout!r}; allowed are 'half' and 'interleaved'")
-    if x.shape[-1] != 2 * cos.shape[-1] or x.shape[-2] != cos.shape[-2]:
+    check_layout(layout)
+    if x.shape[-1] != 2 * cos.shape[-1] or x.shape[-2] != cos.shape[-2] or sin.shape != cos.shape:
         raise InputError(
             f"rope of x (..., T, D) = {x.shape} needs cos and sin of (..., {x.shape[-2]}, "
-            f"{x.shape[-1] // 2}), not {cos.shape}"
+            f"{x.shape[-1] // 2}), not {cos.shape} and {sin.shape}"
         )
     interleaved = layout == "interleaved"
     return kernels.rope(x, cos, sin, interleaved), lambda g: (
         kernels.rope(g, cos, -sin, interleaved),
     )
+
+
+def check_layout(layout: str) -> None:
+    """Refuse a layout of rotary pairs that does not exist."""
+    if layout not in ("half", "interleaved"):
+        raise InputError(f"layout is {layout!r}; allowed are 'half' and 'interleaved'")
 
 
 @primitive
@@ -55,9 +60,13 @@ def attention(
         (B, H, T, D); zeros for a query that may look nowhere.
 
     Raises:
-        InputError: shapes that do not fit each other.
+        InputError: shapes or dtypes that do not fit each other.
     """
-    _fits(q.shape, k.shape, v.shape, mask, causal, window)
+    _fits(q.shape, k.shape, v.shape)
+    if q.dtype != k.dtype or q.dtype != v.dtype:
+        raise InputError(f"attention: q is {q.dtype}, k {k.dtype}, v {v.dtype}; they must agree")
+    check_sight((*q.shape[:3], k.shape[2]), mask, bias, causal, window)
+    bias = None if bias is None else bias.astype(q.dtype, copy=False)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     out, lse = kernels.attention(q, k, v, mask, bias, causal, window, scale)
 
@@ -71,7 +80,7 @@ def attention(
     return out, pullback
 
 
-def _fits(q, k, v, mask, causal, window) -> None:
+def _fits(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> None:
     if len(q) != 4 or len(k) != 4 or len(v) != 4:
         raise InputError(f"attention needs 4 axes (B, H, T, D); q {q}, k {k}, v {v}")
     if k[:3] != v[:3] or q[0] != k[0] or q[3] != k[3] or q[1] % k[1]:
@@ -79,7 +88,30 @@ def _fits(q, k, v, mask, causal, window) -> None:
             f"attention: q (B, H, T, D) is {q}, k (B, G, S, D) is {k}, v is {v}; "
             "B, D and S must agree and G must divide H"
         )
+
+
+def check_sight(
+    scores: tuple[int, ...],
+    mask: Array | None,
+    bias: Array | None,
+    causal: bool,
+    window: int | None,
+) -> None:
+    """Refuse a mask, bias or window that does not fit scores of the shape (B, H, T, S)."""
     if mask is not None and mask.dtype != bool:
         raise InputError(f"attention mask must be bool, True where a query may look: {mask.dtype}")
+    for name, given in (("mask", mask), ("bias", bias)):
+        if given is not None and not _spreads(given.shape, scores):
+            raise InputError(
+                f"attention {name} has shape {given.shape}; it must broadcast to (B, H, T, S) = "
+                f"{scores}"
+            )
     if window is not None and (not causal or window < 1):
         raise InputError(f"attention window is {window}; it needs causal=True and at least 1")
+
+
+def _spreads(shape: tuple[int, ...], wide: tuple[int, ...]) -> bool:
+    """Whether broadcasting turns the one shape into the other."""
+    return len(shape) <= len(wide) and all(
+        n in (1, m) for n, m in zip(reversed(shape), reversed(wide), strict=False)
+    )

@@ -7,7 +7,8 @@ from typing import Any
 
 from minilm import functional as F
 from minilm.backend import Array, xp_of
-from minilm.functional.probability import _targets, _weight
+from minilm.functional.elementwise import array_like
+from minilm.functional.probability import _check_terms, _targets, _weight
 from minilm.kernels.attention.reference import visible
 from minilm.tensor import Tensor
 
@@ -97,9 +98,10 @@ def cross_entropy_by_parts(
     reduction: str = "mean",
 ) -> Tensor:
     """``cross_entropy`` through ``log_softmax``."""
-    targets = targets.data if isinstance(targets, Tensor) else targets
+    _check_terms(label_smoothing, z_loss)
     rows = F.reshape(logits, -1, logits.shape[-1])
-    ids = _targets(targets, rows.shape[0], rows.shape[1], ignore_index)
+    targets = targets.data if isinstance(targets, Tensor) else array_like(targets, rows.data)
+    ids = _targets(targets, tuple(logits.shape[:-1]), rows.shape[1], ignore_index)
     xp = xp_of(ids)
     logp = F.log_softmax(rows)
     picked = F.index(logp, (xp.arange(len(ids)), xp.where(ids < 0, 0, ids)))

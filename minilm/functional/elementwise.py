@@ -20,8 +20,17 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     return g.sum(axis=axes).reshape(shape) if axes else g.reshape(shape)
 
 
+def array_like(x: Any, other: Array) -> Array:
+    """x as an array, where it is a list; on the device of ``other``."""
+    return x if hasattr(x, "dtype") else xp_of(other).asarray(x)
+
+
 def pair(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both operands in one dtype: NumPy would promote float32 with int64 to float64, quietly."""
+    """Both operands in one dtype: NumPy would promote float32 with int64 to float64, quietly.
+
+    Where float64 meets a smaller float it gives way: an array such as ``np.ones(3)`` is float64
+    only because nobody said otherwise.
+    """
     da, db = getattr(a, "dtype", None), getattr(b, "dtype", None)
     if da is db or da == db or da is None or db is None:
         if da is None and db is None:
@@ -35,6 +44,10 @@ def pair(a: Any, b: Any) -> tuple[Any, Any]:
         return a, b.astype(da)
     if db.kind == "f" and (da.kind != "f" or isinstance(a, np.generic)):
         return a.astype(db), b
+    if da.kind == "f" and da.itemsize == 8:
+        return a.astype(db), b
+    if db.kind == "f" and db.itemsize == 8:
+        return a, b.astype(da)
     return a, b
 
 
@@ -200,6 +213,7 @@ def _choose(a: Array, b: Array, largest: bool):
 @primitive
 def clip(x: Array, low: float = -math.inf, high: float = math.inf):
     """x held between low and high; no gradient where it was held."""
+    low, high = float(low), float(high)  # a NumPy float64 would promote float32
     inside = (x >= low) & (x <= high)
     return x.clip(low, high), lambda g: (g * inside,)
 

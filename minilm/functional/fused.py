@@ -6,6 +6,7 @@ Fewer steps on the tape, fewer arrays kept for backward, no copies between layou
 from minilm import kernels
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
+from minilm.functional.attending import check_layout, check_sight
 from minilm.functional.elementwise import unbroadcast
 from minilm.functional.products import column_sum
 from minilm.tensor import primitive
@@ -37,7 +38,8 @@ def self_attention(
         (B, T, H D): the heads side by side.
 
     Raises:
-        InputError: a width that H + 2 G heads can't share.
+        InputError: a width that H + 2 G heads can't share; tables, a mask or a bias of another
+            shape.
     """
     size, rest = divmod(packed.shape[-1], heads + 2 * kv_heads)
     if rest or heads % kv_heads:
@@ -48,10 +50,18 @@ def self_attention(
     scale = size**-0.5 if scale is None else scale
     xp = xp_of(packed)
     b, t, width = packed.shape
+    check_sight((b, heads, t, t), mask, bias, causal, window)
+    bias = None if bias is None else bias.astype(packed.dtype, copy=False)
     turned = heads + kv_heads
     source = packed
     if rope is not None:
         cos, sin = rope
+        check_layout(layout)
+        if cos.shape != (t, size // 2) or sin.shape != cos.shape or size % 2:
+            raise InputError(
+                f"self_attention with {t} tokens and heads of size {size} needs cos and sin of "
+                f"({t}, {size // 2}) and an even size, not {cos.shape} and {sin.shape}"
+            )
         source = xp.empty((b, t, turned * size), packed.dtype)
         flat = xp.ascontiguousarray(packed).reshape(b * t, width)
         kernels.rope_rows(
@@ -106,6 +116,12 @@ def feed_forward(
         activation: "gelu", "gelu_tanh", "silu" or "relu".
     """
     _check_widths(x, up, down)
+    for name, bias, w in (("up", up_bias, up), ("down", down_bias, down)):
+        if bias is not None and bias.shape != w.shape[:1]:
+            raise InputError(
+                f"feed_forward: {name}_bias has shape {bias.shape}; with {name} of shape {w.shape} "
+                f"it must be {w.shape[:1]}"
+            )
     rows = x.reshape(-1, x.shape[-1])
     h = rows @ up.T
     y = kernels.bias_activation(h, up_bias, activation) @ down.T
@@ -136,6 +152,8 @@ def gated_feed_forward(x: Array, gate: Array, up: Array, down: Array, activation
         activation: "swiglu" or "geglu".
     """
     _check_widths(x, up, down)
+    if gate.shape != up.shape:
+        raise InputError(f"gated_feed_forward: gate is {gate.shape} and up {up.shape}, not alike")
     forward, backward = _GATES[activation]
     rows = x.reshape(-1, x.shape[-1])
     a, b = rows @ gate.T, rows @ up.T

@@ -6,10 +6,15 @@ from minilm.errors import InputError
 from minilm.tensor import primitive
 
 
-def _rows(name: str, x: Array, w: Array) -> Array:
-    if x.shape[-1] != len(w):
-        raise InputError(f"{name}: x has {x.shape[-1]} channels, the weight has {len(w)}")
-    return x.reshape(-1, x.shape[-1])
+def _rows(name: str, x: Array, w: Array, b: Array | None = None) -> Array:
+    """x as (N, C); the kernels read w and b to the width of x without looking."""
+    width = x.shape[-1:]
+    if w.shape != width or (b is not None and b.shape != width):
+        given = f"{w.shape}" if b is None else f"{w.shape} and {b.shape}"
+        raise InputError(
+            f"{name} of x with {width[0]} channels takes w and b of {width}, not {given}"
+        )
+    return x.reshape(-1, *width)
 
 
 @primitive
@@ -18,7 +23,7 @@ def layer_norm(x: Array, w: Array, b: Array | None = None, eps: float = 1e-5):
 
     x (..., C), w (C,), b (C,) or None -> (..., C).
     """
-    rows = _rows("layer_norm", x, w)
+    rows = _rows("layer_norm", x, w, b)
     y, mean, rstd = kernels.layer_norm(rows, w, b, eps)
 
     def pullback(g: Array):

@@ -5,7 +5,7 @@ import math
 from minilm import kernels
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
-from minilm.functional.elementwise import pair, unbroadcast
+from minilm.functional.elementwise import array_like, pair, unbroadcast
 from minilm.tensor import primitive
 
 
@@ -75,6 +75,10 @@ def linear(x: Array, w: Array, b: Array | None = None):
             f"linear of x with {x.shape[-1]} features and w of shape {w.shape}: "
             f"w takes {w.shape[1]}"
         )
+    if b is not None and b.shape != w.shape[:1]:
+        raise InputError(
+            f"linear with w of shape {w.shape} takes b of {w.shape[:1]}, not {b.shape}"
+        )
     rows = x.reshape(-1, x.shape[-1])  # (N, I)
     y = rows @ w.T
     if b is not None:
@@ -103,6 +107,7 @@ def embedding(ids: Array, w: Array):
     Raises:
         InputError: ids that are not integers, or outside 0 .. V - 1.
     """
+    ids = array_like(ids, w)
     if ids.dtype.kind not in "iu":
         raise InputError(f"embedding ids must be integers, not {ids.dtype}")
     if ids.size and xp_of(ids) is xp_of(w) and xp_of(ids).__name__ == "numpy":

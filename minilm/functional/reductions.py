@@ -10,7 +10,7 @@ def _spread(g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Arr
     """A reduction's gradient, seen again at the shape before the reduction."""
     xp = xp_of(g)
     if axis is not None and not keepdims:
-        axes = (axis,) if isinstance(axis, int) else axis
+        axes = axis if isinstance(axis, tuple) else (int(axis),)
         g = xp.expand_dims(g, tuple(a % len(shape) for a in axes))
     return xp.broadcast_to(g, shape)
 

@@ -140,6 +140,8 @@ def concatenate(parts: list[Any] | tuple[Any, ...], axis: int = 0) -> Tensor:
     shapes = [tuple(p.shape) for p in parts]
     if not parts:
         raise InputError("concatenate needs at least one array")
+    if any(not -len(s) <= axis < len(s) for s in shapes):
+        raise InputError(f"concatenate: axis is {axis}; not all of the shapes {shapes} have it")
     kept = {s[: axis % len(s)] + s[axis % len(s) + 1 :] for s in shapes}
     if len(kept) > 1:
         raise InputError(f"concatenate along axis {axis}: shapes {shapes} differ elsewhere")
@@ -159,6 +161,8 @@ def split(x: Any, sizes: list[int] | int, axis: int = -1) -> list[Tensor]:
     """Views of consecutive pieces along an axis: of the sizes given, or of one size each."""
     total = x.shape[axis]
     if isinstance(sizes, int):
+        if sizes < 1:
+            raise InputError(f"split: sizes is {sizes}; it must be 1 or more")
         sizes = [sizes] * (total // sizes)
     if sum(sizes) != total:
         raise InputError(f"split of an axis of {total} into {sizes}: they add up to {sum(sizes)}")
