@@ -30,6 +30,7 @@ _FUSED = (
     ("gated_feed_forward", ("gelu", "silu", "swiglu", "geglu", "linear")),
 )
 _used: set[str] = set()
+_open = 0  # blocks that have begun and not ended
 
 
 @contextmanager
@@ -57,6 +58,8 @@ def use(**functions: Callable) -> Iterator[None]:
         if fused not in functions and any(step in functions for step in steps):
             plan[fused] = (_find(fused), getattr(parts, f"{fused}_by_parts"))
     undo: list[tuple[ModuleType, str, Any]] = []
+    global _open
+    _open += 1
     try:
         for original, replacement in plan.values():
             for module, name in _places(original):
@@ -65,8 +68,14 @@ def use(**functions: Callable) -> Iterator[None]:
         _used.update(functions)
         yield
     finally:
+        _open -= 1
         for module, name, original in reversed(undo):
             setattr(module, name, original)
+
+
+def active() -> bool:
+    """Whether a block of ``use`` is open: then nothing may take a short cut past its functions."""
+    return _open > 0
 
 
 def used() -> set[str]:

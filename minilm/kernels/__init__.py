@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from minilm.kernels.dispatch import TIERS, Kernel, in_use, kernels, use
+from minilm.kernels.dispatch import TIERS, Kernel, in_use, kernels, overridden, use
 
 # A folder and its main kernel share a name. Importing a folder binds that name here, so all are
 # imported (they hold a docstring each) before the kernels take the names.
@@ -39,5 +39,6 @@ adamw = Kernel("adamw", "adamw")
 adamw_many = Kernel("adamw_many", "adamw")
 attention = Kernel("attention", "attention")
 attention_backward = Kernel("attention_backward", "attention")
+decode_step = Kernel("decode_step", "decode_step")
 
-__all__ = ["TIERS", "Kernel", "in_use", "kernels", "use"]
+__all__ = ["TIERS", "Kernel", "in_use", "kernels", "overridden", "use"]

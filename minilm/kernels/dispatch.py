@@ -111,3 +111,8 @@ def use(choice: str | dict[str, Callable]):
 def in_use() -> str:
     """The forced tier, or ``"auto"``."""
     return _forced or "auto"
+
+
+def overridden(*names: str) -> bool:
+    """Whether a block of ``use`` is open that changes more than the kernels of these names."""
+    return _forced in ("reference", "cuda") or any(name not in names for name in _functions)

@@ -1,0 +1,244 @@
+"""The fast way to decode: which models it knows, and their weights as its kernel reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilm import backend, kernels, swap
+from minilm.errors import InputError
+from minilm.inference.cache import ContiguousCache
+from minilm.kernels.decode_step.weights import Layer, Map, Norm, Weights, quantize_rows
+from minilm.models.block import Block, Stack
+from minilm.models.transformer import Transformer
+from minilm.nn import GLU, MLP, Attention, Embedding, LayerNorm, Linear, RMSNorm
+from minilm.nn.positions import alibi_bias, relative_bucket, rope_table, sinusoidal
+
+WEIGHTS = ("float32", "int8")
+# The gate's activation where the feed-forward is gated, else its own.
+_ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh"}
+_AT_ONCE = 200_000_000  # bytes of weights read per call of the kernel: some milliseconds
+_MOST_AT_ONCE = 32
+
+
+class Decoder:
+    """A decoder and its cache, one token per row at a time, on the CPU in float32.
+
+    The weights are the model's own memory: what an optimizer or an assignment in place does to them
+    is seen. int8 weights are made once, here.
+
+    Args:
+        model: a Transformer that ``unsupported`` has nothing against.
+        cache: what holds the prompts' keys and values already, as ``model(ids, cache=cache)`` left
+            them; each step adds to it.
+        begin: (B,) where each row's text starts in the cache (its padding before); None: 0.
+        weights: "float32", or "int8": each row of a matrix rounded to 255 steps.
+
+    Raises:
+        InputError: a model that this cannot run, or other weights.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        cache: ContiguousCache,
+        begin: np.ndarray | None = None,
+        weights: str = "float32",
+    ) -> None:
+        if weights not in WEIGHTS:
+            raise InputError(f"weights is {weights!r}; allowed are {' and '.join(WEIGHTS)}")
+        reason = unsupported(model)
+        if reason:
+            raise InputError(f"this model cannot be decoded by the fast kernel: {reason}")
+        begin = np.zeros(cache.batch, np.int64) if begin is None else begin
+        self.cache, self.begin = cache, np.ascontiguousarray(begin, np.int64)
+        self.length = min(cache.capacity, model.config.context)
+        self.weights = read(model, self.length, weights)
+        self.logits = np.empty((cache.batch, model.config.vocab_size), np.float32)
+        self.at_once = max(1, min(_MOST_AT_ONCE, _AT_ONCE // self.weights.nbytes))
+
+    def step(self, ids: Any) -> np.ndarray:
+        """Feed one token per row.
+
+        Args:
+            ids: (B,) whole numbers.
+
+        Returns:
+            (B, V) float32 logits after them, overwritten by the next step.
+
+        Raises:
+            InputError: ids of another shape or outside the vocabulary, or a full cache.
+        """
+        self.greedy(ids, 1)
+        return self.logits
+
+    def greedy(self, ids: Any, count: int) -> np.ndarray:
+        """Feed one token per row, then the likeliest after it, and so on.
+
+        Args:
+            ids: (B,) whole numbers.
+            count: how many tokens are fed.
+
+        Returns:
+            (count, B) int64, the likeliest token after each one fed.
+
+        Raises:
+            InputError: as ``step``.
+        """
+        ids = np.ascontiguousarray(ids, np.int64)
+        if ids.shape != (self.cache.batch,):
+            raise InputError(f"ids must have shape {(self.cache.batch,)}, not {ids.shape}")
+        if ids.min() < 0 or ids.max() >= self.logits.shape[1]:
+            raise InputError(f"ids must be from 0 to {self.logits.shape[1] - 1}")
+        place = self.cache.length
+        if place + count > self.length:
+            raise InputError(f"there is room for {self.length} tokens; {place + count} are needed")
+        new = kernels.decode_step(
+            self.logits,
+            self.weights,
+            self.cache._keys,
+            self.cache._values,
+            ids,
+            self.begin,
+            place,
+            count,
+            backend.threads(),
+        )
+        self.cache.advance(count)
+        return new
+
+
+def overridden() -> bool:
+    """Whether somebody's functions or another tier should run: then nothing may be short-cut."""
+    return swap.active() or kernels.overridden("decode_step")
+
+
+def unsupported(model: Any) -> str | None:
+    """Why the kernel cannot run a model; None if it can.
+
+    It runs pre-norm decoders (and prefix-LMs after their prefix) whose parts are the package's own:
+    a map wrapped by an adapter must be called, not looked into.
+    """
+    if type(model) is not Transformer or "forward" in vars(model):
+        return "it is no plain Transformer"
+    config = model.config
+    wanted = (
+        ("kind", config.kind in ("decoder", "prefix-lm"), config.kind),
+        ("head", config.head == "lm", config.head),
+        ("norm_position", config.norm_position == "pre", config.norm_position),
+        ("token_types", not config.token_types, config.token_types),
+        ("embedding_norm", not config.embedding_norm, config.embedding_norm),
+    )
+    for name, good, value in wanted:
+        if not good:
+            return f"its {name} is {value!r}"
+    for name, part, kinds in _parts(model):
+        if type(part) not in kinds or "forward" in vars(part):
+            return f"its {name} is a {type(part).__name__} of its own"
+    for name, parameter in model.named_parameters():
+        array = parameter.data
+        plain = isinstance(array, np.ndarray) and array.dtype == np.float32
+        if not plain or not array.flags.c_contiguous:
+            return f"its {name} is not float32 in one piece on the CPU"
+    return None
+
+
+def _parts(model: Transformer) -> list[tuple[str, Any, tuple[type, ...]]]:
+    """(name, module, classes it may be) of all that the kernel looks into."""
+    norms = (LayerNorm, RMSNorm)
+    parts: list[tuple[str, Any, tuple[type, ...]]] = [
+        ("tokens", model.tokens, (Embedding,)),
+        ("stack", model.stack, (Stack,)),
+        ("last norm", model.stack.norm, norms),
+    ]
+    parts += [(n, getattr(model, n), (Embedding,)) for n in ("positions",) if hasattr(model, n)]
+    parts += [("head", model.head, (Linear,))] if hasattr(model, "head") else []
+    for block in model.stack.blocks:
+        parts += [("block", block, (Block,))]
+        if type(block) is Block:
+            attention, forward = block.attention, block.feed_forward
+            parts += [("norm1", block.norm1, norms), ("norm2", block.norm2, norms)]
+            parts += [("attention", attention, (Attention,)), ("feed_forward", forward, (MLP, GLU))]
+            parts += [(n, m, (Linear,)) for n, m in vars(attention).items() if n in ("qkv", "out")]
+            names = ("gate", "up", "down")
+            parts += [(n, m, (Linear,)) for n, m in vars(forward).items() if n in names]
+    return parts
+
+
+def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
+    """The model's arrays for the kernel.
+
+    Args:
+        length: tokens that a text may have; tables of positions are made for that many.
+        weights: "float32" shares memory with the model, "int8" rounds its linear maps.
+    """
+    config = model.config
+
+    def linear(layer: Linear | Embedding) -> Map:
+        bias = getattr(layer, "bias", None)
+        bias = None if bias is None else bias.data
+        if weights == "float32":
+            return Map(layer.weight.data, bias)
+        codes, scales = quantize_rows(layer.weight.data)
+        return Map(codes, bias, scales)
+
+    def norm(layer: LayerNorm | RMSNorm) -> Norm:
+        bias = getattr(layer, "bias", None)
+        arrays = [None if p is None else p.data for p in (layer.weight, bias)]
+        return Norm(*arrays)
+
+    layers = []
+    for block in model.stack.blocks:
+        attention, forward = block.attention, block.feed_forward
+        gate = linear(forward.gate) if config.gated else None
+        maps = (gate, linear(forward.up), linear(forward.down))
+        first = (norm(block.norm1), linear(attention.qkv), linear(attention.out))
+        layers.append(Layer(*first, norm(block.norm2), *maps))
+    cos = sin = None
+    if config.positions == "rope":
+        cos, sin = rope_table(length, config.D, config.rope_theta, config.rope_scaling)
+    scale = config.attention_scale
+    return Weights(
+        layers=layers,
+        norm=norm(model.stack.norm),
+        head=linear(model.tokens if config.tie else model.head),
+        tokens=model.tokens.weight.data,
+        heads=config.heads,
+        groups=config.G,
+        size=config.D,
+        rms=config.norm == "rms",
+        eps=config.eps,
+        activation=_ACTIVATIONS.get(config.activation, config.activation),
+        attention_scale=config.D**-0.5 if scale is None else scale,
+        window=config.window,
+        positions=_positions(model, length),
+        rope=config.rope_layout if config.positions == "rope" else None,
+        cos=cos,
+        sin=sin,
+        distance=_distance(model, length),
+        embedding_scale=config.embedding_scale,
+        logit_scale=config.logit_scale,
+    )
+
+
+def _positions(model: Transformer, length: int) -> np.ndarray | None:
+    """(length or more, C) added to the embedding, or None."""
+    if model.config.positions == "learned":
+        return model.positions.weight.data
+    if model.config.positions == "sinusoidal":
+        return sinusoidal(length, model.config.channels)
+    return None
+
+
+def _distance(model: Transformer, length: int) -> np.ndarray | None:
+    """(H, length) added to the scores, the last column for distance 0; or None."""
+    config = model.config
+    last, keys = np.array([length - 1]), np.arange(length)
+    if config.positions == "alibi":
+        return np.ascontiguousarray(alibi_bias(last, keys, config.heads)[:, 0])
+    if config.positions == "relative":
+        sizes = (config.relative_buckets, config.relative_distance)
+        bucket = relative_bucket(last, keys, config.kind != "decoder", *sizes)[0]
+        return np.ascontiguousarray(model.stack.relative.weight.data[bucket].T)
+    return None

@@ -1,0 +1,128 @@
+"""Greedy decoding of whole tokens by the formulas, over the arrays that the fast tier reads."""
+
+import numpy as np
+
+from minilm.kernels.decode_step.weights import Map, Norm, Weights
+from minilm.kernels.gelu.reference import gelu, silu
+
+
+def decode_step(
+    logits: np.ndarray,
+    weights: Weights,
+    keys: np.ndarray,
+    values: np.ndarray,
+    ids: np.ndarray,
+    begin: np.ndarray,
+    place: int,
+    count: int,
+    threads: int,
+) -> np.ndarray:
+    """Feed one token per row, then the likeliest next ones, ``count`` in all.
+
+    Args:
+        logits: (B, V) float32, gets the logits after the last token fed.
+        weights: the model.
+        keys, values: (L, B, G, S, D) float32 cache, which gets the new ones; place p of the text
+            lies in slot p mod S.
+        ids: (B,) int64, the first tokens to feed.
+        begin: (B,) int64, the place of each row's first token (padding before it).
+        place: of the tokens in ``ids``; the cache holds all places before that the window sees.
+        count: how many tokens to feed.
+        threads: how many may share the work; the result does not depend on it.
+
+    Returns:
+        (count, B) int64, the likeliest token after each one fed; of equals the lowest.
+    """
+    new = np.empty((count, len(ids)), np.int64)
+    for step in range(count):
+        logits[...] = _token(weights, keys, values, ids, begin, place + step)
+        new[step] = ids = logits.argmax(axis=-1)
+    return new
+
+
+def _token(
+    w: Weights,
+    keys: np.ndarray,
+    values: np.ndarray,
+    ids: np.ndarray,
+    begin: np.ndarray,
+    place: int,
+) -> np.ndarray:
+    x = w.tokens[ids] * np.float32(w.embedding_scale)  # (B, C)
+    if w.positions is not None:
+        x = x + w.positions[place - begin]
+    for index, layer in enumerate(w.layers):
+        qkv = _linear(_norm(w, layer.norm1, x), layer.qkv)
+        mixed = _attention(w, qkv, keys[index], values[index], begin, place)
+        x = x + _linear(mixed, layer.out)
+        y = _norm(w, layer.norm2, x)
+        if layer.gate is None:
+            h = _activation(w, _linear(y, layer.up))
+        else:
+            h = _activation(w, _linear(y, layer.gate)) * _linear(y, layer.up)
+        x = x + _linear(h, layer.down)
+    return _linear(_norm(w, w.norm, x) * np.float32(w.logit_scale), w.head)
+
+
+def _linear(x: np.ndarray, m: Map) -> np.ndarray:
+    y = x @ m.weight.T.astype(np.float32)
+    if m.scales is not None:
+        y *= m.scales
+    return y if m.bias is None else y + m.bias
+
+
+def _norm(w: Weights, norm: Norm, x: np.ndarray) -> np.ndarray:
+    if not w.rms:
+        x = x - x.mean(axis=-1, keepdims=True)
+    x = x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + np.float32(w.eps))
+    x = x if norm.weight is None else x * norm.weight
+    return x if norm.bias is None else x + norm.bias
+
+
+def _activation(w: Weights, x: np.ndarray) -> np.ndarray:
+    if w.activation == "relu":
+        return np.maximum(x, 0)
+    if w.activation == "silu":
+        return silu(x)
+    return gelu(x, w.activation == "gelu_tanh").astype(np.float32)
+
+
+def _rope(w: Weights, x: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """x (B, n, D), row b turned by the angles of position where[b]."""
+    cos, sin = w.cos[where][:, None], w.sin[where][:, None]
+    half = w.size // 2
+    pairs = (slice(half), slice(half, None))
+    if w.rope == "interleaved":
+        pairs = (slice(0, None, 2), slice(1, None, 2))
+    a, b = x[..., pairs[0]], x[..., pairs[1]]
+    out = np.empty_like(x)
+    out[..., pairs[0]], out[..., pairs[1]] = a * cos - b * sin, b * cos + a * sin
+    return out
+
+
+def _attention(
+    w: Weights, qkv: np.ndarray, keys: np.ndarray, values: np.ndarray, begin: np.ndarray, place: int
+) -> np.ndarray:
+    """qkv (B, (H + 2 G) D), keys and values (B, G, S, D) -> (B, H D)."""
+    batch, slots = len(qkv), keys.shape[2]
+    packed = qkv.reshape(batch, -1, w.size)
+    turned = w.heads + w.groups
+    if w.rope is not None:
+        packed = np.concatenate([_rope(w, packed[:, :turned], place - begin), packed[:, turned:]], 1)
+    keys[:, :, place % slots] = packed[:, w.heads : turned]
+    values[:, :, place % slots] = packed[:, turned:]
+    out = np.empty((batch, w.heads, w.size), np.float32)
+    for row in range(batch):
+        first = int(begin[row])
+        if w.window is not None:
+            first = max(first, place - w.window + 1)
+        seen = np.arange(first, place + 1)
+        k, v = keys[row][:, seen % slots], values[row][:, seen % slots]  # (G, S', D)
+        q = packed[row, : w.heads].reshape(w.groups, -1, w.size)
+        scores = (q @ k.swapaxes(1, 2)).reshape(w.heads, -1) * np.float32(w.attention_scale)
+        if w.distance is not None:
+            scores = scores + w.distance[:, w.distance.shape[1] - 1 - (place - seen)]
+        share = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        share /= share.sum(axis=-1, keepdims=True)
+        out[row] = (share.reshape(w.groups, -1, len(seen)) @ v).reshape(w.heads, w.size)
+    return out.reshape(batch, -1)
