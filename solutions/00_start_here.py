@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 import minilm
-from minilm.course import bars, check, heatmap, lines, payoff
+from minilm.course import check, heatmap, lines, payoff
 from minilm.models import Transformer, gpt2
 
 # %% [markdown]
@@ -337,21 +337,18 @@ check("top_p")
 # %% tags=["payoff"]
 @payoff("top_p")
 def text_under_your_rule():
-    """How many different tokens a model writes as p grows, with your rule choosing."""
+    """A model that half knows a text: a small p goes in circles, a large one dares to err."""
     from minilm.inference import generate
+    from minilm.train import train
 
-    model = Transformer(gpt2(vocab_size=128, context=256, layers=1, heads=2, channels=32), seed=3)
-    model.tokens.weight.data *= 40  # an untrained model with strong opinions
-    shares = [0.05, 0.2, 0.5, 0.9, 1.0]
+    text = "the cat sat on the mat. the dog ate the hat. a cat and a dog had a chat. " * 30
+    ids = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
+    model = Transformer(gpt2(vocab_size=128, context=64, layers=1, heads=2, channels=32))
+    train(model, ids, 160, batch=8, lr=1e-2, progress=False)
     with minilm.use(top_p=top_p):
-        texts = [generate(model, [1], 200, top_p=share) for share in shares]
-    bars(
-        [f"p = {share:g}" for share in shares],
-        [len(set(text)) for text in texts],
-        ylabel="different tokens in 200",
-        numbers="{:.0f}",
-        alt="The larger p, the more different tokens are written.",
-    )
+        for share in (0.1, 0.5, 0.8, 1.0):
+            new = generate(model, list(b"the "), 50, top_p=share)
+            print(f"p = {share:.1f}: the {bytes(new).decode(errors='replace')!r}")
 
 
 # %% [markdown]
