@@ -93,6 +93,9 @@ def dispatch(argv: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `minilm ARGV` and return its exit status; a user's mistake is one sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter gets "?" for it
+            stream.reconfigure(errors="replace")
     try:
         status = dispatch(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()

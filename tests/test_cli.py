@@ -1,5 +1,7 @@
 """The command line: finds commands, and turns what goes wrong into one sentence and a status."""
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +108,12 @@ def test_a_disk_that_is_full_is_one_sentence() -> None:
     done = run("{python} -m minilm > /dev/full")
     assert done.returncode == 1
     assert done.stderr == "minilm: the disk is full; free some space and start again.\n"
+
+
+def test_a_letter_that_the_terminal_lacks_becomes_a_question_mark(fake) -> None:
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with contextlib.redirect_stdout(narrow):
+        assert cli.main([fake, "well"]) == 0
+        print("caf\u00e9")
+    narrow.flush()
+    assert narrow.buffer.getvalue().endswith(b"caf?\n")

@@ -12,6 +12,7 @@ import pytest
 
 from minilm import data
 from minilm.cli import main
+from minilm.commands.train import _name_of
 from minilm.data.held_out import PHRASE, hold_out
 from minilm.train import checkpoints, load
 from minilm.train.recipes import RECIPES, Recipe, find_recipe
@@ -63,6 +64,7 @@ def refused(capsys, *argv):
     """The sentence on stderr, after checking that it is one and the status is 2."""
     assert main(list(argv)) == 2
     out, err = capsys.readouterr()
+    assert out == ""  # not even a prompt
     assert err.startswith("minilm: ") and err.count("\n") == 1 and "Traceback" not in err
     return err
 
@@ -178,6 +180,8 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
         (["train", "--corpus", "wikipedia"], "allowed are python-docs, python-code"),
         (["train", "--text", "a", "--corpus", "python-docs"], "choose one"),
         (["train", "--text", "nowhere"], "'nowhere'"),
+        (["train", "--text", ""], "path is ''"),
+        (["train", "--minutes", "inf"], "--minutes is inf"),
         (["train", "--text", "empty.txt"], "is empty"),
         (["train", "--text", "binary.txt"], "is binary"),
         (["train", "--text", "short.txt"], "has 40 characters; at least 1000"),
@@ -186,6 +190,11 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
         (["train", "--text", "texts", "--config", "typo.json"], "no field 'layer'"),
         (["train", "--text", "texts", "--config", "odd.json"], "no field 'speed'"),
         (["train", "--text", "texts", "--config", "vocab.json"], "vocab_size is 20"),
+        (["train", "--text", "texts", "--config", "inner.json"], "vocab_size belongs beside"),
+        (["train", "--text", "texts", "--config", "still.json"], "steps of the recipe is 0"),
+        (["train", "--text", "texts", "--config", "wild.json"], "lr of the recipe is inf"),
+        (["train", "--text", "texts", "--config", "whole.json"], "batch of the recipe is 1.5"),
+        (["train", "--text", "texts", "--config", "reader.json"], "kind is 'encoder'"),
         (["train", "--text", "texts", "--config", "long.json"], "a context of 100000"),
         (["train", "--text", "texts", "--dtype", "float16"], "allowed are float32 and float64"),
         (["train", "--text", "texts", "--device", "tpu"], "device is 'tpu'"),
@@ -217,12 +226,27 @@ def test_every_mistake_is_one_sentence_and_nothing_is_left_behind(here, capsys, 
         "odd": {**SMALL, "speed": 2},
         "vocab": {**SMALL, "vocab_size": 20},
         "long": {**SMALL, "model": {**model, "context": 100_000}},
+        "inner": {**SMALL, "model": {**model, "vocab_size": 300}},
+        "still": {**SMALL, "steps": 0},
+        "wild": {**SMALL, "lr": float("inf")},
+        "whole": {**SMALL, "batch": 1.5},
+        "reader": {**SMALL, "model": {**model, "kind": "encoder"}},
     }
     for name, content in files.items():
         (here / f"{name}.json").write_text(json.dumps(content))
     before = sorted(str(p) for p in here.rglob("*"))
     assert words in refused(capsys, *argv)
     assert sorted(str(p) for p in here.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "given, name",
+    [("notes.txt", "notes"), ("my notes/", "my-notes"), ("texts/*.md", "text"), ("..", "above")],
+)
+def test_a_run_is_named_after_its_text(tmp_path, monkeypatch, given, name):
+    (tmp_path / "above" / "here").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "above" / "here")
+    assert _name_of(given) == name
 
 
 def test_cuda_without_a_gpu_is_one_sentence(here, capsys, monkeypatch):

@@ -190,7 +190,8 @@ def test_recomputing_blocks_in_backward_gives_the_same_gradient():
         model = Transformer(config, seed=1)
         model.stack.recompute = recompute
         with dropout_seed(3, 7):
-            model.loss(ids_of((2, 9)), ids_of((2, 9), seed=1)).backward()
+            loss = model.loss(ids_of((2, 9)), ids_of((2, 9), seed=1))
+        loss.backward()  # as the training loop does it: the seed's block has ended
         gradients.append([p.grad for p in model.parameters()])
     for a, b in zip(*gradients, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-7)

@@ -7,7 +7,7 @@ import pytest
 
 from minilm import InputError, nn
 from minilm import functional as F
-from minilm.nn.dropout import Dropout, dropout_seed
+from minilm.nn.dropout import Dropout, dropout_seed, same_draws
 from minilm.tensor import Tensor
 
 
@@ -195,6 +195,9 @@ def test_dropout_depends_on_names_and_not_on_order():
     assert abs(kept - 0.7) < 4 * math.sqrt(0.21 / x.numel())
     np.testing.assert_allclose(first[first != 0], 1 / 0.7, rtol=1e-6)
     assert not np.array_equal(one(x).data, one(x).data)
+    drop = same_draws(one)
+    np.testing.assert_array_equal(drop(x).data, drop(x).data)
+    assert not np.array_equal(drop(x).data, one(x).data)
     one.eval()
     assert one(x) is x
 

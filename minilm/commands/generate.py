@@ -1,6 +1,7 @@
 """`minilm generate`: let a trained model go on with a text, token by token."""
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -38,8 +39,10 @@ def run(args: argparse.Namespace) -> int:
     if not ids:
         raise InputError("--prompt is empty; this model needs at least one character to begin with")
     decoder = StreamDecoder(tokenizer)
+    written = endless(model, ids, args.tokens, rules, stop, args.seed)
+    first = next(written)  # a prompt that the model refuses is not echoed
     sys.stdout.write(args.prompt)
-    for new in endless(model, ids, args.tokens, rules, stop, args.seed):
+    for new in itertools.chain([first], written):
         if new not in stop:
             sys.stdout.write(decoder.feed(new))
             sys.stdout.flush()

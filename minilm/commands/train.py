@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     backend.array_module(args.device)  # says at once where there is no GPU
     backend.keep_freed_memory()
-    if args.minutes is not None and not args.minutes > 0:
-        raise InputError(f"--minutes is {args.minutes}; it must be more than 0")
+    if args.minutes is not None and not 0 < args.minutes < math.inf:
+        raise InputError(f"--minutes is {args.minutes}; it must be more than 0 and finite")
     if args.steps is not None and args.steps < 1:
         raise InputError(f"--steps is {args.steps}; it must be 1 or more")
     folder = _start(args) if args.resume is None else args.resume
@@ -69,12 +71,12 @@ def _start(args: argparse.Namespace) -> Path:
         recipe = dataclasses.replace(recipe, steps=10**9)
     if args.steps is not None:
         recipe = dataclasses.replace(recipe, steps=args.steps)
-    name = Path(args.text).stem if args.text else args.corpus or CORPORA[0]
-    folder = args.out if args.out is not None else RUNS / (name or "text")
+    name = args.corpus or CORPORA[0] if args.text is None else _name_of(args.text)
+    folder = args.out if args.out is not None else RUNS / name
     if args.out is not None:
         checkpoints.refuse_taken(folder)
 
-    documents = data.load_documents(args.text) if args.text else data.documents(name)
+    documents = data.documents(name) if args.text is None else data.load_documents(args.text)
     size = sum(map(len, documents))
     if size < LEAST:
         raise InputError(f"the text has {size} characters; at least {LEAST} are needed to train")
@@ -87,6 +89,11 @@ def _start(args: argparse.Namespace) -> Path:
         raise InputError(
             f"the text has {len(ids[0])} tokens; a context of {config.context} needs at least "
             f"{config.context + 1}"
+        )
+    if config.kind != "decoder":
+        raise InputError(
+            f"the config's kind is {config.kind!r}; minilm train predicts the next token, which "
+            "takes kind 'decoder'"
         )
     Transformer(config, allocate=False)  # a config that cannot be built is refused before a write
     if args.out is None:
@@ -102,6 +109,11 @@ def _start(args: argparse.Namespace) -> Path:
         f"{(size - sum(map(len, held_out))) / len(ids[0]):.1f} characters on average"
     )
     return folder
+
+
+def _name_of(text: str) -> str:
+    """What a run on a file, folder or pattern is called: its own name, fit to name a folder."""
+    return re.sub(r"[^\w.-]+", "-", Path(text).resolve().stem).strip("-.") or "text"
 
 
 def _train(folder: Path, args: argparse.Namespace) -> int:

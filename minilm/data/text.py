@@ -32,7 +32,7 @@ def load_documents(path: str | os.PathLike) -> list[str]:
         return [_read(Path(given))]
     if os.path.isdir(given):
         files = [Path(folder, f) for folder, _, names in os.walk(given) for f in names]
-        files = [f for f in files if not _hidden(f.relative_to(given))]
+        files = [f for f in files if not _hidden(f.relative_to(given)) and f.is_file()]
     else:
         files = [Path(f) for f in glob.glob(given, recursive=True) if os.path.isfile(f)]
     if not files:

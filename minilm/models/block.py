@@ -20,7 +20,7 @@ from minilm.nn import (
     RMSNorm,
     Sight,
 )
-from minilm.nn.dropout import Dropout
+from minilm.nn.dropout import Dropout, same_draws
 from minilm.tensor import Tensor, checkpoint, is_grad_enabled
 
 
@@ -173,7 +173,7 @@ class Stack(Module):
         plain = cache is None and memory is None and record is None
         for i, block in enumerate(self.blocks):
             if self.recompute and plain and is_grad_enabled():
-                x = checkpoint(block, x, sight)
+                x = checkpoint(same_draws(block), x, sight)
             else:
                 x = block(x, sight, cache, i, memory[i] if memory else None, source, record)
         norm = getattr(self, "norm", None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from minilm import backend
 from minilm import functional as F
@@ -35,6 +36,24 @@ def dropout_seed(seed: int, *stream: int | str) -> Iterator[None]:
         yield
     finally:
         _key.words = before
+
+
+def same_draws(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with the dropout of every call drawing what it would draw now.
+
+    `checkpoint` calls a function again in backward, which may be after `dropout_seed` has ended.
+    """
+    words, calls = _key.words, _key.calls
+
+    def again(*args: Any, **kwargs: Any) -> Any:
+        before = _key.words, _key.calls
+        _key.words, _key.calls = words, calls
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _key.words, _key.calls = before[0], max(before[1], _key.calls)
+
+    return again
 
 
 class Dropout(Module):

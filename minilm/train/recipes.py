@@ -1,6 +1,8 @@
 """A recipe: the model, the vocabulary and the numbers of training, as one small JSON object."""
 
 import dataclasses
+import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,12 +69,21 @@ class Recipe:
             raise InputError(f"a recipe has no field {unknown[0]!r}; it has {', '.join(known)}")
         if not isinstance(fields.get("model"), dict):
             raise InputError("a recipe needs a field 'model', an object of Config fields")
+        if "vocab_size" in fields["model"]:
+            raise InputError("vocab_size belongs beside 'model' in a recipe, not into it")
         for name, value in fields.items():
-            wanted = {"int": int, "float": (int, float)}.get(str(known[name].type), None)
-            wanted = {int: int, float: (int, float)}.get(known[name].type, wanted)
-            if wanted and (not isinstance(value, wanted) or isinstance(value, bool) or value < 0):
-                raise InputError(f"{name} of the recipe is {value!r}; it must be a number from 0")
+            if name != "model":
+                _check_number(name, value, known[name].type is int)
         return cls(**fields)
+
+
+def _check_number(name: str, value: Any, whole: bool) -> None:
+    least = 0 if name in ("lr", "weight_decay", "warmup") else 1 if whole else sys.float_info.min
+    good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not (good and least <= value < math.inf):
+        kind = "a whole number" if whole else "a finite number"
+        words = f"from {least}" if least in (0, 1) else "above 0"
+        raise InputError(f"{name} of the recipe is {value!r}; it must be {kind} {words}")
 
 
 def _llama(layers: int, heads: int, channels: int, context: int) -> dict[str, Any]:
