@@ -537,7 +537,7 @@ def attention_of(text):
         maps.append(kernels.softmax(scores))
         return maps[-1]
 
-    ids = tokenizer.encode(text, disallowed_special=())[:24]
+    ids = tokenizer.encode(text, disallowed_special=())[:16]
     with minilm.use(softmax=softmax), minilm.no_grad():
         model(np.array([ids]))
     return [tokenizer.decode([i]).replace(" ", "·") for i in ids], np.stack(maps)[:, 0]
@@ -546,7 +546,7 @@ def attention_of(text):
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Type a sentence
 #
-# Each row is a token that looks; each column a token that is looked at. Rows sum to 1.
+# A row is a token that looks, a column one that it looks at. The first 16 tokens are shown.
 
 
 # %% tags=["hide-input"]

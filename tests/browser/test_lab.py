@@ -163,6 +163,20 @@ def move_sliders(page: Chrome) -> int:
     return count
 
 
+def type_texts(page: Chrome) -> int:
+    """Type into every field and wait until something shown changes; return their number."""
+    fields = "document.querySelectorAll('.widget-text input')"
+    count = page.evaluate(f"{fields}.length")
+    for index in range(count):
+        page.evaluate(f"window.before = {SHOWN}")
+        page.click_on(".widget-text input", index)
+        page.key("a", modifiers=2)
+        page.type("the list of the list")
+        page.key("Enter")
+        page.wait(f"window.before != {SHOWN}", 30)
+    return count
+
+
 def check(page: Chrome, lab: Lab, notebook: Path, picture: Path) -> None:
     """Run a notebook to its end and use its controls, with no error anywhere."""
     path = lab.folder / notebook.name
@@ -172,7 +186,7 @@ def check(page: Chrome, lab: Lab, notebook: Path, picture: Path) -> None:
     failed = [output["evalue"] for output in outputs if output["output_type"] == "error"]
     assert failed == []
     has_widgets = any(WIDGET in output.get("data", {}) for output in outputs)
-    moved = move_sliders(page)
+    moved = move_sliders(page) + type_texts(page)
     picture.write_bytes(page.screenshot())
     assert has_widgets == bool(
         page.evaluate("document.querySelectorAll('.jupyter-widgets').length")
