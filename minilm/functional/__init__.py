@@ -39,6 +39,7 @@ from minilm.functional.probability import (
     softmax,
 )
 from minilm.functional.products import einsum, embedding, linear, matmul
+from minilm.functional.recurrent import lstm, rnn
 from minilm.functional.reductions import cumsum, logsumexp, max, mean, min, sum, var
 from minilm.functional.shapes import (
     broadcast_to,
@@ -90,6 +91,7 @@ __all__ = [
     "log",
     "log_softmax",
     "logsumexp",
+    "lstm",
     "matmul",
     "max",
     "maximum",
@@ -105,6 +107,7 @@ __all__ = [
     "relu",
     "reshape",
     "rms_norm",
+    "rnn",
     "rope",
     "scatter_add",
     "self_attention",
