@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ from .report import EmulatorError
 from .source import KernelSource, to_cpp
 
 HERE = Path(__file__).parent
+KEPT = 300  # compiled programs in the cache, about 0.4 MB each; the longest unused go first
 KERNELS = HERE.parent / "kernels"
 BASE = ["-std=gnu++20", "-g1", "-w", "-fno-strict-aliasing", "-ffp-contract=off"]
 WATCH = ["-fsanitize=thread", "-fsanitize-coverage=trace-pc"]
@@ -73,7 +75,9 @@ def _run(command: list[str], where: str) -> None:
 def _runtime_object() -> Path:
     key = hashlib.sha256(_runtime_key().encode()).hexdigest()[:20]
     target = cache_folder() / f"runtime-{key}.o"
-    if not target.exists():
+    if target.exists():
+        os.utime(target)
+    else:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             made = Path(folder) / "runtime.o"
             _run(
@@ -83,6 +87,16 @@ def _runtime_object() -> Path:
             )
             made.replace(target)
     return target
+
+
+def _prune(folder: Path) -> None:
+    """Keeps the cache from growing without end."""
+    files = [p for p in folder.iterdir() if p.is_file()]
+    if len(files) <= KEPT:
+        return
+    for path in sorted(files, key=lambda p: p.stat().st_mtime)[: len(files) - KEPT]:
+        with contextlib.suppress(OSError):  # another process may have been quicker
+            path.unlink()
 
 
 def build(source: KernelSource, defines: dict[str, object]) -> Path:
@@ -97,7 +111,9 @@ def build(source: KernelSource, defines: dict[str, object]) -> Path:
     ]
     target = cache_folder() / f"{Path(source.path).stem}-{key}"
     if target.exists():
+        os.utime(target)
         return target
+    _prune(target.parent)
     runtime = _runtime_object()
     include = [f"-I{HERE}", f"-I{KERNELS}"]
     if source.folder is not None:
