@@ -6,6 +6,7 @@
 - `probes`: the metrics above, all on the same answers of one model
 - `curves`: is a curve smooth, flat, inverse, uncorrelated or emergent; widths and crossings
 - `scaling`: power laws, the Chinchilla fit, bootstrap intervals, IsoFLOP minima
+- `skipgram`, `editing`: word vectors and the counts they compress; ROME's change of one fact
 - `studies`: longer runs from the command line, kept as JSON
 - `ngram`, `rivals`: what predicts text without a neural network
 
