@@ -11,11 +11,14 @@ UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
 ROUND = 0.05  # seconds that a round of ours should last, to be above what the clock can tell
 
 
-def calls_per_round(ours: Callable[[], Any], peer: Callable[[], Any], least: float = ROUND) -> int:
-    """How many calls make a round of ``least`` seconds of ours, at most four times that of the peer.
+def calls_per_round(
+    ours: Callable[[], Any], peer: Callable[[], Any], least: float | None = None
+) -> int:
+    """How many calls make a round of ``least`` seconds, four times that for the peer at most.
 
     Both are called once before, since the first call may compile.
     """
+    least = ROUND if least is None else least
     counts = []
     for function, length in ((ours, least), (peer, 4 * least)):
         function()
@@ -44,14 +47,14 @@ def timed_row(
     goal: float | None,
     rounds: int,
     work: int = 1,
-    least: float = ROUND,
+    least: float | None = None,
 ) -> Row:
     """A race of two functions as a row of times.
 
     Args:
         unit: "s", "ms" or "us", of one of the ``work`` pieces that a call does.
         work: pieces of work in a call.
-        least: seconds that ours should run in a round.
+        least: seconds that ours should run in a round; None: ROUND.
     """
     count = calls_per_round(ours, peer, least)
     race = alternate(repeated(ours, count), repeated(peer, count), rounds)
