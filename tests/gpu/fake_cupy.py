@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 NAMES = json.loads((Path(__file__).parent / "cupy_names.json").read_text(encoding="utf-8"))
-MODULE, METHODS = set(NAMES["module"]), set(NAMES["ndarray"])
+MODULE, METHODS, LINALG = (set(NAMES[part]) for part in ("module", "ndarray", "linalg"))
 # Host functions that only look at shapes and types, and so may be given device arrays.
 LOOKING = {"shape", "ndim", "size", "result_type", "broadcast_shapes", "iscomplexobj"}
 
@@ -108,7 +108,8 @@ class ndarray:  # noqa: N801
     def __array_function__(self, function, kinds, args, options):
         if function.__name__ in LOOKING:
             return function(*_inner(args), **_inner(options))
-        if function.__name__ not in MODULE:
+        linear = function.__module__ == "numpy.linalg"
+        if function.__name__ not in (LINALG if linear else MODULE):
             raise AttributeError(f"module 'cupy' has no attribute '{function.__name__}'")
         counts.launches += 1
         return _wrap(function(*_inner(args), **_inner(options)))

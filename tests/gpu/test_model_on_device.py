@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from minilm import kernels, optim
+from minilm.inference import generate
 from minilm.models import Transformer, gpt2, llama
+from minilm.train import train
 
 from . import fake_cupy
 from .helpers import arrays
@@ -74,6 +76,27 @@ def test_logits_agree_with_the_cpu(cupy):
     logits = Transformer(config, seed=3).to(device="cuda")(ids)
     assert isinstance(logits.data, fake_cupy.ndarray)
     np.testing.assert_allclose(logits.data.get(), wanted, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_training_and_decoding_agree_with_the_cpu(cupy, name, tmp_path):
+    tokens = np.random.default_rng(1).integers(0, SMALL["vocab_size"], 400).astype(np.int32)
+    losses, texts = [], []
+    for device in ("cpu", "cuda"):
+        model = Transformer(CONFIGS[name](), seed=0).to(device=device)
+        texts.append(generate(model, np.array([[1, 2, 3]]), 4, temperature=0.0))
+        settings = {"batch": 2, "context": 12, "progress": False, "lr": 1e-3}
+        losses.append(train(model, tokens, 3, **settings, out=tmp_path / device).losses)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    assert np.array_equal(*texts)
+
+
+def test_a_step_moves_only_token_ids_and_tables(cupy):
+    model = Transformer(CONFIGS["llama"](), seed=0).to(device="cuda")
+    fake_cupy.counts.reset()
+    model.loss(*batch()).backward()
+    assert fake_cupy.counts.to_device <= 4  # ids, targets, cosines, sines
+    assert fake_cupy.counts.to_host <= 3  # the smallest and the largest id, which are checked
 
 
 def test_the_kernels_of_a_step_are_the_cuda_ones(cupy, monkeypatch):
