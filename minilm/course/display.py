@@ -188,7 +188,8 @@ def _widgets(specs: dict[str, dict[str, Any]], continuous: bool) -> dict[str, An
         elif spec["kind"] == "tick":
             made[name] = w.Checkbox(**look)
         elif spec["kind"] == "text":
-            made[name] = w.Text(**look, continuous_update=False)
+            room = w.Layout(width="640px")  # for a sentence
+            made[name] = w.Text(**look, layout=room, continuous_update=False)
         elif spec["kind"] == "choice":
             choices = [(str(choice), choice) for choice in spec["choices"]]
             made[name] = w.Dropdown(options=choices, **look)
