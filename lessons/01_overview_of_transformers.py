@@ -878,8 +878,13 @@ def examine(model, seed, questions=100):
     return marks, ways["+ calculator"][0]
 
 
+def by_line(text):
+    """A transcript with each action and each answer on a line of its own."""
+    return re.sub(r" (?=look|add|say|=)", "\n", text)
+
+
 exams = [examine(model, seed) for seed, model in enumerate(agents)]
-print(exams[0][1].replace(" . ", "\n"), "\n")
+print(by_line(exams[0][1]), "\n")
 print("facts stored right, of 16:", *(marks.pop("stored") for marks, _ in exams))
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
@@ -917,7 +922,7 @@ def talk(first, second, calculator, memory, seed):
     store = {name: f"{7 * k % 100:02d}" for k, name in enumerate(PEOPLE)} if memory else {}
     prompt = f"{'tools' if calculator else 'alone'} ask {first} {second}"
     (text,) = run_agents(agents[0], [prompt], store, seed)
-    print(text.replace(" . ", "\n"))
+    print(by_line(text))
 
 
 interact(
