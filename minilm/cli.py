@@ -16,7 +16,7 @@ from minilm.errors import InputError
 
 MISTAKE = 2  # exit status of a mistake in what the user typed; argparse uses the same
 INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
-FULL_DISK = 1
+FULL_DISK = NO_MEMORY = 1
 BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of our output (`| head`) has left
 
 
@@ -107,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         drop_output()
         return BROKEN_PIPE
+    except MemoryError as error:
+        return complain(f"there is not enough memory: {error}", NO_MEMORY)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -24,6 +24,8 @@ def run(args):
         raise KeyboardInterrupt
     if args.end == "full":
         raise OSError(errno.ENOSPC, "No space left on device", "model.safetensors")
+    if args.end == "large":
+        raise MemoryError("Unable to allocate 9 TiB")
     if args.end == "bug":
         raise ValueError("a bug")
     return 3 if args.end == "three" else None
@@ -54,6 +56,7 @@ def test_commands_are_found_and_listed(fake, capsys) -> None:
         ("three", 3, ""),
         ("mistake", 2, "minilm: steps is -1; it must be 1 or more.\n"),
         ("stop", 130, "minilm: stopped by Ctrl-C; everything saved before is whole.\n"),
+        ("large", 1, "minilm: there is not enough memory: Unable to allocate 9 TiB\n"),
         (
             "full",
             1,

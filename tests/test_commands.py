@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,6 +202,7 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
         (["train", "--text", "texts", "--out", "runs/texts"], "already holds a checkpoint"),
         (["train", "--resume", "nowhere"], "'nowhere' is no folder"),
         (["train", "--resume", "texts"], "config.json is missing"),
+        (["train", "--resume", "foreign"], "recipe.json was not written by minilm train"),
         (["train", "--resume", "runs/texts", "--seed", "1"], "--seed was given with --resume"),
         (["generate", "nowhere"], "'nowhere' is no folder"),
         (["generate", "texts"], "holds no checkpoint"),
@@ -234,6 +236,8 @@ def test_every_mistake_is_one_sentence_and_nothing_is_left_behind(here, capsys, 
     }
     for name, content in files.items():
         (here / f"{name}.json").write_text(json.dumps(content))
+    shutil.copytree(here / "runs" / "texts", here / "foreign", dirs_exist_ok=True)
+    (here / "foreign" / "recipe.json").write_text('{"recipe": {"model": {}}}')
     before = sorted(str(p) for p in here.rglob("*"))
     assert words in refused(capsys, *argv)
     assert sorted(str(p) for p in here.rglob("*")) == before

@@ -37,6 +37,10 @@ from minilm.models import Config, Transformer
         (dict(positions="relative", relative_buckets=7), "relative_buckets"),
         (dict(positions="relative", relative_distance=8), "relative_distance"),
         (dict(depth=3), "depth"),
+        (dict(bias="no"), "bias must be true or false"),
+        (dict(attention_bias=0), "attention_bias must be None, true or false"),
+        (dict(positions="rope", rope_scaling={"kind": "linear"}), "a 'factor' of at least 1"),
+        (dict(positions="rope", rope_scaling={"kind": "yarn", "factor": 2}), "original_context"),
     ],
 )
 def test_bad_configs_are_one_sentence(changes, word):

@@ -1,7 +1,6 @@
 """Tokenizers: the rungs of the ladder agree, nothing is lost, and bad input is refused."""
 
 import copy
-import json
 import pickle
 import random
 import threading
@@ -28,11 +27,8 @@ from minilm.tokenizers import (
     fim_prompt,
     fim_restore,
     infill,
-    load,
     pretokenize,
     render_chat,
-    save_tiktoken,
-    save_vocab_and_merges,
     train_bpe,
 )
 from minilm.tokenizers.unicode_classes import class_table
@@ -304,69 +300,6 @@ def test_bad_training_input_is_one_sentence():
 def test_the_class_table_does_not_depend_on_python():
     table = class_table()
     assert np.bincount(table).tolist() == [1_114_112 - 141_028 - 1_911 - 25, 141_028, 1_911, 25]
-
-
-# Files
-
-
-def test_files_give_the_same_ids(trained, tmp_path):
-    for pattern, bpe in trained.items():
-        for i in range(4):
-            if i == 0:
-                bpe.save(tmp_path / "tokenizer.json")
-                again = load(tmp_path)
-            elif i == 1:
-                save_tiktoken(bpe, tmp_path / "ranks.tiktoken")
-                again = load(tmp_path / "ranks.tiktoken", pattern, bpe.special)
-            elif i == 2:
-                folder = tmp_path / pattern
-                folder.mkdir()
-                save_vocab_and_merges(bpe, folder)
-                again = load(folder, pattern)
-            else:
-                load(tmp_path / "ranks.tiktoken", pattern, bpe.special).save(tmp_path / "b.json")
-                again = load(tmp_path / "b.json")
-            assert again.tokens == bpe.tokens and again.special == bpe.special
-            assert again.pattern == pattern
-            text = PROSE + END + "dogs' dog"
-            ids = bpe.encode(text, allowed_special="all")
-            assert again.encode(text, allowed_special="all") == ids
-
-
-def test_bytes_and_characters_are_saved(tmp_path):
-    for tokenizer in (ByteTokenizer([END]), CharTokenizer("aé世", [END])):
-        tokenizer.save(tmp_path / "t.json")
-        again = load(tmp_path / "t.json")
-        assert type(again) is type(tokenizer)
-        assert again.tokens == tokenizer.tokens and again.special == tokenizer.special
-
-
-def test_damaged_and_foreign_files_are_refused(trained, tmp_path):
-    path = tmp_path / "tokenizer.json"
-    trained["gpt4"].save(path)
-    whole = path.read_text(encoding="utf-8")
-    path.write_text(whole[: len(whole) // 2], encoding="utf-8")
-    with pytest.raises(InputError, match="is no JSON, or only the first part"):
-        load(path)
-    content = json.loads(whole)
-    for change, words in (
-        ({"model": {"type": "Unigram"}}, "is no tokenizer this package reads"),
-        ({"pre_tokenizer": {"type": "Whitespace"}}, "cuts words in a way"),
-        ({"normalizer": {"type": "Lowercase"}}, "has the normalizer 'Lowercase'"),
-        ({"model": content["model"] | {"merges": [["x", "yy"]]}}, "a merge that its vocabulary"),
-        ({"model": {"type": "BPE"}}, "is no complete tokenizer file"),
-    ):
-        path.write_text(json.dumps(content | change), encoding="utf-8")
-        with pytest.raises(InputError, match=words):
-            load(path)
-    path.with_suffix(".tiktoken").write_bytes(b"not a rank file\n")
-    with pytest.raises(InputError, match="is no tiktoken rank file"):
-        load(path.with_suffix(".tiktoken"))
-    with pytest.raises(InputError, match="cannot be read: No such file"):
-        load(tmp_path / "missing.json")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds neither tokenizer.json nor"):
-        load(tmp_path / "empty")
 
 
 # Streams

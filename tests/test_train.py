@@ -335,6 +335,13 @@ def foreign_json(folder):
     (folder / "config.json").write_text(json.dumps({"model_type": "llama", "hidden_size": 8}))
 
 
+def bfloat16_weights(folder):
+    """What other programs write and NumPy has no name for."""
+    head = json.dumps({"x": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    size = len(head).to_bytes(8, "little")
+    (folder / "model.safetensors").write_bytes(size + head + bytes(4))
+
+
 def another_models_weights(folder):
     from safetensors.numpy import save_file
 
@@ -354,6 +361,7 @@ def another_models_weights(folder):
         (break_file("config.json", lambda b: b[:20]), "config.json is no readable JSON"),
         (break_file("config.json", lambda b: b"[1, 2]"), "must hold a JSON object"),
         (foreign_json, "was not written by minilm"),
+        (bfloat16_weights, "numbers that NumPy lacks"),
         (another_models_weights, "does not fit config.json"),
     ],
 )

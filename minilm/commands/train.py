@@ -134,7 +134,7 @@ def _train(folder: Path, args: argparse.Namespace) -> int:
     config = checkpoints.load_config(folder)
     tokenizer = checkpoints.load_tokenizer(folder)
     facts = checkpoints.load_json(folder / checkpoints.RECIPE)
-    if "recipe" not in facts:
+    if not {"recipe", "name", "seed", "dtype"} <= facts.keys():
         raise InputError(f"{folder / checkpoints.RECIPE} was not written by minilm train")
     recipe = Recipe.from_dict(facts["recipe"])
     steps = args.steps or recipe.steps

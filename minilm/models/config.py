@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minilm.errors import InputError
+from minilm.nn.positions import rope_frequencies
 
 KINDS = ("decoder", "encoder", "encoder-decoder", "prefix-lm", "glm")
 NORMS = ("layer", "rms")
@@ -215,6 +216,12 @@ def _check_sizes(c: Config) -> None:
 
 
 def _check_choices(c: Config) -> None:
+    for field in dataclasses.fields(c):
+        value = getattr(c, field.name)
+        if field.type == "bool" and not isinstance(value, bool):
+            raise InputError(f"{field.name} must be true or false, not {value!r}.")
+    if not isinstance(c.attention_bias, (bool, type(None))):
+        raise InputError(f"attention_bias must be None, true or false, not {c.attention_bias!r}.")
     for name, allowed in (
         ("kind", KINDS),
         ("head", HEADS),
@@ -260,6 +267,8 @@ def _check_choices(c: Config) -> None:
             f"rope_scaling must be None or a dict whose 'kind' is one of "
             f"{', '.join(ROPE_SCALINGS)}, not {scaling!r}."
         )
+    if c.positions == "rope":
+        rope_frequencies(c.D, c.rope_theta, scaling)  # says what a scaling lacks
 
 
 def _check_walk(c: Config) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from minilm.errors import InputError
 
 Specials = Collection[str] | Literal["all"]
+MOST_IDS = (1 << 21) - 1
 
 
 class Tokenizer:
@@ -221,6 +222,30 @@ def checked_training_text(text: object) -> str:
             f"text is binary (a NUL at character {text.index(chr(0))}); it must be plain text"
         )
     return text
+
+
+def vocabulary_size(ids: Iterable[object], source: str) -> int:
+    """One more than the largest id: how long the list of tokens must be.
+
+    Args:
+        ids: of all tokens, at least one.
+        source: what gives them, for the sentence.
+
+    Raises:
+        InputError: no ids, or one that is no whole number in range (a list of 10**12 tokens would
+            take all memory).
+    """
+    largest = -1
+    for number in ids:
+        whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+        if not whole or not 0 <= number < MOST_IDS:
+            raise InputError(
+                f"{source} holds the id {number!r}; ids are whole numbers from 0 to {MOST_IDS - 1}"
+            )
+        largest = max(largest, int(number))
+    if largest < 0:
+        raise InputError(f"{source} holds no tokens; a vocabulary has at least one")
+    return largest + 1
 
 
 def numbered_specials(names: Iterable[str] | dict[str, int], first: int) -> dict[str, int]:

@@ -10,17 +10,17 @@ import numpy as np
 
 from minilm.errors import InputError
 from minilm.tokenizers.base import (
+    MOST_IDS,
     Tokenizer,
     checked_text,
     checked_training_text,
     numbered_specials,
     special_pattern,
+    vocabulary_size,
 )
 from minilm.tokenizers.bpe_regex import byte_order
 from minilm.tokenizers.pretokenize import PATTERNS, checked_pattern
 from minilm.tokenizers.unicode_classes import class_table
-
-_MOST_IDS = (1 << 21) - 1
 
 
 class BPE(Tokenizer):
@@ -49,8 +49,8 @@ class BPE(Tokenizer):
         cache: bool = True,
     ) -> None:
         super().__init__(tokens, special or {})
-        if len(self.tokens) > _MOST_IDS:
-            raise InputError(f"tokens has {len(self.tokens)} ids; at most {_MOST_IDS} are allowed")
+        if len(self.tokens) > MOST_IDS:
+            raise InputError(f"tokens has {len(self.tokens)} ids; at most {MOST_IDS} are allowed")
         reserved = set(self.special.values())
         self.ordinary: list[bytes | None] = [
             None if i in reserved else token for i, token in enumerate(self.tokens)
@@ -82,7 +82,7 @@ class BPE(Tokenizer):
         tokens.
         """
         special = special or {}
-        size = 1 + max([*ranks.values(), *special.values()], default=-1)
+        size = vocabulary_size([*ranks.values(), *special.values()], "the rank table")
         tokens: list[bytes | None] = [None] * size
         for token, number in ranks.items():
             tokens[number] = token
@@ -146,10 +146,10 @@ def train_bpe(
     for item in texts:
         checked_text(item)
     fixed = 256 + len(special)
-    if not isinstance(vocab_size, (int, np.integer)) or not fixed <= vocab_size <= _MOST_IDS:
+    if not isinstance(vocab_size, (int, np.integer)) or not fixed <= vocab_size <= MOST_IDS:
         raise InputError(
             f"vocab_size is {vocab_size!r}; it must be a whole number from {fixed} (256 bytes and "
-            f"{len(special)} special tokens) to {_MOST_IDS}"
+            f"{len(special)} special tokens) to {MOST_IDS}"
         )
     texts = [checked_training_text(item) for item in texts if item]
     if not texts:

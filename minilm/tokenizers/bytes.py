@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from minilm.files import write_atomically
-from minilm.tokenizers.base import Tokenizer, numbered_specials
+from minilm.tokenizers.base import Tokenizer, numbered_specials, vocabulary_size
 
 
 class ByteTokenizer(Tokenizer):
@@ -23,8 +23,8 @@ class ByteTokenizer(Tokenizer):
 
     def __init__(self, special: Iterable[str] | dict[str, int] = ()) -> None:
         numbered = numbered_specials(special, 256)
-        size = 1 + max(numbered.values(), default=255)
-        tokens = [bytes([b]) for b in range(256)] + [None] * (max(size, 256) - 256)
+        size = vocabulary_size([255, *numbered.values()], "special")
+        tokens = [bytes([b]) for b in range(256)] + [None] * (size - 256)
         super().__init__(tokens, numbered)
 
     def _encode_segment(self, text: str) -> np.ndarray:

@@ -12,7 +12,12 @@ import numpy as np
 
 from minilm.errors import InputError
 from minilm.files import write_atomically
-from minilm.tokenizers.base import Tokenizer, checked_training_text, numbered_specials
+from minilm.tokenizers.base import (
+    Tokenizer,
+    checked_training_text,
+    numbered_specials,
+    vocabulary_size,
+)
 
 
 class CharTokenizer(Tokenizer):
@@ -30,7 +35,7 @@ class CharTokenizer(Tokenizer):
         if not self.characters:
             raise InputError("characters is empty; a vocabulary needs at least one")
         numbered = numbered_specials(special, len(self.characters))
-        size = 1 + max(numbered.values(), default=0)
+        size = vocabulary_size([0, *numbered.values()], "special")
         tokens = [c.encode() for c in self.characters]
         tokens += [None] * max(0, size - len(tokens))
         super().__init__(tokens, numbered)

@@ -14,7 +14,7 @@ from typing import Any
 
 from minilm.errors import InputError
 from minilm.files import write_atomically
-from minilm.tokenizers.base import Tokenizer
+from minilm.tokenizers.base import Tokenizer, vocabulary_size
 from minilm.tokenizers.bpe import BPE
 from minilm.tokenizers.bpe_regex import byte_order
 from minilm.tokenizers.bytes import ByteTokenizer
@@ -198,7 +198,7 @@ def _build(
     path: Path,
     **options: Any,
 ) -> BPE:
-    size = 1 + max([*vocabulary.values(), *special.values()])
+    size = vocabulary_size([*vocabulary.values(), *special.values()], f"path {str(path)!r}")
     tokens: list[bytes | None] = [None] * size
     for name, number in vocabulary.items():
         if special.get(name) != number:
@@ -257,7 +257,12 @@ def _pattern_of(before: dict[str, Any] | None, path: Path) -> str:
 def _load_vocab_and_merges(folder: Path, pattern: str) -> BPE:
     path = folder / "vocab.json"
     vocabulary = _read_json(path)
-    lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
+    try:
+        lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(
+            f"path {str(folder / 'merges.txt')!r} cannot be read as UTF-8 text"
+        ) from None
     merges = [line for line in lines if line and not line.startswith("#version")]
     made = {"".join(line.split(" ")) for line in merges}
     # What no merge makes and is no byte can only be a special token.

@@ -60,6 +60,8 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, facts
     except (SafetensorError, ValueError, OSError):
         raise InputError(f"{path} is half-written or no safetensors file") from None
+    except TypeError as error:  # bfloat16, which other programs write
+        raise InputError(f"{path} holds numbers that NumPy lacks: {error}") from None
 
 
 def save_json(path: Path, content: dict[str, Any]) -> None:

@@ -1,0 +1,130 @@
+"""Tokenizer files: what was saved is what is loaded, and damaged or foreign ones are refused."""
+
+import json
+import random
+
+import pytest
+
+from minilm.errors import InputError
+from minilm.tokenizers import (
+    BPE,
+    ByteTokenizer,
+    CharTokenizer,
+    load,
+    pretokenize,
+    save_tiktoken,
+    save_vocab_and_merges,
+    train_bpe,
+)
+
+END = "<|endoftext|>"
+PROSE = "The quick brown fox's dog didn't jump over 12345 lazy dogs; ein schöner Tag, 世界.\n" * 8
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[str, BPE]:
+    return {p: train_bpe(PROSE, 310, p, special=[END]) for p in pretokenize.PATTERNS}
+
+
+def test_files_give_the_same_ids(trained, tmp_path):
+    for pattern, bpe in trained.items():
+        for i in range(4):
+            if i == 0:
+                bpe.save(tmp_path / "tokenizer.json")
+                again = load(tmp_path)
+            elif i == 1:
+                save_tiktoken(bpe, tmp_path / "ranks.tiktoken")
+                again = load(tmp_path / "ranks.tiktoken", pattern, bpe.special)
+            elif i == 2:
+                folder = tmp_path / pattern
+                folder.mkdir()
+                save_vocab_and_merges(bpe, folder)
+                again = load(folder, pattern)
+            else:
+                load(tmp_path / "ranks.tiktoken", pattern, bpe.special).save(tmp_path / "b.json")
+                again = load(tmp_path / "b.json")
+            assert again.tokens == bpe.tokens and again.special == bpe.special
+            assert again.pattern == pattern
+            text = PROSE + END + "dogs' dog"
+            ids = bpe.encode(text, allowed_special="all")
+            assert again.encode(text, allowed_special="all") == ids
+
+
+def test_bytes_and_characters_are_saved(tmp_path):
+    for tokenizer in (ByteTokenizer([END]), CharTokenizer("aé世", [END])):
+        tokenizer.save(tmp_path / "t.json")
+        again = load(tmp_path / "t.json")
+        assert type(again) is type(tokenizer)
+        assert again.tokens == tokenizer.tokens and again.special == tokenizer.special
+
+
+def test_damaged_and_foreign_files_are_refused(trained, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    trained["gpt4"].save(path)
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(whole[: len(whole) // 2], encoding="utf-8")
+    with pytest.raises(InputError, match="is no JSON, or only the first part"):
+        load(path)
+    content = json.loads(whole)
+    for change, words in (
+        ({"model": {"type": "Unigram"}}, "is no tokenizer this package reads"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "cuts words in a way"),
+        ({"normalizer": {"type": "Lowercase"}}, "has the normalizer 'Lowercase'"),
+        ({"model": content["model"] | {"merges": [["x", "yy"]]}}, "a merge that its vocabulary"),
+        ({"model": {"type": "BPE"}}, "is no complete tokenizer file"),
+    ):
+        path.write_text(json.dumps(content | change), encoding="utf-8")
+        with pytest.raises(InputError, match=words):
+            load(path)
+    path.with_suffix(".tiktoken").write_bytes(b"not a rank file\n")
+    with pytest.raises(InputError, match="is no tiktoken rank file"):
+        load(path.with_suffix(".tiktoken"))
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        load(tmp_path / "missing.json")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds neither tokenizer.json nor"):
+        load(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("number", [-1, 10**12, 1.5, True, None, "7"])
+def test_ids_that_are_none_are_refused_before_room_is_made_for_them(trained, tmp_path, number):
+    path = tmp_path / "tokenizer.json"
+    trained["gpt4"].save(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["model"]["vocab"]["a"] = number
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="ids are whole numbers from 0 to"):
+        load(path)
+    with pytest.raises(InputError, match="ids are whole numbers from 0 to"):
+        ByteTokenizer({END: number})
+    with pytest.raises(InputError, match="ids are whole numbers from 0 to"):
+        CharTokenizer("ab", {END: number})
+    with pytest.raises(InputError, match="the rank table holds the id"):
+        BPE.from_ranks({b"a": number})
+
+
+def test_vocabulary_and_merges_without_sense_are_refused(trained, tmp_path):
+    save_vocab_and_merges(trained["gpt2"], tmp_path)
+    (tmp_path / "merges.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="cannot be read as UTF-8"):
+        load(tmp_path)
+    (tmp_path / "merges.txt").write_text("")
+    (tmp_path / "vocab.json").write_text("{}")
+    with pytest.raises(InputError, match="holds no tokens"):
+        load(tmp_path)
+
+
+def test_whatever_bytes_are_lost_or_changed_it_is_one_sentence(trained, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    trained["gpt4"].save(path)
+    whole = path.read_bytes()
+    luck = random.Random(0)
+    for _ in range(60):
+        spoilt = bytearray(whole[: luck.randrange(len(whole))] if luck.random() < 0.3 else whole)
+        for _ in range(3 if spoilt else 0):
+            spoilt[luck.randrange(len(spoilt))] = luck.randrange(256)
+        path.write_bytes(spoilt)
+        try:
+            load(path).encode("the fox")
+        except InputError as error:
+            assert "\n" not in str(error)
