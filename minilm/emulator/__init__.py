@@ -4,6 +4,12 @@ CUDA C++ (`.cu`) is compiled as C++ with one fiber per CUDA thread; Numba CUDA k
 Python functions they are, with one greenlet per thread. What is covered: barriers, races inside a
 block and between blocks, bounds, unwritten shared memory, cp.async, mma.sync, ldmatrix, warp
 operations. What is not: speed, wgmma, TMA.
+
+    report = emulate(("softmax.cu", "softmax"), rows, 128, x, y, n)   # or (source text, name)
+    report = emulate(a_numba_kernel, (4, 4), (8, 8), a, b, c)
+    print(report)            # barriers, divergence, sectors moved and needed, bank conflicts
+    report.hot_lines         # the source lines that cost more than they need
+    report.touches           # with record=True: which thread touched which element, and how
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ each file is compiled once per combination; CuPy keeps the result on disk.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -61,10 +62,21 @@ def source(file: str) -> KernelSource:
     return read(HERE / f"{file}.cu")
 
 
+@lru_cache(None)
+def _headers(folder: str) -> str:
+    """A digest of the headers: CuPy's disk cache knows a source's text, not what it includes."""
+    digest = hashlib.sha256()
+    for path in sorted([*HERE.glob("*.cuh"), *(HERE / folder).glob("*.cuh")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def options(file: str, defines: dict[str, Any]) -> tuple[str, ...]:
     """What NVRTC is told: where the headers are and what the kernel is specialised for."""
     names = tuple(f"-D{name}={value}" for name, value in sorted(defines.items()))
-    return ("--std=c++17", f"-I{HERE}", f"-I{HERE / Path(file).parent}", *names)
+    folder = Path(file).parent
+    headers = f"-DHEADERS=0x{_headers(str(folder))}"
+    return ("--std=c++17", f"-I{HERE}", f"-I{HERE / folder}", headers, *names)
 
 
 @lru_cache(None)

@@ -9,6 +9,7 @@ from minilm.kernels.activation import reference
 from minilm.kernels.cuda_arrays import dense, or_reference
 from minilm.kernels.cuda_launch import c_type, launch
 from minilm.kernels.gelu.cuda import GELU_ERF, GELU_TANH, RELU, SILU, elementwise_grid
+from minilm.kernels.layer_norm.cuda import weight_gradients
 
 KINDS = {"gelu": GELU_ERF, "gelu_tanh": GELU_TANH, "silu": SILU, "relu": RELU}
 
@@ -50,4 +51,4 @@ def bias_activation_backward(g: Array, h: Array, kind: str) -> Array:
         g[...] = gradient
     if value is not h:
         h[...] = value
-    return gradient.sum(axis=0)
+    return weight_gradients(gradient, gradient, gradient, None, None)[1]

@@ -43,7 +43,7 @@ extern "C" __global__ void layer_norm_backward(const T *__restrict__ g, const T 
 }
 
 // parts[0][share][column] = sum of g z, parts[1][share][column] = sum of g over the rows of a share.
-// Launch: grid (columns / 32, shares), block (32, 8).
+// mean null counts as 0, rstd null as 1. Launch: grid (columns / 32, shares), block (32, 8).
 extern "C" __global__ void weight_gradients(const T *__restrict__ g, const T *__restrict__ x, const float *mean,
                                             const float *rstd, float *parts, int rows, int n) {
     __shared__ float dw[8][32], db[8][32];
@@ -53,7 +53,7 @@ extern "C" __global__ void weight_gradients(const T *__restrict__ g, const T *__
         for (int row = blockIdx.y * 8 + threadIdx.y; row < rows; row += shares * 8) {
             size_t at = (size_t)row * n + column;
             float v = to_float(g[at]);
-            a += v * (to_float(x[at]) - (mean ? mean[row] : 0.0f)) * rstd[row];
+            a += v * (to_float(x[at]) - (mean ? mean[row] : 0.0f)) * (rstd ? rstd[row] : 1.0f);
             s += v;
         }
     dw[threadIdx.y][threadIdx.x] = a, db[threadIdx.y][threadIdx.x] = s;

@@ -91,9 +91,9 @@ def layer_norm_backward(
 
 
 def weight_gradients(
-    g: Array, x: Array, w: Array, mean: Array | None, rstd: Array
+    g: Array, x: Array, w: Array, mean: Array | None, rstd: Array | None
 ) -> tuple[Array, Array]:
-    """Sums over rows of g * (x - mean) * rstd and of g, in w's type; mean None counts as 0."""
+    """Sums over rows of g * (x - mean) * rstd and of g, in w's type; None counts as 0 and 1."""
     rows, n = x.shape
     shares = min(64, blocks(rows, 64))
     kind = c_type(x, "x")

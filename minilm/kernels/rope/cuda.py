@@ -3,7 +3,7 @@
 from numba import cuda
 
 from minilm.backend import Array, xp_of
-from minilm.kernels.cuda_arrays import blocks, dense, floats, or_reference
+from minilm.kernels.cuda_arrays import address, blocks, dense, floats, or_reference
 from minilm.kernels.cuda_launch import c_type, launch
 from minilm.kernels.rope import reference
 
@@ -66,7 +66,10 @@ def rope_rows(
     rows: Array, out: Array, heads: int, cos: Array, sin: Array, interleaved: bool
 ) -> None:
     """See ``reference.rope_rows``."""
-    whole = all(a.strides[-1] == a.itemsize and a.strides[0] % 16 == 0 for a in (rows, out))
+    whole = all(
+        a.strides[-1] == a.itemsize and a.strides[0] % 16 == 0 and address(a) % 16 == 0
+        for a in (rows, out)
+    )
     if (
         not whole
         or rows.dtype != out.dtype
