@@ -64,12 +64,13 @@ def our_step(model: Transformer, ids: np.ndarray, targets: np.ndarray) -> Callab
     from minilm import optim
     from minilm.train.loop import _gradients
 
-    optimizer = optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1)
+    params = model.parameters()
+    optimizer = optim.AdamW(params, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1)
     source = repeat((ids, targets))
     model.train()
 
     def step() -> float:
-        loss = _gradients(model, source, 1, 0, 0)
+        loss = _gradients(model, params, source, 1, 0, 0)
         optimizer.step()
         optimizer.zero_grad()
         return loss

@@ -104,18 +104,16 @@ class Module:
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """(name, parameter), each parameter once."""
-        seen: set[int] = set()
-        for name, parameter in self._walk(prefix):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
+        found: dict[int, tuple[str, Parameter]] = {}
+        self._collect(prefix, found)
+        return iter(found.values())
 
-    def _walk(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
+    def _collect(self, prefix: str, found: dict[int, tuple[str, Parameter]]) -> None:
         for name, value in vars(self).items():
             if isinstance(value, Parameter):
-                yield prefix + name, value
+                found.setdefault(id(value), (prefix + name, value))
         for name, child in self.children():
-            yield from child._walk(f"{prefix}{name}.")
+            child._collect(f"{prefix}{name}.", found)
 
     def parameters(self) -> list[Parameter]:
         """Every parameter once, in the order of `named_parameters`."""

@@ -140,6 +140,7 @@ def train(
     tokens = tokens if own else getattr(tokens, "tokens", tokens)  # those of a TokenFile
     source = tokens if own else batches(tokens, batch, context, seed, run.step * accumulate)
     model.train()
+    params = model.parameters()  # once: the walk over the modules costs as much as a small layer
     bar = make_bar(steps if minutes is None else None, run.step, progress)
     saved = run.step if resume else None
     try:
@@ -152,8 +153,8 @@ def train(
                 if done >= 1:
                     break
                 share = schedule(run.step) if schedule else clock.share(run)
-                loss = _gradients(model, source, accumulate, seed, run.step)
-                norm = clip_grad_norm(model.parameters(), clip)
+                loss = _gradients(model, params, source, accumulate, seed, run.step)
+                norm = clip_grad_norm(params, clip)
                 if not (math.isfinite(loss) and math.isfinite(norm)):
                     raise Diverged(_diagnosis(model, run.step + 1, loss, folder, saved))
                 for one in optimizers:
@@ -217,7 +218,12 @@ def _due(every: int | None, parts: int, step: int, before: float, now: float) ->
 
 
 def _gradients(
-    model: Any, source: Iterator[tuple[np.ndarray, np.ndarray]], count: int, seed: int, step: int
+    model: Any,
+    params: list[Tensor],
+    source: Iterator[tuple[np.ndarray, np.ndarray]],
+    count: int,
+    seed: int,
+    step: int,
 ) -> float:
     """Set every parameter's ``grad`` for one step; returns the loss in nats per token."""
     pieces = []
@@ -226,7 +232,6 @@ def _gradients(
         ways = min(backend.threads(), len(x))
         shards = zip(np.array_split(x, ways), np.array_split(y, ways))
         pieces += [(a, b, len(a) / (len(x) * count)) for a, b in shards]
-    params = model.parameters()
     xp = xp_of(params[0].data)
 
     def work(job: tuple[int, tuple[np.ndarray, np.ndarray, float]]) -> tuple[float, dict]:
