@@ -19,6 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest")
     parser.add_argument("--top-p", type=float, metavar="P", help="draw from a share P")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="another text (0)")
+    parser.add_argument(
+        "--weights",
+        choices=("float32", "int8"),
+        default="float32",
+        help="int8: matrices in 8 bits, several times faster",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if not ids:
         raise InputError("--prompt is empty; this model needs at least one character to begin with")
     decoder = StreamDecoder(tokenizer)
-    written = endless(model, ids, args.tokens, rules, stop, args.seed)
+    written = endless(model, ids, args.tokens, rules, stop, args.seed, args.weights)
     first = next(written)  # a prompt that the model refuses is not echoed
     sys.stdout.write(args.prompt)
     for new in itertools.chain([first], written):

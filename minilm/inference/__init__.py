@@ -2,6 +2,7 @@
 
 from minilm.inference.batch import Ragged, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache
+from minilm.inference.decoder import Decoder
 from minilm.inference.generate import Rules, endless, generate, steps
 from minilm.inference.sampling import (
     greedy,
@@ -15,6 +16,7 @@ from minilm.inference.sampling import (
 
 __all__ = [
     "ContiguousCache",
+    "Decoder",
     "Ragged",
     "RollingCache",
     "Rules",

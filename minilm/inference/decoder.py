@@ -46,8 +46,7 @@ class Decoder:
         begin: np.ndarray | None = None,
         weights: str = "float32",
     ) -> None:
-        if weights not in WEIGHTS:
-            raise InputError(f"weights is {weights!r}; allowed are {' and '.join(WEIGHTS)}")
+        check_weights(model, weights)
         reason = unsupported(model)
         if reason:
             raise InputError(f"this model cannot be decoded by the fast kernel: {reason}")
@@ -107,6 +106,19 @@ class Decoder:
         )
         self.cache.advance(count)
         return new
+
+
+def check_weights(model: Any, weights: str) -> None:
+    """Refuse weights that a model cannot be run with.
+
+    Raises:
+        InputError: other than "float32" or "int8", or int8 for a model not known here.
+    """
+    if weights not in WEIGHTS:
+        raise InputError(f"weights is {weights!r}; allowed are {' and '.join(WEIGHTS)}")
+    reason = unsupported(model) if weights == "int8" else None
+    if reason:
+        raise InputError(f"weights 'int8' is for plain float32 decoders on the CPU: {reason}")
 
 
 def overridden() -> bool:

@@ -152,12 +152,15 @@ def _needs(sizes: tuple[int, ...], batch: int, seen: int) -> tuple[int, int]:
     return batch * shared, 2 * batch * pad(c) + 2 * pad(d) + SUMS + seen
 
 
-@jit
+_inner = jit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from compiled code alone
+
+
+@_inner
 def _floats(at, n):
     return numba.carray(pointer(at, _ZERO), n)
 
 
-@jit
+@_inner
 def _meet(barrier, target):
     """Wait until ``target`` threads have come, counted from the start of the job."""
     arrive(barrier)
@@ -168,14 +171,14 @@ def _meet(barrier, target):
             give_way()
 
 
-@jit
-def _rows(line, column, int8, k, x, y, lo, hi, sums):
+@_inner
+def _rows(line, int8, k, x, y, lo, hi, sums):
     """y[b, n] = w[n] x[b] + bias[n] for rows n from lo to hi; lo is a multiple of SUMS.
 
     x and y are scratch, of strides that `_stride` gave. float32 rows lie as the model keeps them;
     what goes beyond the last whole vector or block of rows is added plainly. int8 is padded.
     """
-    weight, scale, bias = line[column], line[column + 1], line[column + 2]
+    weight, scale, bias = line[0], line[1], line[2]
     batch = x.shape[0]
     whole, size = k // WIDTH * WIDTH, 4
     step, following = 4 * k, 4 * WIDTH
@@ -188,7 +191,7 @@ def _rows(line, column, int8, k, x, y, lo, hi, sums):
         block = lo
     row_bytes = whole if int8 != 0 else 4 * k
     x_bytes = 4 * x.shape[1]
-    total = _floats(sums, SUMS)
+    total = numba.carray(pointer(sums, _ZERO), SUMS)
     fours = batch // 4 * 4
     near = max(SUMS, _NEAR // (size * k) // SUMS * SUMS)
     for first in range(lo, block, near):
@@ -235,8 +238,8 @@ def _rows(line, column, int8, k, x, y, lo, hi, sums):
                 out[n] += more[n]
 
 
-@jit
-def _norm(line, column, rms, eps, factor, c, x, y):
+@_inner
+def _norm(line, rms, eps, factor, c, x, y):
     mean = _ZERO
     share = _ONE / _f(c)
     x, y = x[:c], y[:c]
@@ -251,17 +254,17 @@ def _norm(line, column, rms, eps, factor, c, x, y):
     r = factor / np.sqrt(square * share + eps)
     for i in range(y.size):
         y[i] *= r
-    if line[column] != 0:
-        w = _floats(line[column], c)
+    if line[0] != 0:
+        w = _floats(line[0], c)
         for i in range(y.size):
             y[i] *= w[i]
-    if line[column + 1] != 0:
-        b = _floats(line[column + 1], c)
+    if line[1] != 0:
+        b = _floats(line[1], c)
         for i in range(y.size):
             y[i] += factor * b[i]
 
 
-@jit
+@_inner
 def _activate(kind, x):
     if kind == 0:
         for i in range(x.size):
@@ -278,7 +281,7 @@ def _activate(kind, x):
             x[i] = x[i] / (_ONE + expf(-x[i]))
 
 
-@jit
+@_inner
 def _turn(rope, x, cos, sin, out):
     """RoPE of one head (D,)."""
     half = cos.size
@@ -290,12 +293,12 @@ def _turn(rope, x, cos, sin, out):
         out[q] = b * cos[i] + a * sin[i]
 
 
-@jit
+@_inner
 def _look(q, keys, values, first, place, distance, scores, out, sums):
     """Attention of one scaled query (D,) over the places first .. place of a cache (S, D)."""
     slots, d = keys.shape
     whole = d // WIDTH * WIDTH
-    total = _floats(sums, SUMS)
+    total = numba.carray(pointer(sums, _ZERO), SUMS)
     j = first
     while j <= place:  # a ring is at most two runs
         slot = j % slots
@@ -352,14 +355,14 @@ def _look(q, keys, values, first, place, distance, scores, out, sums):
         out[i] *= share
 
 
-@jit
+@_inner
 def _part(n, part, parts):
     """The rows of n that are a thread's: whole blocks, the last one may be ragged."""
     blocks = (n + _WORTH - 1) // _WORTH
     return min(n, blocks * part // parts * _WORTH), min(n, blocks * (part + 1) // parts * _WORTH)
 
 
-@jit
+@_inner
 def _likeliest(row):
     """The place of the largest; of equals, the first."""
     top = row[0]
@@ -411,7 +414,7 @@ def _decode(
     q, turned, own = own[: _stride(d)], own[_stride(d) : 2 * _stride(d)], own[2 * _stride(d) :]
     total, scores = own[:SUMS], own[SUMS:]
     sums = address(total)
-    empty = _floats(sums, 0)
+    empty = total[:0]
     c_lo, c_hi = _part(c, part, parts)
     f_lo, f_hi = _part(f, part, parts)
     p_lo, p_hi = _part(packed, part, parts)
@@ -432,8 +435,8 @@ def _decode(
         for layer in range(layers):
             line = table[layer]
             for b in range(batch):
-                _norm(line, _NORM1, rms, eps, _ONE, c, x[b], y[b])
-            _rows(line, _QKV, int8, c, y, qkv, p_lo, p_hi, sums)
+                _norm(line[_NORM1:], rms, eps, _ONE, c, x[b], y[b])
+            _rows(line[_QKV:], int8, c, y, qkv, p_lo, p_hi, sums)
             target += parts
             _meet(bell, target)
             for pair in range(pair_lo, pair_hi):
@@ -476,17 +479,17 @@ def _decode(
                 _look(q, k_cache, v_cache, first, here, far, scores, out, sums)
             target += parts
             _meet(bell, target)
-            _rows(line, _OUT, int8, heads * d, mixed, change, c_lo, c_hi, sums)
+            _rows(line[_OUT:], int8, heads * d, mixed, change, c_lo, c_hi, sums)
             target += parts
             _meet(bell, target)
             for b in range(batch):
                 into, add = x[b, :c], change[b, :c]
                 for i in range(into.size):
                     into[i] += add[i]
-                _norm(line, _NORM2, rms, eps, _ONE, c, x[b], y[b])
-            _rows(line, _UP, int8, c, y, hidden, f_lo, f_hi, sums)
+                _norm(line[_NORM2:], rms, eps, _ONE, c, x[b], y[b])
+            _rows(line[_UP:], int8, c, y, hidden, f_lo, f_hi, sums)
             if gated != 0:
-                _rows(line, _GATE, int8, c, y, gate, f_lo, f_hi, sums)
+                _rows(line[_GATE:], int8, c, y, gate, f_lo, f_hi, sums)
             for b in range(batch):
                 out = hidden[b, f_lo:f_hi]
                 if gated != 0:
@@ -498,7 +501,7 @@ def _decode(
                     _activate(kind, out)
             target += parts
             _meet(bell, target)
-            _rows(line, _DOWN, int8, f, hidden, change, c_lo, c_hi, sums)
+            _rows(line[_DOWN:], int8, f, hidden, change, c_lo, c_hi, sums)
             target += parts
             _meet(bell, target)
             for b in range(batch):
@@ -506,8 +509,8 @@ def _decode(
                 for i in range(into.size):
                     into[i] += add[i]
         for b in range(batch):
-            _norm(end, 0, rms, eps, factors[2], c, x[b], y[b])
-        _rows(end, _HEAD, int8, c, y, scored, v_lo, v_hi, sums)
+            _norm(end, rms, eps, factors[2], c, x[b], y[b])
+        _rows(end[_HEAD:], int8, c, y, scored, v_lo, v_hi, sums)
         for b in range(batch):
             row = scored[b, v_lo:v_hi]
             at = _likeliest(row)
@@ -524,4 +527,3 @@ def _decode(
                 if best[other, b] > best[winner, b]:
                     winner = other
             new[step, b] = found[winner, b]
-

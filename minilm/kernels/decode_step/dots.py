@@ -39,9 +39,7 @@ def _totals(builder, sums: list) -> list:
     """Eight vectors of partial sums to their eight totals, in one vector (two of four lanes)."""
     lanes = sums[0].type.count
     if lanes == 16:
-        halves = [
-            [ir.Constant(ir.VectorType(_I32, 8), list(range(s, s + 8)))] for s in (0, 8)
-        ]
+        halves = [[ir.Constant(ir.VectorType(_I32, 8), list(range(s, s + 8)))] for s in (0, 8)]
         sums = [
             builder.fadd(*(builder.shuffle_vector(s, s, half[0]) for half in halves)) for s in sums
         ]

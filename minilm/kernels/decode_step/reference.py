@@ -108,7 +108,9 @@ def _attention(
     packed = qkv.reshape(batch, -1, w.size)
     turned = w.heads + w.groups
     if w.rope is not None:
-        packed = np.concatenate([_rope(w, packed[:, :turned], place - begin), packed[:, turned:]], 1)
+        packed = np.concatenate(
+            [_rope(w, packed[:, :turned], place - begin), packed[:, turned:]], 1
+        )
     keys[:, :, place % slots] = packed[:, w.heads : turned]
     values[:, :, place % slots] = packed[:, turned:]
     out = np.empty((batch, w.heads, w.size), np.float32)
