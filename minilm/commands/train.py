@@ -49,13 +49,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _start(args: argparse.Namespace) -> Path:
-    """Read the text, learn the vocabulary, and write down all that a resumed run needs."""
-    from minilm import data
-    from minilm.data.held_out import hold_out
-    from minilm.models import Transformer
-    from minilm.tokenizers import train_bpe
+    """Check what was typed, then read the text and write down all that a resumed run needs."""
     from minilm.train import checkpoints
     from minilm.train.recipes import DEFAULT, find_recipe
+    from minilm.train.warm import compiling
 
     if args.text is not None and args.corpus is not None:
         raise InputError("--text and --corpus were both given; choose one")
@@ -75,6 +72,19 @@ def _start(args: argparse.Namespace) -> Path:
     folder = args.out if args.out is not None else RUNS / name
     if args.out is not None:
         checkpoints.refuse_taken(folder)
+
+    config = recipe.config(recipe.vocab_size)
+    with compiling(config, args.dtype or "float32", args.device):
+        return _prepare(args, recipe, folder, name, seed)
+
+
+def _prepare(args: argparse.Namespace, recipe: Any, folder: Path, name: str, seed: int) -> Path:
+    """The part of `_start` that takes time: text to documents, vocabulary and ids, written down."""
+    from minilm import data
+    from minilm.data.held_out import hold_out
+    from minilm.models import Transformer
+    from minilm.tokenizers import train_bpe
+    from minilm.train import checkpoints
 
     documents = data.documents(name) if args.text is None else data.load_documents(args.text)
     size = sum(map(len, documents))

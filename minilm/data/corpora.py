@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def split(
 
 
 def encode_documents(
-    tokenizer, documents: tuple[str, ...] | list[str], end: str = "<|endoftext|>"
+    tokenizer: Any, documents: tuple[str, ...] | list[str], end: str = "<|endoftext|>"
 ) -> np.ndarray:
     """The ids of documents in a row, int32 (T,), each followed by the id of ``end``.
 
@@ -191,6 +192,14 @@ def _docstrings(module: str, source: str) -> str:
 
 def _cache_path() -> Path | None:
     """Where the read documentation is kept; None where there is no home."""
+    about = f"{_FORMAT} {sys.version} {sysconfig.get_path('stdlib')}"
+    name = f"python-docs-{hashlib.sha256(about.encode()).hexdigest()[:16]}.json"
+    folder = cache_folder()
+    return None if folder is None else folder / name
+
+
+def cache_folder() -> Path | None:
+    """The folder for what can be made again; None where there is no home."""
     try:
         home = Path.home()
     except RuntimeError:
@@ -201,5 +210,4 @@ def _cache_path() -> Path | None:
         base = home / "Library" / "Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    about = f"{_FORMAT} {sys.version} {sysconfig.get_path('stdlib')}"
-    return base / "minilm" / f"python-docs-{hashlib.sha256(about.encode()).hexdigest()[:16]}.json"
+    return base / "minilm"
