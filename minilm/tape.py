@@ -199,6 +199,7 @@ def saved_arrays(pullback: Callable) -> list[Array]:
 
 
 def checksums(pullback: Callable) -> list[int]:
+    """A number for the content of each array that a pullback's closure keeps."""
     return [zlib.crc32(np.ascontiguousarray(array)) for array in saved_arrays(pullback)]
 
 

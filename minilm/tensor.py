@@ -88,14 +88,17 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
         return self.data.shape
 
     @property
     def dtype(self) -> np.dtype:
+        """Of the array; its gradient has the same."""
         return self.data.dtype
 
     @property
     def ndim(self) -> int:
+        """Number of axes."""
         return self.data.ndim
 
     @property
@@ -104,6 +107,7 @@ class Tensor:
         return self._pullback is None
 
     def numel(self) -> int:
+        """Number of elements."""
         return self.data.size
 
     def __len__(self) -> int:

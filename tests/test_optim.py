@@ -104,6 +104,21 @@ def test_adamw_is_the_paper_in_every_tier(tier, shape):
     np.testing.assert_allclose(p.data, wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("view", [lambda x: x.T, lambda x: x[::2]], ids=["turned", "every other"])
+def test_a_parameter_that_is_a_view_is_trained_like_any_other(view):
+    given, grads = gradients((6, 4), 1, seed=1)[0], gradients((6, 4), 3)
+    results = []
+    for array in (view(given.copy()), np.ascontiguousarray(view(given))):
+        p = Tensor(array, requires_grad=True)
+        optimizer = optim.AdamW([p], lr=0.01)
+        for g in grads:
+            p.grad = view(g)
+            optimizer.step()
+        results.append(p.data)
+    np.testing.assert_allclose(*results, rtol=1e-6)
+    assert not np.allclose(results[0], view(given))
+
+
 def test_adam_is_the_paper_with_decay_in_the_gradient():
     start, grads = gradients((4, 4), 1, seed=1)[0], gradients((4, 4), 6)
     p = parameter(start)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from minilm import InputError
 from minilm import functional as F
-from minilm.nn import masks, positions
+from minilm.models import Config, Transformer
+from minilm.nn import masks, position_loops, positions
 
 
 def _normal(*shape, seed=0, dtype=np.float64):
@@ -28,6 +29,37 @@ def test_sinusoid_values_and_shift_is_a_rotation():
     shifted = sin * np.cos(angle) + cos * np.sin(angle)
     np.testing.assert_allclose(table[7:47, 0::2], shifted, atol=1e-12)
     assert positions.sinusoidal(3, 4).dtype == np.float32
+
+
+@pytest.mark.parametrize("channels", [2, 8, 14])
+def test_sinusoids_are_their_loop_nest(channels):
+    table = positions.sinusoidal(40, channels, np.float64)
+    np.testing.assert_allclose(table, position_loops.sinusoidal(40, channels), atol=1e-12)
+
+
+def test_learned_positions_are_their_loop_nest():
+    config = Config(vocab_size=9, context=7, layers=1, heads=1, channels=6)
+    model = Transformer(config, dtype=np.float64)
+    ids = np.arange(10).reshape(2, 5) % 9
+    seen = []
+    model.stack.forward = lambda x, *_: seen.append(x.data) or x  # what the blocks would read
+    model(ids)
+    loops = position_loops.learned(model.tokens(ids).data, model.positions.weight.data)
+    np.testing.assert_array_equal(seen[0], loops)
+
+
+@pytest.mark.parametrize("layout", ["half", "interleaved"])
+@pytest.mark.parametrize(("theta", "stretch"), [(10000.0, 1.0), (500.0, 1.0), (10000.0, 4.0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rope_is_its_loop_nest(layout, theta, stretch, dtype):
+    x = _normal(2, 3, 6, 8, dtype=dtype)
+    scaling = None if stretch == 1 else {"kind": "linear", "factor": stretch}
+    cos, sin = positions.rope_table(6, 8, theta, scaling, dtype)
+    out = F.rope(x, cos, sin, layout=layout).data
+    assert out.dtype == dtype
+    tolerance = 1e-6 if dtype == np.float32 else 1e-12
+    loops = position_loops.rope(x, theta, layout, stretch)
+    np.testing.assert_allclose(out, loops, atol=tolerance)
 
 
 def test_rope_frequencies_published_values():

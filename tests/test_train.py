@@ -194,14 +194,14 @@ def test_ctrl_c_in_the_middle_of_a_step_finishes_it_and_saves(tmp_path):
             signal.raise_signal(signal.SIGINT)
         return plain(ids, targets)
 
-    before = backend.threads()
+    before, handler = backend.threads(), signal.getsignal(signal.SIGINT)
     backend.set_threads(1)  # signals reach the main thread only
     m.loss = loss
     run = quiet(m, 50, out=tmp_path / "run")
     backend.set_threads(before)
     assert run.interrupted and run.step == 5
     assert load_state(tmp_path / "run")["step"] == 5
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def load_state(folder):

@@ -7,6 +7,7 @@ HELP = "build the notebooks of lessons, solutions and exercises from their sourc
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `minilm build` takes."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="number or name; default: all")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if out of step")
     side = parser.add_mutually_exclusive_group()
@@ -29,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Build the notebooks, or say which are out of step."""
     from minilm.course.build import build
     from minilm.course.places import root
 

@@ -7,6 +7,7 @@ HELP = "grade submissions in a sandbox: points, feedback pages, Gradescope resul
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `minilm grade` takes."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="notebook or folder")
     parser.add_argument("--set", help="exercise set, by number or name; default: as notebooks say")
     parser.add_argument("--hidden", type=Path, metavar="DIR", help="your own tests, NN_slug.py")
@@ -29,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Grade, and write what came out."""
     import sys
 
     from minilm.course.grading_run import grade_paths

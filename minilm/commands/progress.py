@@ -7,6 +7,7 @@ HELP = "show what you have passed; --train trains a GPT made of your own code"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `minilm progress` takes."""
     parser.add_argument("--train", action="store_true", help="train a GPT made of your functions")
     parser.add_argument("--steps", type=int, default=100, metavar="N", help="default 100")
     parser.add_argument("--show", metavar="QUESTION", help="print the code that last passed")
@@ -14,6 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Print how far the student is; with --train, train on the student's functions."""
     from minilm.course import progress
     from minilm.course.places import root
     from minilm.errors import InputError

@@ -1,12 +1,13 @@
 """Primitives that multiply and add: matmul, einsum, linear, embedding."""
 
 import math
+from typing import Any
 
 from minilm import kernels
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
 from minilm.functional.elementwise import array_like, pair, unbroadcast
-from minilm.tensor import primitive
+from minilm.tensor import Tensor, primitive
 
 
 @primitive
@@ -33,7 +34,7 @@ def matmul(a: Array, b: Array):
     )
 
 
-def einsum(pattern: str, *operands):
+def einsum(pattern: str, *operands: Any) -> Tensor:
     """Sum of products, as numpy.einsum with an explicit ``->``.
 
     No letter twice in one operand, no ellipsis. The gradient of an operand is the einsum of the

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minilm.kernels.adamw import reference
 from minilm.kernels.jit import jit
 
 
@@ -17,7 +18,7 @@ def adamw(
     weight_decay: float,
     step: int,
 ) -> None:
-    """See ``reference.adamw``; p, m and v must each be one block of memory."""
+    """See ``reference.adamw``."""
     adamw_many([p], [g], [m], [v], lr, beta1, beta2, eps, weight_decay, step)
 
 
@@ -39,6 +40,10 @@ def adamw_many(
     numbers = (lr / first, beta1, beta2, 1 - beta1, 1 - beta2, eps, second**-0.5)
     shared = tuple(kind(x) for x in (*numbers, 1 - lr * weight_decay))
     for p, g, m, v in zip(ps, gs, ms, vs, strict=True):
+        if not (p.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous):
+            # reshape would copy, and the step would be taken by the copy
+            reference.adamw(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
+            continue
         if not g.flags.c_contiguous:
             g = np.ascontiguousarray(g)
         _step(p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), *shared)
