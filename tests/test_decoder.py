@@ -132,7 +132,9 @@ def test_generate_writes_what_the_plain_path_writes(changes, rules, monkeypatch)
     with kernels.use("reference"):
         assert inference.generate(m, prompts, 30, **rules) == fast
     assert sum(asked) == 29
-    assert [inference.generate(m, p, 30, **rules) for p in prompts][0] == fast[0]
+    assert inference.generate(m, prompts[0], 30, **rules) == fast[0]
+    with kernels.use("reference"):
+        assert inference.generate(m, prompts[0], 30, **rules) == fast[0]
 
 
 def test_greedy_runs_several_tokens_a_call_and_still_streams_and_stops(monkeypatch):

@@ -16,6 +16,8 @@ from minilm.inference.cache import ContiguousCache, RollingCache
 from minilm.inference.decoder import Decoder, check_weights, overridden, unsupported
 from minilm.tensor import no_grad
 
+_SHORT = 4  # tokens of a prompt that the decoder reads sooner than a forward does
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -98,8 +100,8 @@ def generate(
         stop: ids that end a row.
         seed: of the sampling; row r draws from its own stream.
         stream: called after every step with the (B,) new ids, -1 for rows that have ended.
-        weights: "int8" reads matrices of 8 bits after the prompt, a quarter of the memory: several
-            times faster, and nearly the same text.
+        weights: "int8" writes with matrices of 8 bits, a quarter of the memory: several times
+            faster, and nearly the same text.
 
     Returns:
         The new ids: a list for one prompt, a list of lists for several.
@@ -219,17 +221,8 @@ def _write(
         cache = make_cache(model, len(rows), batch.ids.shape[1] + tokens)
         seen = [list(map(int, row)) for row in rows]
         running = np.ones(len(rows), bool)
-        prefix = batch.ids.shape[1] if model.config.kind == "prefix-lm" else None
-        logits = _last_logits(
-            model,
-            batch.ids,
-            cache,
-            positions=None if batch.even else batch.positions,
-            valid=None if batch.even else batch.valid,
-            **({} if prefix is None else {"prefix": prefix}),
-        )
-        waiting = [rules.choose(logits, seen, rngs)]
         follow = _Following(model, cache, batch, rules, weights)
+        waiting = [rules.choose(follow.prompt(), seen, rngs)]
         while waiting:
             new = waiting.pop(0)
             yield np.where(running, new, -1)
@@ -245,7 +238,7 @@ def _write(
 
 
 class _Following:
-    """The tokens after the first: by the fast decoder where it may run, else by the model."""
+    """What comes next: by the fast decoder where it may run, else by the model."""
 
     def __init__(
         self, model: Any, cache: ContiguousCache, batch: Ragged, rules: Rules, weights: str
@@ -253,8 +246,34 @@ class _Following:
         self.model, self.cache, self.batch, self.rules = model, cache, batch, rules
         self.weights = weights
         self.greedy = rules.temperature == 0 and rules.repetition_penalty == 1
-        self.decoder: Decoder | None = None
         self.known = unsupported(model) is None
+        self._decoder: Decoder | None = None
+
+    @property
+    def decoder(self) -> Decoder | None:
+        """The fast decoder; None where it does not know the model or must not run now."""
+        if not self.known or overridden():
+            if self.weights != "float32":
+                raise InputError(f"weights {self.weights!r} cannot run inside minilm.use")
+            return None
+        if self._decoder is None:
+            begin = self.batch.ids.shape[1] - self.batch.lengths
+            self._decoder = Decoder(self.model, self.cache, begin, self.weights)
+        return self._decoder
+
+    def prompt(self) -> Array:
+        """The (B, V) logits after the prompts: in one forward, or a short one token by token."""
+        batch, kind = self.batch, self.model.config.kind
+        length = batch.ids.shape[1]
+        short = length <= _SHORT and batch.even and kind == "decoder"
+        if short and self.decoder is not None:
+            for column in batch.ids.T:
+                logits = self.decoder.step(column)
+            return logits
+        options: dict[str, Any] = {} if kind != "prefix-lm" else {"prefix": length}
+        if not batch.even:
+            options |= {"positions": batch.positions, "valid": batch.valid}
+        return _last_logits(self.model, batch.ids, self.cache, **options)
 
     def __call__(
         self,
@@ -264,16 +283,12 @@ class _Following:
         rngs: Sequence[np.random.Generator],
     ) -> list[np.ndarray]:
         """What follows ``ids`` (B,): one token per row or, greedily, up to ``tokens``."""
-        if not self.known or overridden():
-            if self.weights != "float32":
-                raise InputError(f"weights {self.weights!r} cannot run inside minilm.use")
+        decoder = self.decoder
+        if decoder is None:
             return [self.rules.choose(self._forward(ids), seen, rngs)]
-        if self.decoder is None:
-            begin = self.batch.ids.shape[1] - self.batch.lengths
-            self.decoder = Decoder(self.model, self.cache, begin, self.weights)
         if self.greedy:
-            return list(self.decoder.greedy(ids, min(tokens, self.decoder.at_once)))
-        return [self.rules.choose(self.decoder.step(ids), seen, rngs)]
+            return list(decoder.greedy(ids, min(tokens, decoder.at_once)))
+        return [self.rules.choose(decoder.step(ids), seen, rngs)]
 
     def _forward(self, ids: np.ndarray) -> Array:
         batch, done = self.batch, self.cache.length

@@ -1,0 +1,222 @@
+"""Greedy decoding with a cache, beside PyTorch's and beside what memory can deliver.
+
+``python -m minilm.bench.decode`` prints the table. Ours is ``minilm.inference.generate``, from a
+prompt of one token to the end of the context. PyTorch's twin is written for speed: its functions
+called directly, a cache made once, inference mode, and the number of threads that suits it best.
+"""
+
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minilm import backend, inference
+from minilm.bench.peers import find_torch, gpt, twin
+from minilm.bench.rows import Race, Row, alternate, missing_row, row_of, seconds, table
+from minilm.bench.timing import calls_per_round, repeated
+from minilm.inference.decoder import read
+from minilm.models import Transformer
+
+SIZES = {
+    "tiny": {"vocab_size": 512, "context": 128, "layers": 4, "heads": 4, "channels": 128},
+    "small": {"vocab_size": 4096, "context": 256, "layers": 6, "heads": 6, "channels": 384},
+}
+ALONE = {1: 3.0, 2: 5.0}  # goal by threads, one text
+TOGETHER = 2.0  # sixteen texts
+INT8 = 3.0  # of our own float32
+SHARE = 0.85  # of the memory's bandwidth
+UNIT = "tokens/s"
+
+
+def made(size: str) -> Transformer:
+    """A model with weights so large that its choices are far apart, and equal in both programs."""
+    model = Transformer(gpt(**SIZES[size])).eval()
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            parameter.data *= 3
+    return model
+
+
+def ours(model: Transformer, batch: int, weights: str = "float32") -> Callable[[], list]:
+    """A call that writes a whole context for each of ``batch`` prompts of one token."""
+    prompts = [[1 + row] for row in range(batch)]
+    count = model.config.context - 1
+
+    def write() -> list:
+        return inference.generate(model, prompts, count, temperature=0, weights=weights)
+
+    return write
+
+
+def theirs(model: Transformer, batch: int, int8: bool = False) -> Callable[[], list]:
+    """The same in PyTorch; ``int8`` turns its linear layers into dynamically quantised ones."""
+    import torch
+    from torch.nn import functional as TF
+
+    config, other = model.config, twin(model)
+    if int8:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says that it will move to another package
+            kinds = {torch.nn.Linear}
+            other = torch.ao.quantization.quantize_dynamic(other, kinds, dtype=torch.qint8)
+
+    def linear(layer: Any) -> Callable:
+        if int8:
+            return layer
+        weight, bias = layer.weight, layer.bias
+        return lambda x: TF.linear(x, weight, bias)
+
+    blocks = [
+        (
+            *(b.norm1.weight, b.norm1.bias, linear(b.attention.qkv), linear(b.attention.out)),
+            *(b.norm2.weight, b.norm2.bias),
+            *(linear(b.feed_forward.up), linear(b.feed_forward.down)),
+        )
+        for b in other.stack.blocks
+    ]
+    head, norm = linear(other.head), other.stack.norm
+    tokens, places = other.tokens.weight, other.positions.weight
+    wide, heads, context = (config.channels,), config.heads, config.context
+    shape = (config.layers, batch, heads, context, config.D)
+    keys, values = torch.zeros(shape), torch.zeros(shape)
+
+    @torch.inference_mode()
+    def write() -> list:
+        ids, out = torch.arange(1, batch + 1), []
+        for place in range(context - 1):
+            x = tokens[ids] + places[place]
+            for i, (w1, b1, qkv, mix, w2, b2, up, down) in enumerate(blocks):
+                packed = qkv(TF.layer_norm(x, wide, w1, b1))
+                q, k, v = packed.view(batch, 3, heads, 1, config.D).unbind(1)
+                keys[i, :, :, place], values[i, :, :, place] = k[:, :, 0], v[:, :, 0]
+                seen = keys[i, :, :, : place + 1], values[i, :, :, : place + 1]
+                y = TF.scaled_dot_product_attention(q, *seen)
+                x = x + mix(y.reshape(batch, -1))
+                h = TF.gelu(up(TF.layer_norm(x, wide, w2, b2)), approximate="tanh")
+                x = x + down(h)
+            ids = head(TF.layer_norm(x, wide, norm.weight, norm.bias)).argmax(-1)
+            out.append(ids)
+        return torch.stack(out, 1).tolist()
+
+    return write
+
+
+def best_threads(function: Callable[[], Any], most: int) -> int:
+    """The number of torch's threads with which a function is fastest; it stays set."""
+    import torch
+
+    times = {}
+    for count in range(1, most + 1):
+        torch.set_num_threads(count)
+        function()
+        times[count] = min(seconds(function) for _ in range(3))
+    best = min(times, key=times.__getitem__)
+    torch.set_num_threads(best)
+    return best
+
+
+def agree(size: str, first: list, second: list) -> None:
+    """Fail unless the two programs write the same, but for near-ties that rounding decides."""
+    first_half = [row[: len(row) // 2] for row in first], [row[: len(row) // 2] for row in second]
+    equal = np.mean([a == b for a, b in zip(*first_half)])
+    if equal < 0.5:
+        raise RuntimeError(f"{size}: minilm and torch write different texts; nothing to compare")
+
+
+def raced(mine: Callable[[], Any], other: Callable[[], Any], rounds: int) -> tuple[Race, int]:
+    """A race of rounds long enough for the clock; the calls of a round."""
+    count = calls_per_round(mine, other)
+    return alternate(repeated(mine, count), repeated(other, count), rounds), count
+
+
+def torch_rows(size: str, model: Transformer, batch: int, rounds: int) -> list[Row]:
+    """Ours with 1 and 2 threads against torch at its best."""
+    rows, tokens = [], batch * (model.config.context - 1)
+    goals = ALONE if batch == 1 else {1: TOGETHER, 2: TOGETHER}
+    other = theirs(model, batch) if find_torch() is not None else None
+    used = best_threads(other, 2) if other is not None else 0
+    for threads, goal in goals.items():
+        name = f"{size}, {batch} text{'s' * (batch > 1)}, {threads} thread{'s' * (threads > 1)}"
+        if other is None:
+            rows.append(missing_row(name, UNIT, "torch", goal))
+            continue
+        backend.set_threads(threads)
+        mine = ours(model, batch)
+        agree(size, mine(), other())
+        race, count = raced(mine, other, rounds)
+        peer = f"torch, {used} thread{'s' * (used > 1)}"
+        rows.append(row_of(name, UNIT, tokens * count, race, peer, goal))
+    return rows
+
+
+def int8_rows(size: str, model: Transformer, rounds: int) -> list[Row]:
+    """8-bit weights against our own float32, and against torch's dynamic int8."""
+    backend.set_threads(1)
+    tokens, name = model.config.context - 1, f"{size}, 1 text, int8, 1 thread"
+    mine = ours(model, 1, "int8")
+    race, count = raced(mine, ours(model, 1), rounds)
+    rows = [row_of(name, UNIT, tokens * count, race, "ours, float32", INT8)]
+    if find_torch() is None:
+        return [*rows, missing_row(name, UNIT, "torch int8", None)]
+    other = theirs(model, 1, int8=True)
+    best_threads(other, 2)
+    race, count = raced(mine, other, rounds)
+    return [*rows, row_of(name, UNIT, tokens * count, race, "torch int8", None)]
+
+
+def reading(nbytes: int, times: int, threads: int) -> Callable[[], None]:
+    """A call that reads so many bytes so many times and does next to nothing with them."""
+    parts = [np.ones(nbytes // 4 // threads, np.float32) for _ in range(threads)]
+
+    def read_part(part: np.ndarray) -> None:
+        for _ in range(times):
+            np.dot(part, part)
+
+    def run() -> None:
+        workers = [threading.Thread(target=read_part, args=(part,)) for part in parts[1:]]
+        for worker in workers:
+            worker.start()
+        read_part(parts[0])
+        for worker in workers:
+            worker.join()
+
+    return run
+
+
+def bandwidth_rows(size: str, model: Transformer, rounds: int) -> list[Row]:
+    """Bytes of weights read per second, against reading as many bytes and no more."""
+    rows, count = [], model.config.context - 1
+    nbytes = read(model, model.config.context).nbytes
+    backend.blas_threads(1)
+    for threads in (1, 2):
+        backend.set_threads(threads)
+        race = alternate(ours(model, 1), reading(nbytes, count, threads), rounds)
+        name = f"{size}, share of the memory's speed, {threads} thread{'s' * (threads > 1)}"
+        rows.append(row_of(name, "GB/s", nbytes * count / 1e9, race, "reading", SHARE))
+    return rows
+
+
+def run(quick: bool = False) -> list[Row]:
+    """All rows; about two minutes, or half of one where ``quick``."""
+    before, rounds = backend.threads(), 3 if quick else 9
+    torch = find_torch()
+    torch_before = torch.get_num_threads() if torch is not None else 0
+    rows: list[Row] = []
+    try:
+        for size in SIZES:
+            model = made(size)
+            for batch in (1, 16):
+                rows += torch_rows(size, model, batch, rounds)
+            rows += int8_rows(size, model, rounds)
+        return rows + bandwidth_rows("small", model, rounds)
+    finally:
+        backend.set_threads(before)
+        if torch is not None:
+            torch.set_num_threads(torch_before)
+
+
+if __name__ == "__main__":
+    print(table(run(quick="--quick" in sys.argv)))
