@@ -218,6 +218,7 @@ def optimizer_row(rounds: int, threads: int = 1) -> Row:
 def run(quick: bool = False) -> list[Row]:
     """All rows; about a minute, or half of one where ``quick``."""
     before = backend.threads()
+    find_torch()  # loaded now, so that the thread counts set below hold for it too
     backend.keep_freed_memory()
     rounds = 5 if quick else 15
     try:

@@ -296,6 +296,7 @@ def _use_threads(count: int) -> None:
 def run(quick: bool = False) -> list[Row]:
     """All rows; about four minutes, or one where ``quick``."""
     before = backend.threads()
+    find_torch()  # loaded now, so that the thread counts set below hold for it too
     backend.keep_freed_memory()
     names = tuple(SIZES)
     try:
