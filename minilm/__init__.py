@@ -18,8 +18,8 @@ from minilm.tensor import Tensor, checkpoint, is_grad_enabled, no_grad, primitiv
 __version__ = "0.1.0"
 
 _PARTS = (
-    "align analysis backend bench course data diffusion emulator inference interop kernels "
-    "models nn optim parallel tokenizers train"
+    "analysis backend bench course data emulator inference interop kernels models nn optim "
+    "tokenizers train"
 ).split()
 
 __all__ = [

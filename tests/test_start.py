@@ -3,10 +3,13 @@
 Facts of the import graph are asserted instead of seconds, which depend on the machine.
 """
 
+import pkgutil
 import subprocess
 import sys
 
 import pytest
+
+import minilm
 
 SLOW = ("numba", "llvmlite", "cupy", "torch", "matplotlib", "scipy", "nbconvert", "nbclient")
 SLOW += ("jupytext", "nbformat", "sklearn", "IPython", "ipywidgets", "tqdm.notebook", "mpi4py")
@@ -48,3 +51,10 @@ def test_import_time_lists_no_slow_library() -> None:
 def test_the_list_of_commands_imports_none_of_them() -> None:
     names = imported_by("import minilm.cli\nminilm.cli.main([])")
     assert not {name for name in names if name.startswith("minilm.commands.")}
+
+
+def test_every_part_that_is_there_can_be_named_and_no_other() -> None:
+    folders = {info.name for info in pkgutil.iter_modules(minilm.__path__) if info.ispkg}
+    assert folders - {"commands"} <= set(dir(minilm))
+    for name in dir(minilm):
+        assert getattr(minilm, name) is not None
