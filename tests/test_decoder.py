@@ -13,7 +13,7 @@ from minilm import InputError, backend, inference, kernels, nn, optim
 from minilm.inference import Decoder
 from minilm.inference.decoder import overridden, unsupported
 from minilm.inference.generate import make_cache
-from minilm.kernels.decode_step.weights import quantize_rows
+from minilm.kernels.decode_step.reference import quantize_rows
 from minilm.models import Config, Transformer
 from minilm.tensor import no_grad
 
@@ -276,6 +276,12 @@ def test_int8_errs_by_half_a_step_at_most(rows, columns, seed):
     error = np.abs(scales[:, None].astype(np.float64) * codes - w)
     assert (error <= scales[:, None] * 0.5001).all()
     assert not codes[0].any() and np.isfinite(scales).all()
+    fast = kernels.quantize_rows(w)
+    np.testing.assert_allclose(fast[1], scales, rtol=1e-6)
+    assert np.abs(fast[0].astype(int) - codes).max() <= 1  # where x / scale is halfway
+    assert (
+        np.abs(fast[1][:, None].astype(np.float64) * fast[0] - w) <= scales[:, None] * 0.5001
+    ).all()
 
 
 @pytest.mark.parametrize("tier", TIERS)

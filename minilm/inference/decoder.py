@@ -9,7 +9,7 @@ import numpy as np
 from minilm import backend, kernels, swap
 from minilm.errors import InputError
 from minilm.inference.cache import ContiguousCache
-from minilm.kernels.decode_step.weights import Layer, Map, Norm, Weights, quantize_rows
+from minilm.kernels.decode_step.weights import Layer, Map, Norm, Weights
 from minilm.models.block import Block, Stack
 from minilm.models.transformer import Transformer
 from minilm.nn import GLU, MLP, Attention, Embedding, LayerNorm, Linear, RMSNorm
@@ -123,7 +123,7 @@ def check_weights(model: Any, weights: str) -> None:
 
 def overridden() -> bool:
     """Whether somebody's functions or another tier should run: then nothing may be short-cut."""
-    return swap.active() or kernels.overridden("decode_step")
+    return swap.active() or kernels.overridden("decode_step", "quantize_rows")
 
 
 def unsupported(model: Any) -> str | None:
@@ -192,7 +192,7 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
         bias = None if bias is None else bias.data
         if weights == "float32":
             return Map(layer.weight.data, bias)
-        codes, scales = quantize_rows(layer.weight.data)
+        codes, scales = kernels.quantize_rows(layer.weight.data)
         return Map(codes, bias, scales)
 
     def norm(layer: LayerNorm | RMSNorm) -> Norm:

@@ -40,5 +40,6 @@ adamw_many = Kernel("adamw_many", "adamw")
 attention = Kernel("attention", "attention")
 attention_backward = Kernel("attention_backward", "attention")
 decode_step = Kernel("decode_step", "decode_step")
+quantize_rows = Kernel("quantize_rows", "decode_step")
 
 __all__ = ["TIERS", "Kernel", "in_use", "kernels", "overridden", "use"]

@@ -41,13 +41,16 @@ class _SayOnce(event.Listener):
 event.register("numba:compile", _SayOnce())
 
 
+_SHARED = ("simd", "tiles", "decode_step/dots")  # compiled into kernels of other files
+
+
 def _helpers_stamp() -> int:
     """A number that changes when the helpers compiled into every kernel change.
 
     Numba's cache notices an edit of a kernel's own file, not of the functions it calls elsewhere.
     """
     folder = Path(__file__).parent
-    return zlib.crc32(b"".join((folder / f"{n}.py").read_bytes() for n in ("simd", "tiles")))
+    return zlib.crc32(b"".join((folder / f"{n}.py").read_bytes() for n in _SHARED))
 
 
 def _compile(function: Callable, **settings: Any) -> Any:

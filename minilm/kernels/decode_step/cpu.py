@@ -100,10 +100,16 @@ class _Room:
 def _packed(codes: np.ndarray) -> np.ndarray:
     """Codes (N, K) so that memory is read in one stream: SUMS rows side by side, WIDTH by WIDTH."""
     n, k = codes.shape
-    padded = np.zeros((-n % SUMS + n, -k % WIDTH + k), np.int8)
-    padded[:n, :k] = codes
-    blocks = padded.reshape(-1, SUMS, padded.shape[1] // WIDTH, WIDTH)
-    return np.ascontiguousarray(blocks.swapaxes(1, 2))
+    out = np.zeros((-(-n // SUMS), -(-k // WIDTH), SUMS, WIDTH), np.int8)
+    _pack(codes, out)
+    return out
+
+
+def quantize_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """See ``reference.quantize_rows``."""
+    codes, scales = np.empty(weight.shape, np.int8), np.empty(len(weight), np.float32)
+    _quantize(weight, codes, scales)
+    return codes, scales
 
 
 def decode_step(
@@ -150,6 +156,32 @@ def _needs(sizes: tuple[int, ...], batch: int, seen: int) -> tuple[int, int]:
     pad = _stride.py_func
     shared = pad((h + 2 * g) * d) + pad(h * d) + 2 * pad(f) + pad(c) + pad(v)
     return batch * shared, 2 * batch * pad(c) + 2 * pad(d) + SUMS + seen
+
+
+@jit
+def _quantize(weight, codes, scales):
+    for n in range(weight.shape[0]):
+        row, out = weight[n], codes[n]
+        top = _ZERO
+        for i in range(row.size):
+            top = fmax(top, abs(row[i]))
+        scale = (top if top > _ZERO else _ONE) / np.float32(127)
+        scales[n] = scale
+        steps = _ONE / scale
+        for i in range(row.size):
+            out[i] = np.int8(np.rint(row[i] * steps))
+
+
+@jit
+def _pack(codes, out):
+    k = codes.shape[1]
+    for n in range(codes.shape[0]):
+        row = codes[n]
+        for block in range(out.shape[1]):
+            into = out[n // SUMS, block, n % SUMS]
+            first = block * WIDTH
+            for i in range(min(WIDTH, k - first)):
+                into[i] = row[first + i]
 
 
 _inner = jit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from compiled code alone

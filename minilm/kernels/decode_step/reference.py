@@ -128,3 +128,22 @@ def _attention(
         share /= share.sum(axis=-1, keepdims=True)
         out[row] = (share.reshape(w.groups, -1, len(seen)) @ v).reshape(w.heads, w.size)
     return out.reshape(batch, -1)
+
+
+def quantize_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Symmetric int8 by row: the largest magnitude of a row becomes 127.
+
+    Args:
+        weight: (N, K) float32.
+
+    Returns:
+        codes (N, K) int8, scales (N,) float32 with weight ~ scales[:, None] * codes.
+    """
+    codes, scales = np.empty(weight.shape, np.int8), np.empty(len(weight), np.float32)
+    for first in range(0, len(weight), 256):  # blocks that stay in cache between the passes
+        part = weight[first : first + 256]
+        top = np.maximum(part.max(axis=1), -part.min(axis=1))
+        scale = np.where(top > 0, top, 1).astype(np.float32) / np.float32(127)
+        scales[first : first + 256] = scale
+        codes[first : first + 256] = np.rint(part * (1 / scale)[:, None])
+    return codes, scales

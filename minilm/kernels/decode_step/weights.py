@@ -101,22 +101,3 @@ class Weights:
         maps = [getattr(layer, name) for layer in self.layers for name in MAPS]
         arrays = [a for m in [*maps, self.head] if m is not None for a in (m.weight, m.scales)]
         return sum(a.nbytes for a in arrays if a is not None)
-
-
-def quantize_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Symmetric int8 by row: the largest magnitude of a row becomes 127.
-
-    Args:
-        weight: (N, K) float32.
-
-    Returns:
-        codes (N, K) int8, scales (N,) float32 with weight ~ scales[:, None] * codes.
-    """
-    codes, scales = np.empty(weight.shape, np.int8), np.empty(len(weight), np.float32)
-    for first in range(0, len(weight), 256):  # blocks that stay in cache between the passes
-        part = weight[first : first + 256]
-        top = np.maximum(part.max(axis=1), -part.min(axis=1))
-        scale = np.where(top > 0, top, 1).astype(np.float32) / np.float32(127)
-        scales[first : first + 256] = scale
-        codes[first : first + 256] = np.rint(part * (1 / scale)[:, None])
-    return codes, scales
