@@ -114,6 +114,7 @@ def test_generate_repeats_with_its_seed(here, capsys):
     greedy = write("--tokens", "9", "--temperature", "0")
     assert greedy == write("--tokens", "9", "--top-k", "1", "--seed", "8")
     assert greedy == write("--tokens", "9", "--top-p", "0.000001")
+    assert write("--tokens", "9", "--weights", "int8").startswith("the cat")
 
 
 def test_without_a_prompt_it_begins_a_document(here, capsys):
