@@ -1,9 +1,12 @@
-"""The AdamW step in Numba: one visit to p, g, m and v where NumPy makes a dozen."""
+"""The AdamW step in Numba: one visit to p, g, m and v where NumPy makes a dozen, and one call
+for all parameters: a small model has many small ones."""
 
 import numpy as np
+from numba import carray
 
 from minilm.kernels.adamw import reference
 from minilm.kernels.jit import jit
+from minilm.kernels.simd import pointer
 
 
 def adamw(
@@ -39,21 +42,31 @@ def adamw_many(
     first, second = 1 - beta1**step, 1 - beta2**step
     numbers = (lr / first, beta1, beta2, 1 - beta1, 1 - beta2, eps, second**-0.5)
     shared = tuple(kind(x) for x in (*numbers, 1 - lr * weight_decay))
+    rows = []
+    held = []  # copies of gradients, which must live until the kernel has run
     for p, g, m, v in zip(ps, gs, ms, vs, strict=True):
-        if not (p.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous):
-            # reshape would copy, and the step would be taken by the copy
+        solid = p.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous
+        if not solid or not p.dtype == m.dtype == v.dtype == ps[0].dtype:
             reference.adamw(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
             continue
-        if not g.flags.c_contiguous:
-            g = np.ascontiguousarray(g)
-        _step(p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), *shared)
+        if not g.flags.c_contiguous or g.dtype != p.dtype:
+            g = np.ascontiguousarray(g, dtype=p.dtype)
+            held.append(g)
+        rows.append((*(a.__array_interface__["data"][0] for a in (p, g, m, v)), p.size))
+    if rows:
+        _step(np.array(rows, np.int64), *shared)
 
 
 @jit
-def _step(p, g, m, v, lr, beta1, beta2, rest1, rest2, eps, root, keep):
-    for i in range(p.size):
-        m1 = beta1 * m[i] + rest1 * g[i]
-        v1 = beta2 * v[i] + rest2 * g[i] * g[i]
-        m[i] = m1
-        v[i] = v1
-        p[i] = p[i] * keep - lr * m1 / (np.sqrt(v1) * root + eps)
+def _step(table, lr, beta1, beta2, rest1, rest2, eps, root, keep):
+    """One row of ``table`` per parameter: the addresses of p, g, m and v, and their size."""
+    for row in range(table.shape[0]):
+        n = table[row, 4]
+        p, g = carray(pointer(table[row, 0], lr), n), carray(pointer(table[row, 1], lr), n)
+        m, v = carray(pointer(table[row, 2], lr), n), carray(pointer(table[row, 3], lr), n)
+        for i in range(n):
+            m1 = beta1 * m[i] + rest1 * g[i]
+            v1 = beta2 * v[i] + rest2 * g[i] * g[i]
+            m[i] = m1
+            v[i] = v1
+            p[i] = p[i] * keep - lr * m1 / (np.sqrt(v1) * root + eps)
