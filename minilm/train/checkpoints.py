@@ -57,11 +57,15 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, facts
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, ValueError, OSError):
         raise InputError(f"{path} is half-written or no safetensors file") from None
     except TypeError as error:  # bfloat16, which other programs write
         raise InputError(f"{path} holds numbers that NumPy lacks: {error}") from None
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub":  # with ml_dtypes loaded, bfloat16 can be read
+            raise InputError(f"{path} holds numbers that NumPy lacks: {name!r} is {array.dtype}")
+    return arrays, facts
 
 
 def save_json(path: Path, content: dict[str, Any]) -> None:
