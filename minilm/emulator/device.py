@@ -118,7 +118,7 @@ class Device:
 
     # --- what a kernel reads ---------------------------------------------------------------
     @property
-    def threadIdx(self) -> Index:  # noqa: N802
+    def threadIdx(self) -> Index:
         return self.current.index
 
     @property

@@ -122,17 +122,17 @@ class Config:
         _check_walk(self)
 
     @property
-    def G(self) -> int:  # noqa: N802 - the shape letter
+    def G(self) -> int:
         """Key/value heads."""
         return self.heads if self.kv_heads is None else self.kv_heads
 
     @property
-    def D(self) -> int:  # noqa: N802
+    def D(self) -> int:
         """Width of one head."""
         return self.channels // self.heads if self.head_size is None else self.head_size
 
     @property
-    def F(self) -> int:  # noqa: N802
+    def F(self) -> int:
         """Feed-forward width."""
         if self.ff is not None:
             return self.ff
@@ -141,7 +141,7 @@ class Config:
         return 4 * self.channels
 
     @property
-    def T_layers(self) -> int:  # noqa: N802
+    def T_layers(self) -> int:
         """Blocks of the decoder stack of an encoder-decoder."""
         return self.layers if self.decoder_layers is None else self.decoder_layers
 

@@ -34,10 +34,10 @@ def padded(text: bytes) -> np.ndarray:
 
 
 @intrinsic
-def load64(typing, address):  # noqa: ANN001, ANN201, the form Numba asks for
+def load64(typing, address):
     """Eight bytes at an address, any alignment."""
 
-    def build(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+    def build(context, builder, signature, arguments):
         pointer = builder.inttoptr(arguments[0], ir.PointerType(_WORD))
         return builder.load(pointer, align=1)
 
@@ -45,10 +45,10 @@ def load64(typing, address):  # noqa: ANN001, ANN201, the form Numba asks for
 
 
 @intrinsic
-def address_of(typing, array):  # noqa: ANN001, ANN201
+def address_of(typing, array):
     """Where an array's data begin."""
 
-    def build(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+    def build(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         return builder.ptrtoint(data, _WORD)
 
@@ -56,31 +56,31 @@ def address_of(typing, array):  # noqa: ANN001, ANN201
 
 
 @intrinsic
-def lowest_bit(typing, mask):  # noqa: ANN001, ANN201
+def lowest_bit(typing, mask):
     """The position of the lowest 1 in a mask that is not 0."""
 
-    def build(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+    def build(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(types.uint64), build
 
 
 @intrinsic
-def class_masks(typing, address):  # noqa: ANN001, ANN201
+def class_masks(typing, address):
     """For 64 bytes, one bit each: letter, digit, white space, space, newline, apostrophe, high.
 
     "High" marks bytes of 128 and more, for which the other masks mean nothing.
     """
 
-    def build(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+    def build(context, builder, signature, arguments):
         def all_lanes(value: int) -> ir.Constant:
             return ir.Constant(_LANES, [value] * 64)
 
-        def between(values, low: int, count: int):  # noqa: ANN001, ANN202
+        def between(values, low: int, count: int):
             shifted = builder.sub(values, all_lanes(low))
             return builder.icmp_unsigned("<", shifted, all_lanes(count))
 
-        def equal(value: int):  # noqa: ANN202
+        def equal(value: int):
             return builder.icmp_unsigned("==", lanes, all_lanes(value))
 
         pointer = builder.inttoptr(arguments[0], ir.PointerType(_LANES))
