@@ -922,7 +922,7 @@ def talk(first, second, calculator, memory, seed):
     store = {name: f"{7 * k % 100:02d}" for k, name in enumerate(PEOPLE)} if memory else {}
     prompt = f"{'tools' if calculator else 'alone'} ask {first} {second}"
     (text,) = run_agents(agents[0], [prompt], store, seed)
-    print(by_line(text))
+    print(f"seed {seed}\n{by_line(text)}")
 
 
 interact(

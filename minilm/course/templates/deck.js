@@ -24,7 +24,7 @@ function excess(page) {
   const floor = page.getBoundingClientRect().bottom - parseFloat(style.paddingBottom);
   let over = -page.clientHeight;
   for (const block of page.querySelectorAll(":scope > .block")) {
-    over = Math.max(over, block.getBoundingClientRect().bottom - floor - 12);
+    over = Math.max(over, block.getBoundingClientRect().bottom - floor - 1);
   }
   return over;
 }
