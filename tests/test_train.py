@@ -40,6 +40,12 @@ def quiet(m, steps, **options):
     return train(m, TOKENS, steps, **{"batch": 4, "progress": False, **options})
 
 
+@pytest.fixture(autouse=True)
+def split_small_steps(monkeypatch):
+    """The models here are tiny; their steps are split over threads all the same."""
+    monkeypatch.setattr("minilm.train.loop._SPLIT_FROM", 0)
+
+
 @pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
 def threads(request):
     before = backend.threads()
@@ -85,6 +91,25 @@ def test_resumed_it_goes_on_bit_for_bit(kind, tmp_path, threads):
     second = quiet(other, **options, out=tmp_path / "run", resume=True)
     assert same(weights(straight), weights(other))
     assert second.losses == first.losses
+
+
+def test_only_large_steps_are_split_over_threads(monkeypatch):
+    widths = []
+
+    class Spied(Transformer):
+        def loss(self, ids, targets):
+            widths.append(len(ids))
+            return super().loss(ids, targets)
+
+    before = backend.threads()
+    backend.set_threads(2)
+    for limit, expected in ((0, [2, 2]), (1e9, [4])):
+        monkeypatch.setattr("minilm.train.loop._SPLIT_FROM", limit)
+        widths.clear()
+        spied = Spied(model().config)
+        quiet(spied, 1, batch=4)
+        assert widths == expected
+    backend.set_threads(before)
 
 
 def test_threads_change_nothing_but_rounding():

@@ -86,9 +86,9 @@ def train(
 ) -> Run:
     """Train a language model on a stream of token ids.
 
-    A step's batch is split over ``backend.threads()`` threads, each with its own tape; so results
-    are the same bit for bit for the same number of threads. Ctrl-C finishes the step, saves and
-    returns.
+    A large step's batch is split over ``backend.threads()`` threads, each with its own tape; so
+    results are the same bit for bit for the same number of threads. Ctrl-C finishes the step,
+    saves and returns.
 
     Args:
         model: anything with ``parameters()`` and ``loss(ids, targets) -> Tensor``.
@@ -217,6 +217,11 @@ def _due(every: int | None, parts: int, step: int, before: float, now: float) ->
     return step % every == 0 if every else int(before * parts) < int(now * parts)
 
 
+# Operations of a step (6 per weight and token) from which splitting it over threads pays: below,
+# two threads wait for each other's Python longer than they save.
+_SPLIT_FROM = 1e9
+
+
 def _gradients(
     model: Any,
     params: list[Tensor],
@@ -227,9 +232,11 @@ def _gradients(
 ) -> float:
     """Set every parameter's ``grad`` for one step; returns the loss in nats per token."""
     pieces = []
+    size = sum(p.numel() for p in params)
     for _ in range(count):
         x, y = next(source)
-        ways = min(backend.threads(), len(x))
+        large = 6 * size * x.size >= _SPLIT_FROM
+        ways = min(backend.threads(), len(x)) if large else 1
         shards = zip(np.array_split(x, ways), np.array_split(y, ways))
         pieces += [(a, b, len(a) / (len(x) * count)) for a, b in shards]
     xp = xp_of(params[0].data)
