@@ -3,7 +3,6 @@
 Everything above this floor is written once, against the module that ``xp_of`` returns.
 """
 
-import importlib
 import os
 import sys
 import zlib
@@ -112,7 +111,6 @@ def blas_threads(count: int) -> None:
     if count != _blas_threads:
         from threadpoolctl import threadpool_limits
 
-        importlib.import_module("scipy.linalg.cython_blas")  # the kernels' BLAS: limit it too
         threadpool_limits(limits=count, user_api="blas")
         _blas_threads = count
 

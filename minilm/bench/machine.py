@@ -60,7 +60,7 @@ def _read(path: str) -> str:
 
 def blas() -> list[dict[str, Any]]:
     """Every BLAS that NumPy and SciPy loaded: library, version and the kernels it picked."""
-    import scipy.linalg.cython_blas  # noqa: F401 - the kernels' BLAS, to be listed too
+    import scipy.linalg.cython_blas  # noqa: F401 - SciPy's own BLAS, to be listed too
     from threadpoolctl import threadpool_info
 
     found = []

@@ -1,6 +1,5 @@
 """Primitives that multiply and add: matmul, einsum, linear, embedding."""
 
-import math
 from typing import Any
 
 from minilm import kernels
@@ -124,8 +123,3 @@ def embedding(ids: Array, w: Array):
         )
 
     return w[ids], pullback
-
-
-def flat_size(shape: tuple[int, ...]) -> int:
-    """Number of elements of a shape."""
-    return math.prod(shape)

@@ -1,26 +1,17 @@
-"""What Numba's loops need to run at the machine's speed: a vectorisable exp, a max that
-vectorises, and BLAS called without the GIL.
+"""What Numba's loops need to run at the machine's speed: a vectorisable exp and erf, a max that
+vectorises, and arrays seen through their addresses.
 
 PyPI's llvmlite has no vector maths library, so ``np.exp`` in a loop is one scalar call per
-element; the polynomial here vectorises. Importing this module loads Numba and SciPy's BLAS.
+element; the polynomial here vectorises.
 """
 
 import math
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import get_cython_function_address, intrinsic, overload
+from numba.extending import intrinsic, overload
 
 from minilm.kernels.jit import jit
-
-# SciPy exports the Fortran BLAS it was built with (OpenBLAS, MKL, Accelerate) as C functions. As
-# symbols they can be called from cached kernels; an address baked into the code could not.
-for _name in ("sgemm", "dgemm"):
-    llvmlite.binding.add_symbol(
-        f"minilm_{_name}", get_cython_function_address("scipy.linalg.cython_blas", _name)
-    )
 
 
 @intrinsic
@@ -42,72 +33,6 @@ def pointer(typing, at, kind):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(kind)(types.int64, kind), build
-
-
-def _gemm(symbol: str, number: types.Float, llvm: ir.Type):
-    """An intrinsic for row-major C = alpha op(A) op(B) + beta C through the Fortran BLAS.
-
-    Fortran reads our row-major arrays as their transposes: C^T = op(B)^T op(A)^T, so the two
-    operands change places and nothing is copied.
-    """
-
-    @intrinsic
-    def gemm(typing, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
-        def build(context, builder, signature, args):
-            ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc = args
-            i8, i32 = ir.IntType(8), ir.IntType(32)
-
-            def spot(value):
-                return cgutils.alloca_once_value(builder, value)
-
-            def letter(flag):
-                return spot(builder.select(flag, ir.Constant(i8, ord("T")), ir.Constant(i8, 78)))
-
-            def integer(value):
-                return spot(builder.trunc(value, i32))
-
-            def pointer(value):
-                return builder.inttoptr(value, llvm.as_pointer())
-
-            where = [
-                *(letter(tb), letter(ta), integer(n), integer(m), integer(k), spot(alpha)),
-                *(pointer(b), integer(ldb), pointer(a), integer(lda), spot(beta)),
-                *(pointer(c), integer(ldc)),
-            ]
-            kind = ir.FunctionType(ir.VoidType(), [w.type for w in where])
-            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
-            builder.call(function, where)
-            return context.get_dummy_value()
-
-        i64, at = types.int64, types.intp
-        flags = (types.boolean, types.boolean)
-        return types.void(*flags, i64, i64, i64, number, at, i64, at, i64, number, at, i64), build
-
-    return gemm
-
-
-_sgemm = _gemm("minilm_sgemm", types.float32, ir.FloatType())
-_dgemm = _gemm("minilm_dgemm", types.float64, ir.DoubleType())
-
-
-def gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
-    """C (m, n) = alpha op(A) op(B) + beta C on addresses; ``alpha`` has the elements' type.
-
-    Args:
-        ta, tb: whether A, B are stored transposed.
-        a, b, c: addresses of the first elements; lda, ldb, ldc: elements from row to row.
-    """
-
-
-@overload(gemm, inline="always")
-def _gemm_of_type(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
-    if alpha == types.float32:
-        return lambda ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc: _sgemm(
-            ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc
-        )
-    return lambda ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc: _dgemm(
-        ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc
-    )
 
 
 def _unary(name: str, result: types.Type, argument: types.Type, body):
