@@ -123,17 +123,16 @@ def test_warnings_are_told_from_progress(text: str, found: bool) -> None:
 
 def test_lessons_are_found_by_number_slug_and_path(tmp_path: Path) -> None:
     folder = tmp_path / "lessons"
-    for name in ("00_start", "03a_masks", "03b_norms"):
+    names = ["00_start", "00b_kernels", "03a_masks", "03b_norms"]
+    for name in reversed(names):
         make_lesson(folder, name, "# %%\nx = 1\n")
-    assert [lesson.slug for lesson in find_lessons(folder=folder)] == [
-        "00_start",
-        "03a_masks",
-        "03b_norms",
-    ]
+    assert [lesson.slug for lesson in find_lessons(folder=folder)] == names
+    assert [lesson.slug for lesson in find_lessons(["00"], folder)] == ["00_start"]
+    assert [lesson.slug for lesson in find_lessons(["00b"], folder)] == ["00b_kernels"]
     assert find_lessons(["3a"], folder)[0].slug == "03a_masks"
     assert find_lessons(["03b_norms"], folder)[0].number == "03b"
     assert find_lessons([str(folder / "00_start.ipynb")])[0].slug == "00_start"
-    with pytest.raises(InputError, match="there is no lesson '07'; there are 00, 03a, 03b"):
+    with pytest.raises(InputError, match="there is no lesson '07'; there are 00, 00b, 03a, 03b"):
         find_lessons(["07"], folder)
     with pytest.raises(InputError, match="does not exist"):
         find_lessons([str(tmp_path / "none.ipynb")])
