@@ -15,6 +15,7 @@ _HOMES = {
     # the records and the display of a lesson
     "bars": "figures",
     "claim": "claims",
+    "coloured_words": "words",
     "figure": "style",
     "heatmap": "grids",
     "images": "grids",
