@@ -1,17 +1,42 @@
-"""The scaling study on a very small scale: it records, goes on, and can be repeated."""
+"""The studies on a very small scale: they record, go on, can be repeated, and refuse clearly."""
 
 import json
 import math
+import shlex
 
 import numpy as np
 import pytest
 
-from minilm.analysis.studies import record, runs, scaling, ushape, walk
+from minilm import backend
+from minilm.analysis import studies
+from minilm.analysis.studies import (
+    amounts,
+    crossover,
+    driver,
+    record,
+    recorded,
+    runs,
+    scaling,
+    ushape,
+    walk,
+)
+from minilm.data.toys import LocalGrammar
 from minilm.errors import InputError
 
-TINY = dict(
-    sizes=["1x16"], steps=90, tune_steps=10, batch=8, windows=16, prompts=10, say=lambda line: None
-)
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Studies on the command line set the number of threads; put it back."""
+    before = backend.threads()
+    yield
+    backend.set_threads(before)
+
+
+def quiet(line):
+    """Say nothing."""
+
+
+TINY = dict(sizes=["1x16"], steps=90, tune_steps=10, batch=8, windows=16, prompts=10, say=quiet)
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +47,10 @@ def made(tmp_path_factory):
 
 def test_a_study_records_how_it_was_made(made):
     out, data = made
-    assert json.loads(out.read_text()) == data == record.load(out)
+    assert record.load(out) == data
     assert data["study"] == "scaling" and data["command"] == "make it"
     assert data["date"] and "cores" in data["machine"] and data["threads"] >= 1
+    assert data["missing"] == []
     tuning = data["tuning"]["1x16"]
     assert len(tuning["losses"]) >= 3
     assert str(tuning["lr"]) == min(tuning["losses"], key=tuning["losses"].get)
@@ -53,12 +79,60 @@ def test_a_study_goes_on_and_repeats_itself(made, tmp_path):
     other = tmp_path / "cut.json"
     cut = {**json.loads(out.read_text()), "runs": []}
     other.write_text(json.dumps(cut))
-    again = scaling.study(str(other), seeds=[0, 1], **TINY)
+    said = []
+    again = scaling.study(
+        str(other), seeds=[0, 1], **{**TINY, "say": said.append}, command="make more"
+    )
     assert [(r["size"], r["seed"]) for r in again["runs"]] == [("1x16", 0), ("1x16", 1)]
     assert again["runs"][0]["points"] == data["runs"][0]["points"]
     assert again["runs"][1]["points"] != data["runs"][0]["points"]
+    assert again["command"] == "make it && make more" and len(said) == 2
+    assert again == scaling.study(str(other), seeds=[0, 1], **TINY, command="make it")
     with pytest.raises(InputError, match="steps = 90, not 30"):
         scaling.study(str(other), **{**TINY, "steps": 30})
+
+
+def test_points_are_stored_as_columns_and_come_back_as_rows():
+    rows = [{"step": 1, "skills": {"a": 0.5, "b": None}}, {"step": 2, "skills": {"a": 1, "b": 2}}]
+    table = record.columns(rows)
+    assert table == {"step": [1, 2], "skills": {"a": [0.5, 1], "b": [None, 2]}}
+    assert record.rows(table) == rows
+
+
+def test_the_first_seed_of_all_cases_comes_first_and_missing_runs_are_named(tmp_path):
+    out = tmp_path / "some.json"
+    kept = record.Record(out, "some", {}, "make")
+    missing = []
+
+    def run(size, seed, lr):
+        if len(kept.data["runs"]) == 3:
+            raise KeyboardInterrupt
+        missing.append(list(kept.data["missing"]))
+        return {"seed": seed, "lr": lr, "cpu_seconds": 1.0, "points": [{"loss": size + lr}]}
+
+    def go():
+        cases = [{"size": 1}, {"size": 2}]
+        found = {"lr": 0.5, "losses": {}}
+        return driver.carry_out(kept, cases, [0, 1], lambda size: found, run, str, quiet)
+
+    with pytest.raises(KeyboardInterrupt):
+        go()
+    data = record.load(out)
+    assert [(r["size"], r["seed"]) for r in data["runs"]] == [(1, 0), (2, 0), (1, 1)]
+    assert data["missing"] == ["2 seed 1"]
+    assert missing[0] == ["1 seed 0", "2 seed 0", "1 seed 1", "2 seed 1"]
+
+
+def test_recorded_finds_the_data_from_the_lesson_and_from_the_root(made, tmp_path, monkeypatch):
+    out, data = made
+    folder = tmp_path / "lessons" / "data"
+    folder.mkdir(parents=True)
+    (folder / "tiny.json").write_bytes(out.read_bytes())
+    for place in (tmp_path, tmp_path / "lessons", folder):
+        monkeypatch.chdir(place)
+        assert recorded("tiny") == data == studies.recorded("tiny")
+    with pytest.raises(InputError, match=r"no lessons/data/none\.json .* only .*tiny"):
+        recorded("none")
 
 
 def test_aligned_windows_begin_at_multiples():
@@ -75,8 +149,9 @@ def test_the_walk_study_matches_parameters_and_flops(tmp_path):
     assert shapes["S0 L6"].flops == shapes["S4m L7"].flops == shapes["S3m L7"].flops
     assert shapes["S0 L6"].weights == 2 * shapes["S4m L7"].weights
     assert [shapes[f"{s} L3"].weights for s in ("S1", "S2", "S3m")] == [73_728, 36_864, 36_864]
+    assert {shapes[f"{s} L7"].weights for s in ("S2", "S2m", "S3", "S3m")} == {86_016}
     out = str(tmp_path / "walk.json")
-    tiny = dict(scale=0.005, batch=4, examples=8, say=lambda line: None)
+    tiny = dict(scale=0.005, batch=4, examples=8, say=quiet)
     data = walk.study(out, ["facts", "8:120"], ["S0 L3", "S4m L7"], [0], **tiny)
     assert [(r["task"], r["model"]) for r in data["runs"]] == [
         (t, m) for t in ("facts", "8:120") for m in ("S0 L3", "S4m L7")
@@ -99,10 +174,47 @@ def test_the_schedule_rises_stays_and_falls():
 def test_the_command_line_speaks_one_sentence(tmp_path, capsys):
     out = str(tmp_path / "x.json")
     assert scaling.main(["--out", out, "--sizes", "9x9"]) == 2
-    assert "'9x9'" in capsys.readouterr().err
+    assert "sizes names '9x9'; allowed are 1x16" in capsys.readouterr().err
     (tmp_path / "x.json").write_text("{}")
     assert scaling.main(["--out", out, "--windows", "4", "--prompts", "4"]) == 2
     assert "holds no study" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("study", [amounts, crossover, scaling, ushape, walk])
+def test_every_option_of_a_study_is_described(study, capsys):
+    helps = driver.described(study.study)
+    name = study.__name__.rsplit(".", 1)[1]
+    with pytest.raises(SystemExit) as end:
+        study.main(["--help"])
+    shown = capsys.readouterr().out
+    assert end.value.code == 0 and f"studies.{name}" in shown
+    for option in ("out", "seeds", "batch"):
+        assert f"--{option}" in shown and helps[option].split()[0] in shown
+
+
+def test_words_of_the_command_line_reach_the_study_and_its_record():
+    got = {}
+
+    def study(out: str, sizes=("a", "b"), seeds=(0, 1), rate: float = 0.5, command="", say=print):
+        """Do it.
+
+        Args:
+            out: where to.
+            sizes, seeds: what
+                of.
+            rate: how fast, in %.
+        """
+        got.update(out=out, sizes=sizes, seeds=seeds, rate=rate, command=command)
+
+    words = ["--out", "here.json", "--sizes", "a b", "c", "--seeds", "3"]
+    assert driver.from_command_line("some", study, words) == 0
+    assert (got["sizes"], got["seeds"], got["rate"]) == (["a b", "c"], [3], 0.5)
+    assert (
+        shlex.split(got["command"])[:5]
+        == "python -m minilm.analysis.studies.some --out FILE".split()
+    )
+    assert shlex.split(got["command"])[5:] == words[2:]
+    assert driver.described(study)["seeds"] == "what of."
 
 
 def test_tuning_grows_its_grid_to_an_inner_minimum():
@@ -123,8 +235,69 @@ def test_tuning_grows_its_grid_to_an_inner_minimum():
 def test_the_u_shape_study_measures_every_sub_skill(tmp_path):
     out = str(tmp_path / "u.json")
     tiny = dict(sizes=["1x16"], seeds=[0], steps=12, tune_steps=10, batch=8, prompts=10)
-    data = ushape.study(out, corpus="carry-over", say=lambda line: None, **tiny)
+    data = ushape.study(out, corpus="carry-over", say=quiet, **tiny)
     skills = data["runs"][0]["points"][-1]["skills"]
     assert all(0 <= skills[name] <= 1 for name in ("repeat", "fix", "memory", "literal"))
     assert skills["instruction"] is None  # nothing is suppressed yet
+    assert data == record.load(out)
     assert ushape.main(["--out", out, "--corpus", "other"]) == 2
+
+
+def test_the_amounts_study_tunes_once_and_reads_each_amount_once(tmp_path):
+    out = str(tmp_path / "a.json")
+    tiny = dict(size="1x16", amounts=[20, 10], seeds=[0], tune_steps=10, batch=4)
+    data = amounts.study(out, **tiny, windows=8, prompts=4, say=quiet)
+    assert list(data["tuning"]) == ["1x16"]
+    points = record.points(data)
+    assert [(p["amount"], p["step"], p["tokens"]) for p in points] == [
+        (20, 20, 20 * 4 * 32),
+        (10, 10, 10 * 4 * 32),
+    ]
+    assert data == record.load(out)
+    with pytest.raises(InputError, match="10 steps or more"):
+        amounts.study(out, amounts=[1])
+
+
+def test_the_crossover_study_reports_the_checkpoint_that_validation_chose(tmp_path):
+    out = str(tmp_path / "c.json")
+    tiny = dict(amounts=[8], seeds=[0], steps=70, tune_steps=10, batch=4, examples=8)
+    data = crossover.study(out, **tiny, say=quiet)
+    assert [(r["sequences"], r["mask"]) for r in data["runs"]] == [(8, "window"), (8, "full")]
+    for run in data["runs"]:
+        assert run["data_tokens"] == 8 * 48
+        assert run["best"]["validation"] == min(p["validation"] for p in run["points"])
+    assert data["runs"][0]["parameters"] == data["runs"][1]["parameters"]
+    assert data == record.load(out)
+    assert crossover.main(["--out", out, "--masks", "none"]) == 2
+
+
+def test_the_crossover_reads_every_sequence_once_a_pass():
+    world = LocalGrammar()
+    pool = world.sample(6, crossover.LENGTH, 1000)[0]
+    stream = crossover.batches(world, 6, 4, seed=0)
+    rows = np.concatenate([next(stream)[0] for _ in range(3)])
+    for part in (rows[:6], rows[6:]):
+        assert sorted(map(tuple, part.tolist())) == sorted(map(tuple, pool[:, :-1].tolist()))
+
+
+def test_the_floor_of_the_local_grammar_is_what_its_rules_say():
+    world = LocalGrammar(symbols=3, far=0.1)
+    ids, far = world.sample(400, crossover.LENGTH, 5)
+    table, nats = world.table(), []
+    for row, topics in zip(ids[:40], far[:40]):
+        kept = [int(row[1]), int(row[2])]  # the tokens that the grammar looks at
+        nats += [math.log(3), math.log(3)]
+        for t in range(3, len(row)):
+            if topics[t]:
+                p = 1.0
+            elif row[t] == world.symbols:
+                p = world.far
+            else:
+                p = table[kept[-2], kept[-1], row[t]] * (1 - world.far if t >= 8 else 1)
+            nats.append(-math.log(p))
+            if row[t] != world.symbols:
+                kept.append(int(row[t]))
+    found = crossover.floor(world, ids[:40], far[:40])
+    assert found["far"] == 0.0
+    assert found["loss"] == pytest.approx(np.mean(nats), rel=1e-12)
+    assert found["local"] * (~far[:40, 1:]).sum() == pytest.approx(sum(nats), rel=1e-12)

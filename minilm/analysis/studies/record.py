@@ -5,8 +5,6 @@ import json
 import math
 import os
 import platform
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +28,6 @@ def machine_kind() -> str:
     return ", ".join([p for p in parts if p] + [f"Python {platform.python_version()}"])
 
 
-def command_line(study: str, words: Sequence[str]) -> str:
-    """The command that makes a study again; the path of the file, a matter of taste, is FILE."""
-    shown = ["FILE" if i and words[i - 1] == "--out" else w for i, w in enumerate(words)]
-    return shlex.join(["python", "-m", f"minilm.analysis.studies.{study}", *shown])
-
-
 def rounded(value: Any, digits: int = 6) -> Any:
     """The same JSON value with floats cut to some significant digits, nan and inf to None."""
     if isinstance(value, dict):
@@ -47,6 +39,23 @@ def rounded(value: Any, digits: int = 6) -> Any:
     return value
 
 
+def columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Dicts of the same keys -> one dict of lists; dicts inside become dicts of lists too."""
+    first = rows[0]
+    return {
+        key: columns([row[key] for row in rows])
+        if isinstance(first[key], dict)
+        else [row[key] for row in rows]
+        for key in first
+    }
+
+
+def rows(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """The inverse of `columns`."""
+    apart = {key: rows(c) if isinstance(c, dict) else c for key, c in table.items()}
+    return [dict(zip(apart, row, strict=True)) for row in zip(*apart.values(), strict=True)]
+
+
 class Record:
     """One study on disk.
 
@@ -55,7 +64,7 @@ class Record:
             the same settings.
         study: the study's name.
         settings: everything that decides the numbers.
-        command: how to make the file again.
+        command: how to make the file; a new one is added to those of a file that exists.
 
     Raises:
         InputError: the file holds another study, other settings, or no JSON.
@@ -77,9 +86,12 @@ class Record:
                     f"{self.data['settings'].get(differ[0])!r}, not {settings[differ[0]]!r}; "
                     "give another file"
                 )
+            known = self.data["command"].split(" && ")
+            if command and command not in known:
+                self.data["command"] = " && ".join([*known, command])
         else:
             self.data = {"study": study, "command": command, "settings": settings}
-            self.data |= {"tuning": {}, "runs": []}
+            self.data |= {"tuning": {}, "missing": [], "runs": []}
         self.data["machine"] = machine_kind()
         self.data["threads"] = threads()
 
@@ -98,16 +110,23 @@ class Record:
         self.save()
 
     def save(self) -> None:
-        """Write the whole file in one step, one line per run, with the date of today."""
+        """Write the whole file in one step, one line per run, with the date of today.
+
+        A run's points lie there as columns, which takes a third of the space.
+        """
         self.data["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
+        lines = [
+            json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+            for entry in ({**run, "points": columns(run["points"])} for run in self.data["runs"])
+        ]
         head = {key: value for key, value in self.data.items() if key != "runs"}
         text = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
-        lines = ",\n".join(json.dumps(run, ensure_ascii=False) for run in self.data["runs"])
-        write_atomically(self.path, f'{text},\n "runs": [\n{lines}\n ]\n}}\n'.encode())
+        runs = ",\n".join(lines)
+        write_atomically(self.path, f'{text},\n "runs": [\n{runs}\n ]\n}}\n'.encode())
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """A study's data.
+    """A study's data: settings, tuning, and `runs`, each with its `points` (one dict per test).
 
     Raises:
         InputError: the file is missing or holds no study.
@@ -118,13 +137,38 @@ def load(path: str | Path) -> dict[str, Any]:
         raise InputError(f"path {str(path)!r} holds no study: {error}") from None
     if not isinstance(data, dict) or not {"study", "settings", "runs"} <= data.keys():
         raise InputError(f"path {str(path)!r} holds no study: it lacks study, settings or runs")
+    data["runs"] = [{**run, "points": rows(run["points"])} for run in data["runs"]]
     return data
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """The data of a study that is kept beside the lessons, in `lessons/data/NAME.json`.
+
+    Looks in the folder it is called in and those above it, then in the clone that minilm was
+    installed from.
+
+    Args:
+        name: of the file, without its ending.
+
+    Raises:
+        InputError: there is no such file; names those that are there.
+    """
+    here, package = Path.cwd(), Path(__file__).resolve().parents[3]
+    folders = [above / "lessons" / "data" for above in (here, *here.parents, package)]
+    for folder in folders:
+        if (folder / f"{name}.json").is_file():
+            return load(folder / f"{name}.json")
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.json")})
+    raise InputError(
+        f"name is {name!r}; there is no lessons/data/{name}.json at or above {here}, only "
+        f"{', '.join(known) or 'no recorded study at all'}; work inside a clone of the course"
+    )
 
 
 def points(data: dict[str, Any]) -> list[dict[str, Any]]:
     """One flat row per evaluation: the run's entries with those of the point."""
-    rows = []
+    flat = []
     for run in data["runs"]:
         shared = {key: value for key, value in run.items() if key != "points"}
-        rows += [{**shared, **point} for point in run["points"]]
-    return rows
+        flat += [{**shared, **point} for point in run["points"]]
+    return flat

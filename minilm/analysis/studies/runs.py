@@ -1,6 +1,7 @@
 """What the studies share: model sizes, a schedule, training with tests on the way, tuning."""
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -127,9 +128,9 @@ def train_and_test(
             default.
 
     Returns:
-        Shape, sizes, seed, learning rate, seconds of training, and `points`: for each test the
-        step, tokens, compute (6 N D), exact matrix-product FLOPs, whether the learning rate was
-        falling, and what the test gave.
+        Shape, sizes, seed, learning rate, processor seconds of training (of all threads, tests
+        left out), and `points`: for each test the step, tokens, compute (6 N D), exact
+        matrix-product FLOPs, whether the learning rate was falling, and what the test gave.
 
     Raises:
         Diverged: the learning rate is too high.
@@ -138,16 +139,19 @@ def train_and_test(
     source, target = lengths or (config.context, 0)
     size = accounting.count_parameters(config)
     per_step = accounting.training_flops(config, source, target, batch)
-    at, points = set(at), []
+    at, points, testing, began = set(at), [], 0.0, time.process_time()
 
     def report(step: int, log: Any) -> Sequence[str]:
+        nonlocal testing
         if step in at:
+            start = time.process_time()
             seen = step * batch * (source + target)
             model.eval()
             point = {"step": step, "tokens": seen, "compute": accounting.six_nd(size.total, seen)}
             point |= {"flops": per_step * step, "annealed": step > falls_from(steps)}
             points.append({**point, **test(model)})
             model.train()
+            testing += time.process_time() - start
         return ()
 
     run = train(
@@ -172,7 +176,7 @@ def train_and_test(
         "parameters": size.total,
         "non_embedding": size.non_embedding,
         "steps": run.step,
-        "seconds": run.seconds,
+        "cpu_seconds": time.process_time() - began - testing,
         "points": points,
     }
 

@@ -7,13 +7,12 @@ of tokens; the three sub-skills and the task itself are measured along the way. 
 the control without corrected misquotes, in which a U must not appear.
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minilm.analysis import probes
-from minilm.analysis.studies.record import Record, command_line
+from minilm.analysis.studies.driver import carry_out, from_command_line, known
+from minilm.analysis.studies.record import Record
 from minilm.analysis.studies.runs import (
     SIZES,
     TUNING_SEED,
@@ -25,7 +24,6 @@ from minilm.analysis.studies.runs import (
     tune,
 )
 from minilm.data.worlds_quotes import LENGTH, MIXTURE, QuoteWorld
-from minilm.errors import InputError
 
 CONTEXT = 2 * LENGTH
 NAMES = ("1x16", "1x32", "2x48", "2x64", "3x96", "4x128")
@@ -53,8 +51,7 @@ def run_one(
         return {"loss": model.loss(ids, following).item(), "skills": skills}
 
     at = exam_steps(steps, count)
-    run = train_and_test(config, pairs, test, at, steps=steps, batch=batch, lr=lr, seed=seed)
-    return {"size": name, **run}
+    return train_and_test(config, pairs, test, at, steps=steps, batch=batch, lr=lr, seed=seed)
 
 
 def study(
@@ -72,11 +69,12 @@ def study(
     """Tune, train and test every size with every seed; go on with a file that exists.
 
     Args:
-        out: the JSON file.
+        out: JSON file to write or to go on with.
         sizes: names from `SIZES`.
         seeds: of weights, data and order.
-        steps, tune_steps: of each run and of each tuning run, `batch` x 32 tokens a step.
-        batch: windows per step.
+        steps: of each run, batch x 32 tokens each.
+        tune_steps: of each tuning run.
+        batch: windows of 32 tokens per step.
         prompts: per sub-skill.
         corpus: "misquotes"; "carry-over" (the instruction is seen with half of the proverbs);
             "plain" (no corrected misquotes).
@@ -86,11 +84,8 @@ def study(
     Returns:
         The file's data.
     """
-    unknown = [name for name in sizes if name not in SIZES]
-    if unknown:
-        raise InputError(f"sizes names {unknown[0]!r}; the sizes are {', '.join(SIZES)}")
-    if corpus not in CORPORA:
-        raise InputError(f"corpus is {corpus!r}; allowed are {', '.join(CORPORA)}")
+    known("sizes", sizes, SIZES)
+    known("corpus", [corpus], CORPORA)
     world, mixture = CORPORA[corpus]
     settings = {
         "corpus": corpus,
@@ -104,46 +99,34 @@ def study(
         "words": world.words,
         "floors": {kind: floor._asdict() for kind, floor in world.floors(mixture).items()},
     }
-    record = Record(out, "ushape", settings, command)
-    for name in sizes:
-        if name not in record.data["tuning"]:
 
-            def final_loss(lr: float, name: str = name) -> float:
-                run = run_one(name, TUNING_SEED, lr, tune_steps, batch, corpus, 1, count=1)
-                return run["points"][-1]["loss"]
+    def tuned(size: str) -> dict[str, Any]:
+        def final_loss(lr: float) -> float:
+            run = run_one(size, TUNING_SEED, lr, tune_steps, batch, corpus, 1, count=1)
+            return run["points"][-1]["loss"]
 
-            record.tuned(name, tune(SIZES[name].lr, final_loss))
-        lr = record.data["tuning"][name]["lr"]
-        for seed in seeds:
-            if record.done(size=name, seed=seed):
-                continue
-            run = run_one(name, seed, lr, steps, batch, corpus, prompts, count=10)
-            record.add(run)
-            skills = run["points"][-1]["skills"]
-            shown = ", ".join(f"{key} {value:.2f}" for key, value in skills.items())
-            say(f"{name} seed {seed} lr {lr:g}, {run['seconds']:.0f} s: {shown}")
-    return record.data
+        return tune(SIZES[size].lr, final_loss)
+
+    def run(size: str, seed: int, lr: float) -> dict[str, Any]:
+        return run_one(size, seed, lr, steps, batch, corpus, prompts, count=10)
+
+    def show(made: dict[str, Any]) -> str:
+        return ", ".join(f"{k} {v:.2f}" for k, v in made["points"][-1]["skills"].items())
+
+    return carry_out(
+        Record(out, "ushape", settings, command),
+        [{"size": size} for size in sizes],
+        seeds,
+        tuned,
+        run,
+        show,
+        say,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m minilm.analysis.studies.ushape")
-    parser.add_argument("--out", required=True, help="JSON file to write or to go on with")
-    parser.add_argument("--sizes", nargs="+", default=list(NAMES), help=", ".join(SIZES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=700, help="of each run (2048 tokens each)")
-    parser.add_argument("--tune-steps", type=int, default=200, help="of each tuning run")
-    parser.add_argument("--batch", type=int, default=64, help="windows of 32 tokens per step")
-    parser.add_argument("--prompts", type=int, default=192, help="per sub-skill")
-    parser.add_argument("--corpus", default="misquotes", help=", ".join(CORPORA))
-    given = vars(parser.parse_args(arguments))
-    command = command_line("ushape", sys.argv[1:] if arguments is None else arguments)
-    try:
-        study(**given, command=command, say=lambda line: print(line, flush=True))
-    except InputError as error:
-        print(f"minilm: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return from_command_line("ushape", study, arguments)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ the two softmaxes into one, so that S3m is a prefix-LM and S4m a decoder-only mo
 tuned per task and model.
 """
 
-import argparse
 import itertools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +17,8 @@ import numpy as np
 
 from minilm.analysis import accounting
 from minilm.analysis.probes import log_softmax
-from minilm.analysis.studies.record import Record, command_line
+from minilm.analysis.studies.driver import carry_out, from_command_line, known
+from minilm.analysis.studies.record import Record
 from minilm.analysis.studies.runs import TUNING_SEED, train_and_test, tune
 from minilm.data import toys
 from minilm.data.pairs import IGNORE, Pairs
@@ -41,8 +40,9 @@ STEPS = {
     "S3m": {**SHARED, "same_layer": True, "merged_softmax": True},
     "S4m": {**SHARED, "same_layer": True, "merged_softmax": True, "causal_input": True},
 }
-MODELS = ("S0 L3", "S0 L6", "S3m L7", "S4m L7", "S1 L3", "S2 L3", "S2m L3", "S3 L3", "S3m L3")
-COMPARED = MODELS[:4]
+COMPARED = ("S0 L3", "S0 L6", "S3m L7", "S4m L7")
+LADDER = ("S1 L3", "S2 L7", "S2m L7", "S3 L7")  # with S0 L3, S3m L7, S4m L7: equal weights but S1
+MODELS = (*COMPARED, *LADDER, "S2 L3", "S2m L3", "S3 L3", "S3m L3", "S4m L3")
 
 
 class Task(NamedTuple):
@@ -76,7 +76,11 @@ TASKS = {
     "120:8": _ratio(120, 8),
     "64:64": _ratio(64, 64),
     "8:120": _ratio(8, 120),
+    "60:4": _ratio(60, 4),
+    "32:32": _ratio(32, 32),
+    "4:60": _ratio(4, 60),
 }
+SIDES = ("translation", "facts", "long")
 
 
 def config_of(model: str, vocab_size: int = 8, length: int = 8) -> Config:
@@ -187,12 +191,12 @@ def run_one(
         build=lambda config, seed: Joined(Transformer(config, seed=seed), source),
         lengths=(source, target),
     )
-    return {"task": task, "model": model, **cost(model, source, target)._asdict(), **run}
+    return {**cost(model, source, target)._asdict(), **run}
 
 
 def study(
     out: str,
-    tasks: Sequence[str] = tuple(TASKS),
+    tasks: Sequence[str] = SIDES,
     models: Sequence[str] = COMPARED,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     scale: float = 1.0,
@@ -204,8 +208,9 @@ def study(
     """Tune, train and test every model on every task; go on with a file that exists.
 
     Args:
-        out: the JSON file.
-        tasks, models: names from `TASKS` and `MODELS`.
+        out: JSON file to write or to go on with.
+        tasks: names from `TASKS`.
+        models: names from `MODELS`, a step of the walk and its layers.
         seeds: of weights and data.
         scale: factor on the steps of all tasks.
         batch: examples per step.
@@ -216,65 +221,50 @@ def study(
     Returns:
         The file's data.
     """
-    for name, given, known in (("tasks", tasks, TASKS), ("models", models, MODELS)):
-        unknown = [entry for entry in given if entry not in known]
-        if unknown:
-            raise InputError(f"{name} names {unknown[0]!r}; allowed are {', '.join(known)}")
+    known("tasks", tasks, TASKS)
+    known("models", models, MODELS)
     if scale <= 0:
         raise InputError(f"scale is {scale}; it must be above 0")
     settings = {"scale": scale, "batch": batch, "examples": examples, "channels": CHANNELS}
-    record = Record(out, "walk", settings, command)
-    for task, model in itertools.product(tasks, models):
-        steps = max(2, round(TASKS[task].steps * scale))
-        key = f"{task} {model}"
-        if key not in record.data["tuning"]:
-            record.tuned(key, tune(LR, _final_loss(task, model, steps // 3, batch, examples)))
-        lr = record.data["tuning"][key]["lr"]
-        for seed in seeds:
-            if record.done(task=task, model=model, seed=seed):
-                continue
-            run = run_one(task, model, seed, lr, steps, batch, examples)
-            record.add(run)
-            scores = run["points"][-1]["scores"].items()
-            shown = ", ".join(f"{k} {s['loss']:.3f} {s['accuracy']:.2f}" for k, s in scores)
-            say(f"{key} seed {seed} lr {lr:g}, {run['seconds']:.0f} s: {shown}")
-    return record.data
+
+    def steps_of(task: str) -> int:
+        return max(2, round(TASKS[task].steps * scale))
+
+    def tuned(task: str, model: str) -> dict[str, Any]:
+        steps = max(2, steps_of(task) // 3)
+        return tune(LR, lambda lr: _tuning_loss(task, model, lr, steps, batch, examples))
+
+    def run(task: str, model: str, seed: int, lr: float) -> dict[str, Any]:
+        return run_one(task, model, seed, lr, steps_of(task), batch, examples)
+
+    def show(made: dict[str, Any]) -> str:
+        scores = made["points"][-1]["scores"].items()
+        return ", ".join(f"{k} {s['loss']:.3f} {s['accuracy']:.2f}" for k, s in scores)
+
+    return carry_out(
+        Record(out, "walk", settings, command),
+        [{"task": task, "model": model} for task, model in itertools.product(tasks, models)],
+        seeds,
+        tuned,
+        run,
+        show,
+        say,
+    )
 
 
-def _final_loss(
-    task: str, model: str, steps: int, batch: int, examples: int
-) -> Callable[[float], float]:
-    """Learning rate -> mean test loss of a short run, over the forms that were trained.
+def _tuning_loss(task: str, model: str, lr: float, steps: int, batch: int, examples: int) -> float:
+    """Mean test loss of a short run over the forms that were trained.
 
     A swap test must not choose the learning rate.
     """
-
-    def final_loss(lr: float) -> float:
-        run = run_one(task, model, TUNING_SEED, lr, max(2, steps), batch, examples, points=1)
-        scores = run["points"][-1]["scores"]
-        return float(np.mean([s["loss"] for name, s in scores.items() if "then" not in name]))
-
-    return final_loss
+    run = run_one(task, model, TUNING_SEED, lr, steps, batch, examples, points=1)
+    scores = run["points"][-1]["scores"]
+    return float(np.mean([s["loss"] for name, s in scores.items() if "then" not in name]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m minilm.analysis.studies.walk")
-    parser.add_argument("--out", required=True, help="JSON file to write or to go on with")
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), help=", ".join(TASKS))
-    parser.add_argument("--models", nargs="+", default=list(COMPARED), help=", ".join(MODELS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--scale", type=float, default=1.0, help="factor on the steps")
-    parser.add_argument("--batch", type=int, default=64, help="examples per step")
-    parser.add_argument("--examples", type=int, default=512, help="most examples per test")
-    given = vars(parser.parse_args(arguments))
-    command = command_line("walk", sys.argv[1:] if arguments is None else arguments)
-    try:
-        study(**given, command=command, say=lambda line: print(line, flush=True))
-    except InputError as error:
-        print(f"minilm: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return from_command_line("walk", study, arguments)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""Loss against the amount of data, for one model size: is it worth collecting more?
+
+    python -m minilm.analysis.studies.amounts --out amounts.json
+
+After the take-away of Jason Wei (CS25 V4, 24:15-25:23): plot a scaling curve before deciding. Every
+amount is read once, with a learning rate that falls to 0 at its end, so each point is the best
+that this recipe makes of that amount. The rate is tuned once, at a middle amount.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minilm.analysis.studies.driver import carry_out, from_command_line, known
+from minilm.analysis.studies.record import Record
+from minilm.analysis.studies.runs import SIZES, TUNING_SEED, tune
+from minilm.analysis.studies.scaling import CONTEXT, Exam, run_one
+from minilm.data.worlds import MIXTURE, TaskWorld
+from minilm.errors import InputError
+
+
+def study(
+    out: str,
+    size: str = "2x32",
+    amounts: Sequence[int] = (75, 150, 300, 424, 600, 848, 1200, 2400),
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    tune_steps: int = 424,
+    batch: int = 64,
+    windows: int = 512,
+    prompts: int = 192,
+    command: str = "",
+    say: Callable[[str], Any] = print,
+) -> dict[str, Any]:
+    """Tune once, train on every amount with every seed; go on with a file that exists.
+
+    Args:
+        out: JSON file to write or to go on with.
+        size: a name from `SIZES`.
+        amounts: steps of a run, batch x 32 new tokens each.
+        seeds: of weights, data and order.
+        tune_steps: amount at which the learning rate is tuned.
+        batch: windows of 32 tokens per step.
+        windows: held-out windows of the exam.
+        prompts: per probe of the exam.
+        command: kept in the file.
+        say: gets one line per run.
+
+    Returns:
+        The file's data.
+    """
+    known("size", [size], SIZES)
+    if min(amounts, default=0) < 10:
+        raise InputError(f"amounts are {list(amounts)}; each must be 10 steps or more")
+    world = TaskWorld()
+    exam = Exam(world, windows, prompts)
+    settings = {
+        "size": size,
+        "tune_steps": tune_steps,
+        "batch": batch,
+        "context": CONTEXT,
+        "windows": windows,
+        "prompts": prompts,
+        "mixture": MIXTURE,
+        "floors": {task: floor._asdict() for task, floor in world.floors().items()},
+        "weights": exam.weights,
+    }
+
+    def tuned(amount: int) -> dict[str, Any]:
+        def final_loss(lr: float) -> float:
+            made = run_one(size, TUNING_SEED, lr, tune_steps, batch, world, exam.short, count=1)
+            return made["points"][-1]["loss"]
+
+        return tune(SIZES[size].lr, final_loss)
+
+    def run(amount: int, seed: int, lr: float) -> dict[str, Any]:
+        return run_one(size, seed, lr, amount, batch, world, exam.sit, count=1)
+
+    return carry_out(
+        Record(out, "amounts", settings, command),
+        [{"amount": amount} for amount in amounts],
+        seeds,
+        tuned,
+        run,
+        lambda made: f"loss {made['points'][-1]['loss']:.4f}",
+        say,
+        tuned_as=lambda case: size,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    return from_command_line("amounts", study, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
