@@ -41,7 +41,12 @@ class _SayOnce(event.Listener):
 event.register("numba:compile", _SayOnce())
 
 
-_SHARED = ("simd", "tiles", "decode_step/dots")  # compiled into kernels of other files
+_SHARED = (
+    "simd",
+    "tiles",
+    "attention/blocks",
+    "decode_step/dots",
+)  # compiled into kernels of other files
 
 
 def _helpers_stamp() -> int:

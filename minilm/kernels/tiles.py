@@ -109,53 +109,92 @@ _WIDTH = _BYTES // 4
 _WIDTH2 = _BYTES // 8
 
 
-@jit
-def _sproduct(m, n, k, a, row, column, b, ldb, panel, c, ldc, keep):
-    for j in range(0, n, 2 * _WIDTH):
-        strip, left = b + 4 * (j // (2 * _WIDTH)) * panel, n - j
-        for i in range(0, m, ROWS):
-            x, y = a + 4 * i * row, c + 4 * (i * ldc + j)
-            if left > _WIDTH:
-                _f2(k, x, row, column, strip, ldb, y, ldc, keep)
-            else:
-                _f1(k, x, row, column, strip, ldb, y, ldc, keep)
+def _products(size: int, wide, narrow):
+    """What `add_product` and `write_product` do, for numbers of ``size`` bytes."""
+    w = _BYTES // size
+
+    @jit
+    def by_steps(m, n, k, a, row, column, b, ldb, panel, c, ldc, keep, low, high):
+        for j in range(0, n, 2 * w):
+            strip, left = b + size * (j // (2 * w)) * panel, n - j
+            for i in range(0, m, ROWS):
+                first, last = max(0, i + low), min(k, i + high + ROWS - 1)
+                if first >= last:
+                    continue
+                x, y = a + size * (i * row + first * column), c + size * (i * ldc + j)
+                z = strip + size * first * ldb
+                if left > w:
+                    wide(last - first, x, row, column, z, ldb, y, ldc, keep)
+                else:
+                    narrow(last - first, x, row, column, z, ldb, y, ldc, keep)
+
+    @jit
+    def by_columns(m, n, k, a, row, column, b, ldb, panel, c, ldc, keep, low, high):
+        for j in range(0, n, 2 * w):
+            strip, left = b + size * (j // (2 * w)) * panel, n - j
+            for i in range(0, m, ROWS):
+                if j >= i + high + ROWS - 1 or j + 2 * w <= i + low:
+                    continue
+                x, y = a + size * i * row, c + size * (i * ldc + j)
+                if left > w:
+                    wide(k, x, row, column, strip, ldb, y, ldc, keep)
+                else:
+                    narrow(k, x, row, column, strip, ldb, y, ldc, keep)
+
+    return by_steps, by_columns
 
 
-@jit
-def _dproduct(m, n, k, a, row, column, b, ldb, panel, c, ldc, keep):
-    for j in range(0, n, 2 * _WIDTH2):
-        strip, left = b + 8 * (j // (2 * _WIDTH2)) * panel, n - j
-        for i in range(0, m, ROWS):
-            x, y = a + 8 * i * row, c + 8 * (i * ldc + j)
-            if left > _WIDTH2:
-                _d2(k, x, row, column, strip, ldb, y, ldc, keep)
-            else:
-                _d1(k, x, row, column, strip, ldb, y, ldc, keep)
+_sums4, _cells4 = _products(4, _f2, _f1)
+_sums8, _cells8 = _products(8, _d2, _d1)
+_WIDTH = _BYTES // 4
+_WIDTH2 = _BYTES // 8
 
 
-def product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, keep):
-    """C = A B, or C += A B where ``keep``; the type of ``kind`` picks the precision.
+def add_product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high):
+    """C += A B, of whose inner steps row i needs those from i + low to i + high - 1.
 
-    B lies in panels: columns 0 .. W - 1 row by row, then the next W, and so on, where W is
-    ``width(kind)``; so that a strip of B as wide as a tile is one run of memory.
+    The others may hold anything; they are left out as far as whole tiles go (a tile takes the
+    steps that its first row needs and ROWS - 1 more). The type of
+    ``kind`` picks the precision. B lies in panels: columns 0 .. W - 1 row by row, then the next W,
+    and so on, where W is ``width(kind)``; so that a strip of B as wide as a tile is one run of
+    memory.
 
     Args:
         m, n: size of C, multiples of ROWS and of PAD (C, and B's last panel, must hold that much).
-        k: inner size, at least 1.
+        k: inner size.
         a, row, column: address of A, and elements from row to row and from column to column.
         b, ldb, panel: address of B (k, n); elements from row to row and from panel to panel.
         c, ldc: address of C, and elements from row to row.
+        low, high: the band; any numbers, also outside of the matrix.
     """
 
 
-@overload(product)
-def _product_of_type(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, keep):
+def write_product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high):
+    """C = A B, of whose columns row i needs those from i + low to i + high - 1.
+
+    Others hold what they held, or the product. Arguments as for ``add_product``; k is at least 1.
+    """
+
+
+@overload(add_product)
+def _add_of_type(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high):
     if kind == types.float32:
-        return lambda kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, keep: _sproduct(
-            m, n, k, a, row, column, b, ldb, panel, c, ldc, keep
+        return lambda kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high: _sums4(
+            m, n, k, a, row, column, b, ldb, panel, c, ldc, True, low, high
         )
-    return lambda kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, keep: _dproduct(
-        m, n, k, a, row, column, b, ldb, panel, c, ldc, keep
+    return lambda kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high: _sums8(
+        m, n, k, a, row, column, b, ldb, panel, c, ldc, True, low, high
+    )
+
+
+@overload(write_product)
+def _write_of_type(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high):
+    if kind == types.float32:
+        return lambda kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high: _cells4(
+            m, n, k, a, row, column, b, ldb, panel, c, ldc, False, low, high
+        )
+    return lambda kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high: _cells8(
+        m, n, k, a, row, column, b, ldb, panel, c, ldc, False, low, high
     )
 
 

@@ -10,11 +10,23 @@ forward made two.
 """
 
 import numpy as np
-from numba import carray, types
+from numba import types
 
-from minilm.kernels.jit import jit, per_dtype
-from minilm.kernels.simd import address, exp, fmax, pointer
-from minilm.kernels.tiles import PAD, product, width
+from minilm.kernels.attention.blocks import (
+    around,
+    band,
+    fill,
+    load,
+    own,
+    panels,
+    panels_transposed,
+    reach,
+    row_of,
+    up,
+)
+from minilm.kernels.jit import per_dtype
+from minilm.kernels.simd import address, exp, fmax
+from minilm.kernels.tiles import PAD, add_product, width, write_product
 
 _BLOCK = 32  # queries at a time
 _CHUNK = 512  # keys at a time: 32 x 512 scores are 64 kB
@@ -105,87 +117,6 @@ def _signature_backward(f):
     return (*read, _given(types.boolean), _given(f), types.boolean, types.int64, f, *made)
 
 
-@jit
-def _up(n, step):
-    return (n + step - 1) // step * step
-
-
-@jit
-def _row(x, b, h, t):
-    """Row x[b, h, t, :] of an array whose last axis is contiguous, as an array that says so."""
-    at = address(x) + b * x.strides[0] + h * x.strides[1] + t * x.strides[2]
-    return carray(pointer(at, x.dtype.type(0)), x.shape[3])
-
-
-@jit
-def _load(x, b, h, first, rows, factor, to):
-    """Rows of x[b, h] times a factor into padded scratch; zeros below them."""
-    zero = to.dtype.type(0)
-    for i in range(rows):
-        row, out = _row(x, b, h, first + i), to[i]
-        for j in range(row.size):
-            out[j] = row[j] * factor
-    for i in range(rows, to.shape[0]):
-        out = to[i]
-        for j in range(out.size):
-            out[j] = zero
-
-
-@jit
-def _panels(x, b, h, to):
-    """x[b, h] (N, D) to panels of its columns: to (panels, N, W)."""
-    w = to.shape[2]
-    for n in range(x.shape[2]):
-        row = _row(x, b, h, n)
-        for p in range(to.shape[0]):
-            out = to[p, n]
-            for j in range(min(w, row.size - p * w)):
-                out[j] = row[p * w + j]
-
-
-@jit
-def _panels_transposed(x, b, h, to):
-    """x[b, h] (N, D) to panels of the columns of its transpose: to (panels, D, W)."""
-    w = to.shape[2]
-    for n in range(x.shape[2]):
-        row, out, j = _row(x, b, h, n), to[n // w], n % w
-        for d in range(row.size):
-            out[d, j] = row[d]
-
-
-@jit
-def _range(t, rows, T, S, causal, window, step):
-    """Keys low .. high that some query of t .. t + rows may see; low is a multiple of ``step``."""
-    low, high = 0, S
-    if causal:
-        high = max(0, min(S, t + rows + S - T))
-        if window > 0:
-            low = max(0, t + S - T - window + 1) // step * step
-    return low, high
-
-
-@jit
-def _own(t, T, S, low, n, causal, window):
-    """Of the n keys from low on, the first .. last that query t may see."""
-    first, last = 0, n
-    if causal:
-        last = max(0, min(n, t + S - T + 1 - low))
-        if window > 0:
-            first = min(last, max(0, t + S - T - window + 1 - low))
-    return first, last
-
-
-@jit
-def _clear(row, first, last):
-    """Zeros outside first .. last."""
-    zero = row.dtype.type(0)
-    before, after = row[:first], row[last:]
-    for j in range(before.size):
-        before[j] = zero
-    for j in range(after.size):
-        after[j] = zero
-
-
 @per_dtype(_signature_forward)
 def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
     B, H, T, D = q.shape
@@ -193,9 +124,9 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
     zero, one = q.dtype.type(0), q.dtype.type(1)
     lowest, size, w = q.dtype.type(-np.inf), q.itemsize, width(scale)
     chunk = max(1, _CHUNK // w) * w
-    side = _up(E, PAD)
-    keys = np.zeros((_up(S, w) // w, D, w), q.dtype)  # panels of k transposed
-    values = np.zeros((_up(E, w) // w, S, w), q.dtype)  # panels of v
+    side = up(E, PAD)
+    keys = np.zeros((up(S, w) // w, D, w), q.dtype)  # panels of k transposed
+    values = np.zeros((up(E, w) // w, S, w), q.dtype)  # panels of v
     queries = np.zeros((_BLOCK, D), q.dtype)
     scores = np.zeros((_BLOCK, chunk), q.dtype)
     mixed = np.zeros((_BLOCK, side), q.dtype)
@@ -204,52 +135,52 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
         for h in range(H):
             group = h * G // H
             if h * G % H == 0:
-                _panels_transposed(k, b, group, keys)
-                _panels(v, b, group, values)
+                panels_transposed(k, b, group, keys)
+                panels(v, b, group, values)
             for t0 in range(0, T, _BLOCK):
                 rows = min(_BLOCK, T - t0)
-                _load(q, b, h, t0, rows, scale, queries)
+                load(q, b, h, t0, rows, scale, queries)
                 mixed[:] = zero
                 tops[:] = lowest
                 totals[:] = zero
-                start, end = _range(t0, rows, T, S, causal, window, w)
+                start, end = reach(t0, rows, T, S, causal, window, w)
                 for low in range(start, end, chunk):
                     n = min(chunk, end - low)
-                    padded = _up(n, PAD)
-                    product(scale, _BLOCK, padded, D, address(queries), D, 1,
-                            address(keys) + low * D * size, w, D * w,
-                            address(scores), chunk, False)  # fmt: skip
+                    padded = up(n, w)
+                    near, far = band(t0, T, S, low, causal, window)
+                    write_product(scale, _BLOCK, padded, D, address(queries), D, 1,
+                                  address(keys) + low * D * size, w, D * w,
+                                  address(scores), chunk, near, far)  # fmt: skip
                     for i in range(_BLOCK):
                         row = scores[i, :padded]
-                        if i >= rows:
-                            _clear(row, 0, 0)
+                        first, last = own(t0 + i, T, S, low, n, causal, window)
+                        if i >= rows or first >= last:
+                            fill(row, 0, padded, zero)
                             continue
                         if bias.size > 0:
-                            for j in range(n):
+                            for j in range(first, last):
                                 row[j] += bias[b, h, t0 + i, low + j]
                         if mask.size > 0:
-                            for j in range(n):
+                            for j in range(first, last):
                                 if not mask[b, h, t0 + i, low + j]:
                                     row[j] = lowest
-                        first, last = _own(t0 + i, T, S, low, n, causal, window)
-                        seen = row[first:last]
-                        top = tops[i]
+                        lo, hi = first // w * w, up(last, w)
+                        fill(row, lo, first, lowest)
+                        fill(row, last, hi, lowest)
+                        seen, top = row[lo:hi], tops[i]
                         for j in range(seen.size):
                             top = fmax(top, seen[j])
                         if top == lowest:  # nothing to see so far
-                            _clear(row, 0, 0)
+                            fill(row, 0, padded, zero)
                             continue
                         total = zero
-                        if mask.size > 0:
-                            for j in range(seen.size):
-                                seen[j] = exp(seen[j] - top) if seen[j] != lowest else zero
-                                total += seen[j]
-                        else:
-                            for j in range(seen.size):
-                                e = exp(seen[j] - top)
-                                seen[j] = e
-                                total += e
-                        _clear(row, first, last)
+                        for j in range(seen.size):
+                            x = seen[j]
+                            e = exp(x - top)
+                            e = e if x != lowest else zero
+                            seen[j] = e
+                            total += e
+                        around(row, lo, hi)
                         if tops[i] != top and tops[i] != lowest:  # what is there has a lower top
                             shrink = exp(tops[i] - top)
                             totals[i] *= shrink
@@ -258,9 +189,9 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
                                 old[j] *= shrink
                         tops[i] = top
                         totals[i] += total
-                    product(scale, _BLOCK, side, n, address(scores), chunk, 1,
-                            address(values) + low * w * size, w, S * w,
-                            address(mixed), side, True)  # fmt: skip
+                    add_product(scale, _BLOCK, side, n, address(scores), chunk, 1,
+                                address(values) + low * w * size, w, S * w,
+                                address(mixed), side, near, far)  # fmt: skip
                 for i in range(rows):
                     total = totals[i]
                     lse[b, h, t0 + i] = tops[i] + np.log(total) if total > zero else zero
@@ -274,34 +205,34 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
 def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, dv, dbias):
     B, H, T, D = q.shape
     G, S, E = v.shape[1], v.shape[2], v.shape[3]
-    zero = q.dtype.type(0)
+    zero, lowest = q.dtype.type(0), q.dtype.type(-np.inf)
     size, w = q.itemsize, width(scale)
     chunk = max(1, _CHUNK // w) * w
-    across, side = _up(D, PAD), _up(E, PAD)
-    keys_t = np.zeros((_up(S, w) // w, D, w), q.dtype)
-    values_t = np.zeros((_up(S, w) // w, E, w), q.dtype)
-    keys = np.zeros((_up(D, w) // w, S, w), q.dtype)
+    across, side = up(D, PAD), up(E, PAD)
+    keys_t = np.zeros((up(S, w) // w, D, w), q.dtype)
+    values_t = np.zeros((up(S, w) // w, E, w), q.dtype)
+    keys = np.zeros((up(D, w) // w, S, w), q.dtype)
     queries, slopes = np.zeros((_BLOCK, across), q.dtype), np.zeros((_BLOCK, side), q.dtype)
     p, ds = np.zeros((_BLOCK, chunk), q.dtype), np.zeros((_BLOCK, chunk), q.dtype)
     here, dots = np.zeros((_BLOCK, across), q.dtype), np.zeros(_BLOCK, q.dtype)
-    sum_k = np.zeros((_up(S, PAD), across), q.dtype)
-    sum_v = np.zeros((_up(S, PAD), side), q.dtype)
+    sum_k = np.zeros((up(S, w), across), q.dtype)
+    sum_v = np.zeros((up(S, w), side), q.dtype)
     for b in range(B):
         for h in range(H):
             group = h * G // H
             if h * G % H == 0:  # the first head of a group starts the sums of its k and v
-                _panels_transposed(k, b, group, keys_t)
-                _panels_transposed(v, b, group, values_t)
-                _panels(k, b, group, keys)
+                panels_transposed(k, b, group, keys_t)
+                panels_transposed(v, b, group, values_t)
+                panels(k, b, group, keys)
                 sum_k[:] = zero
                 sum_v[:] = zero
             for t0 in range(0, T, _BLOCK):
                 rows = min(_BLOCK, T - t0)
-                _load(q, b, h, t0, rows, scale, queries)
+                load(q, b, h, t0, rows, scale, queries)
                 for i in range(_BLOCK):
                     to = slopes[i]
                     if i >= rows:
-                        _clear(to, 0, 0)
+                        fill(to, 0, side, zero)
                         continue
                     gi, oi, dot = g[b, t0 + i, h], out[b, t0 + i, h], zero
                     for j in range(gi.size):
@@ -310,63 +241,70 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
                         dot += gi[j] * oi[j]
                     dots[i] = dot
                 here[:] = zero
-                start, end = _range(t0, rows, T, S, causal, window, w)
+                start, end = reach(t0, rows, T, S, causal, window, w)
                 for low in range(start, end, chunk):
                     n = min(chunk, end - low)
-                    padded = _up(n, PAD)
-                    product(scale, _BLOCK, padded, D, address(queries), across, 1,
-                            address(keys_t) + low * D * size, w, D * w,
-                            address(p), chunk, False)  # fmt: skip
-                    product(scale, _BLOCK, padded, E, address(slopes), side, 1,
-                            address(values_t) + low * E * size, w, E * w,
-                            address(ds), chunk, False)  # fmt: skip
+                    padded = up(n, w)
+                    near, far = band(t0, T, S, low, causal, window)
+                    write_product(scale, _BLOCK, padded, D, address(queries), across, 1,
+                                  address(keys_t) + low * D * size, w, D * w,
+                                  address(p), chunk, near, far)  # fmt: skip
+                    write_product(scale, _BLOCK, padded, E, address(slopes), side, 1,
+                                  address(values_t) + low * E * size, w, E * w,
+                                  address(ds), chunk, near, far)  # fmt: skip
                     for i in range(_BLOCK):
                         pr, dr = p[i, :padded], ds[i, :padded]
-                        if i >= rows:
-                            _clear(pr, 0, 0)
-                            _clear(dr, 0, 0)
+                        first, last = own(t0 + i, T, S, low, n, causal, window)
+                        if i >= rows or first >= last:
+                            fill(pr, 0, padded, zero)
+                            fill(dr, 0, padded, zero)
                             continue
                         if bias.size > 0:
-                            for j in range(n):
+                            for j in range(first, last):
                                 pr[j] += bias[b, h, t0 + i, low + j]
-                        shift, dot = lse[b, h, t0 + i], dots[i]
-                        first, last = _own(t0 + i, T, S, low, n, causal, window)
-                        ps, dss = pr[first:last], dr[first:last]
                         if mask.size > 0:
-                            for j in range(ps.size):
-                                looks = mask[b, h, t0 + i, low + first + j]
-                                ps[j] = exp(ps[j] - shift) if looks else zero
-                                dss[j] = ps[j] * (dss[j] - dot)
-                        else:
-                            for j in range(ps.size):
-                                e = exp(ps[j] - shift)
-                                ps[j] = e
-                                dss[j] = e * (dss[j] - dot)
+                            for j in range(first, last):
+                                if not mask[b, h, t0 + i, low + j]:
+                                    pr[j] = lowest
+                        lo, hi = first // w * w, up(last, w)
+                        fill(pr, lo, first, lowest)
+                        fill(pr, last, hi, lowest)
+                        shift, dot = lse[b, h, t0 + i], dots[i]
+                        ps, dss = pr[lo:hi], dr[lo:hi]
+                        for j in range(ps.size):
+                            x = ps[j]
+                            e = exp(x - shift)
+                            e = e if x != lowest else zero
+                            ps[j] = e
+                            dss[j] = e * (dss[j] - dot)
                         if dbias.size > 0:
                             for j in range(first, last):
                                 dbias[b, h, t0 + i, low + j] = dr[j]
-                        _clear(pr, first, last)
-                        _clear(dr, first, last)
-                    product(scale, _BLOCK, across, n, address(ds), chunk, 1,
-                            address(keys) + low * w * size, w, S * w,
-                            address(here), across, True)  # fmt: skip
-                    # queries hold q * scale already, so this sum is dk itself
-                    product(scale, padded, across, _BLOCK, address(ds), 1, chunk,
-                            address(queries), across, w,
-                            address(sum_k) + low * across * size, across, True)  # fmt: skip
-                    product(scale, padded, side, _BLOCK, address(p), 1, chunk,
-                            address(slopes), side, w,
-                            address(sum_v) + low * side * size, side, True)  # fmt: skip
+                        around(pr, lo, hi)
+                        around(dr, lo, hi)
+                    add_product(scale, _BLOCK, across, n, address(ds), chunk, 1,
+                                address(keys) + low * w * size, w, S * w,
+                                address(here), across, near, far)  # fmt: skip
+                    # key j is seen by the queries j - far + 1 .. j - near; queries hold q * scale
+                    # already, so this sum is dk itself
+                    add_product(scale, padded, across, _BLOCK, address(ds), 1, chunk,
+                                address(queries), across, w,
+                                address(sum_k) + low * across * size, across,
+                                1 - far, 1 - near)  # fmt: skip
+                    add_product(scale, padded, side, _BLOCK, address(p), 1, chunk,
+                                address(slopes), side, w,
+                                address(sum_v) + low * side * size, side,
+                                1 - far, 1 - near)  # fmt: skip
                 for i in range(rows):
                     row = here[i]
-                    to = _row(dq, b, h, t0 + i)
+                    to = row_of(dq, b, h, t0 + i)
                     for j in range(to.size):
                         to[j] = row[j] * scale
             if (h + 1) * G % H == 0:
                 for s in range(S):
-                    a, x = _row(dk, b, group, s), sum_k[s]
+                    a, x = row_of(dk, b, group, s), sum_k[s]
                     for j in range(a.size):
                         a[j] = x[j]
-                    c, y = _row(dv, b, group, s), sum_v[s]
+                    c, y = row_of(dv, b, group, s), sum_v[s]
                     for j in range(c.size):
                         c[j] = y[j]
