@@ -18,7 +18,8 @@ def test_the_page_holds_every_word_in_its_colour() -> None:
     page = words._page(
         ["2", "<", "3"], ["a", "", "b"], [False, True, True], {"a": "#111111", "b": "#222222"}, ""
     )
-    shown = re.findall(r'<span style="([^"]*)">([^<]*)</span> ', page)
+    text = page.partition("font-size:85%")[0]  # the legend follows
+    shown = re.findall(r'<span style="([^"]*)">([^<]*)</span> ', text)
     assert [word for _, word in shown] == ["2", "&lt;", "3"]
     assert "#111111" in shown[0][0] and "#222222" in shown[2][0]
     assert "background" not in shown[0][0] and "600" in shown[1][0] and "600" in shown[2][0]
