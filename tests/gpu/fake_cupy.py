@@ -2,7 +2,8 @@
 
 What it catches: host arrays mixed with device arrays, implicit transfers in either direction, names
 that CuPy lacks, N-dimensional matmul of 16-bit types (which real CuPy sends to slow kernels). Raw
-kernels run in the emulator. It says nothing about speed.
+kernels run in the emulator, cuBLAS calls in ``fake_cuda``, which also has streams and events. It
+says nothing about speed.
 """
 
 import json
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from . import fake_cuda
 
 NAMES = json.loads((Path(__file__).parent / "cupy_names.json").read_text(encoding="utf-8"))
 MODULE, METHODS, LINALG = (set(NAMES[part]) for part in ("module", "ndarray", "linalg"))
@@ -126,9 +129,13 @@ class ndarray:  # noqa: N801
         counts.to_host += 1
         return self._array.tolist()
 
-    def set(self, array):
+    def set(self, array, stream=None):
         counts.to_device += 1
-        self._array[...] = array
+        assert self._array.shape == array.shape and self._array.dtype == array.dtype
+        if stream is None:
+            self._array[...] = array
+        else:
+            stream.do(lambda: self._array.__setitem__(..., array))
 
     def __float__(self):
         return float(self.item())
@@ -246,8 +253,9 @@ def make():
         else a
     )
     module.asnumpy = lambda a, **options: a.get() if isinstance(a, ndarray) else np.asarray(a)
-    runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError)
-    module.cuda = types.SimpleNamespace(runtime=runtime)
+    module.cuda = fake_cuda.make()
+    pool = fake_cuda.Pool()
+    module.get_default_memory_pool = lambda: pool
     return module
 
 
@@ -263,12 +271,20 @@ def _special():
 @contextmanager
 def installed():
     """Inside the block, `import cupy` finds the stand-in."""
+    module = make()
     modules = {
-        "cupy": make(),
+        "cupy": module,
+        "cupy.cuda": module.cuda,
         "cupyx": types.ModuleType("cupyx"),
         "cupyx.scipy": types.ModuleType("cupyx.scipy"),
         "cupyx.scipy.special": _special(),
+        "cupy_backends": types.ModuleType("cupy_backends"),
+        "cupy_backends.cuda": types.ModuleType("cupy_backends.cuda"),
+        "cupy_backends.cuda.libs": types.ModuleType("cupy_backends.cuda.libs"),
+        "cupy_backends.cuda.libs.cublas": fake_cuda.cublas(),
     }
+    modules["cupyx"].empty_pinned = np.empty
+    modules["cupy_backends.cuda.libs"].cublas = modules["cupy_backends.cuda.libs.cublas"]
     before = {name: sys.modules.get(name) for name in modules}
     sys.modules.update(modules)
     counts.reset()

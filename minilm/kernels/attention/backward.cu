@@ -11,8 +11,16 @@
 //   3 this file: two kernels              7 products per tile pair (P and dP are computed in both),
 //                                         no atomics, the same result every run, fewer registers
 // Rung 3 costs 2 / 5 more arithmetic and saves the float dq array and its traffic.
+#define KEYS 64  // keys per tile
 #include "span.cuh"
 #define QUERIES 64
+// Steps along the head that product_t has in flight. With heads of 128 numbers dk and dv take 128 of a
+// lane's 255 registers and two tiles of scores 64: unrolled, 92 bytes were spilled.
+#if HEAD == 128
+#define IN_FLIGHT 1
+#else
+#define IN_FLIGHT 4
+#endif
 
 // D_i = sum over the head of g out, one warp per row. Rows are numbered (batch, head, row).
 extern "C" __global__ void attention_delta(const T *__restrict__ g, const T *__restrict__ out, float *delta, int length,
@@ -39,7 +47,7 @@ __device__ __forceinline__ void clear(float (&s)[KEYS / 8][4]) {
 // s (16, 64) = rows row.. of tile a times b^T
 __device__ __forceinline__ void product_t(float (&s)[KEYS / 8][4], const T *a, int row, const T *b) {
     clear(s);
-#pragma unroll
+#pragma unroll IN_FLIGHT
     for (int d = 0; d < HEAD / 16; d++) {
         unsigned x[4];
         left<HEAD>(x, a, row, d);

@@ -13,12 +13,20 @@
 //                                                   pair is used; swizzled, so no bank conflicts
 // Per block: 128 queries, 4 warps. Per key tile of 64 a block does 2 x 128 x 64 x D multiply-adds and
 // fetches 2 x 64 x D numbers: 64 multiply-adds per byte.
+// A lane of a warp holds 32 x D / 32 sums of the output and 32 x KEYS / 32 scores. With D = 128 and
+// KEYS = 64 that is 192 of its 255 registers, and what is left was too few: 68 bytes were spilled. Tiles
+// of 32 keys need 160 and cost two barriers more per 64 keys.
 // Not done: wgmma, TMA and warp specialisation (FlashAttention-3).
 //
 // Row t of batch b, head h lies at q + b q_batch + h q_head + t q_row, and so for k, v and out, so that
 // heads can be read where a linear map wrote them. If starts_q is given, sequences are packed: batch
 // b's rows are starts_q[b] .. starts_q[b + 1] - 1.
 // lse (logsumexp of the scaled scores) at lse + b lse_batch + h lse_head + t.
+#if HEAD == 128
+#define KEYS 32  // keys per tile
+#else
+#define KEYS 64
+#endif
 #include "span.cuh"
 #define TILES 2  // m16 tiles per warp
 #define ROWS (64 * TILES)

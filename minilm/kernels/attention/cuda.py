@@ -8,7 +8,9 @@ from minilm.kernels.cuda_arrays import address, blocks, dense, empty, floats, in
 from minilm.kernels.cuda_launch import c_type, launch
 
 HEAD_SIZES = (64, 128)
-ROWS, KEYS = 128, 64  # queries and keys per tile, as in cuda.cu
+ROWS = 128  # queries of a block of cuda.cu
+KEYS = 64  # rows of a block of backward.cu
+TILE = {64: 64, 128: 32}  # keys per tile of cuda.cu, by head size
 
 
 def _heads(array: Array, like: Array | None = None) -> Array:
@@ -67,7 +69,7 @@ def _forward(grid: tuple[int, int, int], q: Array, *rest) -> None:
     d = q.shape[-1]
     launch(
         "attention/cuda", "attention_forward", grid, (128,), q, *rest,
-        shared=2 * d * (ROWS + 4 * KEYS), DTYPE=c_type(q, "q"), HEAD=d,
+        shared=2 * d * (ROWS + 4 * TILE[d]), DTYPE=c_type(q, "q"), HEAD=d,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-// span.cuh: which keys a query sees, and the pieces forward and backward share.
+// span.cuh: which keys a query sees, and the pieces forward and backward share. KEYS, the keys per
+// tile, is the includer's.
 #pragma once
 #include "tensor_core.cuh"
-#define KEYS 64  // keys per tile
 
 struct Span {
     int length_q, length_k;

@@ -1,85 +1,16 @@
-"""Where arrays live, and what runs them: NumPy or CuPy, threads, seeded random streams.
-
-Everything above this floor is written once, against the module that ``xp_of`` returns.
-"""
+"""Threads of the CPU: how many share a step, and what the C library does with freed memory."""
 
 import os
 import sys
-import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from minilm.errors import InputError
-
-Array = Any  # numpy.ndarray or cupy.ndarray
 
 _threads = os.cpu_count() or 1
 _pool: ThreadPoolExecutor | None = None
 _blas_threads: int | None = None
-
-
-def xp_of(array: Array) -> ModuleType:
-    """The module (numpy or cupy) whose functions take this array."""
-    if isinstance(array, np.ndarray):
-        return np
-    return sys.modules["cupy"] if type(array).__module__.startswith("cupy") else np
-
-
-def cupy() -> ModuleType:
-    """CuPy, ready to use.
-
-    Raises:
-        InputError: CuPy is not installed, or it is and finds no GPU: two different sentences.
-    """
-    try:
-        import cupy as cp
-    except ImportError:
-        raise InputError(
-            "device 'cuda' needs CuPy, which is not installed: "
-            "pip install 'minilm[cuda12]' or 'minilm[cuda13]'"
-        ) from None
-    try:
-        count = cp.cuda.runtime.getDeviceCount()
-    except cp.cuda.runtime.CUDARuntimeError:
-        count = 0
-    if count == 0:
-        raise InputError("device 'cuda' needs an NVIDIA GPU and its driver; CuPy finds neither")
-    return cp
-
-
-def array_module(device: str) -> ModuleType:
-    """numpy for ``"cpu"``, cupy for ``"cuda"``.
-
-    Raises:
-        InputError: another device, or a GPU that is not there.
-    """
-    if device == "cpu":
-        return np
-    if device == "cuda":
-        return cupy()
-    raise InputError(f"device is {device!r}; allowed are 'cpu' and 'cuda'")
-
-
-def to_numpy(array: Array) -> np.ndarray:
-    """The array in host memory: itself, or a copy of a GPU array."""
-    return array if isinstance(array, np.ndarray) else xp_of(array).asnumpy(array)
-
-
-def rng(seed: int, *stream: str | int) -> np.random.Generator:
-    """A random generator for one purpose: the same seed and stream give the same numbers.
-
-    Args:
-        seed: any non-negative integer.
-        stream: names what the numbers are for (``"init", "layer", 3``); streams are independent.
-    """
-    if seed < 0:
-        raise InputError(f"seed is {seed}; it must be 0 or more")
-    words = [zlib.crc32(str(part).encode()) for part in stream]
-    return np.random.default_rng([seed, *words])
 
 
 def threads() -> int:

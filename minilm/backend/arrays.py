@@ -1,0 +1,83 @@
+"""NumPy or CuPy: which one takes an array, and what is said where there is no GPU."""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minilm.errors import InputError
+
+Array = Any  # numpy.ndarray or cupy.ndarray
+
+
+def xp_of(array: Array) -> ModuleType:
+    """The module (numpy or cupy) whose functions take this array."""
+    if isinstance(array, np.ndarray):
+        return np
+    return sys.modules["cupy"] if type(array).__module__.startswith("cupy") else np
+
+
+def cupy() -> ModuleType:
+    """CuPy, ready to use.
+
+    Raises:
+        InputError: CuPy is not installed, or it is and finds no GPU: two different sentences.
+    """
+    try:
+        import cupy as cp
+    except ImportError:
+        raise InputError(
+            "device 'cuda' needs CuPy, which is not installed: "
+            "pip install 'minilm[cuda12]' or 'minilm[cuda13]'"
+        ) from None
+    if _count(cp) == 0:
+        raise InputError("device 'cuda' needs an NVIDIA GPU and its driver; CuPy finds neither")
+    return cp
+
+
+def _count(cp: ModuleType) -> int:
+    try:
+        return cp.cuda.runtime.getDeviceCount()
+    except cp.cuda.runtime.CUDARuntimeError:
+        return 0
+
+
+def on_gpu(device: str) -> bool:
+    """Whether a device's name is that of a GPU; it need not be there.
+
+    Raises:
+        InputError: a name that is none.
+    """
+    kind, colon, number = device.partition(":")
+    if device == "cpu":
+        return False
+    if kind == "cuda" and (number.isdecimal() if colon else True):
+        return True
+    raise InputError(f"device is {device!r}; allowed are 'cpu', 'cuda' and 'cuda:1', 'cuda:2', ...")
+
+
+def array_module(device: str) -> ModuleType:
+    """numpy for ``"cpu"``, cupy for ``"cuda"``.
+
+    ``"cuda:1"`` makes that GPU the current one of this thread, where new arrays then live.
+
+    Raises:
+        InputError: another device, or a GPU that is not there.
+    """
+    if not on_gpu(device):
+        return np
+    cp = cupy()
+    number = device.partition(":")[2]
+    if number:
+        count = _count(cp)
+        if int(number) >= count:
+            there = "only GPU is cuda:0" if count == 1 else f"GPUs are cuda:0 to cuda:{count - 1}"
+            raise InputError(f"device is {device!r}; this machine's {there}")
+        cp.cuda.Device(int(number)).use()
+    return cp
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """The array in host memory: itself, or a copy of a GPU array."""
+    return array if isinstance(array, np.ndarray) else xp_of(array).asnumpy(array)
