@@ -287,7 +287,11 @@ def test_int8_errs_by_half_a_step_at_most(rows, columns, seed):
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("changes", [GPT2, dict(LLAMA, channels=19, head_size=6, ff=37)])
 def test_int8_is_the_model_with_rounded_matrices(changes, tier):
-    """A copy of the model whose matrices are scales * codes gives the same logits."""
+    """A copy of the model whose matrices are scales * codes gives the same logits.
+
+    The fast tier also rounds what meets the matrices, to 16 bits: that may change the logits by a
+    fiftieth of what rounding the matrices to 8 bits changes.
+    """
     m = model(**changes)
     rounded = model(**changes)
     pairs = [(rounded.tokens if m.config.tie else rounded.head).weight]
@@ -302,8 +306,9 @@ def test_int8_is_the_model_with_rounded_matrices(changes, tier):
         decoder = Decoder(m, make_cache(m, 3, 20), weights="int8")
         found = [decoder.step(ids[:, t]).copy() for t in range(20)]
     with no_grad():
-        wanted = _untied_embedding(rounded, m, ids)
-    np.testing.assert_allclose(np.stack(found, 1), wanted, atol=1e-4)
+        wanted, exact = _untied_embedding(rounded, m, ids), m(ids).data
+    more = np.abs(wanted - exact).max() / 50 if tier == "cpu" else 0
+    np.testing.assert_allclose(np.stack(found, 1), wanted, atol=1e-4 + more)
 
 
 def _untied_embedding(rounded, m, ids):

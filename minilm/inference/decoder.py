@@ -33,7 +33,8 @@ class Decoder:
         cache: what holds the prompts' keys and values already, as ``model(ids, cache=cache)`` left
             them; each step adds to it.
         begin: (B,) where each row's text starts in the cache (its padding before); None: 0.
-        weights: "float32", or "int8": each row of a matrix rounded to 255 steps.
+        weights: "float32", or "int8": each row of a matrix rounded to 255 steps. What meets it is
+            rounded too, to 16 bits, which changes far less.
 
     Raises:
         InputError: a model that this cannot run, or other weights.

@@ -1,0 +1,135 @@
+"""Rows of a matrix times the vectors of a batch: where decoding spends its time."""
+
+import numba
+import numpy as np
+
+from minilm.kernels.decode_step.dots import (
+    SUMS,
+    WIDTH,
+    WIDTH_INT8,
+    dots2x4,
+    dots2x4_int8,
+    dots8x1,
+    dots8x1_int8,
+)
+from minilm.kernels.jit import jit
+from minilm.kernels.simd import address, fmax, pointer
+
+inner = jit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from compiled code alone
+
+_ONE, _ZERO, _SHORT = np.float32(1), np.float32(0), np.int16(0)
+_NEAR = 100_000  # bytes of weights that stay in cache until all of a batch have met them
+_MOST = 2**31 - 1
+
+
+@jit
+def stride(n):
+    """Floats from row to row of a scratch array: padded, and never a power of two, whose rows would
+    all fall on the same lines of a cache."""
+    return -(-n // 16) * 16 + 16
+
+
+@inner
+def floats(at, n):
+    return numba.carray(pointer(at, _ZERO), n)
+
+
+@inner
+def _encode(x, k, whole, out):
+    """x (k,) as 16-bit codes, zeros up to ``whole``; the size of a step.
+
+    A lane of 32 bits adds whole / WIDTH products of a code and a weight of at most 127. Up to
+    whole = 4128 there is room for all 16 bits of the codes.
+    """
+    limit = np.float32(min(32767, _MOST // (127 * (whole // WIDTH))))
+    x, top = x[:k], _ZERO
+    for i in range(x.size):
+        top = fmax(top, abs(x[i]))
+    step = (top if top > _ZERO else _ONE) / limit
+    steps = _ONE / step
+    for i in range(x.size):
+        out[i] = np.int16(np.rint(x[i] * steps))
+    for i in range(k, whole):
+        out[i] = _SHORT
+    return step
+
+
+@inner
+def multiply(line, int8, k, x, y, lo, hi, sums, codes, steps):
+    """y[b, n] = w[n] x[b] + bias[n] for rows n from lo to hi; lo is a multiple of SUMS.
+
+    x and y are scratch, of strides that `stride` gave. float32 rows lie as the model keeps them;
+    what goes beyond the last whole vector or block of rows is added plainly. int8 is padded, and
+    meets x as 16-bit codes.
+
+    Args:
+        line: addresses of weight, scales (of int8) and bias (0 for none).
+        sums: address of SUMS floats, for this call alone.
+        codes, steps: room for the codes of x, a row for each b, and for the size of their steps.
+    """
+    weight, scale, bias = line[0], line[1], line[2]
+    batch = x.shape[0]
+    if int8 != 0:
+        whole, block = (k + WIDTH_INT8 - 1) // WIDTH_INT8 * WIDTH_INT8, hi
+        step, following, row_bytes = WIDTH_INT8, SUMS * WIDTH_INT8, whole
+        each, left_0, left_bytes = WIDTH_INT8, address(codes), 2 * codes.shape[1]
+        for b in range(batch):
+            steps[b] = _encode(x[b], k, whole, codes[b])
+    else:
+        whole = k // WIDTH * WIDTH
+        block = lo + (hi - lo) // SUMS * SUMS if whole > 0 else lo
+        step, following, row_bytes = 4 * k, 4 * WIDTH, 4 * k
+        each, left_0, left_bytes = WIDTH, address(x), 4 * x.shape[1]
+    total = numba.carray(pointer(sums, _ZERO), SUMS)
+    fours = batch // 4 * 4
+    near = max(SUMS, _NEAR // row_bytes // SUMS * SUMS)
+    # While four texts meet a block of rows, their share of the next block is fetched.
+    share = 8 * row_bytes // batch
+    share_step = share * each // max(each, whole)
+    for first in range(lo, block, near):
+        last = min(block, first + near)
+        soon = weight + last * row_bytes
+        for b in range(0, fours, 4):
+            left = left_0 + b * left_bytes
+            for n in range(first, last, 2):
+                at = weight + n // SUMS * SUMS * row_bytes + n % SUMS * step
+                if int8 != 0:
+                    dots2x4_int8(
+                        whole, left, left_bytes, at, step, following, soon, share_step, sums
+                    )
+                else:
+                    dots2x4(whole, left, left_bytes, at, step, following, soon, share_step, sums)
+                soon += share
+                for i in range(min(2, last - n)):
+                    for j in range(4):
+                        y[b + j, n + i] = total[4 * i + j]
+        for b in range(fours, batch):
+            left = left_0 + b * left_bytes
+            for n in range(first, last, SUMS):
+                at = weight + n * row_bytes
+                soon = at + SUMS * row_bytes
+                if int8 != 0:
+                    dots8x1_int8(whole, left, 0, at, step, following, soon, following, sums)
+                else:
+                    dots8x1(whole, left, 0, at, step, following, soon, SUMS * following, sums)
+                for i in range(min(SUMS, last - n)):
+                    y[b, n + i] = total[i]
+    for b in range(batch):
+        out = y[b]
+        if int8 != 0:
+            factor = floats(scale, hi)
+            for n in range(lo, hi):
+                out[n] *= factor[n] * steps[b]
+        else:
+            for n in range(lo, hi):
+                start = whole if n < block else 0
+                if start < k:
+                    row, rest = floats(weight + 4 * (n * k + start), k - start), x[b, start:k]
+                    add = _ZERO
+                    for i in range(row.size):
+                        add += row[i] * rest[i]
+                    out[n] = add + (out[n] if n < block else _ZERO)
+        if bias != 0:
+            more = floats(bias, hi)
+            for n in range(lo, hi):
+                out[n] += more[n]

@@ -1,0 +1,206 @@
+"""A token's way through the model, for one of the threads that share it."""
+
+import numba
+import numpy as np
+
+from minilm.kernels.decode_step.dots import SUMS, arrive, arrived, give_way
+from minilm.kernels.decode_step.layers import activate, look, norm, turn
+from minilm.kernels.decode_step.rows import floats, inner, multiply, stride
+from minilm.kernels.jit import jit
+from minilm.kernels.simd import address, fmax, pointer
+
+_ONE = np.float32(1)
+_SPINS = 4000  # some microseconds, longer than a barrier takes where every thread has a core
+WORTH = 16  # rows of a share: a multiple of SUMS
+
+MAP = 3  # columns of a map in a table of addresses: weight, scales, bias
+NORM1, QKV, OUT, NORM2, GATE, UP, DOWN, COLUMNS = 0, 2, 5, 8, 10, 13, 16, 19
+HEAD, TOKENS, POSITIONS, COS, SIN, DISTANCE = 2, 5, 6, 7, 8, 9  # of the last line
+
+
+@inner
+def _meet(barrier, target):
+    """Wait until ``target`` threads have come, counted from the start of the job."""
+    arrive(barrier)
+    spins = 0
+    while arrived(barrier) < target:
+        spins += 1
+        if spins > _SPINS:
+            give_way()
+
+
+@inner
+def _part(n, part, parts):
+    """The rows of n that are a thread's: whole blocks, the last one may be ragged."""
+    blocks = (n + WORTH - 1) // WORTH
+    return min(n, blocks * part // parts * WORTH), min(n, blocks * (part + 1) // parts * WORTH)
+
+
+@inner
+def _likeliest(row):
+    """The place of the largest; of equals, the first."""
+    top = row[0]
+    for i in range(row.size):
+        top = fmax(top, row[i])
+    for i in range(row.size):
+        if not row[i] < top:
+            return i
+    return 0
+
+
+@jit
+def decode(
+    part,
+    parts,
+    table,
+    sizes,
+    factors,
+    keys,
+    values,
+    ids,
+    begin,
+    place,
+    count,
+    shared,
+    alone,
+    logits,
+    new,
+    found,
+    best,
+    barrier,
+):
+    layers, c, heads, groups, d, f, vocab, reach, window, rms, kind, gated, rope, int8 = sizes
+    scale, eps = factors[1], factors[3]
+    batch = ids.size
+    end = table[layers]
+    packed = (heads + 2 * groups) * d
+    cs, ps, ms, fs, vs = stride(c), stride(packed), stride(heads * d), stride(f), stride(vocab)
+    bell, target = address(barrier), 0
+    qkv = shared[: batch * ps].reshape(batch, ps)
+    mixed = shared[batch * ps :][: batch * ms].reshape(batch, ms)
+    hidden = shared[batch * (ps + ms) :][: batch * fs].reshape(batch, fs)
+    gate = shared[batch * (ps + ms + fs) :][: batch * fs].reshape(batch, fs)
+    change = shared[batch * (ps + ms + 2 * fs) :][: batch * cs].reshape(batch, cs)
+    scored = shared[batch * (ps + ms + 2 * fs + cs) :][: batch * vs].reshape(batch, vs)
+    own = alone[part]
+    x, y = own[: batch * cs].reshape(batch, cs), own[batch * cs :][: batch * cs].reshape(batch, cs)
+    own = own[2 * batch * cs :]
+    q, turned, own = own[: stride(d)], own[stride(d) : 2 * stride(d)], own[2 * stride(d) :]
+    total, steps, own = own[:SUMS], own[SUMS:][:batch], own[SUMS + batch :]
+    widest = stride(max(c, heads * d, f))  # of codes, two bytes each
+    codes = numba.carray(pointer(address(own), np.int16(0)), (batch, widest))
+    scores = own[batch * widest // 2 :]
+    sums = address(total)
+    empty = total[:0]
+    c_lo, c_hi = _part(c, part, parts)
+    f_lo, f_hi = _part(f, part, parts)
+    p_lo, p_hi = _part(packed, part, parts)
+    v_lo, v_hi = _part(vocab, part, parts)
+    pair_lo, pair_hi = batch * heads * part // parts, batch * heads * (part + 1) // parts
+    per = heads // groups
+    for step in range(count):
+        here = place + step
+        for b in range(batch):
+            token = ids[b] if step == 0 else new[step - 1, b]
+            row, into = floats(end[TOKENS] + 4 * token * c, c), x[b, :c]
+            for i in range(into.size):
+                into[i] = row[i] * factors[0]
+            if end[POSITIONS] != 0:
+                row = floats(end[POSITIONS] + 4 * (here - begin[b]) * c, c)
+                for i in range(into.size):
+                    into[i] += row[i]
+        for layer in range(layers):
+            line = table[layer]
+            for b in range(batch):
+                norm(line[NORM1:], rms, eps, _ONE, c, x[b], y[b])
+            multiply(line[QKV:], int8, c, y, qkv, p_lo, p_hi, sums, codes, steps)
+            target += parts
+            _meet(bell, target)
+            for pair in range(pair_lo, pair_hi):
+                b, h = pair // heads, pair % heads
+                g = h // per
+                line_in = qkv[b]
+                where = here - begin[b]
+                cos = sin = empty
+                if rope != 0:
+                    cos = floats(end[COS] + 4 * where * (d // 2), d // 2)
+                    sin = floats(end[SIN] + 4 * where * (d // 2), d // 2)
+                k_cache, v_cache = keys[layer, b, g], values[layer, b, g]
+                if pair == pair_lo or h % per == 0:  # whoever reads a group stores the same there
+                    slot = here % k_cache.shape[0]
+                    k_in = line_in[(heads + g) * d : (heads + g + 1) * d]
+                    v_in = line_in[(heads + groups + g) * d : (heads + groups + g + 1) * d]
+                    if rope != 0:
+                        turn(rope, k_in, cos, sin, turned)
+                    else:
+                        for i in range(d):
+                            turned[i] = k_in[i]
+                    for i in range(d):
+                        k_cache[slot, i] = turned[i]
+                        v_cache[slot, i] = v_in[i]
+                q_in = line_in[h * d : (h + 1) * d]
+                if rope != 0:
+                    turn(rope, q_in, cos, sin, q)
+                    for i in range(d):
+                        q[i] *= scale
+                else:
+                    for i in range(d):
+                        q[i] = q_in[i] * scale
+                first = begin[b]
+                if window > 0:
+                    first = max(first, here - window + 1)
+                far = empty
+                if reach > 0:
+                    far = floats(end[DISTANCE] + 4 * h * reach, reach)
+                out = mixed[b, h * d : (h + 1) * d]
+                look(q, k_cache, v_cache, first, here, far, scores, out, sums)
+            target += parts
+            _meet(bell, target)
+            multiply(line[OUT:], int8, heads * d, mixed, change, c_lo, c_hi, sums, codes, steps)
+            target += parts
+            _meet(bell, target)
+            for b in range(batch):
+                into, add = x[b, :c], change[b, :c]
+                for i in range(into.size):
+                    into[i] += add[i]
+                norm(line[NORM2:], rms, eps, _ONE, c, x[b], y[b])
+            multiply(line[UP:], int8, c, y, hidden, f_lo, f_hi, sums, codes, steps)
+            if gated != 0:
+                multiply(line[GATE:], int8, c, y, gate, f_lo, f_hi, sums, codes, steps)
+            for b in range(batch):
+                out = hidden[b, f_lo:f_hi]
+                if gated != 0:
+                    opened = gate[b, f_lo:f_hi]
+                    activate(kind, opened)
+                    for i in range(out.size):
+                        out[i] *= opened[i]
+                else:
+                    activate(kind, out)
+            target += parts
+            _meet(bell, target)
+            multiply(line[DOWN:], int8, f, hidden, change, c_lo, c_hi, sums, codes, steps)
+            target += parts
+            _meet(bell, target)
+            for b in range(batch):
+                into, add = x[b, :c], change[b, :c]
+                for i in range(into.size):
+                    into[i] += add[i]
+        for b in range(batch):
+            norm(end, rms, eps, factors[2], c, x[b], y[b])
+        multiply(end[HEAD:], int8, c, y, scored, v_lo, v_hi, sums, codes, steps)
+        for b in range(batch):
+            row = scored[b, v_lo:v_hi]
+            at = _likeliest(row)
+            found[part, b], best[part, b] = v_lo + at, row[at]
+            if step == count - 1:
+                out = logits[b, v_lo:v_hi]
+                for i in range(out.size):
+                    out[i] = row[i]
+        target += parts
+        _meet(bell, target)
+        for b in range(batch):  # each thread for itself; all write the same
+            winner = 0
+            for other in range(1, parts):
+                if best[other, b] > best[winner, b]:
+                    winner = other
+            new[step, b] = found[winner, b]
