@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,20 @@ def rows(table: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(apart, row, strict=True)) for row in zip(*apart.values(), strict=True)]
 
 
+def covers(command: str, other: str) -> bool:
+    """Whether a command makes all that another one makes: the same, or with more seeds or sizes."""
+
+    def apart(line: str) -> tuple[str, dict[str, set[str]]]:
+        lists = re.compile(r" --(seeds|sizes|amounts)((?: [^\s-]\S*)+)")
+        return lists.sub("", line), {
+            name: set(words.split()) for name, words in lists.findall(line)
+        }
+
+    (rest, listed), (rest_of_other, fewer) = apart(command), apart(other)
+    whole = all(fewer.get(name, set()) <= words != set() for name, words in listed.items())
+    return rest == rest_of_other and whole and all(name in fewer for name in listed)
+
+
 class Record:
     """One study on disk.
 
@@ -86,9 +101,10 @@ class Record:
                     f"{self.data['settings'].get(differ[0])!r}, not {settings[differ[0]]!r}; "
                     "give another file"
                 )
-            known = self.data["command"].split(" && ")
-            if command and command not in known:
-                self.data["command"] = " && ".join([*known, command])
+            before = self.data["command"].split(" && ") if self.data["command"] else []
+            if command and not any(covers(known, command) for known in before):
+                kept = [known for known in before if not covers(command, known)]
+                self.data["command"] = " && ".join([*kept, command])
         else:
             self.data = {"study": study, "command": command, "settings": settings}
             self.data |= {"tuning": {}, "missing": [], "runs": []}

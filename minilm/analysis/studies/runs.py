@@ -182,21 +182,28 @@ def train_and_test(
 
 
 def tune(
-    start: float, final_loss: Callable[[float], float], factor: float = 2.0, widest: int = 7
+    start: float,
+    final_loss: Callable[[float], float],
+    factor: float = 2.0,
+    widest: int = 7,
+    slack: float = 0.005,
 ) -> dict[str, Any]:
     """The best learning rate of a model, on a grid that grows at its edges.
 
-    Starts with three rates, a factor apart, and adds one beyond the edge as long as the best one
-    is there (at most `widest` rates). A run that diverges counts as an infinite loss.
+    Short runs favour large rates, and their losses are noisy: of all rates whose loss is within
+    `slack` of the least, the smallest is taken. Starts with three rates, a factor apart, and adds
+    one beyond the edge as long as the least loss or the rate taken is there (at most `widest`
+    rates). A run that diverges counts as an infinite loss.
 
     Args:
         start: the middle one of the first three rates.
         final_loss: learning rate -> loss of a short run; the least wins.
         factor: between neighbouring rates.
         widest: most rates tried.
+        slack: relative to the least loss.
 
     Returns:
-        The rate, the loss of every rate tried, and whether the best one is at an edge.
+        The rate, the loss of every rate tried, and whether it or the best one is at an edge.
     """
     losses: dict[float, float] = {}
 
@@ -207,18 +214,25 @@ def tune(
         except Diverged:
             losses[lr] = math.inf
 
+    def chosen() -> tuple[float, float]:
+        """The rate of least loss, and the smallest that is nearly as good."""
+        best = min(losses, key=losses.__getitem__)
+        limit = losses[best] + slack * abs(losses[best])
+        return best, min(lr for lr in losses if losses[lr] <= limit)
+
     for power in (-1, 0, 1):
         measure(start * factor**power)
     while len(losses) < widest:
-        best = min(losses, key=losses.__getitem__)
-        if best == min(losses):
-            measure(best / factor)
+        best, taken = chosen()
+        if taken == min(losses):
+            measure(taken / factor)
         elif best == max(losses):
             measure(best * factor)
         else:
             break
-    best = min(losses, key=losses.__getitem__)
+    best, taken = chosen()
     if math.isinf(losses[best]):
         raise InputError(f"start is {start}; training diverged from {min(losses)} to {max(losses)}")
     ordered = {str(lr): losses[lr] for lr in sorted(losses)}
-    return {"lr": best, "losses": ordered, "at_edge": best in (min(losses), max(losses))}
+    at_edge = taken == min(losses) or best == max(losses)
+    return {"lr": taken, "losses": ordered, "at_edge": at_edge}

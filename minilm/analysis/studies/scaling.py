@@ -31,7 +31,7 @@ from minilm.models.transformer import Transformer
 Test = Callable[[Transformer], dict[str, Any]]
 
 CONTEXT = 32
-STEPS, TUNE_STEPS = 1200, 250  # those of lessons/data/talk2_scaling.json
+STEPS, TUNE_STEPS = 1600, 320  # those of lessons/data/talk2_scaling.json
 MIXTURES = {
     "even": MIXTURE,
     "sums": {
@@ -61,7 +61,7 @@ class Exam:
         self,
         world: TaskWorld,
         windows: int = 512,
-        prompts: int = 192,
+        prompts: int = 128,
         mixture: Mapping[str, float] = MIXTURE,
     ) -> None:
         held = world.sample(windows * CONTEXT + 1, seed=4242, mixture=mixture)
@@ -107,7 +107,7 @@ def run_one(
     batch: int,
     world: TaskWorld,
     test: Test,
-    count: int = 14,
+    count: int = 12,
     mixture: Mapping[str, float] = MIXTURE,
 ) -> dict[str, Any]:
     """Train one model on a stream of its own and test it along the way; see `train_and_test`."""
@@ -123,9 +123,9 @@ def study(
     seeds: Sequence[int] = (0, 1, 2),
     steps: int = STEPS,
     tune_steps: int = TUNE_STEPS,
-    batch: int = 64,
+    batch: int = 32,
     windows: int = 512,
-    prompts: int = 192,
+    prompts: int = 128,
     mixture: str = "even",
     command: str = "",
     say: Callable[[str], Any] = print,
@@ -179,7 +179,7 @@ def study(
         return tune(SIZES[size].lr, final_loss)
 
     def run(size: str, seed: int, lr: float) -> dict[str, Any]:
-        return train(size, seed, lr, steps, exam.sit, 14)
+        return train(size, seed, lr, steps, exam.sit, 12)
 
     return carry_out(
         Record(out, "scaling", settings, command),
