@@ -213,3 +213,12 @@ def test_frontier_keeps_what_nothing_cheaper_beats():
 def test_bad_input_is_one_sentence(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e4, 1e13, 1e25])
+def test_a_curve_with_a_step_gets_a_finite_law(scale):
+    x = scale * np.array([1.0, 2, 4, 8, 16, 32])
+    for loss in ([4.1, 4.1, 4.1, 4.1, 4.1, 0.4], [0.4, 4.1, 4.1, 4.1, 4.1, 4.1]):
+        law = scaling.fit_power_law(x, loss)
+        assert np.isfinite([law.E, law.A, law.alpha]).all() and law.A > 0
+        assert np.isfinite(law.loss(x)).all()

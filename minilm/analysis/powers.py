@@ -77,6 +77,10 @@ def fit_powers(
         theta[-2 * k : -k] -= theta[-k:] * centre[:, 0]
         grid.append((objective(theta)[0], theta))
     grid.sort(key=lambda pair: pair[0])
+    # A curve with a step wants an endless exponent; its coefficient, exp(c + a * centre), must
+    # stay a float.
+    limits = np.minimum(20.0, 500.0 / np.maximum(1.0, np.abs(centre[:, 0])))
+    bounds = [(None, None)] * (constant + k) + [(-limit, limit) for limit in limits]
     best: Any = None
     for _, theta in grid[:tries]:
         found = minimize(
@@ -84,6 +88,7 @@ def fit_powers(
             theta,
             jac=True,
             method="L-BFGS-B",
+            bounds=bounds,
             options={"maxiter": 5000, "maxfun": 20000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9},
         )
         if best is None or found.fun < best.fun:
