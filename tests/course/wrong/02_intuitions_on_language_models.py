@@ -1,0 +1,324 @@
+"""Answers to set 2 that are wrong in the ways people are: (question, points earned, code)."""
+
+START = "import numpy as np\n"
+CORPUS = """
+def make_corpus(seed, length, shares, documents):
+    rng = np.random.default_rng(seed)
+    texts, tasks = [], []
+    for task, share in enumerate(shares):
+        left = share * length
+        while left > 0:
+            texts.append(documents[task][rng.integers(len(documents[task]))])
+            tasks.append(np.full(len(texts[-1]), task))
+            left -= len(texts[-1])
+    order = rng.permutation(len(texts))
+    tokens = np.concatenate([texts[i] for i in order])[:length].astype(np.int32)
+    return tokens, np.concatenate([tasks[i] for i in order])[:length]
+"""
+SPLIT = """
+def per_task_loss(logp, labels):
+    logp = np.asarray(logp, np.float64)
+    losses, weights = {}, {}
+    for task in np.unique(labels).tolist():
+        mine = logp[labels == task]
+        losses[task] = float(-mine.mean())
+        weights[task] = mine.size / logp.size
+    return losses, weights, float(-logp.mean())
+"""
+FIT = """
+from scipy.optimize import least_squares
+
+def fit_chinchilla(N, D, L):
+    n, d, loss = np.log(N), np.log(D), np.log(L)
+    x, y = n - n.mean(), d - d.mean()
+
+    def residual(theta):
+        e, a, b, alpha, beta = theta
+        return np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y)) - loss
+
+    start = [loss.min() - 0.2, loss.mean() - 2, loss.mean() - 2, 0.4, 0.4]
+    found = least_squares(residual, start, ftol=1e-14, xtol=1e-14, gtol=1e-14)
+    e, a, b, alpha, beta = found.x
+"""
+OPTIMUM = """
+def optimal_ND(C, consts):
+    _, A, B, alpha, beta = consts
+    G = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
+    N = G * (C / 6) ** (beta / (alpha + beta))
+    return N, C / 6 / N
+"""
+BOOTSTRAP = """
+def bootstrap_fit(x, y, n, seed):
+    rows = np.random.default_rng(seed).integers(0, len(x), (n, len(x)))
+    a, b = np.log(x)[rows], np.log(y)[rows]
+    a = a - a.mean(axis=1, keepdims=True)
+    slopes = (a * b).sum(axis=1) / (a * a).sum(axis=1)
+    low, high = np.quantile(slopes, [0.05, 0.95])
+    return low, high
+"""
+CURVE = """
+def classify_curve(compute, accuracy, chance=0.0, noise=0.03, jump=0.2):
+    y = np.asarray(accuracy)[np.argsort(compute)]
+    if y.max() - y.min() <= 2 * noise:
+        return "flat"
+    away = np.abs(y - chance) > 2 * noise
+    start = int(np.argmax(away)) if away.any() else len(y)
+    later = y[start:]
+    if start >= max(2, len(y) / 3) and len(later) and later.min() > chance + 2 * noise:
+        if later[-1] >= chance + jump:
+            return "emergent"
+    ranks = (y[:, None] > y).sum(1) + ((y[:, None] == y).sum(1) + 1) / 2
+    rho = np.corrcoef(np.arange(len(y)), ranks)[0, 1]
+    if abs(rho) <= 0.5:
+        return "uncorrelated"
+    return "smooth" if rho > 0 else "inverse"
+"""
+DISTANCE = """
+def edit_distance(first, second):
+    above = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        row = [i]
+        for j, b in enumerate(second, 1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b)))
+        above = row
+    return above[-1]
+"""
+
+WRONG = [
+    # a coin per document: long documents get more than their share
+    (
+        "make_corpus",
+        4,
+        START
+        + """
+def make_corpus(seed, length, shares, documents):
+    rng = np.random.default_rng(seed)
+    texts, tasks, size = [], [], 0
+    while size < length:
+        task = int(rng.choice(len(shares), p=shares))
+        texts.append(documents[task][rng.integers(len(documents[task]))])
+        tasks.append(np.full(len(texts[-1]), task))
+        size += len(texts[-1])
+    return np.concatenate(texts)[:length].astype(np.int32), np.concatenate(tasks)[:length]
+""",
+    ),
+    # tokens shuffled in place of documents
+    (
+        "make_corpus",
+        4,
+        START
+        + CORPUS.replace(
+            "order = rng.permutation(len(texts))", "order = range(len(texts))"
+        ).replace(
+            "    return tokens, np.concatenate([tasks[i] for i in order])[:length]",
+            "    labels = np.concatenate(tasks)[:length]\n"
+            "    order = rng.permutation(length)\n"
+            "    return tokens[order], labels[order]",
+        ),
+    ),
+    # the seed is forgotten, and the tasks stand one after another
+    (
+        "make_corpus",
+        3,
+        START
+        + CORPUS.replace("default_rng(seed)", "default_rng()").replace(
+            "rng.permutation(len(texts))", "range(len(texts))"
+        ),
+    ),
+    # the mean of the task losses for a total
+    (
+        "per_task_loss",
+        2,
+        START + SPLIT.replace("float(-logp.mean())\n", "float(np.mean(list(losses.values())))\n"),
+    ),
+    # float32 is added up as it comes
+    (
+        "per_task_loss",
+        3,
+        START + SPLIT.replace("np.asarray(logp, np.float64)", "np.asarray(logp)"),
+    ),
+    # tasks 0, 1, 2 ... whether they occur or not
+    (
+        "per_task_loss",
+        3,
+        START
+        + SPLIT.replace("np.unique(labels).tolist()", "range(int(np.max(labels)) + 1)").replace(
+            "float(-mine.mean())\n        w", "float(-mine.mean()) if mine.size else 0.0\n        w"
+        ),
+    ),
+    # squares in place of Huber: wild runs bend the law
+    (
+        "fit_chinchilla",
+        5,
+        START
+        + FIT
+        + "    return np.exp(e), np.exp(a + alpha * n.mean()), np.exp(b + beta * d.mean()), "
+        "alpha, beta\n",
+    ),
+    # the constants of the centred logs are handed out as they are
+    (
+        "fit_chinchilla",
+        0,
+        START + FIT + "    return np.exp(e), np.exp(a), np.exp(b), alpha, beta\n",
+    ),
+    # one start, no centring, numerical derivatives and the standard tolerance: it stops early
+    (
+        "fit_chinchilla",
+        0,
+        START
+        + """
+from scipy.optimize import minimize
+
+def fit_chinchilla(N, D, L):
+    def total(theta):
+        e, a, b, alpha, beta = theta
+        r = np.log(np.exp(e) + np.exp(a) / N**alpha + np.exp(b) / D**beta) - np.log(L)
+        size = np.abs(r)
+        return np.where(size < 1e-3, r * r / 2, 1e-3 * (size - 5e-4)).sum()
+
+    e, a, b, alpha, beta = minimize(total, [0, 5, 5, 0.5, 0.5], method="L-BFGS-B").x
+    return np.exp(e), np.exp(a), np.exp(b), alpha, beta
+""",
+    ),
+    # N gets alpha's exponent
+    (
+        "optimal_ND",
+        1,
+        START + OPTIMUM.replace("(beta / (alpha + beta))", "(alpha / (alpha + beta))"),
+    ),
+    # the six is forgotten
+    ("optimal_ND", 0, START + OPTIMUM.replace("C / 6", "C")),
+    # G upside down
+    (
+        "optimal_ND",
+        1,
+        START + OPTIMUM.replace("alpha * A / (beta * B)", "beta * B / (alpha * A)"),
+    ),
+    # x and y drawn apart
+    (
+        "bootstrap_fit",
+        1,
+        START
+        + """
+def bootstrap_fit(x, y, n, seed):
+    rng = np.random.default_rng(seed)
+    slopes = [
+        np.polyfit(np.log(rng.choice(x, len(x))), np.log(rng.choice(y, len(y))), 1)[0]
+        for _ in range(n)
+    ]
+    return tuple(np.quantile(slopes, [0.05, 0.95]))
+""",
+    ),
+    # 80 % in place of 90 %
+    ("bootstrap_fit", 4, START + BOOTSTRAP.replace("[0.05, 0.95]", "[0.1, 0.9]")),
+    # the standard error of the mean of the slopes
+    (
+        "bootstrap_fit",
+        2,
+        START
+        + BOOTSTRAP.replace(
+            "    low, high = np.quantile(slopes, [0.05, 0.95])\n    return low, high",
+            "    error = 1.645 * slopes.std() / np.sqrt(n)\n"
+            "    return slopes.mean() - error, slopes.mean() + error",
+        ),
+    ),
+    # taken as sorted
+    (
+        "classify_curve",
+        4,
+        START + CURVE.replace("[np.argsort(compute)]", ""),
+    ),
+    # chance is always 0
+    (
+        "classify_curve",
+        4,
+        START + CURVE.replace("np.abs(y - chance)", "np.abs(y)").replace("chance + ", ""),
+    ),
+    # any steep rise at the end is called emergent
+    (
+        "classify_curve",
+        4,
+        START
+        + CURVE.replace(
+            "if start >= max(2, len(y) / 3) and len(later) and later.min() > chance + 2 * noise:",
+            "if start and len(later):",
+        ),
+    ),
+    # one of the tokens is right
+    ("exact_match", 0, "def exact_match(p, L):\n    return 1 - (1 - p) ** L"),
+    # one token is given away
+    ("exact_match", 0, "def exact_match(p, L):\n    return p ** (L - 1)"),
+    # for a single number only
+    (
+        "exact_match",
+        1,
+        "import math\ndef exact_match(p, L):\n    return math.exp(L * math.log(p))",
+    ),
+    # the true class alone
+    (
+        "brier",
+        0,
+        START
+        + """
+def brier(probabilities, target):
+    right = np.take_along_axis(probabilities, target[..., None], axis=-1)
+    return float(((1 - right) ** 2).mean())
+""",
+    ),
+    # a mean over the classes too
+    (
+        "brier",
+        0,
+        START
+        + """
+def brier(probabilities, target):
+    truth = np.eye(probabilities.shape[-1])[target]
+    return float(((probabilities - truth) ** 2).mean())
+""",
+    ),
+    # rows of one table only, and the table is changed
+    (
+        "brier",
+        1,
+        START
+        + """
+def brier(probabilities, target):
+    probabilities[np.arange(len(target)), target] -= 1
+    return float((probabilities**2).sum(axis=-1).mean())
+""",
+    ),
+    # a change costs a removal and an insertion
+    (
+        "edit_distance",
+        1,
+        DISTANCE.replace("(a != b)", "2 * (a != b)"),
+    ),
+    # the first column stays 0
+    ("edit_distance", 0, DISTANCE.replace("row = [i]", "row = [0]")),
+    # place by place, and the rest of the longer one
+    (
+        "edit_distance",
+        0,
+        "def edit_distance(first, second):\n"
+        "    differ = sum(a != b for a, b in zip(first, second))\n"
+        "    return differ + abs(len(first) - len(second))",
+    ),
+    # the instruction adds to what is left: more than certain
+    (
+        "ushape",
+        0,
+        "def ushape(repeat, fix, instruction):\n    return repeat * (1 - fix) + instruction",
+    ),
+    # right at the corners, not between them
+    (
+        "ushape",
+        1,
+        "def ushape(repeat, fix, instruction):\n    return min(repeat, max(1 - fix, instruction))",
+    ),
+    # the instruction works only for those who fix nothing
+    (
+        "ushape",
+        0,
+        "def ushape(repeat, fix, instruction):\n    return repeat * (1 - fix) * instruction",
+    ),
+]
