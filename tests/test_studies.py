@@ -3,6 +3,7 @@
 import json
 import math
 import shlex
+import signal
 
 import numpy as np
 import pytest
@@ -93,6 +94,22 @@ def test_a_study_goes_on_and_repeats_itself(made, tmp_path):
     assert scaling.study(str(other), seeds=[0], **TINY)["command"] == again["command"]
     with pytest.raises(InputError, match="steps = 90, not 30"):
         scaling.study(str(other), **{**TINY, "steps": 30})
+
+
+def test_half_a_run_is_not_kept(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "stopped.json"
+    words = ["--out", str(out), "--sizes", "1x16", "--tune-steps", "10", "--steps", "20"]
+    words += ["--batch", "4", "--windows", "4", "--prompts", "4"]
+
+    def stop(exam, model):
+        signal.raise_signal(signal.SIGINT)
+        return {}
+
+    monkeypatch.setattr(scaling.Exam, "sit", stop)
+    assert scaling.main(words) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    kept = record.load(out)
+    assert kept["runs"] == [] and kept["missing"][0] == "1x16 seed 0" and kept["tuning"]
 
 
 def test_a_command_for_more_seeds_and_sizes_replaces_the_one_for_fewer():

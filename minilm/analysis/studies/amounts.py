@@ -21,8 +21,8 @@ from minilm.errors import InputError
 def study(
     out: str,
     size: str = "2x32",
-    amounts: Sequence[int] = (150, 300, 600, 848, 1200, 1696, 2400, 4800),
-    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    amounts: Sequence[int] = (150, 300, 424, 600, 848, 1200, 2400),
+    seeds: Sequence[int] = (0, 1, 2),
     tune_steps: int = 600,
     batch: int = 32,
     windows: int = 512,

@@ -33,7 +33,7 @@ from minilm.errors import InputError
 from minilm.models.transformer import Transformer
 
 LENGTH = 48
-SIZE = Size(2, 48, 4, 3e-3)
+SIZE = Size(2, 48, 4, 1.2e-2)
 MASKS = {"window": 3, "full": None}
 TEST_SEED, VALIDATION_SEED = 77, 78
 
@@ -135,7 +135,7 @@ def run_one(
 
 def study(
     out: str,
-    amounts: Sequence[int] = (256, 512, 1024, 2048, 4096, 16384),
+    amounts: Sequence[int] = (256, 1024, 4096, 16384),
     masks: Sequence[str] = tuple(MASKS),
     seeds: Sequence[int] = (0, 1, 2),
     steps: int = 600,

@@ -98,7 +98,7 @@ def from_command_line(
         arguments: the words; those of this process by default.
 
     Returns:
-        The exit code: 0, or 2 after one sentence on stderr.
+        The exit code: 0; after one sentence on stderr 2, or 130 for a study that was stopped.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog=f"python -m minilm.analysis.studies.{name}")
@@ -124,4 +124,7 @@ def from_command_line(
     except InputError as error:
         print(f"minilm: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"minilm: stopped; the same command goes on with {options['out']}", file=sys.stderr)
+        return 130
     return 0

@@ -167,6 +167,8 @@ def train_and_test(
         report_every=1,
         progress=False,
     )
+    if run.interrupted:  # half a run must not be kept as a whole one
+        raise KeyboardInterrupt
     return {
         "seed": seed,
         "lr": lr,
