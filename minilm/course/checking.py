@@ -210,7 +210,8 @@ def _source(question: Question, names: Mapping[str, Any]) -> str:
     parts = []
     for name in question.asks:
         try:
-            parts.append(inspect.getsource(names[name]))
+            found = names[name]
+            parts.append(inspect.getsource(getattr(found, "py_func", found)))
         except (OSError, TypeError, KeyError):
             continue
     return "\n\n".join(parts)

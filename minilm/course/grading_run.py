@@ -12,6 +12,7 @@ from minilm.course.grade import Assignment, Grade, given_cells, grade_all, read_
 from minilm.course.places import root as course_root
 from minilm.course.questions import load_set
 from minilm.course.sandbox import Limits
+from minilm.course.session import MOST_SLOTS
 from minilm.course.submissions import Submission, choose_set, find_submissions
 from minilm.errors import InputError
 
@@ -55,8 +56,8 @@ def grade_paths(
         raise InputError(f"--memory is {memory:g}; it must be between 0.5 and 1024 GB.")
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     jobs = jobs if jobs is not None else processors or os.cpu_count() or 1
-    if not 1 <= jobs <= 256:
-        raise InputError(f"--jobs is {jobs}; it must be between 1 and 256.")
+    if not 1 <= jobs <= MOST_SLOTS:
+        raise InputError(f"--jobs is {jobs}; it must be between 1 and {MOST_SLOTS}.")
     if hidden is not None and not hidden.is_dir():
         raise InputError(f"--hidden {hidden} is not a folder.")
     top = root or course_root()

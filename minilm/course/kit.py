@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 PACKAGE = Path(__file__).resolve().parents[1]
-LEFT_OUT = {"commands", "course", "emulator", "bench", "__pycache__"}
+LEFT_OUT = {"commands", "course", "bench", "__pycache__"}
 POISON = '''\
 """What is left of the functions that an exercise asks for."""
 

@@ -69,6 +69,8 @@ COARSE = {
     "shape": "the answer has the wrong shape",
     "dtype": "the answer has the wrong dtype",
     "value": "the answer has wrong values",
+    "kernel": "the emulator stopped it: a race, an index out of bounds, a barrier, or an error",
+    "cost": "it is right but costs more than it may",
     "time": "it took too long",
     "gone": "the program ended by itself",
     "broken": "its answer cannot be read",

@@ -42,6 +42,14 @@ class Student:
         """Call a function that changes its arguments: its result, and the arguments afterwards."""
         return self._channel.ask("inplace", name, args=args, named=named)
 
+    def kernel_source(self, name: str) -> Any:
+        """The source of a CUDA kernel, for `minilm.course.kernel_answers.launch`."""
+        return self._channel.ask("source", name)
+
+    def run_kernel(self, *arguments: Any) -> Any:
+        """Runs such a source in the emulator, where no code of the student's has run."""
+        return self._channel.beside().ask("launch", "", args=arguments)
+
 
 class _Function:
     def __init__(self, channel: "Channel", name: str) -> None:
@@ -119,6 +127,10 @@ class Channel:
     def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
         """Send one request and return the value of its answer."""
         raise NotImplementedError
+
+    def beside(self) -> "Channel":
+        """A way to a worker that the student's code cannot touch."""
+        return self
 
     def pack(self) -> wire.Pack:
         return wire.Pack(self._node)
@@ -218,6 +230,9 @@ class RemoteChannel(Channel):
             except (wire.WireError, LookupError, TypeError, ValueError) as error:
                 self.session.close()
                 raise SessionError("broken", f"an answer that is none: {error}") from None
+
+    def beside(self) -> Channel:
+        return RemoteChannel(self.session.beside())
 
     def _call_back(self, message: dict[str, Any], blobs: list[memoryview]) -> None:
         function = self.functions[message["call"]]

@@ -5,6 +5,7 @@ The same rules as in memory.h, for kernels that run as Python.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 
 from .report import HotLine, Report, Touch
@@ -55,16 +56,12 @@ class Costs:
         self.touches: list[Touch] = []
 
     def access(
-        self, thread: int, site: tuple, place: str, kind: str, argument: int, offset: int, size: int
+        self, thread: int, site: tuple, file: str, kind: str, argument: int, offset: int, size: int
     ) -> None:
-        self.logs[thread].append((site, place, kind, argument, offset, size))
+        self.logs[thread].append((site, file, kind, argument, offset, size))
 
     def step(self, thread: int, line: int) -> None:
         self.logs[thread].append((line, "", "step", 0, 0, 0))
-
-    def touch(self, touch: Touch) -> None:
-        if self.record:
-            self.touches.append(touch)
 
     def price(self, low: int, high: int) -> None:
         """Prices what the warp of threads low .. high - 1 did since it last met."""
@@ -87,7 +84,7 @@ class Costs:
                 self.active += len(members)
                 r.divergence += len(members) < live
                 continue
-            place, size = members[0][1][1], members[0][1][5]
+            site, file, *_, size = members[0][1]
             if argument < 0:
                 cost, ideal = rounds([(lane, e[4]) for lane, e in members], size)
                 r.shared_requests += 1
@@ -102,6 +99,7 @@ class Costs:
                 r.global_writes += kind != "read"
                 problem = "sectors more than needed"
             if cost > ideal:
+                place = f"{os.path.basename(file)}:{site[1]}"
                 self.excess[place, problem] += cost - ideal
 
     def fill(self, report: Report) -> None:

@@ -13,6 +13,8 @@ from .costs import Costs
 from .report import EmulatorError
 from .traced import OWN, Stop, TracedArray, caller, dtype_like
 
+STATIC_SHARED = 48 << 10  # bytes of shared memory that a block may declare
+
 
 class Index(NamedTuple):
     """A CUDA three-part index or size."""
@@ -33,6 +35,13 @@ class _Shared:
         key = (frame.f_code, frame.f_lasti)
         if key not in device.block_arrays:
             size = shape if shape != 0 else (device.shared_bytes // kind.itemsize,)
+            if shape != 0:
+                device.static_bytes += int(np.prod(shape)) * kind.itemsize
+                if device.static_bytes > STATIC_SHARED:
+                    raise device.error(
+                        f"asks for {device.static_bytes} bytes of shared memory; a block has "
+                        f"{STATIC_SHARED}"
+                    )
             poison = np.nan if kind.kind == "f" else -1 if kind.kind == "i" else 0
             array = np.full(size, poison, kind)
             label = (
@@ -109,11 +118,13 @@ class Device:
         self.shared, self.local, self.atomic = _Shared(self), _Local(), _Atomic(self)
         self.shared_bytes = shared_bytes
         self.block_arrays: dict[tuple, TracedArray] = {}
+        self.static_bytes = 0
         self.threads: list[_Thread] = []
         self.current: _Thread
         self.blockIdx = Index(0, 0, 0)
         self.block_number = self.epoch = self.barriers = self.warp_barriers = 0
         self.warp_epochs: list[int] = []
+        self.sites: dict[int, list[tuple]] = {}  # by the id of a code object
         self.ticks = 0
 
     # --- what a kernel reads ---------------------------------------------------------------
@@ -197,12 +208,12 @@ class Device:
     # --- running ----------------------------------------------------------------------------
     def step(self) -> None:
         """Called at the head of every branch and loop body."""
-        line = sys._getframe(1).f_lineno
         self.ticks += 1
         if self.ticks % 4096 == 0 and time.monotonic() > self.deadline:
+            line = sys._getframe(1).f_lineno
             raise self.error("still running when the time limit was reached", line)
         if self.costs is not None:
-            self.costs.step(self.current.number, line)
+            self.costs.step(self.current.number, sys._getframe(1).f_lineno)
 
     def error(self, message: str, line: int | None = None, thread: Any = None) -> Stop:
         """The error at the current thread, or at another."""
@@ -227,7 +238,8 @@ class Device:
 
         def guarded() -> None:
             try:
-                body(*values)
+                with np.errstate(all="ignore"):  # each greenlet has a context of its own
+                    body(*values)
             except Stop:
                 raise
             except greenlet.GreenletExit:
@@ -249,7 +261,7 @@ class Device:
                     self.blockIdx = Index(x, y, z)
                     self.block_number += 1
                     self.epoch += 1
-                    self.block_arrays = {}
+                    self.block_arrays, self.static_bytes = {}, 0
                     self.threads = [
                         _Thread(
                             i,

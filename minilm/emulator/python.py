@@ -151,8 +151,7 @@ def run_python(
         adapted = _adapt(kernel, device, {})
         values = _arguments(arguments, names, device)
         try:
-            with np.errstate(all="ignore"):
-                device.launch(adapted, values)
+            device.launch(adapted, values)
         except Stop as stop:
             raise stop.error from stop.cause
         arrays = [v for v in values if isinstance(v, TracedArray)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
 OWN = {__file__, os.path.join(os.path.dirname(__file__), "device.py")}
 
 
-_name = lru_cache(None)(os.path.basename)
-
-
-@lru_cache(None)
 def _sites(code: Any) -> list[tuple]:
     """Where in the source each instruction comes from (an instruction's own offset may shift)."""
     return [(code.co_name, *position) for position in code.co_positions()]
@@ -72,7 +67,8 @@ class TracedArray:
         )
         self.strides = tuple(s // array.itemsize for s in array.strides) if array.size else ()
         self.writes: dict[int, Touched] = {}
-        self.reads: dict[int, list[Touched]] = {}
+        self.reads: dict[int, list[Touched]] = {}  # the latest ones, all between two barriers
+        self.foreign: dict[int, Touched] = {}  # one read by an earlier block
         self.start = 0
 
     def __len__(self) -> int:
@@ -82,18 +78,21 @@ class TracedArray:
         key = index if isinstance(index, tuple) else (index,)
         offset = self.start
         for i, size, stride in zip(key, self.shape, self.strides):
-            if not -size <= i < size:
+            if i < 0:
+                i += size
+            if not 0 <= i < size:
                 place = index if not isinstance(index, tuple) else tuple(int(v) for v in index)
                 raise self.device.error(
                     f"out of bounds: index {place} of {self.label}, whose shape is {self.shape}"
                 )
-            offset += int(i + size if i < 0 else i) * stride
-        return offset
+            offset += i * stride
+        return int(offset)
 
     def _view(self, index: Any) -> TracedArray:
         """A row: the same memory, watched by the same books."""
         row = TracedArray(self.array[index], self.device, self.argument, self.label)
-        row.writes, row.reads, row.start = self.writes, self.reads, self._offset(index)
+        row.writes, row.reads, row.foreign = self.writes, self.reads, self.foreign
+        row.start = self._offset(index)
         return row
 
     def _whole(self, index: Any) -> bool:
@@ -102,55 +101,73 @@ class TracedArray:
     def __getitem__(self, index: Any) -> Any:
         if not self._whole(index):
             return self._view(index)
-        self._watch(self._offset(index), "read")
+        offset = self._offset(index)
+        if self.device.costs is not None:
+            self._watch(offset, "read")
         return self.array[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self._whole(index):
             raise self.device.error(f"{self.label} has {self.ndim} dimensions; write one element")
-        self._watch(self._offset(index), "write")
+        offset = self._offset(index)
+        if self.device.costs is not None:
+            self._watch(offset, "write")
         self.array[index] = value
 
     def _watch(self, offset: int, kind: str) -> None:
         device = self.device
-        if device.costs is None:
+        costs = device.costs
+        if costs is None:
             return
-        frame = caller()
-        line = frame.f_lineno
-        me = device.current.number
+        frame = sys._getframe(2)
+        code = frame.f_code
+        while code.co_filename in OWN:
+            frame = frame.f_back
+            code = frame.f_code
+        sites = device.sites.get(id(code))  # the launch keeps its code alive
+        if sites is None:
+            sites = device.sites[id(code)] = _sites(code)
+        site = sites[frame.f_lasti // 2]
+        me, block, epoch, line = device.current.number, device.block_number, device.epoch, site[1]
         on_chip = self.argument < 0
-        now = Touched(
-            device.block_number,
-            device.epoch,
-            device.warp_epochs[me // 32],
-            me,
-            line,
-            kind == "atomic",
-        )
+        now = Touched(block, epoch, device.warp_epochs[me // 32], me, line, kind == "atomic")
         last = self.writes.get(offset)
-        verb = "reads" if kind == "read" else "writes"
-        if last is None or last.block != now.block:
+        if last is None or last.block != block:
             if on_chip and kind == "read":
                 raise device.error(
                     f"reads element {offset} of {self.label}, which nobody has written yet", line
                 )
-        if last is not None and not (now.atomic and last.atomic):
-            self._order(last, now, offset, verb, "writes")
-        readers = self.reads.get(offset, [])
+        if last is not None and (last.epoch == epoch or last.block != block):
+            if not (now.atomic and last.atomic):
+                self._order(last, now, offset, "reads" if kind == "read" else "writes", "writes")
+        readers = self.reads.get(offset)
         if kind == "read":
-            readers = [r for r in readers if r.epoch == now.epoch and r.thread != me][-3:]
-            others = [r for r in self.reads.get(offset, []) if r.block != now.block][:1]
-            self.reads[offset] = [*others, *readers, now]
+            self._note_read(readers, now, offset)
         else:
-            for reader in readers:
-                self._order(reader, now, offset, verb, "reads")
+            if readers is not None:
+                for reader in (*readers, *filter(None, [self.foreign.get(offset)])):
+                    self._order(reader, now, offset, "writes", "reads")
             self.writes[offset] = now
         item = self.array.itemsize
-        place = f"{_name(frame.f_code.co_filename)}:{line}"
-        site = _sites(frame.f_code)[frame.f_lasti // 2]
-        device.costs.access(me, site, place, kind, self.argument, offset * item, item)
-        element = offset * item if on_chip else offset
-        device.costs.touch(Touch(device.block_number - 1, me, self.argument, kind, element, line))
+        costs.access(me, site, code.co_filename, kind, self.argument, offset * item, item)
+        if costs.record:
+            element = offset * item if on_chip else offset
+            costs.touches.append(Touch(block - 1, me, self.argument, kind, element, line))
+
+    def _note_read(self, readers: list[Touched] | None, now: Touched, offset: int) -> None:
+        """Remembers who read an element since the last barrier, and one of an earlier block."""
+        if readers is None:
+            self.reads[offset] = [now]
+            return
+        last = readers[-1]
+        if last.epoch != now.epoch:
+            if last.block != now.block:
+                self.foreign[offset] = last
+            self.reads[offset] = [now]
+        elif last.thread != now.thread:
+            self.reads[offset] = [*(r for r in readers[-3:] if r.thread != now.thread), now]
+        elif last.warp_epoch != now.warp_epoch:
+            readers[-1] = now
 
     def _order(self, old: Touched, now: Touched, offset: int, verb: str, earlier: str) -> None:
         if old.block != now.block:

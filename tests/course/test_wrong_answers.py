@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from minilm.course.build import drop_marks
+from minilm.course.inside.cells import FULL, Notebook
 from minilm.course.notebook import source_of
 from minilm.course.percent import read_percent
 from minilm.course.questions import ExerciseSet, Question, load_set, run_test
@@ -28,6 +29,15 @@ PLANTED = [
 
 def exercise_set(name: str) -> ExerciseSet:
     return load_set(ROOT / "tests" / "exercises" / f"{name}.py")
+
+
+def namespace(texts: list[str]) -> dict:
+    """What these cells define, run as the grader runs them: a kernel's source must be at hand."""
+    notebook = Notebook()
+    for number, text in enumerate(texts):
+        notebook.run(number, text, FULL)
+    assert not notebook.errors
+    return notebook.names
 
 
 def points(one: ExerciseSet, question: Question, names: dict) -> float:
@@ -52,8 +62,7 @@ def test_a_wrong_answer_earns_its_part(
     name: str, number: int, question: str, expected: float, code: str
 ) -> None:
     one = exercise_set(name)
-    names: dict = {}
-    exec(compile(code, f"<wrong answer {number}>", "exec"), names)
+    names = namespace([code])
     with np.errstate(all="ignore"):
         assert points(one, one.question(question), names) == expected
     assert expected < one.question(question).points
@@ -69,12 +78,9 @@ def test_every_question_has_three(path: Path) -> None:
 def test_the_solution_earns_everything(path: Path) -> None:
     one = exercise_set(path.stem)
     cells, _ = read_percent(ROOT / "solutions" / path.name)
-    names: dict = {}
-    for cell in cells:
-        text = source_of(cell)
-        wanted = text.startswith(("import ", "from ")) or "### BEGIN SOLUTION" in text
-        if cell["cell_type"] == "code" and wanted:
-            exec(drop_marks(text), names)
+    texts = [source_of(cell) for cell in cells if cell["cell_type"] == "code"]
+    kept = [t for t in texts if t.startswith(("import ", "from ")) or "### BEGIN SOLUTION" in t]
+    names = namespace([drop_marks(text) for text in kept])
     assert {q.name: points(one, q, names) for q in one.questions} == {
         q.name: q.points for q in one.questions
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cells, confine, fakes, wire
+from . import cells, confine, fakes, kernels, wire
 
 WRITE_YOUR_OWN = "WriteYourOwnError"
 
@@ -121,6 +121,8 @@ class Worker:
             return len(threading.enumerate())
         if what == "missing":
             return [name for name in message["names"] if not self.defined(name)]
+        if what == "launch":
+            return kernels.launch(*self.unpack(blobs, message["args"]))
         target = message["of"]
         if isinstance(target, str):
             found = self.find(target)
@@ -128,6 +130,8 @@ class Worker:
             found = self.handles[target]
         if what == "next":
             return next(found)
+        if what == "source":
+            return kernels.gather(found)
         if what == "get":
             return getattr(found, message["name"])
         args = self.unpack(blobs, message["args"])
