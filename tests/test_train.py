@@ -43,7 +43,7 @@ def quiet(m, steps, **options):
 @pytest.fixture(autouse=True)
 def split_small_steps(monkeypatch):
     """The models here are tiny; their steps are split over threads all the same."""
-    monkeypatch.setattr("minilm.train.loop._SPLIT_FROM", 0)
+    monkeypatch.setattr("minilm.train.gradients._SPLIT_FROM", 0)
 
 
 @pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
@@ -104,7 +104,7 @@ def test_only_large_steps_are_split_over_threads(monkeypatch):
     before = backend.threads()
     backend.set_threads(2)
     for limit, expected in ((0, [2, 2]), (1e9, [4])):
-        monkeypatch.setattr("minilm.train.loop._SPLIT_FROM", limit)
+        monkeypatch.setattr("minilm.train.gradients._SPLIT_FROM", limit)
         widths.clear()
         spied = Spied(model().config)
         quiet(spied, 1, batch=4)

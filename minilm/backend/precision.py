@@ -44,7 +44,7 @@ class Precision:
         """For arrays.
 
         Raises:
-            InputError: bfloat16, and ml_dtypes is not installed, which teaches it to NumPy and CuPy.
+            InputError: bfloat16, without the package that teaches it to NumPy and CuPy.
         """
         if self.name != "bfloat16":
             return np.dtype(self.name)

@@ -1,12 +1,15 @@
 """Softmax, its logarithm, and the cross-entropy losses."""
 
+import numpy as np
+
 from minilm import kernels
-from minilm.backend import Array, xp_of
+from minilm.backend import Array, is_half, matmul, xp_of
 from minilm.errors import InputError
 from minilm.functional.elementwise import array_like
 from minilm.tensor import is_grad_enabled, primitive
 
 _CHUNK = 1 << 21  # logits computed at a time by linear_cross_entropy: 8 MB in float32
+_CHUNK_GPU = 1 << 28  # a GPU needs thousands of rows at once: 512 MB in 16 bits
 
 
 def _is_last(name: str, x: Array, axis: int) -> bool:
@@ -157,25 +160,35 @@ def linear_cross_entropy(
     if reduction not in ("mean", "sum"):
         raise InputError(f"reduction is {reduction!r}; allowed are 'mean' and 'sum'")
     weight = _weight(ids, reduction)
-    step = max(1, min(len(rows), _CHUNK // len(w)))
+    step = max(1, min(len(rows), (_CHUNK if type(x) is np.ndarray else _CHUNK_GPU) // len(w)))
     wants = is_grad_enabled()
+    half = is_half(x)
+    # Logits of 16 bits become the gradient of a sum, not of a mean, which float16 might round to 0;
+    # the weight comes in backward, with the loss scale, in float32, which dw and the loss are too.
+    inside, after = (1.0, weight) if half else (weight, 1.0)
     dx = xp.empty_like(rows) if wants else None
-    dw = xp.zeros_like(w) if wants else None
+    dw = xp.zeros(w.shape, np.float32 if half else w.dtype) if wants else None
     total = 0.0
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
         logits = rows[part] @ w.T
         if wants:
             losses = kernels.cross_entropy_with_gradient(
-                logits, ids[part], label_smoothing, z_loss, weight
+                logits, ids[part], label_smoothing, z_loss, inside
             )
-            xp.matmul(logits, w, out=dx[part])
-            dw += logits.T @ rows[part]
+            matmul(logits, w, out=dx[part])
+            matmul(logits.T, rows[part], out=dw, add=True)
         else:
             losses, _ = kernels.cross_entropy(logits, ids[part], label_smoothing, z_loss)
         total = total + losses.sum(dtype=xp.float64)
 
     def pullback(g: Array):
+        if half:
+            share = g * np.float32(after)
+            return (
+                lambda: (dx.astype(np.float32) * share).astype(x.dtype).reshape(x.shape),
+                lambda: (dw * share).astype(w.dtype),
+            )
         return lambda: (dx * g).reshape(x.shape), lambda: dw * g
 
-    return xp.asarray(total * weight, dtype=x.dtype), pullback
+    return xp.asarray(total * weight, dtype=np.float32 if half else x.dtype), pullback

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import numpy as np
+
 from minilm import kernels
-from minilm.backend import Array, xp_of
+from minilm.backend import Array, is_half, xp_of
+from minilm.backend import matmul as product
 from minilm.errors import InputError
 from minilm.functional.elementwise import array_like, pair, unbroadcast
 from minilm.tensor import Tensor, primitive
@@ -16,20 +19,20 @@ def matmul(a: Array, b: Array):
     if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise InputError(f"matmul of shapes {a.shape} and {b.shape}: inner sizes differ")
     if a.ndim == 1 and b.ndim == 1:
-        return a @ b, lambda g: (g * b, g * a)
+        return product(a, b), lambda g: (g * b, g * a)
     if b.ndim == 1:
-        return a @ b, lambda g: (
+        return product(a, b), lambda g: (
             lambda: g[..., None] * b,
             lambda: (g[..., None] * a).reshape(-1, len(b)).sum(axis=0),
         )
     if a.ndim == 1:
-        return a @ b, lambda g: (
-            lambda: unbroadcast((b @ g[..., None])[..., 0], a.shape),
+        return product(a, b), lambda g: (
+            lambda: unbroadcast(product(b, g[..., None])[..., 0], a.shape),
             lambda: unbroadcast(a[:, None] * g[..., None, :], b.shape),
         )
-    return a @ b, lambda g: (
-        lambda: unbroadcast(g @ b.swapaxes(-1, -2), a.shape),
-        lambda: unbroadcast(a.swapaxes(-1, -2) @ g, b.shape),
+    return product(a, b), lambda g: (
+        lambda: unbroadcast(product(g, b.swapaxes(-1, -2)), a.shape),
+        lambda: unbroadcast(product(a.swapaxes(-1, -2), g), b.shape),
     )
 
 
@@ -97,7 +100,8 @@ def linear(x: Array, w: Array, b: Array | None = None):
 
 def column_sum(x: Array) -> Array:
     """(N, C) -> (C,), as a product with ones: BLAS sums columns faster than NumPy."""
-    return xp_of(x).ones(len(x), dtype=x.dtype) @ x
+    kind = np.float32 if is_half(x) else x.dtype
+    return product(xp_of(x).ones(len(x), dtype=kind).astype(x.dtype, copy=False), x)
 
 
 @primitive

@@ -41,7 +41,11 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
             files = ("gelu", "swiglu", "activation") if form < 3 else ("activation",)
             found += [(f"{f}/cuda", {"DTYPE": kind, "KIND": form}) for f in files]
         found += [("rope/cuda", {"DTYPE": kind, "INTERLEAVED": i}) for i in (0, 1)]
-        found += [("adamw/cuda", {"DTYPE": kind, "LOW": i}) for i in (0, 1)]
+        copies = (
+            (BF16, HALF) if kind == FLOAT else (kind,)
+        )  # gradients added up over batches are float
+        found += [("adamw/cuda", {"DTYPE": kind})]
+        found += [("adamw/cuda", {"DTYPE": kind, "COPY": copy}) for copy in copies]
         for head in (64, 128):
             for share in (1, 2, 4, 8):
                 names = {"DTYPE": kind, "HEAD": head, "SHARE": share}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minilm import functional as F
-from minilm.backend import Array, xp_of
+from minilm.backend import Array, is_half, xp_of
 from minilm.errors import InputError
 from minilm.models.config import Config
 from minilm.nn.positions import rope_frequencies, rope_table, sinusoidal
@@ -53,7 +53,8 @@ def embed(
                 x, xp.asarray(_kept(sinusoidal, config.context, config.channels, x.dtype)[where])
             )
         elif config.positions == "rope":
-            cos, sin = _rope(config, where, x.dtype, contiguous=positions is None)
+            kind = np.float32 if is_half(x) else x.dtype  # angles of 16 bits would be too coarse
+            cos, sin = _rope(config, where, kind, contiguous=positions is None)
             rope = xp.asarray(cos), xp.asarray(sin)
     if token_types is not None and not config.token_types:
         raise InputError("token_types was given, but config.token_types is 0.")

@@ -156,7 +156,12 @@ class Module:
                 _copy_into(own[name], value.data if isinstance(value, Tensor) else value)
 
     def to(self, dtype: Any = None, device: str | None = None) -> Module:
-        """Change every parameter's dtype (float32, float64) or device ("cpu", "cuda"), in place.
+        """Change every parameter's dtype or device, in place.
+
+        Args:
+            dtype: float32 or float64; on a GPU also float16 and bfloat16
+                (``backend.precision("bfloat16").dtype``).
+            device: "cpu", "cuda", "cuda:1" ...
 
         Returns: the module itself.
         """

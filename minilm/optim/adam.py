@@ -86,12 +86,22 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def _update_all(
-        self, held: list[tuple[Tensor, dict[str, Array]]], lr: float, group: dict[str, Any]
+        self,
+        held: list[tuple[Tensor, dict[str, Array]]],
+        lr: float,
+        group: dict[str, Any],
+        factor: float = 1.0,
     ) -> None:
-        kernels.adamw_many(
-            [p.data for p, _ in held],
-            [p.grad for p, _ in held],
-            [state["m"] for _, state in held],
-            [state["v"] for _, state in held],
-            *(lr, *group["betas"], group["eps"], group["weight_decay"], self.steps),
-        )
+        halves = [pair for pair in held if "master" in pair[1]]
+        settings = (lr, *group["betas"], group["eps"], group["weight_decay"], self.steps)
+        for part in (halves, [pair for pair in held if "master" not in pair[1]]):
+            copies = [p.data for p, _ in part] if part is halves else None
+            if part:
+                kernels.adamw_many(
+                    [state.get("master", p.data) for p, state in part],
+                    [p.grad for p, _ in part],
+                    [state["m"] for _, state in part],
+                    [state["v"] for _, state in part],
+                    *settings,
+                    *(() if copies is None and factor == 1.0 else (copies, factor)),
+                )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from minilm import kernels
 from minilm.backend import xp_of
 from minilm.errors import InputError
 from minilm.tensor import Tensor
@@ -11,7 +12,7 @@ from minilm.tensor import Tensor
 def grad_norm(params: Iterable[Tensor]) -> float:
     """The Euclidean norm of all gradients as one vector; inf or nan if any entry is."""
     grads = [p.grad for p in params if p.grad is not None]
-    total = math.sqrt(sum(float(xp_of(g).vdot(g, g).real) for g in grads))
+    total = math.sqrt(kernels.sum_squares(grads)) if grads else 0.0
     if math.isinf(total):  # the square of a finite float32 above 1.8e19 overflows: ask float64
         norms = [float(xp_of(g).linalg.norm(g.astype("float64"))) for g in grads]
         total = math.hypot(*norms)

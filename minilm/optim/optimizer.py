@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minilm.backend import Array, to_numpy, xp_of
+from minilm.backend import Array, is_half, to_numpy, xp_of
 from minilm.errors import InputError
 from minilm.tensor import Tensor
 
@@ -18,6 +18,9 @@ class Optimizer:
             setting that differs, such as ``{"params": biases, "weight_decay": 0.0}``.
         settings: the optimizer's numbers; ``lr`` is the learning rate at its peak, and a schedule
             gives each step its share of it.
+
+    A parameter of 16 bits gets a float32 twin, the ``master``, in its state: steps are added to
+    the twin, and the parameter is its rounding (arXiv 1710.03740, section 3.1).
 
     Raises:
         InputError: no parameter, the same parameter twice, an unknown or out-of-range setting.
@@ -52,13 +55,18 @@ class Optimizer:
                     f"{type(self).__name__} takes parameters: Tensors with requires_grad that no "
                     f"operation made, not {p!r}"
                 )
-        self.state = [self._start(p.data) for p in self.params]
+        masters = [p.data.astype(np.float32) if is_half(p.data) else None for p in self.params]
+        self.state = [
+            self._start(p.data) if master is None else {**self._start(master), "master": master}
+            for p, master in zip(self.params, masters)
+        ]
 
-    def step(self, scale: float = 1.0) -> None:
+    def step(self, scale: float = 1.0, factor: float = 1.0) -> None:
         """Change every parameter that has a gradient.
 
         Args:
             scale: share of the learning rate to use, what a schedule returns for this step.
+            factor: what every gradient is multiplied by first: 1 / loss scale, or less to clip.
         """
         self.steps += 1
         states = iter(self.state)
@@ -72,7 +80,7 @@ class Optimizer:
                         f"a parameter of shape {p.shape} has a grad of shape {p.grad.shape}"
                     )
             if held:
-                self._update_all(held, lr, group)
+                self._update_all(held, lr, group, factor)
                 for p, _ in held:
                     p.touch()
 
@@ -86,11 +94,20 @@ class Optimizer:
         return {}
 
     def _update_all(
-        self, held: list[tuple[Tensor, dict[str, Array]]], lr: float, group: dict[str, Any]
+        self,
+        held: list[tuple[Tensor, dict[str, Array]]],
+        lr: float,
+        group: dict[str, Any],
+        factor: float = 1.0,
     ) -> None:
         """Change the parameters of a group that have gradients, each with its state."""
         for p, state in held:
-            self._update(p.data, p.grad, state, lr, group)
+            master = state.get("master")
+            whole = p.data if master is None else master
+            g = p.grad if p.grad.dtype == whole.dtype else p.grad.astype(whole.dtype)
+            self._update(whole, g if factor == 1.0 else g * factor, state, lr, group)
+            if master is not None:
+                p.data[...] = master.astype(p.dtype)
 
     def _update(
         self, p: Array, g: Array, state: dict[str, Array], lr: float, group: dict[str, Any]
@@ -130,6 +147,8 @@ class Optimizer:
         for index, state in enumerate(self.state):
             for name, array in state.items():
                 array[...] = xp_of(array).asarray(arrays[f"{index}.{name}"])
+            if "master" in state:
+                self.params[index].data[...] = state["master"].astype(self.params[index].dtype)
 
 
 _RANGES = {  # setting: (what holds for a good value, the same in words)

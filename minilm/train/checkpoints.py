@@ -10,13 +10,14 @@ generates only the first. So there is no moment at which killing the process can
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minilm import tokenizers
-from minilm.backend import to_numpy
+from minilm.backend import is_half, to_numpy
 from minilm.errors import InputError
 from minilm.files import write_atomically
 from minilm.models import Config, Transformer
@@ -120,6 +121,9 @@ def begin(folder: Path, config: Config, tokenizer: Tokenizer | None, recipe: dic
 def save(folder: Path, model: Transformer, optimizers: list[Any], facts: dict[str, Any]) -> None:
     """Replace the checkpoint in a folder made by ``begin``.
 
+    Weights of 16 bits are saved as the optimizers' float32 masters, so a checkpoint is the same
+    kind of file whatever the run computed in.
+
     Args:
         folder: where.
         model: its weights are saved twice, see the top of this file.
@@ -129,11 +133,13 @@ def save(folder: Path, model: Transformer, optimizers: list[Any], facts: dict[st
     Raises:
         InputError: the disk is full or the folder is not writable; the old checkpoint is whole.
     """
-    weights = model.state_dict()
+    masters = {id(p): state["master"] for p, state in _states(optimizers) if "master" in state}
+    weights = {name: _wide(masters.get(id(p), p.data)) for name, p in model.named_parameters()}
     arrays = {f"model.{name}": array for name, array in weights.items()}
     for number, optimizer in enumerate(optimizers):
         for name, array in optimizer.state_dict().items():
-            arrays[f"optimizer.{number}.{name}"] = array
+            if not name.endswith(".master"):  # they are the model's own numbers
+                arrays[f"optimizer.{number}.{name}"] = array
     save_arrays(folder / STATE, arrays, facts)
     save_arrays(folder / MODEL, weights, facts)
 
@@ -148,14 +154,31 @@ def restore(folder: Path, model: Transformer, optimizers: list[Any]) -> dict[str
     if "step" not in facts:
         raise InputError(f"{folder / STATE} was not written by minilm")
     before = {name: array.copy() for name, array in model.state_dict().items()}
+    names = {id(p): name for name, p in model.named_parameters()}
+    weights = _below("model.", arrays)
     try:
-        model.load_state_dict(_below("model.", arrays))
+        model.load_state_dict(weights)
         for number, optimizer in enumerate(optimizers):
-            optimizer.load_state_dict(_below(f"optimizer.{number}.", arrays))
+            own = _below(f"optimizer.{number}.", arrays)
+            for index, (p, state) in enumerate(zip(optimizer.params, optimizer.state)):
+                if "master" in state:
+                    own[f"{index}.master"] = weights[names[id(p)]]
+            optimizer.load_state_dict(own)
     except InputError as error:
         model.load_state_dict(before)
         raise InputError(f"{folder / STATE} does not fit the model: {error}") from None
     return facts
+
+
+def _states(optimizers: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """(parameter, its state) of all optimizers."""
+    for optimizer in optimizers:
+        yield from zip(optimizer.params, optimizer.state)
+
+
+def _wide(array: Any) -> Any:
+    """The array as safetensors and NumPy know it: 16-bit numbers in float32."""
+    return array.astype(np.float32) if is_half(array) else array
 
 
 def _below(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from minilm import backend
-from minilm.backend import xp_of
+from minilm.backend import LossScale, Precision, Prefetch, xp_of
 from minilm.data import batches
 from minilm.errors import InputError
-from minilm.nn.dropout import dropout_seed
 from minilm.optim import AdamW, Optimizer, clip_grad_norm, cosine
-from minilm.tensor import Tensor
+from minilm.optim.clip import grad_norm
 from minilm.train import checkpoints
+from minilm.train.gradients import gradients_on_cpu, gradients_on_gpu
 from minilm.train.watch import Interrupt, Log, make_bar, peak_memory, say
 
 Report = Callable[[int, Any], Sequence[str]]
@@ -36,12 +34,14 @@ class Run:
         log: every step's loss and every evaluation.
         interrupted: Ctrl-C ended it early; everything is saved.
         seconds: spent in steps, those of earlier calls included.
+        loss_scale: what the loss is multiplied by; always 1 but for float16 weights.
     """
 
     step: int = 0
     log: Log = field(default_factory=lambda: Log(None))
     interrupted: bool = False
     seconds: float = 0.0
+    loss_scale: LossScale = field(default_factory=lambda: LossScale(1.0, patience=None))
 
     @property
     def losses(self) -> list[float]:
@@ -87,8 +87,12 @@ def train(
     """Train a language model on a stream of token ids.
 
     A large step's batch is split over ``backend.threads()`` threads, each with its own tape; so
-    results are the same bit for bit for the same number of threads. Ctrl-C finishes the step,
-    saves and returns.
+    results are the same bit for bit for the same number of threads. On a GPU the next batch is
+    copied while the step runs. Ctrl-C finishes the step, saves and returns.
+
+    The model's type decides what is computed in: weights of bfloat16 or float16 (on a GPU) have
+    float32 masters in the optimizer, and float16 a loss scale that finds its size by trial; a step
+    whose gradients overflow is left out.
 
     Args:
         model: anything with ``parameters()`` and ``loss(ids, targets) -> Tensor``.
@@ -127,20 +131,25 @@ def train(
     context = limit if context is None else context
     _check(limit, steps, batch, context, accumulate, clip, minutes, warmup)
     optimizers = _as_list(optimizer or default_optimizer(model, lr, weight_decay))
+    params = model.parameters()  # once: the walk over the modules costs as much as a small layer
+    gpu = xp_of(params[0].data) is not np
     clock = _Clock(steps, minutes, min(100, max(1, steps // 20)) if warmup is None else warmup)
     folder = None if out is None else Path(out)
-    run = Run()
+    run = Run(loss_scale=Precision(str(params[0].dtype)).loss_scale())
     if folder is not None and resume:
         facts = checkpoints.restore(folder, model, optimizers)
         run.step, run.seconds = facts["step"], facts["seconds"]
+        if "loss_scale" in facts:
+            run.loss_scale.restore(facts["loss_scale"])
     elif folder is not None:
         checkpoints.begin(folder, model.config, tokenizer, recipe or {})
     run.log = Log(folder, run.step)
     own = isinstance(tokens, Iterator)
     tokens = tokens if own else getattr(tokens, "tokens", tokens)  # those of a TokenFile
     source = tokens if own else batches(tokens, batch, context, seed, run.step * accumulate)
+    if gpu:
+        source = Prefetch(source, ahead=not own)
     model.train()
-    params = model.parameters()  # once: the walk over the modules costs as much as a small layer
     bar = make_bar(steps if minutes is None else None, run.step, progress)
     saved = run.step if resume else None
     try:
@@ -153,25 +162,35 @@ def train(
                 if done >= 1:
                     break
                 share = schedule(run.step) if schedule else clock.share(run)
-                loss = _gradients(model, params, source, accumulate, seed, run.step)
-                norm = clip_grad_norm(params, clip)
-                if not (math.isfinite(loss) and math.isfinite(norm)):
+                scale = run.loss_scale.value
+                gradients = gradients_on_gpu if gpu else gradients_on_cpu
+                loss = gradients(model, params, source, accumulate, seed, run.step, scale)
+                if gpu:  # clipping costs no pass: the optimizer multiplies as it reads
+                    norm = grad_norm(params) / scale
+                    factor = (clip / norm if norm > clip else 1.0) / scale
+                else:
+                    norm, factor = clip_grad_norm(params, clip), 1.0
+                finite = math.isfinite(norm)
+                if not (math.isfinite(loss) and run.loss_scale.update(finite)):
                     raise Diverged(_diagnosis(model, run.step + 1, loss, folder, saved))
                 for one in optimizers:
-                    one.step(share)
+                    if finite:
+                        one.step(share, factor) if gpu else one.step(share)
                     one.zero_grad()
                 run.step += 1
                 seconds = time.perf_counter() - began
                 run.seconds += seconds
                 speed = batch * context * accumulate / seconds
                 rate = optimizers[0].groups[0]["lr"] * share
+                scaled = {} if run.loss_scale.patience is None else {"loss_scale": scale}
                 run.log.add(
                     step=run.step,
                     loss=round(loss, 6),
-                    norm=round(norm, 6),
+                    norm=round(norm, 6) if finite else None,  # None: the step was left out
                     lr=rate,
                     tokens_per_second=round(speed),
                     seconds=round(run.seconds, 3),
+                    **scaled,
                 )
                 _show(bar, loss, speed)
                 now = clock.done(run)
@@ -217,63 +236,13 @@ def _due(every: int | None, parts: int, step: int, before: float, now: float) ->
     return step % every == 0 if every else int(before * parts) < int(now * parts)
 
 
-# Operations of a step (6 per weight and token) from which splitting it over threads pays: below,
-# two threads wait for each other's Python longer than they save.
-_SPLIT_FROM = 1e9
-
-
-def _gradients(
-    model: Any,
-    params: list[Tensor],
-    source: Iterator[tuple[np.ndarray, np.ndarray]],
-    count: int,
-    seed: int,
-    step: int,
-) -> float:
-    """Set every parameter's ``grad`` for one step; returns the loss in nats per token."""
-    pieces = []
-    size = sum(p.numel() for p in params)
-    for _ in range(count):
-        x, y = next(source)
-        large = 6 * size * x.size >= _SPLIT_FROM
-        ways = min(backend.threads(), len(x)) if large else 1
-        shards = zip(np.array_split(x, ways), np.array_split(y, ways))
-        pieces += [(a, b, len(a) / (len(x) * count)) for a, b in shards]
-    xp = xp_of(params[0].data)
-
-    def work(job: tuple[int, tuple[np.ndarray, np.ndarray, float]]) -> tuple[float, dict]:
-        number, (a, b, share) = job
-        into: dict[Tensor, Any] = {}
-        with dropout_seed(seed, step, number):
-            loss = model.loss(xp.asarray(a), xp.asarray(b))
-        loss.backward(xp.full_like(loss.data, share), into=into)
-        return loss.item() * share, into
-
-    results = backend.parallel(work, enumerate(pieces))
-    first, *others = [into for _, into in results]
-    own = Counter(id(g) for g in first.values())
-    for p in params:
-        total = first.pop(p, None)
-        # Two leaves may have been given one array, or a view: only an array of its own is added to.
-        safe = total is not None and total.base is None and own[id(total)] == 1
-        for into in others:
-            more = into.pop(p, None)
-            if more is None:
-                continue
-            if total is None:
-                total = more
-            elif safe:
-                total += more
-            else:
-                total, safe = total + more, True
-        p.grad = total
-    return sum(loss for loss, _ in results)
-
-
 def _save(folder: Path, model: Any, optimizers: list[Optimizer], run: Run, last: int | None) -> int:
     """Save and return the step; where that fails, say which checkpoint is still whole."""
     try:
-        checkpoints.save(folder, model, optimizers, {"step": run.step, "seconds": run.seconds})
+        facts: dict[str, Any] = {"step": run.step, "seconds": run.seconds}
+        if run.loss_scale.patience is not None:
+            facts["loss_scale"] = run.loss_scale.state()
+        checkpoints.save(folder, model, optimizers, facts)
     except InputError as error:
         if last is None:
             raise

@@ -36,8 +36,14 @@ def adamw_many(
     eps: float,
     weight_decay: float,
     step: int,
+    copies: list[np.ndarray] | None = None,
+    factor: float = 1.0,
 ) -> None:
     """See ``reference.adamw_many``; what the parameters share is computed once."""
+    if copies is not None or factor != 1.0:  # for a GPU's sake
+        settings = (lr, beta1, beta2, eps, weight_decay, step)
+        reference.adamw_many(ps, gs, ms, vs, *settings, copies, factor)
+        return
     kind = ps[0].dtype.type
     first, second = 1 - beta1**step, 1 - beta2**step
     numbers = (lr / first, beta1, beta2, 1 - beta1, 1 - beta2, eps, second**-0.5)

@@ -10,8 +10,8 @@ from numba import cuda
 
 from minilm.backend import Array, xp_of
 from minilm.kernels.adamw import reference
-from minilm.kernels.cuda_arrays import or_reference
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_arrays import dense, empty, or_reference
+from minilm.kernels.cuda_launch import C_TYPES, c_type, launch
 
 CHUNK = 4096  # as in cuda.cu
 
@@ -47,26 +47,44 @@ def adamw_many(
     eps: float,
     weight_decay: float,
     step: int,
-    low: Sequence[Array] | None = None,
-    inverse_scale: float = 1.0,
+    copies: Sequence[Array] | None = None,
+    factor: float = 1.0,
 ) -> None:
-    """One step of AdamW for many tensors in one launch; p, m, v (and low) change in place.
-
-    Args:
-        p, m, v: contiguous float32 arrays.
-        g: gradients, all of one type (float32, bfloat16 or float16).
-        low: copies of p in the gradients' type, refreshed; or None.
-        inverse_scale: what the gradients are multiplied by (1 / loss scale).
-        lr, beta1, beta2, eps, weight_decay, step: as for one tensor.
-    """
+    """See ``reference.adamw_many``: one launch for all tensors."""
+    whole = all(a.dtype == np.float32 and a.flags.c_contiguous for a in (*p, *m, *v))
+    if not whole or str(g[0].dtype) not in C_TYPES or (copies and not _alike(copies)):
+        settings = (lr, beta1, beta2, eps, weight_decay, step)
+        reference.adamw_many(p, g, m, v, *settings, copies, factor)
+        return
     tensors, chunks, sizes = _table(xp_of(p[0]), tuple(a.size for a in p))
     launch(
         "adamw/cuda", "adamw", (len(tensors),), (256,),
-        list(p), list(g), list(m), list(v), None if low is None else list(low),
+        list(p), [dense(a, g[0]) for a in g], list(m), list(v), copies and list(copies),
         tensors, chunks, sizes, lr, beta1, beta2, eps, weight_decay,
-        1 / (1 - beta1**step), 1 / (1 - beta2**step), inverse_scale,
-        DTYPE=c_type(g[0], "g"), LOW=int(low is not None),
+        1 / (1 - beta1**step), 1 / (1 - beta2**step), factor,
+        DTYPE=c_type(g[0], "g"), **({"COPY": c_type(copies[0], "copies")} if copies else {}),
     )  # fmt: skip
+
+
+def _alike(arrays: Sequence[Array]) -> bool:
+    """Whether a kernel can write them: contiguous, and of one type that it has."""
+    one = arrays[0].dtype
+    return str(one) in C_TYPES and all(a.dtype == one and a.flags.c_contiguous for a in arrays)
+
+
+def sum_squares(arrays: Sequence[Array]) -> float:
+    """See ``reference.sum_squares``: one launch and one wait for all arrays."""
+    if str(arrays[0].dtype) not in C_TYPES:
+        return reference.sum_squares(arrays)
+    arrays = [dense(a, arrays[0]) for a in arrays]
+    xp = xp_of(arrays[0])
+    tensors, chunks, sizes = _table(xp, tuple(a.size for a in arrays))
+    sums = empty(arrays[0], (len(tensors),), np.float32)
+    launch(
+        "adamw/cuda", "sum_squares", (len(tensors),), (256,), arrays, tensors, chunks, sizes, sums,
+        DTYPE=c_type(arrays[0], "g"),
+    )  # fmt: skip
+    return float(sums.sum(dtype=np.float64))
 
 
 @or_reference(reference)

@@ -37,7 +37,25 @@ def adamw_many(
     eps: float,
     weight_decay: float,
     step: int,
+    copies: list[Array] | None = None,
+    factor: float = 1.0,
 ) -> None:
-    """``adamw`` for each of several parameters."""
+    """``adamw`` for each of several parameters.
+
+    Args:
+        ps, ms, vs: float32 (or wider), changed in place.
+        gs: gradients; those of 16 bits are widened first.
+        copies: the parameters in 16 bits, written anew; None where there are none.
+        factor: what the gradients are multiplied by (1 / loss scale, clipping).
+    """
     for p, g, m, v in zip(ps, gs, ms, vs, strict=True):
+        g = g if g.dtype == p.dtype else g.astype(p.dtype)
+        g = g if factor == 1.0 else g * factor
         adamw(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
+    for p, copy in zip(ps, copies or ()):
+        copy[...] = p.astype(copy.dtype)
+
+
+def sum_squares(arrays: list[Array]) -> float:
+    """The sum of the squares of all numbers; inf or nan if any is."""
+    return sum(float(xp_of(g).vdot(g, g).real) for g in arrays)

@@ -1,5 +1,6 @@
 // loss = logsumexp(x) - (1 - smoothing) x[target] - smoothing mean(x) + z logsumexp(x)^2, and its
-// gradient, per row of V logits. A negative target is ignored: loss 0, gradient 0.
+// gradient, per row of V logits. A negative target is ignored: loss 0, gradient 0. Losses and their
+// gradients are float whatever the logits are.
 //
 // The ladder, for N rows of V (16384 x 50257 in bf16 is 1.6 GB; nothing else in a GPT-2 step is so
 // large, so passes over it are what matters).
@@ -22,7 +23,7 @@ __device__ __forceinline__ float loss_of(float lse, float picked, float sum, int
     return smoothing > 0.0f ? loss - smoothing * sum / n : loss;
 }
 
-extern "C" __global__ void cross_entropy(const T *__restrict__ x, const int *targets, T *losses, float *lse, int n,
+extern "C" __global__ void cross_entropy(const T *__restrict__ x, const int *targets, float *losses, float *lse, int n,
                                          float smoothing, float z) {
     __shared__ float scratch[32];
     x += (size_t)blockIdx.x * n;
@@ -32,7 +33,7 @@ extern "C" __global__ void cross_entropy(const T *__restrict__ x, const int *tar
     if (threadIdx.x == 0) {
         float l = o.max + __logf(o.sum);
         lse[blockIdx.x] = l;
-        set(losses[blockIdx.x], target < 0 ? 0.0f : loss_of(l, to_float(x[target]), sum, n, smoothing, z));
+        losses[blockIdx.x] = target < 0 ? 0.0f : loss_of(l, to_float(x[target]), sum, n, smoothing, z);
     }
 }
 
@@ -47,14 +48,14 @@ __device__ __forceinline__ void gradient(T *dx, const T *x, int target, float ls
     }, x);
 }
 
-extern "C" __global__ void cross_entropy_backward(const T *__restrict__ g, const T *__restrict__ x, const int *targets,
+extern "C" __global__ void cross_entropy_backward(const float *__restrict__ g, const T *__restrict__ x, const int *targets,
                                                   const float *lse, T *__restrict__ dx, int n, float smoothing, float z) {
     size_t at = (size_t)blockIdx.x * n;
-    gradient(dx + at, x + at, targets[blockIdx.x], lse[blockIdx.x], to_float(g[blockIdx.x]), n,
+    gradient(dx + at, x + at, targets[blockIdx.x], lse[blockIdx.x], g[blockIdx.x], n,
              wide_rows(n, x + at, dx + at), smoothing, z);
 }
 
-extern "C" __global__ void cross_entropy_fused(T *x, const int *targets, T *losses, int n, float smoothing, float z,
+extern "C" __global__ void cross_entropy_fused(T *x, const int *targets, float *losses, int n, float smoothing, float z,
                                                float scale) {
     __shared__ float scratch[32];
     x += (size_t)blockIdx.x * n;
@@ -64,7 +65,7 @@ extern "C" __global__ void cross_entropy_fused(T *x, const int *targets, T *loss
     Online o = statistics(x, n, wide, smoothing, sum, scratch);
     float lse = o.max + __logf(o.sum);
     if (threadIdx.x == 0)
-        set(losses[blockIdx.x], target < 0 ? 0.0f : loss_of(lse, to_float(x[target]), sum, n, smoothing, z));
+        losses[blockIdx.x] = target < 0 ? 0.0f : loss_of(lse, to_float(x[target]), sum, n, smoothing, z);
     __syncthreads();  // the target's logit is read before it is overwritten
     gradient(x, x, target, lse, scale, n, wide, smoothing, z);
 }

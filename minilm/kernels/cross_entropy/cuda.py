@@ -52,10 +52,10 @@ def _threads(n: int, itemsize: int) -> tuple[int]:
 def cross_entropy(
     logits: Array, targets: Array, smoothing: float = 0.0, z_loss: float = 0.0
 ) -> tuple[Array, Array]:
-    """See ``reference.cross_entropy``; the logsumexp is float32."""
+    """See ``reference.cross_entropy``; losses and logsumexp are float32."""
     x = dense(logits)
     rows, n = x.shape
-    losses, lse = empty(x, (rows,)), empty(x, (rows,), np.float32)
+    losses, lse = (empty(x, (rows,), np.float32) for _ in range(2))
     launch(
         "cross_entropy/cuda", "cross_entropy", (rows,), _threads(n, x.itemsize),
         x, integers(targets), losses, lse, n, smoothing, z_loss, DTYPE=c_type(x, "logits"),
@@ -78,7 +78,7 @@ def cross_entropy_backward(
     dx = xp_of(x).empty_like(x)
     launch(
         "cross_entropy/cuda", "cross_entropy_backward", (rows,), _threads(n, x.itemsize),
-        dense(g, x), x, integers(targets), floats(lse), dx, n, smoothing, z_loss,
+        floats(g), x, integers(targets), floats(lse), dx, n, smoothing, z_loss,
         DTYPE=c_type(x, "logits"),
     )  # fmt: skip
     return dx
@@ -91,7 +91,7 @@ def cross_entropy_with_gradient(
     """See ``reference.cross_entropy_with_gradient``."""
     x = dense(logits)
     rows, n = x.shape
-    losses = empty(x, (rows,))
+    losses = empty(x, (rows,), np.float32)
     launch(
         "cross_entropy/cuda", "cross_entropy_fused", (rows,), _threads(n, x.itemsize),
         x, integers(targets), losses, n, smoothing, z_loss, scale, DTYPE=c_type(x, "logits"),
