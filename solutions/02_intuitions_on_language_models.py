@@ -497,26 +497,30 @@ check("exact_match")
 # %% tags=["payoff"]
 @payoff("exact_match")
 def is_it_a_mirage():
-    """Sums of three digits in the recorded study: does the digits' accuracy foretell whole sums?"""
+    """Does the rate p of one right token foretell whole answers, in the recorded study?"""
     from minilm.analysis import metrics
     from minilm.analysis.studies import recorded
     from minilm.analysis.studies.record import points
 
-    sums = [point["probes"]["arithmetic"] for point in points(recorded("talk2_scaling"))]
-    digit, whole, product = (
-        np.array([score[key] for score in sums])
-        for key in ("accuracy", "exact_match", "if_independent")
-    )
-    with minilm.use(power_match=exact_match):
-        cubed = metrics.power_match(digit, 3)
-    print(f"mean error of p^3, one p for all digits:  {np.abs(cubed - whole).mean():.3f}")
-    print(f"mean error of p1 p2 p3, each its own:     {np.abs(product - whole).mean():.3f}")
+    seen, groups = points(recorded("talk2_scaling")), {}
+    print("mean error of the share all right    p^L    p1 ... pL, each place its own")
+    for task, length in (("translation", 2), ("arithmetic", 3)):
+        scores = [point["probes"][task] for point in seen]
+        p, whole, product = (
+            np.array([score[key] for score in scores])
+            for key in ("accuracy", "exact_match", "if_independent")
+        )
+        with minilm.use(power_match=exact_match):
+            predicted = metrics.power_match(p, length)
+        errors = [np.abs(guess - whole).mean() for guess in (predicted, product)]
+        print(f"{task:33s} {errors[0]:7.3f} {errors[1]:7.3f}")
+        groups[f"{task}: p^{length}"] = (predicted, whole)
     scatter(
-        {"your p^3": (cubed, whole), "p1 p2 p3": (product, whole)},
-        xlabel="whole sums right, predicted",
+        groups,
+        xlabel="answers all right, predicted by you",
         ylabel="measured",
-        alt="Digits are not equally hard: the product of their own rates foretells whole sums "
-        "better than the cube of the mean.",
+        alt="Predicted against measured shares of whole answers: near the diagonal where the "
+        "tokens are equally hard, right of it where they are not.",
     )
 
 
@@ -581,8 +585,7 @@ def a_jump_and_a_slope():
         expected={"a fair coin": 0.5},
         xlabel="step",
         ylim=(0, 1.02),
-        alt="Both start at one half. The share right jumps to 1 within a few steps; the Brier score "
-        "takes its time to fall.",
+        alt="The share right leaps up and down between one half and 1; the Brier score falls slowly.",
     )
 
 
