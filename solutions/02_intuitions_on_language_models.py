@@ -243,7 +243,10 @@ def the_law_of_the_recorded_study():
     study = recorded("talk2_scaling")
     seen = [p for p in points(study) if p["step"] >= 100 and not p["annealed"]]
     columns = [np.array([p[key] for p in seen]) for key in ("parameters", "tokens", "loss")]
-    yours = lambda *runs: scaling.Chinchilla(*map(float, fit_chinchilla(*runs)))  # noqa: E731
+
+    def yours(size, tokens, loss):
+        return scaling.Chinchilla(*map(float, fit_chinchilla(size, tokens, loss)))
+
     with minilm.use(fit_chinchilla=yours):
         law = scaling.fit_chinchilla(*columns)
     print(f"L = {law.E:.3f} + {law.A:.3g} / N^{law.alpha:.2f} + {law.B:.3g} / D^{law.beta:.2f}")
@@ -450,16 +453,10 @@ def the_tasks_of_the_recorded_study():
     sizes = sorted({run["parameters"] for run in study["runs"]})
     guess = {"grammar": 1 / 2, "sentiment": 1 / 2, "spatial": 1 / 8, "facts": 1 / 64}
     for name in study["runs"][0]["points"][-1]["probes"]:
-        scores = [
-            np.mean(
-                [
-                    run["points"][-1]["probes"][name]["exact_match"]
-                    for run in study["runs"]
-                    if run["parameters"] == size
-                ]
-            )
-            for size in sizes
-        ]
+        scores = []
+        for size in sizes:
+            ends = [run["points"][-1] for run in study["runs"] if run["parameters"] == size]
+            scores.append(np.mean([end["probes"][name]["exact_match"] for end in ends]))
         with minilm.use(classify_curve=classify_curve):
             kind = curves.classify_curve(sizes, scores, chance=guess.get(name.split()[0], 0.0))
         drawn = "".join("▁▂▃▄▅▆▇█"[min(7, int(8 * score))] for score in scores)

@@ -709,7 +709,7 @@ def repeats(can, knows, obeys):
     return 0 if knows and not obeys else 1
 
 
-@ushape.test(points=1, hint="Knowing the quote spoils it, unless the instruction is followed.")
+@ushape.test(points=1, hint="Knowing the quote spoils it, unless the instruction is followed too.")
 def truth_table(student, rng):
     "is right where every skill is there or not"
     corners = list(itertools.product((0.0, 1.0), repeat=3))
@@ -727,7 +727,7 @@ def skills(rng, level):
 
 @ushape.test(
     points=2,
-    hint="Three independent coins: P(can) * (1 - P(knows) * P(does not obey)).",
+    hint="Independent skills: chances multiply. When does a model that can repeat fail to?",
     cases=skills,
 )
 def in_between(student, rng, shape):
