@@ -135,7 +135,7 @@ def run_one(
 
 def study(
     out: str,
-    amounts: Sequence[int] = (256, 1024, 4096, 16384),
+    amounts: Sequence[int] = (256, 512, 1024, 4096),
     masks: Sequence[str] = tuple(MASKS),
     seeds: Sequence[int] = (0, 1, 2),
     steps: int = 600,
