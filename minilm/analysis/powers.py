@@ -40,8 +40,11 @@ def fit_powers(
     delta: float,
     starts: Iterable[Sequence[float]],
     tries: int,
+    most: int = 5000,
 ) -> tuple[np.ndarray, float]:
     """Fit log L = logsumexp([e], c_1 - a_1 log x_1, ...); returns ([e], c.., a..) and the sum.
+
+    L-BFGS takes at most `most` steps from each of the best `tries` starts.
 
     The parameters are the log of the constant, the log coefficients, the exponents. The logs of x
     are centred: c and a then hardly depend on each other, and L-BFGS needs few steps.
@@ -89,7 +92,7 @@ def fit_powers(
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": 5000, "maxfun": 20000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9},
+            options={"maxiter": most, "maxfun": 20000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9},
         )
         if best is None or found.fun < best.fun:
             best = found

@@ -133,7 +133,8 @@ def fit_power_law(
         for floor in (0.1, 0.5, 0.8, 0.95, 0.99) if constant else (0.0,):
             rest = math.log(float(np.median(loss)) - floor * low + 1e-12) + alpha * middle
             starts.append(((math.log(floor * low),) if constant else ()) + (rest, alpha))
-    theta, total = fit_powers([x], loss, constant, delta, starts, tries)
+    # A flat curve has a valley of equally good laws, in which more steps lead nowhere.
+    theta, total = fit_powers([x], loss, constant, delta, starts, tries, most=300)
     floor = math.exp(theta[0]) if constant else 0.0
     return PowerLaw(floor, math.exp(theta[-2]), float(theta[-1]), total)
 
