@@ -1,0 +1,39 @@
+"""The kernels of exercise set 0b, as its solution has them, compile for a real card."""
+
+from pathlib import Path
+
+import pytest
+
+from minilm.course.build import drop_marks
+from minilm.course.inside.cells import LEAN, Notebook
+from minilm.course.notebook import source_of
+from minilm.course.percent import read_percent
+
+pytestmark = pytest.mark.nvrtc
+
+SOLUTION = Path(__file__).parents[2] / "solutions" / "00b_kernels.py"
+F1, F2, F3 = "float32[::1]", "float32[:,::1]", "float32[:,:,::1]"
+SIGNATURES = {
+    "transpose_tiles": f"void({F2}, {F2})",
+    "row_sums": f"void({F2}, {F1})",
+    "racy_sums": f"void({F2}, {F2})",
+    "running_sums": f"void({F2}, {F2})",
+    "online_softmax": f"void({F2}, {F2})",
+    "tiled_matmul": f"void({F2}, {F2}, {F2})",
+    "flash_forward": f"void({F3}, {F3}, {F3}, {F3}, float32, boolean)",
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_it_compiles(name: str) -> None:
+    from numba import cuda
+
+    notebook = Notebook()
+    for number, cell in enumerate(read_percent(SOLUTION)[0]):
+        if cell["cell_type"] == "code":
+            notebook.run(number, drop_marks(source_of(cell)), LEAN)
+    notebook.finish()
+    kernel = notebook.find(name)
+    ptx, _ = cuda.compile_ptx(kernel.py_func, SIGNATURES[name], cc=(9, 0))
+    assert name in ptx and ".target sm_90" in ptx
+    assert ".f64" not in ptx  # nothing slipped into double precision
