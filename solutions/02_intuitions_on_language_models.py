@@ -235,7 +235,10 @@ check("fit_chinchilla")
 # %% tags=["payoff"]
 @payoff("fit_chinchilla")
 def the_law_of_the_recorded_study():
-    """Your fit on lesson 2's models. In their world the least possible loss is known: is it E?"""
+    """Your fit on lesson 2's models. In their world the least possible loss is known: is it E?
+
+    A law that fits well between its points may still know nothing of what lies beyond them.
+    """
     from minilm.analysis import scaling
     from minilm.analysis.studies import recorded
     from minilm.analysis.studies.record import points
@@ -250,7 +253,10 @@ def the_law_of_the_recorded_study():
     with minilm.use(fit_chinchilla=yours):
         law = scaling.fit_chinchilla(*columns)
     print(f"L = {law.E:.3f} + {law.A:.3g} / N^{law.alpha:.2f} + {law.B:.3g} / D^{law.beta:.2f}")
-    print(f"least possible loss in this world: {study['settings']['floors']['total']['all']:.3f}")
+    error = np.abs(law.loss(*columns[:2]) / columns[2] - 1).mean()
+    floor = study["settings"]["floors"]["total"]["all"]
+    verdict = "finds" if abs(law.E / floor - 1) < 0.1 else "does not find"
+    print(f"It is {error:.1%} off on average, and {verdict} the least possible loss, {floor:.3f}.")
     scatter(
         law.loss(*columns[:2]),
         columns[2],
