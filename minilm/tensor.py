@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minilm import tape
-from minilm.backend import Array, xp_of
+from minilm.backend import Array, is_half, xp_of
 from minilm.errors import InputError
 from minilm.tape import (
     Clock,
@@ -81,7 +81,7 @@ class Tensor:
             data = np.asarray(data)
             if data.dtype == np.float64:  # Python floats: the package computes in float32
                 data = data.astype(np.float32)
-        if requires_grad and data.dtype.kind not in _FLOATS:
+        if requires_grad and data.dtype.kind not in _FLOATS and not is_half(data):
             raise InputError(f"requires_grad needs a floating-point array, not {data.dtype}")
         self.data = data
         self.requires_grad = requires_grad

@@ -1,23 +1,56 @@
 """`minilm bench gpu`: every kernel checked on the device, then timed against ceilings and torch.
 
-Times are medians of CUDA events on a quiet stream, ours and torch's in turn in one process. Nothing
-is measured, and nothing is written, where no device is there.
+Times are medians of CUDA events on a quiet stream, ours and torch's in turn in one process: kernels
+here, a whole model in ``gpu_models``. Nothing is measured, and nothing is written, where no device
+is there.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minilm import backend
 from minilm.bench.gpu_checks import checks
+from minilm.bench.gpu_models import generating_rows, training_rows
 from minilm.bench.rows import Race, Row, row_of
 from minilm.errors import InputError
 
 COPY, FLASH, FLASH_BOTH = 0.85, 0.90, 0.75  # goals: share of the copy's speed; of SDPA's
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the arrays are; a test without a GPU makes them small.
+
+    Attributes:
+        copy: numbers copied; product: rows of the square product; matrix: of the norms and others.
+        logits: of the cross-entropy; adamw: lengths of the parameters.
+        attention: (head size, heads, length) of each; tokens: in a batch of them.
+        cache: (sequences, heads, key heads, keys, head size); small: (rows, columns) of the
+            quantized weight.
+        vocab, context, layers, channels, batch: of GPT-2 124M; steps: tokens decoded.
+    """
+
+    copy: int = 1 << 28
+    product: int = 8192
+    matrix: tuple[int, int] = (65536, 1024)
+    logits: tuple[int, int] = (8192, 50304)
+    adamw: tuple[int, ...] = (50304 * 768, 1024 * 768, *12 * (768 * 2304, 768**2, 3072 * 1536))
+    attention: tuple[tuple[int, int, int], ...] = ((64, 12, 1024), (64, 16, 4096), (128, 16, 4096))
+    tokens: int = 16384
+    cache: tuple[int, int, int, int, int] = (8, 32, 8, 8192, 128)
+    small: tuple[int, int] = (28672, 8192)
+    vocab: int = 50304
+    context: int = 1024
+    layers: int = 12
+    channels: int = 768
+    batch: int = 16
+    steps: int = 128
 
 
 def device_name(cp: Any) -> str:
@@ -65,9 +98,11 @@ def _torch_seconds(torch: Any, function: Callable[[], Any], repeats: int) -> flo
     return start.elapsed_time(end) / 1e3 / repeats
 
 
-def race(cp: Any, torch: Any, ours: Callable, peer: Callable, rounds: int, repeats: int) -> Race:
-    """Both timed in turn, round by round, after three calls that do not count."""
-    for _ in range(3):
+def race(
+    cp: Any, torch: Any, ours: Callable, peer: Callable, rounds: int, repeats: int, warm: int = 3
+) -> Race:
+    """Both timed in turn, round by round, after a few calls that do not count."""
+    for _ in range(warm):
         ours()
         peer()
     pairs = []
@@ -90,8 +125,17 @@ def race(cp: Any, torch: Any, ours: Callable, peer: Callable, rounds: int, repea
 class Bench:
     """The arrays, the peers and the rows of one run."""
 
-    def __init__(self, cp: Any, torch: Any | None, rounds: int) -> None:
-        self.cp, self.torch, self.rounds = cp, torch, rounds
+    def __init__(
+        self,
+        cp: Any,
+        torch: Any | None,
+        rounds: int,
+        sizes: Sizes | None = None,
+        warm: int = 3,
+        repeats: int | None = None,
+    ) -> None:
+        self.cp, self.torch, self.rounds, self.sizes = cp, torch, rounds, sizes or Sizes()
+        self.warm, self.repeats = warm, repeats
         self.rows: list[Row] = []
         self.rng = cp.random.default_rng(0)
         self.copy_speed = 0.0
@@ -113,8 +157,9 @@ class Bench:
 
     def time(self, function: Callable[[], Any], repeats: int = 20) -> float:
         """Median seconds of one call on the device."""
-        for _ in range(3):
+        for _ in range(self.warm):
             function()
+        repeats = self.repeats or repeats
         runs = [_event_seconds(self.cp, function, repeats) for _ in range(self.rounds)]
         return statistics.median(runs)
 
@@ -125,9 +170,11 @@ class Bench:
         """A row against torch (None: alone). `work` in units of `unit` times seconds."""
         if self.torch is None or peer is None:
             taken = work / self.time(ours, repeats)
-            self.rows.append(Row(name, unit, taken, None, "torch", None, None, goal, None))
+            who = "" if self.torch is not None else "torch"
+            self.rows.append(Row(name, unit, taken, None, who, None, None, goal, None))
             return
-        outcome = race(self.cp, self.torch, ours, peer, self.rounds, repeats)
+        repeats = self.repeats or repeats
+        outcome = race(self.cp, self.torch, ours, peer, self.rounds, repeats, self.warm)
         self.rows.append(row_of(name, unit, work, outcome, "torch", goal))
 
     def moved(self, name: str, nbytes: float, ours: Callable, peer: Callable | None) -> None:
@@ -143,18 +190,21 @@ class Bench:
 
 def ceilings(b: Bench) -> None:
     """The speed of a large copy and of a large matrix product."""
-    source = b.array(1 << 28, dtype=np.float32)
+    source = b.array(b.sizes.copy, dtype=np.float32)
     target = b.cp.empty_like(source)
     b.add(
-        "copy of 1 GiB", "GB/s", 2 * source.nbytes / 1e9, lambda: b.cp.copyto(target, source), None
-    )
+        f"copy of {source.nbytes / 2**30:.3g} GiB", "GB/s", 2 * source.nbytes / 1e9,
+        lambda: b.cp.copyto(target, source), None,
+    )  # fmt: skip
     b.copy_speed = b.rows[-1].ours
-    x, y = b.array(8192, 8192), b.array(8192, 8192)
+    n = b.sizes.product
+    x, y = b.array(n, n), b.array(n, n)
     peer = None
     if b.torch is not None:
         tx, ty = b.twin(x), b.twin(y)
         peer = lambda: tx @ ty  # noqa: E731
-    b.add("product 8192^3, bf16", "TFLOP/s", 2 * 8192**3 / 1e12, lambda: x @ y, peer, repeats=5)
+    ours = lambda: backend.matmul(x, y)  # noqa: E731
+    b.add(f"product {n}^3, bf16", "TFLOP/s", 2 * n**3 / 1e12, ours, peer, repeats=5)
 
 
 def memory_bound(b: Bench) -> None:
@@ -167,7 +217,7 @@ def memory_bound(b: Bench) -> None:
     from minilm.kernels.softmax.cuda import softmax
     from minilm.kernels.swiglu.cuda import swiglu
 
-    rows, width = 65536, 1024
+    rows, width = b.sizes.matrix
     x, g, w, bias = b.array(rows, width), b.array(rows, width), b.array(width), b.array(width)
     _, mean, rstd = layer_norm(x, w, bias, 1e-5)
     t = None
@@ -196,7 +246,8 @@ def memory_bound(b: Bench) -> None:
     ):
         b.moved(name, passes * once, ours, peers.get(name))
 
-    logits, targets = b.array(8192, 50304), b.cp.asarray(np.arange(8192, dtype=np.int32))
+    logits = b.array(*b.sizes.logits)
+    targets = b.cp.asarray(np.arange(len(logits), dtype=np.int32) % logits.shape[1])
     peer = None
     if t is not None:
         tl = b.twin(logits).clone().requires_grad_()
@@ -209,7 +260,7 @@ def memory_bound(b: Bench) -> None:
     b.moved("cross-entropy and gradient", 2 * logits.nbytes,
             lambda: cross_entropy_with_gradient(logits, targets, 0.0, 0.0, 1e-4), peer)  # fmt: skip
 
-    sizes = [50304 * 768, 1024 * 768] + 12 * [768 * 2304, 768 * 768, 768 * 3072, 3072 * 768]
+    sizes = b.sizes.adamw
     p, gr, m = ([b.array(n, dtype=np.float32) for n in sizes] for _ in range(3))
     v = [b.cp.abs(a) for a in m]
     peer = None
@@ -228,8 +279,8 @@ def attention_rows(b: Bench) -> None:
     """FlashAttention forward, and forward with backward, against torch's flash SDPA."""
     from minilm.kernels.attention.cuda import attention, attention_backward
 
-    for size, heads, length in ((64, 12, 1024), (64, 16, 4096), (128, 16, 4096)):
-        batch = max(1, 16384 // length)
+    for size, heads, length in b.sizes.attention:
+        batch = max(1, b.sizes.tokens // length)
         q, k, v, g = (b.array(batch, heads, length, size) for _ in range(4))
         settings = (None, None, True, None, size**-0.5)
         out, lse = attention(q, k, v, *settings)
@@ -266,12 +317,13 @@ def decoding_rows(b: Bench) -> None:
     from minilm.kernels.quantized_matmul.cuda import quantized_matmul
     from minilm.kernels.quantized_matmul.reference import quantize
 
-    q = b.array(8, 32, 128)
-    k, v = b.array(8, 8, 8192, 128), b.array(8, 8, 8192, 128)
-    lengths = b.cp.full(8, 8192, dtype=np.int32)
-    b.moved("decoding attention, 8 x 8192 keys", k.nbytes + v.nbytes,
-            lambda: decode_attention(q, k, v, lengths, None, 128**-0.5), None)  # fmt: skip
-    x, w = b.array(1, 8192), b.array(28672, 8192)
+    batch, heads, groups, keys, size = b.sizes.cache
+    q = b.array(batch, heads, size)
+    k, v = b.array(batch, groups, keys, size), b.array(batch, groups, keys, size)
+    lengths = b.cp.full(batch, keys, dtype=np.int32)
+    b.moved(f"decoding attention, {batch} x {keys} keys", k.nbytes + v.nbytes,
+            lambda: decode_attention(q, k, v, lengths, None, size**-0.5), None)  # fmt: skip
+    x, w = b.array(1, b.sizes.small[1]), b.array(*b.sizes.small)
     peer = None
     if b.torch is not None:
         tx, tw = b.twin(x), b.twin(w)
@@ -281,6 +333,16 @@ def decoding_rows(b: Bench) -> None:
         moved = (codes.nbytes + scales.nbytes) / 1e9
         ours = lambda c=codes, s=scales, n=bits: quantized_matmul(x, c, s, n)  # noqa: E731
         b.add(f"product at one row, {bits} bits (torch: 16)", "GB/s", moved, ours, peer)
+
+
+PARTS = (
+    ceilings,
+    memory_bound,
+    attention_rows,
+    decoding_rows,
+    training_rows,
+    generating_rows,
+)
 
 
 def run(rounds: int = 9) -> list[Row]:
@@ -299,7 +361,7 @@ def run(rounds: int = 9) -> list[Row]:
     if wrong:
         raise InputError(f"wrong on this device, so nothing is timed: {', '.join(wrong)}")
     b = Bench(cp, torch_on_gpu(), rounds)
-    for part in (ceilings, memory_bound, attention_rows, decoding_rows):
+    for part in PARTS:
         part(b)
         cp.get_default_memory_pool().free_all_blocks()
     return b.rows

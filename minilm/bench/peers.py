@@ -94,9 +94,11 @@ def twin(model: Transformer) -> Any:
             self.positions = nn.Embedding(config.context, config.channels)
             self.stack = Stack()
             self.head = nn.Linear(config.channels, config.vocab_size, bias=False)
+            if config.tie:
+                self.head.weight = self.tokens.weight
 
         def forward(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1]))
+            x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1], device=ids.device))
             for block in self.stack.blocks:
                 x = block(x)
             logits = self.head(self.stack.norm(x))
@@ -104,6 +106,8 @@ def twin(model: Transformer) -> Any:
 
     made = Twin()
     weights = {name: torch.tensor(array) for name, array in model.state_dict().items()}
+    if config.tie:
+        weights["head.weight"] = weights["tokens.weight"]
     made.load_state_dict(weights)
     return made
 

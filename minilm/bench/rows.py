@@ -1,6 +1,7 @@
 """A row of a benchmark table, and how two programs are timed fairly on a machine that wobbles."""
 
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -119,7 +120,9 @@ def table(rows: list[Row]) -> str:
     cells = [head]
     for row in rows:
         if row.ratio is None:
-            cells.append((row.name, "", "", row.unit, f"{row.peer_name}: not installed", *[""] * 4))
+            ours = f"{row.ours:.3g}" if math.isfinite(row.ours) else ""
+            peer = f"{row.peer_name}: not installed" if row.peer_name else ""
+            cells.append((row.name, ours, "", row.unit, peer, *[""] * 4))
             continue
         cells.append(
             (

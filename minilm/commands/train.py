@@ -30,14 +30,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="S", help="of weights and data order (0)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to save (runs/NAME)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with what DIR holds")
-    parser.add_argument("--dtype", metavar="TYPE", help="float32 (default) or float64")
-    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default) or cuda")
+    parser.add_argument(
+        "--dtype",
+        metavar="TYPE",
+        help="float32 (default) or float64; on a GPU also bfloat16 and float16",
+    )
+    parser.add_argument(
+        "--device", default="cpu", metavar="NAME", help="cpu (default), cuda, or cuda:N for GPU N"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, compare, and say what to try next."""
     from minilm import backend
 
+    if args.dtype is not None:
+        backend.precision(args.dtype, backend.on_gpu(args.device))
     backend.array_module(args.device)  # says at once where there is no GPU
     backend.keep_freed_memory()
     if args.minutes is not None and not 0 < args.minutes < math.inf:
@@ -58,8 +66,6 @@ def _start(args: argparse.Namespace) -> Path:
         raise InputError("--text and --corpus were both given; choose one")
     if args.corpus not in (None, *CORPORA):
         raise InputError(f"--corpus is {args.corpus!r}; allowed are {', '.join(CORPORA)}")
-    if args.dtype not in (None, "float32", "float64"):
-        raise InputError(f"--dtype is {args.dtype!r}; allowed are float32 and float64")
     seed = args.seed or 0
     if seed < 0:
         raise InputError(f"--seed is {seed}; it must be 0 or more")
@@ -128,6 +134,7 @@ def _name_of(text: str) -> str:
 
 def _train(folder: Path, args: argparse.Namespace) -> int:
     """Train what a folder describes, from its last checkpoint if it has one."""
+    from minilm import backend
     from minilm.data import TokenFile
     from minilm.models import Transformer
     from minilm.train import checkpoints, train
@@ -149,7 +156,10 @@ def _train(folder: Path, args: argparse.Namespace) -> int:
     recipe = Recipe.from_dict(facts["recipe"])
     steps = args.steps or recipe.steps
     minutes = args.minutes or (facts.get("minutes") if args.steps is None else None)
-    model = Transformer(config, seed=facts["seed"], dtype=facts["dtype"]).to(device=args.device)
+    precision = backend.precision(facts["dtype"], backend.on_gpu(args.device))
+    first = "float32" if precision.half else precision.name
+    model = Transformer(config, seed=facts["seed"], dtype=first)
+    model.to(device=args.device).to(dtype=precision.dtype)
     resume = (folder / checkpoints.STATE).is_file()
     goal = f"{minutes:g} minutes" if minutes else f"{steps:,} steps"
     print(

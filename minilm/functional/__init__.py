@@ -28,6 +28,7 @@ from minilm.functional.elementwise import (
     tanh,
     where,
 )
+from minilm.functional.experts import grouped_linear, moe_combine, moe_permute
 from minilm.functional.fused import feed_forward, gated_feed_forward, self_attention
 from minilm.functional.inplace import add_, div_, mul_, set_, sub_
 from minilm.functional.noise import dropout
@@ -39,6 +40,7 @@ from minilm.functional.probability import (
     softmax,
 )
 from minilm.functional.products import einsum, embedding, linear, matmul
+from minilm.functional.quantized import quantized_linear
 from minilm.functional.recurrent import lstm, rnn
 from minilm.functional.reductions import cumsum, logsumexp, max, mean, min, sum, var
 from minilm.functional.shapes import (
@@ -84,6 +86,7 @@ __all__ = [
     "gather",
     "geglu",
     "gelu",
+    "grouped_linear",
     "index",
     "layer_norm",
     "linear",
@@ -98,12 +101,15 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "moe_combine",
+    "moe_permute",
     "mul",
     "mul_",
     "neg",
     "pad",
     "permute",
     "pow",
+    "quantized_linear",
     "relu",
     "reshape",
     "rms_norm",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minilm import backend, kernels, swap
+from minilm.backend import Array
 from minilm.errors import InputError
 from minilm.inference.cache import ContiguousCache
 from minilm.kernels.decode_step.weights import Layer, Map, Norm, Weights
@@ -20,10 +21,11 @@ WEIGHTS = ("float32", "int8")
 _ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh"}
 _AT_ONCE = 200_000_000  # bytes of weights read per call of the kernel: some milliseconds
 _MOST_AT_ONCE = 32
+_GPU_HEADS, _GPU_WIDTH = (64, 128), 24576  # what kernels/decode_step/cuda.py can do
 
 
 class Decoder:
-    """A decoder and its cache, one token per row at a time, on the CPU in float32.
+    """A decoder and its cache, one token per row at a time: on the CPU in float32, or on a GPU.
 
     The weights are the model's own memory: what an optimizer or an assignment in place does to them
     is seen. int8 weights are made once, here.
@@ -55,17 +57,18 @@ class Decoder:
         self.cache, self.begin = cache, np.ascontiguousarray(begin, np.int64)
         self.length = min(cache.capacity, model.config.context)
         self.weights = read(model, self.length, weights)
-        self.logits = np.empty((cache.batch, model.config.vocab_size), np.float32)
+        xp = backend.xp_of(model.tokens.weight.data)
+        self.logits = xp.empty((cache.batch, model.config.vocab_size), np.float32)
         self.at_once = max(1, min(_MOST_AT_ONCE, _AT_ONCE // self.weights.nbytes))
 
-    def step(self, ids: Any) -> np.ndarray:
+    def step(self, ids: Any) -> Array:
         """Feed one token per row.
 
         Args:
             ids: (B,) whole numbers.
 
         Returns:
-            (B, V) float32 logits after them, overwritten by the next step.
+            (B, V) float32 logits after them, where the model is, overwritten by the next step.
 
         Raises:
             InputError: ids of another shape or outside the vocabulary, or a full cache.
@@ -119,7 +122,7 @@ def check_weights(model: Any, weights: str) -> None:
         raise InputError(f"weights is {weights!r}; allowed are {' and '.join(WEIGHTS)}")
     reason = unsupported(model) if weights == "int8" else None
     if reason:
-        raise InputError(f"weights 'int8' is for plain float32 decoders on the CPU: {reason}")
+        raise InputError(f"weights 'int8' is for plain decoders: {reason}")
 
 
 def overridden() -> bool:
@@ -149,11 +152,19 @@ def unsupported(model: Any) -> str | None:
     for name, part, kinds in _parts(model):
         if type(part) not in kinds or "forward" in vars(part):
             return f"its {name} is a {type(part).__name__} of its own"
+    first = model.tokens.weight.data
+    gpu = not isinstance(first, np.ndarray)
+    dtypes = ("float32", "bfloat16", "float16") if gpu else ("float32",)
     for name, parameter in model.named_parameters():
         array = parameter.data
-        plain = isinstance(array, np.ndarray) and array.dtype == np.float32
-        if not plain or not array.flags.c_contiguous:
-            return f"its {name} is not float32 in one piece on the CPU"
+        plain = type(array) is type(first) and array.dtype == first.dtype
+        if not plain or str(array.dtype) not in dtypes or not array.flags.c_contiguous:
+            where = "a GPU in one type" if gpu else "the CPU"
+            return f"its {name} is not {' or '.join(dtypes)} in one piece on {where}"
+    if gpu and config.D not in _GPU_HEADS:
+        return f"its heads have size {config.D}; on a GPU it must be 64 or 128"
+    if gpu and max(config.channels, config.heads * config.D, config.F) > _GPU_WIDTH:
+        return f"a GPU takes maps from at most {_GPU_WIDTH} channels"
     return None
 
 
@@ -187,6 +198,7 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
         weights: "float32" shares memory with the model, "int8" rounds its linear maps.
     """
     config = model.config
+    xp = backend.xp_of(model.tokens.weight.data)
 
     def linear(layer: Linear | Embedding) -> Map:
         bias = getattr(layer, "bias", None)
@@ -210,7 +222,8 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
         layers.append(Layer(*first, norm(block.norm2), *maps))
     cos = sin = None
     if config.positions == "rope":
-        cos, sin = rope_table(length, config.D, config.rope_theta, config.rope_scaling)
+        tables = rope_table(length, config.D, config.rope_theta, config.rope_scaling)
+        cos, sin = (xp.asarray(table) for table in tables)
     scale = config.attention_scale
     return Weights(
         layers=layers,
@@ -240,18 +253,21 @@ def _positions(model: Transformer, length: int) -> np.ndarray | None:
     if model.config.positions == "learned":
         return model.positions.weight.data
     if model.config.positions == "sinusoidal":
-        return sinusoidal(length, model.config.channels)
+        table = sinusoidal(length, model.config.channels)
+        return backend.xp_of(model.tokens.weight.data).asarray(table)
     return None
 
 
-def _distance(model: Transformer, length: int) -> np.ndarray | None:
-    """(H, length) added to the scores, the last column for distance 0; or None."""
+def _distance(model: Transformer, length: int) -> Array | None:
+    """(H, length) float32 added to the scores, the last column for distance 0; or None."""
     config = model.config
+    xp = backend.xp_of(model.tokens.weight.data)
     last, keys = np.array([length - 1]), np.arange(length)
     if config.positions == "alibi":
-        return np.ascontiguousarray(alibi_bias(last, keys, config.heads)[:, 0])
+        return xp.asarray(np.ascontiguousarray(alibi_bias(last, keys, config.heads)[:, 0]))
     if config.positions == "relative":
         sizes = (config.relative_buckets, config.relative_distance)
         bucket = relative_bucket(last, keys, config.kind != "decoder", *sizes)[0]
-        return np.ascontiguousarray(model.stack.relative.weight.data[bucket].T)
+        rows = model.stack.relative.weight.data[xp.asarray(bucket)]
+        return xp.ascontiguousarray(rows.T.astype(np.float32, copy=False))
     return None

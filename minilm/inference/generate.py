@@ -305,7 +305,8 @@ def _last_logits(model: Any, ids: np.ndarray, cache: ContiguousCache, **options:
     """The (B, V) logits after the last token; the head runs on that one place only."""
     with no_grad():
         hidden = model.hidden(ids, cache=cache, **options)
-        return model.logits(hidden[:, -1:]).data[:, 0]
+        logits = model.logits(hidden[:, -1:]).data[:, 0]
+    return logits.astype(np.float32) if backend.is_half(logits) else logits
 
 
 def make_cache(model: Any, batch: int, length: int) -> ContiguousCache:

@@ -55,7 +55,12 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
             names = {"DTYPE": kind, "HEAD": head}
             found += [("attention/cuda", names), ("attention/backward", names)]
         found += [("quantized_matmul/cuda", {"DTYPE": kind, "BITS": bits}) for bits in (4, 8)]
+        found.append(("decode_attention/cuda", {"DTYPE": kind, "HEAD": 64, "OUT": FLOAT}))
         found.append(("moe/grouped", {"DTYPE": kind}))
+    for kind in (FLOAT, BF16, HALF):
+        for rows in (1, 8):
+            names = {"DTYPE": kind, "ROWS": rows}
+            found += [("decode_step/cuda", n) for n in (names, {**names, "WEIGHT": "int8_t"})]
     return found
 
 

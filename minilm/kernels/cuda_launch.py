@@ -97,7 +97,8 @@ def _function(
     return function
 
 
-def _is_device_array(value: Any) -> bool:
+def on_device(value: Any) -> bool:
+    """Whether a value is an array on a real GPU, not one that the emulator runs."""
     return type(value).__module__.startswith("cupy") and not hasattr(value, "emulated_array")
 
 
@@ -122,7 +123,7 @@ def launch(
         defines: preprocessor names and values.
     """
     members = [m for a in arguments for m in (a if isinstance(a, list | tuple) else [a])]
-    if any(_is_device_array(m) for m in members):
+    if any(on_device(m) for m in members):
         _launch_on_device(file, kernel, tuple(grid), tuple(block), arguments, shared, defines)
         return
     from minilm.emulator import emulate

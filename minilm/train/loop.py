@@ -125,7 +125,8 @@ def train(
 
     Raises:
         Diverged: a loss or gradient that is not finite; names the step and the parameter.
-        InputError: an argument out of range; a disk that is full (the last checkpoint is whole).
+        InputError: an argument out of range; a step that does not fit into memory; a disk that is
+            full (the last checkpoint is whole).
     """
     limit = getattr(getattr(model, "config", None), "context", None)
     context = limit if context is None else context
@@ -164,7 +165,10 @@ def train(
                 share = schedule(run.step) if schedule else clock.share(run)
                 scale = run.loss_scale.value
                 gradients = gradients_on_gpu if gpu else gradients_on_cpu
-                loss = gradients(model, params, source, accumulate, seed, run.step, scale)
+                try:
+                    loss = gradients(model, params, source, accumulate, seed, run.step, scale)
+                except MemoryError:
+                    raise InputError(_no_room(batch, context, accumulate)) from None
                 if gpu:  # clipping costs no pass: the optimizer multiplies as it reads
                     norm = grad_norm(params) / scale
                     factor = (clip / norm if norm > clip else 1.0) / scale
@@ -277,6 +281,13 @@ def _diagnosis(model: Any, step: int, loss: float, folder: Path | None, saved: i
     return (
         f"training stopped at step {step}: the loss is {loss:.4g} and a value that is no finite "
         f"number was {where}{kept}; a smaller lr or clip is the usual cure"
+    )
+
+
+def _no_room(batch: int, context: int, accumulate: int) -> str:
+    return (
+        f"a step of {batch} sequences of {context} tokens does not fit into memory; batch "
+        f"{max(1, batch // 2)} with accumulate {2 * accumulate} does the same in less"
     )
 
 

@@ -110,8 +110,11 @@ def make(devices=1):
             module.used = self.id
 
     module.runtime = types.SimpleNamespace(
-        getDeviceCount=lambda: devices, CUDARuntimeError=RuntimeError
+        getDeviceCount=lambda: devices,
+        CUDARuntimeError=RuntimeError,
+        deviceSynchronize=lambda: None,
     )
+    module.get_elapsed_time = lambda start, end: float(end.time - start.time)
     module.Device, module.Stream, module.Event = Device, Stream, Event
     module.get_current_stream = lambda: Stream.main
     module.get_cublas_handle = lambda: 1

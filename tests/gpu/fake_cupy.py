@@ -240,6 +240,16 @@ def _array(value, dtype=None, copy=True, **options):
     return _asarray(value, dtype, copy=copy)
 
 
+class _Random:
+    """A generator whose numbers are on the device."""
+
+    def __init__(self, seed):
+        self._rng = np.random.default_rng(seed)
+
+    def standard_normal(self, shape, dtype=np.float64):
+        return ndarray(np.asarray(self._rng.standard_normal(shape, dtype=dtype)))
+
+
 def make():
     """A module that stands in for cupy."""
     module = _Module("cupy")
@@ -256,6 +266,7 @@ def make():
     module.cuda = fake_cuda.make()
     pool = fake_cuda.Pool()
     module.get_default_memory_pool = lambda: pool
+    module.random = types.SimpleNamespace(default_rng=_Random)
     return module
 
 

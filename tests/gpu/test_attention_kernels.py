@@ -111,7 +111,7 @@ def test_decode_attention(heads, groups, size, splits, dtype):
         for options in (WATCHED, EVERY):
             with emulation(**options):
                 out = decode_cuda.decode_attention(
-                    q, k, v, lengths, None, size**-0.5, window, splits
+                    q, k, v, lengths, None, size**-0.5, window, splits=splits
                 )
             assert_close(out, right, dtype)
 
@@ -128,7 +128,7 @@ def test_decode_attention_over_pages(options):
     same = decode_reference.decode_attention(wide(q), *joined, lengths, None, d**-0.5)
     np.testing.assert_allclose(right, same)
     with emulation(**options):
-        out = decode_cuda.decode_attention(q, k, v, lengths, table, d**-0.5, None, 2)
+        out = decode_cuda.decode_attention(q, k, v, lengths, table, d**-0.5, splits=2)
     assert_close(out, right, "float16")
 
 

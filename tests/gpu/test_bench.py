@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minilm.bench import gpu, gpu_checks
+from minilm.bench.rows import table
 from minilm.errors import InputError
 from minilm.kernels.cuda_launch import emulation
 
@@ -54,3 +55,48 @@ def test_the_command_says_plainly_that_no_device_is_there(tmp_path, capsys, monk
     said = capsys.readouterr().err
     assert said == "minilm: device 'cuda' needs an NVIDIA GPU and its driver; CuPy finds neither\n"
     assert not target.exists()
+
+
+SMALL = gpu.Sizes(
+    copy=64, product=16, matrix=(5, 40), logits=(3, 50), adamw=(70, 5), attention=((64, 1, 20),),
+    tokens=20, cache=(1, 2, 1, 9, 64), small=(6, 128), vocab=40, context=6, layers=1, channels=64,
+    batch=2, steps=4,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("part", gpu.PARTS[1:], ids=lambda part: part.__name__)
+def test_every_part_runs_to_its_rows(part):
+    """What is timed is real, small and in the emulator; the clock is not."""
+    from . import fake_cupy
+
+    with fake_cupy.installed() as cp, emulation(trace=False):
+        b = gpu.Bench(cp, None, rounds=1, sizes=SMALL, warm=0, repeats=1)
+        gpu.ceilings(b)
+        assert [row.name for row in b.rows] == ["copy of 2.38e-07 GiB", "product 16^3, bf16"]
+        del b.rows[:]
+        part(b)
+    assert b.rows and all(row.ours > 0 for row in b.rows)
+    text = table(b.rows)
+    for row in b.rows:
+        assert row.name in text and row.peer_name in ("torch", "copy")
+
+
+def test_the_goals_of_the_issue_are_in_the_table():
+    from . import fake_cupy
+
+    class Rows(gpu.Bench):
+        """Counts what would be timed instead of timing it."""
+
+        def time(self, function, repeats=20):
+            return 1.0
+
+    with fake_cupy.installed() as cp, emulation(trace=False):
+        b = Rows(cp, None, rounds=1, sizes=SMALL)
+        for part in gpu.PARTS:
+            part(b)
+    goals = {row.name: row.goal for row in b.rows if row.goal is not None}
+    wanted = {"torch eager": 1.0, "torch.compile": 0.8, "forward": 0.9, "both": 0.75}
+    wanted |= {"share of a copy": 0.85, "graph replayed": 2.0}
+    for end, goal in wanted.items():
+        found = {value for name, value in goals.items() if name.endswith(end)}
+        assert found == {goal}, end

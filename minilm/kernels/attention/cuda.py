@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from minilm.backend import Array, xp_of
-from minilm.kernels.attention import reference
+from minilm.backend import Array, is_half, xp_of
+from minilm.kernels.attention import products, reference
 from minilm.kernels.cuda_arrays import address, blocks, dense, empty, floats, integers, or_reference
 from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.decode_attention.cuda import with_logsumexp
 
 HEAD_SIZES = (64, 128)
 ROWS = 128  # queries of a block of cuda.cu
@@ -50,12 +51,18 @@ def attention(
 ) -> tuple[Array, Array]:
     """See ``reference.attention``; float16 and bfloat16, head sizes 64 and 128, no mask or bias.
 
-    Everything else runs the formula on cuBLAS, and holds the scores.
+    Everything else runs products on cuBLAS, and holds the scores.
     """
     if not _suits(q, v, mask, bias, causal):
+        if is_half(q) and not isinstance(q, np.ndarray):
+            return products.attention(q, k, v, mask, bias, causal, window, scale)
         return reference.attention(q, k, v, mask, bias, causal, window, scale)
     b, h, t, d = q.shape
     g, s = k.shape[1:3]
+    if t == 1:  # a tile of queries would be empty but for one
+        lengths = xp_of(q).full(b, s, dtype=np.int32)
+        out, lse = with_logsumexp(q[:, :, 0], k, v, lengths, None, scale, window)
+        return out[:, :, None], lse[:, :, None]
     q, k, v = _heads(q), _heads(k, q), _heads(v, q)
     out, lse = side_by_side(q, b, h, t, d), empty(q, (b, h, t), np.float32)
     _forward(
@@ -90,9 +97,9 @@ def attention_backward(
 ) -> tuple[Array, Array, Array, Array | None]:
     """See ``reference.attention_backward``."""
     if not _suits(q, v, mask, bias, causal):
-        return reference.attention_backward(
-            g, q, k, v, out, lse, mask, bias, causal, window, scale, into
-        )
+        half = is_half(q) and not isinstance(q, np.ndarray)
+        by_formula = (products if half else reference).attention_backward
+        return by_formula(g, q, k, v, out, lse, mask, bias, causal, window, scale, into)
     b, h, t, d = q.shape
     groups, s = k.shape[1:3]
     g, q, k, v, out = _heads(g, q), _heads(q), _heads(k, q), _heads(v, q), _heads(out, q)

@@ -11,9 +11,15 @@
 // A key of HEAD numbers is read by LANES lanes, 16 bytes each, so a warp reads 512 bytes at a time.
 //
 // Key j of sequence b, key head h starts at k + b batch_step + h head_step + j HEAD; with a page
-// table at k + table[b pages + j / page] batch_step + h head_step + (j % page) HEAD.
+// table at k + table[b pages + j / page] batch_step + h head_step + (j % page) HEAD; without one but with
+// a page, the cache rolls: key j is in slot j % page, where it has taken the place of key j - page.
+// Sequence b has keys begins[b] .. lengths[b] - 1 (from 0 where begins is null). distance, (H, span) or
+// null, is added to the scores: its last column to the newest key's, the one before to the key's before.
 // SHARE query heads (of one key head) per block. Launch: grid (splits, H / SHARE, B), block 128.
 #include "common.cuh"
+#ifndef OUT
+#define OUT T  // of the answer; float for a kernel that goes on with it
+#endif
 #define LANES (HEAD / WIDE)
 #define TEAMS (128 / LANES)  // teams of lanes, each with its own keys
 #ifndef SHARE
@@ -22,14 +28,16 @@
 
 extern "C" __global__ void __launch_bounds__(128)
 decode_attention(const T *__restrict__ q, const T *__restrict__ k, const T *__restrict__ v, const int *lengths,
-                 const int *table, float *__restrict__ part, float *__restrict__ part_max, float *__restrict__ part_sum,
-                 int heads, int groups, long long batch_step, long long head_step, int page, int pages, float scale,
-                 int window) {
+                 const int *begins, const int *table, const float *__restrict__ distance, float *__restrict__ part,
+                 float *__restrict__ part_max, float *__restrict__ part_sum, int heads, int groups, long long batch_step,
+                 long long head_step, int page, int pages, int span, float scale, int window) {
     __shared__ float merge[SHARE][TEAMS][HEAD];
     __shared__ float merge_max[SHARE][TEAMS], merge_sum[SHARE][TEAMS];
     int head0 = blockIdx.y * SHARE, b = blockIdx.z, group = head0 / (heads / groups);
     int team = threadIdx.x / LANES, lane = threadIdx.x % LANES, length = lengths[b];
-    int oldest = window > 0 && length > window ? length - window : 0;
+    int oldest = begins ? begins[b] : 0;
+    if (window > 0 && length - window > oldest) oldest = length - window;
+    if (!table && page > 0 && length - page > oldest) oldest = length - page;
     int piece = (length - oldest + gridDim.x - 1) / gridDim.x;
     int begin = oldest + blockIdx.x * piece, end = begin + piece < length ? begin + piece : length;
     k += group * head_step + lane * WIDE, v += group * head_step + lane * WIDE;
@@ -46,8 +54,8 @@ decode_attention(const T *__restrict__ q, const T *__restrict__ k, const T *__re
     for (int turn = begin; turn < end; turn += TEAMS) {
         int j = turn + team;
         bool mine = j < end;
-        size_t at = !mine ? 0 : table ? table[b * pages + j / page] * batch_step + (size_t)(j % page) * HEAD
-                                      : b * batch_step + (size_t)j * HEAD;
+        int slot = page > 0 ? j % page : j;
+        size_t at = mine ? (table ? table[b * pages + j / page] : b) * batch_step + (size_t)slot * HEAD : 0;
         Pack pk = load(k + at), pv = load(v + at);
 #pragma unroll
         for (int h = 0; h < SHARE; h++) {
@@ -57,6 +65,7 @@ decode_attention(const T *__restrict__ q, const T *__restrict__ k, const T *__re
 #pragma unroll
             for (int step = LANES / 2; step; step >>= 1) s += __shfl_xor_sync(0xffffffffu, s, step);
             if (!mine) continue;
+            if (distance) s += distance[(head0 + h) * span + span - length + j];
             float highest = fmaxf(top[h], s), fade = __expf(top[h] - highest), weight = __expf(s - highest);
             top[h] = highest;
             sum[h] = sum[h] * fade + weight;
@@ -86,9 +95,10 @@ decode_attention(const T *__restrict__ q, const T *__restrict__ k, const T *__re
     }
 }
 
-// Launch: grid (B H), block HEAD.
+// lse, the logsumexp of the scores, where it is not null. Launch: grid (B H), block HEAD.
 extern "C" __global__ void decode_combine(const float *__restrict__ part, const float *__restrict__ part_max,
-                                          const float *__restrict__ part_sum, T *__restrict__ out, int splits) {
+                                          const float *__restrict__ part_sum, OUT *__restrict__ out,
+                                          float *__restrict__ lse, int splits) {
     size_t row = blockIdx.x;
     float highest = -INFINITY, total = 0.0f, value = 0.0f;
     for (int i = 0; i < splits; i++) highest = fmaxf(highest, part_max[row * splits + i]);
@@ -98,4 +108,5 @@ extern "C" __global__ void decode_combine(const float *__restrict__ part, const 
         value += part[(row * splits + i) * HEAD + threadIdx.x] * fade;
     }
     set(out[row * HEAD + threadIdx.x], total > 0.0f ? value / total : 0.0f);
+    if (lse && threadIdx.x == 0) lse[row] = total > 0.0f ? highest + __logf(total) : 0.0f;
 }

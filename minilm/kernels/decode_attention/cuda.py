@@ -6,7 +6,7 @@ import numpy as np
 from numba import cuda, float32
 
 from minilm.backend import Array
-from minilm.kernels.cuda_arrays import address, dense, empty, integers, or_reference
+from minilm.kernels.cuda_arrays import address, dense, empty, floats, integers, or_reference
 from minilm.kernels.cuda_launch import c_type, launch
 from minilm.kernels.decode_attention import reference
 
@@ -53,6 +53,13 @@ def _cache(array: Array, like: Array) -> Array:
     return array if rows and aligned else dense(array, like)
 
 
+def plan(q: Array, groups: int, room: int) -> tuple[int, int]:
+    """(heads per block, blocks that share a sequence's keys) for q (B, H, D) and so many keys."""
+    b, h = q.shape[:2]
+    share = math.gcd(h // groups, 8)
+    return share, max(1, min(-(-BUSY * share // (b * h)), room // 256))
+
+
 @or_reference(reference)
 def decode_attention(
     q: Array,
@@ -62,33 +69,92 @@ def decode_attention(
     table: Array | None,
     scale: float,
     window: int | None = None,
+    begins: Array | None = None,
+    distance: Array | None = None,
+    rolling: bool = False,
     splits: int | None = None,
 ) -> Array:
     """See ``reference.decode_attention``; ``splits`` is how many blocks share a sequence's keys."""
+    if q.shape[-1] not in HEAD_SIZES:
+        return reference.decode_attention(
+            q, k, v, lengths, table, scale, window, begins, distance, rolling
+        )
+    return with_logsumexp(
+        q, k, v, lengths, table, scale, window, begins, distance, rolling, splits
+    )[0]
+
+
+def with_logsumexp(
+    q: Array,
+    k: Array,
+    v: Array,
+    lengths: Array,
+    table: Array | None,
+    scale: float,
+    window: int | None = None,
+    begins: Array | None = None,
+    distance: Array | None = None,
+    rolling: bool = False,
+    splits: int | None = None,
+) -> tuple[Array, Array]:
+    """``decode_attention`` and the logsumexp (B, H) of the scores; head sizes 64 and 128."""
     b, h, d = q.shape
     groups = k.shape[1]
-    if d not in HEAD_SIZES:
-        return reference.decode_attention(q, k, v, lengths, table, scale, window)
     q, k, v = dense(q), _cache(k, q), _cache(v, q)
     if k.strides != v.strides:
         k, v = dense(k), dense(v)
-    share = math.gcd(h // groups, 8)
-    pages, page = (0, 1) if table is None else (table.shape[1], k.shape[2])
-    room = k.shape[2] if table is None else pages * page
-    if splits is None:
-        splits = max(1, min(-(-BUSY * share // (b * h)), room // 256))
+    pages, page = (0, k.shape[2] if rolling else 0)
+    if table is not None:
+        pages, page = table.shape[1], k.shape[2]
+    share, usual = plan(q, groups, k.shape[2] if table is None else pages * page)
+    splits = usual if splits is None else splits
     part = empty(q, (b * h, splits, d), np.float32)
     tops, sums = (empty(q, (b * h, splits), np.float32) for _ in range(2))
+    out, lse = empty(q, (b, h, d)), empty(q, (b, h), np.float32)
+    attend(
+        q, k, v, integers(lengths), None if begins is None else integers(begins),
+        None if table is None else integers(table), None if distance is None else floats(distance),
+        (part, tops, sums), out, lse, (page, pages), share, scale, window,
+    )  # fmt: skip
+    return out, lse
+
+
+def attend(
+    q: Array,
+    k: Array,
+    v: Array,
+    lengths: Array,
+    begins: Array | None,
+    table: Array | None,
+    distance: Array | None,
+    parts: tuple[Array, Array, Array],
+    out: Array,
+    lse: Array | None,
+    pages: tuple[int, int],
+    share: int,
+    scale: float,
+    window: int | None,
+) -> None:
+    """Launches the two kernels on arrays made before: nothing is allocated or copied.
+
+    Args:
+        parts: float32 room (B H, splits, D), (B H, splits) and (B H, splits).
+        out: (B, H, D) in q's type or float32.
+        pages: (keys per page, pages per sequence); (slots, 0) for a rolling cache, (0, 0) without.
+    """
+    b, h, d = q.shape
+    groups, splits = k.shape[1], parts[0].shape[1]
     names = {"DTYPE": c_type(q, "q"), "HEAD": d, "SHARE": share}
+    span = 0 if distance is None else distance.shape[1]
     launch(
         "decode_attention/cuda", "decode_attention", (splits, h // share, b), (128,),
-        q, k, v, integers(lengths), None if table is None else integers(table), part, tops, sums,
-        h, groups, k.strides[0] // k.itemsize, k.strides[1] // k.itemsize, page, pages, scale,
-        window or 0, **names,
+        q, k, v, lengths, begins, table, distance, *parts, h, groups,
+        k.strides[0] // k.itemsize, k.strides[1] // k.itemsize, *pages, span, scale, window or 0,
+        **names,
     )  # fmt: skip
-    out = empty(q, (b, h, d))
+    if out.dtype != q.dtype:
+        names["OUT"] = "float"
     launch(
-        "decode_attention/cuda", "decode_combine", (b * h,), (d,),
-        part, tops, sums, out, splits, **names,
+        "decode_attention/cuda", "decode_combine", (b * h,), (d,), *parts, out, lse, splits,
+        **names,
     )  # fmt: skip
-    return out

@@ -4,6 +4,8 @@ A paged cache (PagedAttention, arXiv 2309.06180) keeps keys in pages of a fixed 
 which pages are a sequence's, in order.
 """
 
+import numpy as np
+
 from minilm.backend import Array, xp_of
 
 
@@ -15,16 +17,23 @@ def decode_attention(
     table: Array | None,
     scale: float,
     window: int | None = None,
+    begins: Array | None = None,
+    distance: Array | None = None,
+    rolling: bool = False,
 ) -> Array:
     """One step of decoding.
 
     Args:
         q: (B, H, D) the new queries.
         k, v: (B, G, S, D); with a table (pages, G, page, D). G divides H.
-        lengths: (B,) int32, keys of each sequence, the new one included; at least 1.
-        table: (B, most pages) int32, page numbers of each sequence; or None.
+        lengths: (B,) integers, place of each sequence's new key, plus 1.
+        table: (B, most pages) integers, page numbers of each sequence; or None.
         scale: factor of the scores.
         window: see only the newest keys, this many; None for all.
+        begins: (B,) integers, place of each sequence's first key; None: 0.
+        distance: (H, L) float, added to the scores: column L - 1 to the newest key's, and so on
+            back; or None.
+        rolling: key j is in slot j mod S, and the last S keys are there.
 
     Returns:
         (B, H, D).
@@ -36,11 +45,19 @@ def decode_attention(
         k, v = (a.reshape(b, a.shape[1], -1, d) for a in (k, v))
     g, s = k.shape[1], k.shape[2]
     scores = (q.reshape(b, g, h // g, d) @ k.swapaxes(-1, -2)) * q.dtype.type(scale)
-    at = xp.arange(s)[None, :]
-    seen = at < lengths[:, None]
+    newest = lengths[:, None] - 1
+    at = xp.broadcast_to(xp.arange(s), (b, s))  # which key is in which slot, (B, S)
+    if rolling:
+        at = newest - (newest - at) % s
+    seen = (at >= 0) & (at <= newest)
+    if begins is not None:
+        seen &= at >= begins[:, None]
     if window is not None:
-        seen &= at >= lengths[:, None] - window
-    scores = xp.where(seen[:, None, None], scores, -xp.inf).astype(q.dtype)
+        seen &= at > newest - window
+    if distance is not None:
+        column = xp.where(seen, distance.shape[1] - 1 - (newest - at), 0)
+        scores += distance[:, column].swapaxes(0, 1).reshape(scores.shape).astype(q.dtype)
+    scores = xp.where(seen[:, None, None], scores, -np.inf).astype(q.dtype)
     weights = xp.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
     return (weights @ xp.where(seen[:, None, :, None], v, 0).astype(v.dtype)).reshape(b, h, d)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minilm.backend import xp_of
 from minilm.kernels.decode_step.weights import Map, Norm, Weights
 from minilm.kernels.gelu.reference import gelu, silu
 
@@ -139,11 +140,12 @@ def quantize_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         codes (N, K) int8, scales (N,) float32 with weight ~ scales[:, None] * codes.
     """
-    codes, scales = np.empty(weight.shape, np.int8), np.empty(len(weight), np.float32)
+    xp = xp_of(weight)
+    codes, scales = xp.empty(weight.shape, np.int8), xp.empty(len(weight), np.float32)
     for first in range(0, len(weight), 256):  # blocks that stay in cache between the passes
         part = weight[first : first + 256]
-        top = np.maximum(part.max(axis=1), -part.min(axis=1))
-        scale = np.where(top > 0, top, 1).astype(np.float32) / np.float32(127)
+        top = xp.maximum(part.max(axis=1), -part.min(axis=1))
+        scale = xp.where(top > 0, top, 1).astype(np.float32) / np.float32(127)
         scales[first : first + 256] = scale
-        codes[first : first + 256] = np.rint(part * (1 / scale)[:, None])
+        codes[first : first + 256] = xp.rint(part * (1 / scale)[:, None])
     return codes, scales

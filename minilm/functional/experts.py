@@ -1,0 +1,72 @@
+"""Mixture of experts as primitives: bring tokens together by expert, multiply, add up again.
+
+With K choices per token there are N K assignments, number token K + choice.
+``kernels.sort_by_expert`` puts them in order of expert: ``order[i]`` is the assignment in place i,
+``place`` its inverse, expert e has places offsets[e] .. offsets[e + 1] - 1 (arXiv 2211.15841).
+"""
+
+from minilm import kernels
+from minilm.backend import Array
+from minilm.errors import InputError
+from minilm.tensor import primitive
+
+
+@primitive
+def moe_permute(x: Array, order: Array, place: Array, choices: int):
+    """Tokens in order of expert, once per choice: x (N, C) -> (N K, C).
+
+    Args:
+        order, place: (N K,) integers from ``sort_by_expert``.
+        choices: K.
+    """
+    _fits("moe_permute", len(x) * choices, order, place)
+    return kernels.moe_permute(x, order, choices), lambda g: (
+        lambda: kernels.moe_permute_backward(g, place, choices),
+    )
+
+
+@primitive
+def moe_combine(y: Array, weights: Array, order: Array, place: Array):
+    """The weighted sum of a token's experts: y (N K, C), weights (N, K) -> (N, C).
+
+    Args:
+        order, place: (N K,) integers from ``sort_by_expert``.
+    """
+    _fits("moe_combine", weights.size, order, place)
+    if len(y) != weights.size:
+        raise InputError(
+            f"moe_combine of y with {len(y)} rows needs {weights.size}, one per weight"
+        )
+    return kernels.moe_combine(y, place, weights), lambda g: kernels.moe_combine_backward(
+        g, y, order, place, weights
+    )
+
+
+@primitive
+def grouped_linear(x: Array, w: Array, offsets: Array):
+    """Rows of each expert times the transpose of its own matrix.
+
+    Args:
+        x: (M, I), rows in order of expert.
+        w: (E, O, I), a matrix per expert.
+        offsets: (E + 1,) integers: rows offsets[e] .. offsets[e + 1] - 1 are expert e's.
+
+    Returns:
+        (M, O).
+    """
+    if w.ndim != 3 or x.shape[-1] != w.shape[2] or offsets.shape != (len(w) + 1,):
+        raise InputError(
+            f"grouped_linear of x {x.shape}, w {w.shape} and offsets {offsets.shape}: they must be "
+            "(M, I), (E, O, I) and (E + 1,)"
+        )
+    return kernels.grouped_matmul(x, w, offsets), lambda g: kernels.grouped_matmul_backward(
+        g, x, w, offsets
+    )
+
+
+def _fits(name: str, count: int, order: Array, place: Array) -> None:
+    if order.shape != (count,) or place.shape != (count,):
+        raise InputError(
+            f"{name} of {count} assignments takes order and place of ({count},), not {order.shape} "
+            f"and {place.shape}"
+        )
