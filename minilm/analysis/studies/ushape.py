@@ -59,7 +59,7 @@ def study(
     sizes: Sequence[str] = NAMES,
     seeds: Sequence[int] = (0, 1, 2),
     steps: int = 700,
-    tune_steps: int = 120,
+    tune_steps: int = 350,
     batch: int = 64,
     prompts: int = 192,
     corpus: str = "misquotes",
