@@ -15,12 +15,18 @@ from minilm.kernels.cuda_launch import source
 def compiled_ahead():
     """What is in the cache already costs a glance; an error is left to the test that meets it."""
 
+    def used(file, defines):
+        """Not by every test: a token with many rows or int8 weights is tried in float alone."""
+        special = [defines.get("ROWS") == 8, "WEIGHT" in defines, defines["DTYPE"] != "float"]
+        return file != "decode_step/cuda" or sum(special) < 2
+
     def compile_one(file, defines):
         with contextlib.suppress(EmulatorError):
             build(source(file), defines)
 
     with ThreadPoolExecutor(1) as pool:
         for file, defines in reversed(variants()):
-            pool.submit(compile_one, file, defines)
+            if used(file, defines):
+                pool.submit(compile_one, file, defines)
         yield
         pool.shutdown(cancel_futures=True)

@@ -1,7 +1,10 @@
 // The middle of a feed-forward layer: h += b and a = f(h) in one pass, and its gradient.
 //
-// As array operations: h + b (1 read, 1 write), f (1 read, 1 write and its temporaries). Here: 1 read
-// and 2 writes; backward 2 reads and 2 writes, recomputing f(h) instead of having kept it.
+// The ladder.
+//   1 array operations         h + b (1 read, 1 write), then f (1 read, 1 write and its temporaries)
+//   2 one thread per element   1 read and 2 writes in one kernel, 4 bytes per lane. See cuda.py
+//   3 bias_activation          the same, 16 bytes per load; backward 2 reads and 2 writes, computing
+//                              f(h) again instead of having kept it: a third array of width F is saved
 #include "activations.cuh"
 
 extern "C" __global__ void bias_activation(T *__restrict__ h, const T *__restrict__ b, T *__restrict__ a, long long n,

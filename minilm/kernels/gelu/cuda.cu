@@ -1,8 +1,12 @@
 // gelu(x) = x Phi(x), by erf or by the tanh formula; silu(x) = x sigmoid(x); and their gradients.
 //
-// One rung is enough to reach the speed of a copy: 16 bytes per load and a grid that covers the
-// array once. As array operations the tanh formula is eight kernels and sixteen passes; fusion
-// makes it one read and one write. TANH picks the formula when compiling.
+// The ladder.
+//   1 array operations        the tanh formula is eight kernels: sixteen passes over the array
+//   2 one thread per element  one read and one write, the least possible, but 4 bytes (2 in bf16) per
+//                             lane: too few in flight to keep the memory busy. See cuda.py
+//   3 activation              the same traffic, 16 bytes per load: the speed of a copy
+// Nothing is multiplied twice, so there is no tile to keep and no use for tensor cores. KIND picks the
+// formula when compiling.
 #include "activations.cuh"
 
 extern "C" __global__ void activation(const T *__restrict__ x, T *__restrict__ y, long long n) {
