@@ -41,10 +41,12 @@ def fit_powers(
     starts: Iterable[Sequence[float]],
     tries: int,
     most: int = 5000,
+    tolerance: float = 1e-15,
 ) -> tuple[np.ndarray, float]:
     """Fit log L = logsumexp([e], c_1 - a_1 log x_1, ...); returns ([e], c.., a..) and the sum.
 
-    L-BFGS takes at most `most` steps from each of the best `tries` starts.
+    L-BFGS takes at most `most` steps from each of the best `tries` starts, and ends where one gains
+    less than `tolerance`, as a share.
 
     The parameters are the log of the constant, the log coefficients, the exponents. The logs of x
     are centred: c and a then hardly depend on each other, and L-BFGS needs few steps.
@@ -92,7 +94,7 @@ def fit_powers(
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": most, "maxfun": 20000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9},
+            options={"maxiter": most, "maxfun": 20000, "maxcor": 30, "ftol": tolerance, "gtol": 1e-9},
         )
         if best is None or found.fun < best.fun:
             best = found

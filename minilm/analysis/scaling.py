@@ -118,7 +118,8 @@ def fit_power_law(
         constant: fit the floor E; otherwise E is 0 and the law is straight on log-log paper.
         delta: where the Huber loss of the log residual turns from square to absolute.
         tries: how many of the best starts of the grid L-BFGS continues from.
-        start: begin from this law alone, in place of the grid (for many similar fits).
+        start: begin from this law alone, in place of the grid, and end early (for many fits of
+            nearly the same points).
 
     Raises:
         InputError: too few points, lengths that differ, numbers not above 0.
@@ -134,7 +135,8 @@ def fit_power_law(
             rest = math.log(float(np.median(loss)) - floor * low + 1e-12) + alpha * middle
             starts.append(((math.log(floor * low),) if constant else ()) + (rest, alpha))
     # A flat curve has a valley of equally good laws, in which more steps lead nowhere.
-    theta, total = fit_powers([x], loss, constant, delta, starts, tries, most=300)
+    exact = {"most": 300} if start is None else {"most": 150, "tolerance": 1e-8}
+    theta, total = fit_powers([x], loss, constant, delta, starts, tries, **exact)
     floor = math.exp(theta[0]) if constant else 0.0
     return PowerLaw(floor, math.exp(theta[-2]), float(theta[-1]), total)
 
@@ -243,7 +245,7 @@ def forecast(
         level: share of new measurements that the interval is meant to hold.
     """
     x, loss = checked(("x", "loss"), (x, loss), 5 if constant else 4)
-    law = fit_power_law(x, loss, constant)
+    law = fit_power_law(x, loss, constant, tries=4)
     fitted, free = np.asarray(law.loss(x)), 3 if constant else 2
     residual = (np.log(loss) - np.log(fitted)) * math.sqrt(len(x) / (len(x) - free))
     draws = rng(seed, "forecast")
