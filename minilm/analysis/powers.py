@@ -94,7 +94,13 @@ def fit_powers(
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": most, "maxfun": 20000, "maxcor": 30, "ftol": tolerance, "gtol": 1e-9},
+            options={
+                "maxiter": most,
+                "maxfun": 20000,
+                "maxcor": 30,
+                "ftol": tolerance,
+                "gtol": 1e-9,
+            },
         )
         if best is None or found.fun < best.fun:
             best = found
