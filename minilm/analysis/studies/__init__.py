@@ -6,6 +6,7 @@ and a study that was cut off, or is asked for more seeds, goes on with it. `--he
 options. With `recorded("talk2_scaling")` a lesson reads what is kept in `lessons/data/`:
 
 - `talk2_scaling`: `scaling`, eight sizes on the seven-task world, tested along the way
+- `talk2_sums`: `scaling --mixture sums`, longer runs with more arithmetic and places in the stream
 - `talk2_amounts`: `amounts`, one size with growing amounts of data, a schedule for each
 - `talk2_ushape`: `ushape`, six sizes on the misquote world
 - `talk2_ushape_plain`: `ushape --corpus plain`, the control in which no U may appear
