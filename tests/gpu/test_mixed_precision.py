@@ -198,12 +198,12 @@ def test_loss_and_gradients_of_a_16_bit_model(cupy, make, dtype):
 @pytest.mark.parametrize("dtype", HALVES)
 def test_training_learns_as_in_float32(cupy, dtype, tmp_path):
     tokens = np.tile(np.arange(7, dtype=np.int32), 60)
-    how = {"batch": 4, "context": 12, "progress": False, "lr": 3e-3, "accumulate": 2}
+    how = {"batch": 4, "context": 7, "progress": False, "lr": 1e-2, "accumulate": 2, "warmup": 1}
     losses = []
     for kind, device in ((np.float32, "cpu"), (DTYPES[dtype], "cuda")):
         model = Transformer(grouped(**SMALL), seed=0).to(device=device, dtype=kind)
-        losses.append(train(model, tokens, 12, **how).losses)
-    assert losses[0][-1] < 0.6 * losses[0][0]
+        losses.append(train(model, tokens, 5, **how).losses)
+    assert losses[0][-1] < 0.8 * losses[0][0]
     np.testing.assert_allclose(losses[1], losses[0], rtol=4e-2)
 
 
@@ -217,8 +217,8 @@ def test_resumed_16_bit_training_is_the_same_bit_for_bit(cupy, tmp_path):
         return Transformer(gpt2(**SMALL), seed=0).to(device="cuda", dtype=dtype)
 
     whole = fresh()
-    right = train(whole, tokens, 4, **how, **schedule)
-    train(fresh(), tokens, 2, **how, **schedule, out=tmp_path / "run")
+    right = train(whole, tokens, 2, **how, **schedule)
+    train(fresh(), tokens, 1, **how, **schedule, out=tmp_path / "run")
     saved, _ = checkpoints.load_arrays(tmp_path / "run" / checkpoints.MODEL)
     assert {a.dtype for a in saved.values()} == {np.dtype(np.float32)}
     rounded = fresh()
@@ -227,7 +227,7 @@ def test_resumed_16_bit_training_is_the_same_bit_for_bit(cupy, tmp_path):
     assert (rounded.tokens.weight.data.get() == some.astype(dtype)).all()
     assert (some != some.astype(dtype)).any(), "the masters are saved, not their roundings"
     model = fresh()
-    run = train(model, tokens, 4, **how, **schedule, out=tmp_path / "run", resume=True)
+    run = train(model, tokens, 2, **how, **schedule, out=tmp_path / "run", resume=True)
     assert run.losses == right.losses and run.loss_scale.state() == right.loss_scale.state()
     for a, b in zip(model.parameters(), whole.parameters()):
         assert (a.data.get() == b.data.get()).all()

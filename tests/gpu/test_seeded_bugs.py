@@ -79,10 +79,37 @@ def grouped():
     return np.max([error(a, e) for a, e in zip(ours, wanted)]) / TOLERANCE["float16"]
 
 
+def token():
+    """Error of a gated product after a norm, and of which of equal logits is chosen."""
+    depth, width = 200, 5
+    x, scale, w, gate, before = arrays(
+        5, "float32", (1, depth), (depth,), (width, depth), (width, depth), (1, width)
+    )
+    y = before.copy()
+    cuda_launch.launch(
+        TOKEN, "decode_linear", (2,), (128,), x, scale, None, w, None, None, gate, None, None, y, y,
+        1, depth, width, 1, 3, 1e-5, 2.0, shared=4 * depth, DTYPE="float", ROWS=1,
+    )  # fmt: skip
+    xs, ws, gs = wide(x, w, gate)
+    normal = (xs - xs.mean()) / np.sqrt(xs.var() + 1e-5) * wide(scale) * 2
+    right = wide(before) + np.maximum(normal @ gs.T, 0) * (normal @ ws.T)
+    logits = np.zeros((2, 700), np.float32)
+    logits[0, [5, 400, 699]], logits[1, 600] = 3, 1
+    ids, lengths = np.zeros(2, np.int32), np.array([4, 9], np.int32)
+    history = np.zeros((16, 2), np.int32)
+    cuda_launch.launch(
+        TOKEN, "decode_choose", (2,), (512,), logits, ids, lengths, history, 700, 16,
+        DTYPE="float", ROWS=1,
+    )  # fmt: skip
+    told = [*ids, *lengths, history[3, 0], history[8, 1]] == [5, 600, 5, 10, 5, 600]
+    return error(y, right) / 1e-5 if told else np.inf
+
+
 FORWARD, BACKWARD, SOFTMAX = "attention/cuda", "attention/backward", "softmax/cuda"
-NORM, GROUPED = "layer_norm/cuda", "moe/grouped"
+NORM, GROUPED, TOKEN = "layer_norm/cuda", "moe/grouped", "decode_step/cuda"
 TRIALS = {
-    FORWARD: forward, BACKWARD: backward, SOFTMAX: softmax, NORM: layer_norm, GROUPED: grouped
+    FORWARD: forward, BACKWARD: backward, SOFTMAX: softmax, NORM: layer_norm, GROUPED: grouped,
+    TOKEN: token,
 }  # fmt: skip
 
 # (file, what is wrong, old text, new text, found by watching alone)
@@ -188,6 +215,30 @@ BUGS = [
         "offsets[e]",
         True,
     ),
+    (
+        TOKEN,
+        "products before the rows are there",
+        "    __syncthreads();\n    bool wide",
+        "    bool wide",
+        True,
+    ),
+    (
+        TOKEN,
+        "tree without barriers",
+        "        __syncthreads();\n        if (me < step)",
+        "        if (me < step)",
+        True,
+    ),
+    (TOKEN, "of equal logits the highest", "there < at", "there > at", False),
+    (
+        TOKEN,
+        "norm without the mean",
+        "float v = (to[j] - mean) * scale;",
+        "float v = to[j] * scale;",
+        False,
+    ),
+    (TOKEN, "residual forgotten", "residual ? residual[at] + v : v", "v", False),
+    (TOKEN, "the place is not advanced", "lengths[b] = place + 2", "lengths[b] = place + 1", False),
     (GROUPED, "left operand not transposed", "ldmatrix_t(a, a_tiles", "ldmatrix(a, a_tiles", False),
 ]
 # The same in headers: (file, header it includes, what is wrong, old text, new text)
