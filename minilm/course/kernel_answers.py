@@ -19,7 +19,7 @@ from minilm.course.kernel_rules import Program, RuleError, read
 from minilm.course.student import Student
 from minilm.emulator import SCHEDULES
 
-SECONDS = 3  # for one launch; the emulator then names the line where the kernel still runs
+SECONDS = 2  # of processor time; then the emulator names the line where a launch still runs
 TOO_LONG = "still running when the time limit"
 NAMES = {
     "sectors": ("sectors of device memory", "sectors more than needed"),

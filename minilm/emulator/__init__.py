@@ -63,7 +63,7 @@ def emulate(
         schedules: orders in which warps and asynchronous copies are run; all must agree.
         trace: watch every access of the first schedule: exact errors, and the counts.
         record: keep every access of the first schedule in ``report.touches``.
-        timeout: seconds after which a launch is stopped.
+        timeout: seconds after which a launch is stopped; of processor time for Python kernels.
 
     Returns:
         counts of barriers, divergence, sectors moved and bank conflicts.
