@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilm import InputError, Tensor, kernels, optim
+from minilm import InputError, Tensor, backend, kernels, nn, optim
 
 MAKERS = {
     "sgd": lambda p: optim.SGD(p, lr=0.05),
@@ -102,6 +102,40 @@ def test_adamw_is_the_paper_in_every_tier(tier, shape):
                 optimizer.step()
     wanted = adam_formula(start, grads, 0.01, 0.8, 0.95, 1e-6, decay=0.1)
     np.testing.assert_allclose(p.data, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_adamw_gives_the_same_bits_with_any_number_of_threads(threads):
+    """Large models are cut into shares; sizes that no vector divides must not show it."""
+    rng = np.random.default_rng(0)
+    shapes = [(700, 1001), (3,), (0,), (517, 333), (1,)]
+    starts = [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
+    slopes = [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
+    before, found = backend.threads(), []
+    try:
+        for count in (1, threads):
+            backend.set_threads(count)
+            params = [nn.Parameter(start.copy()) for start in starts]
+            optimizer = optim.AdamW(params, lr=0.1)
+            for _ in range(3):
+                for p, slope in zip(params, slopes, strict=True):
+                    p.grad = slope
+                optimizer.step()
+            found.append([p.data for p in params])
+    finally:
+        backend.set_threads(before)
+    for one, many in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, many)
+
+
+def test_work_that_is_shared_inside_shared_work_does_not_wait_for_itself():
+    before = backend.threads()
+    try:
+        backend.set_threads(2)
+        products = backend.parallel(lambda x: backend.parallel(lambda y: x * y, range(3)), range(4))
+        assert products == [[0, x, 2 * x] for x in range(4)]
+    finally:
+        backend.set_threads(before)
 
 
 @pytest.mark.parametrize("view", [lambda x: x.T, lambda x: x[::2]], ids=["turned", "every other"])

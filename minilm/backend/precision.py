@@ -21,7 +21,8 @@ NAMES = ("float32", *HALVES, "float64")
 
 def is_half(array: Any) -> bool:
     """Whether an array, Tensor or dtype holds 16-bit floating-point numbers."""
-    return str(getattr(array, "dtype", array)) in HALVES
+    kind = getattr(array, "dtype", array)  # names are slow to make, and asked for at every step
+    return getattr(kind, "itemsize", 2) == 2 and str(kind) in HALVES
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,21 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from minilm.errors import InputError
 
+
+class _Worker(threading.local):
+    """Whether this thread is one of the pool's."""
+
+    busy = False
+
+
+_worker = _Worker()
 _threads = os.cpu_count() or 1
 _pool: ThreadPoolExecutor | None = None
 _blas_threads: int | None = None
@@ -51,16 +60,21 @@ def parallel(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
 
     The threads run side by side only while they are inside NumPy or a ``nogil`` kernel. Outer
     threads with small matrix products each beat one thread with large ones: nothing waits at a
-    barrier inside BLAS, and the elementwise kernels run in parallel too.
+    barrier inside BLAS, and the elementwise kernels run in parallel too. Called by one of those
+    threads it works alone: all others are taken.
     """
     global _pool
     items = list(items)
     blas_threads(1)
-    if len(items) < 2 or _threads == 1:
+    if len(items) < 2 or _threads == 1 or _worker.busy:
         return [function(item) for item in items]
     if _pool is None:
-        _pool = ThreadPoolExecutor(_threads, thread_name_prefix="minilm")
+        _pool = ThreadPoolExecutor(_threads, "minilm", initializer=_begin)
     return list(_pool.map(function, items))
+
+
+def _begin() -> None:
+    _worker.busy = True
 
 
 def keep_freed_memory() -> None:

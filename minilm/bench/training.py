@@ -62,7 +62,7 @@ SIZES = {
 def our_step(model: Transformer, ids: np.ndarray, targets: np.ndarray) -> Callable[[], float]:
     """One step as `minilm.train.train` takes it, the batch split over ``backend.threads()``."""
     from minilm import optim
-    from minilm.train.loop import _gradients
+    from minilm.train.gradients import gradients_on_cpu
 
     params = model.parameters()
     optimizer = optim.AdamW(params, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1)
@@ -70,7 +70,7 @@ def our_step(model: Transformer, ids: np.ndarray, targets: np.ndarray) -> Callab
     model.train()
 
     def step() -> float:
-        loss = _gradients(model, params, source, 1, 0, 0)
+        loss = gradients_on_cpu(model, params, source, 1, 0, 0)
         optimizer.step()
         optimizer.zero_grad()
         return loss

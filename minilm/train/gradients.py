@@ -36,7 +36,9 @@ def gradients_on_cpu(
         x, y = next(source)
         large = 6 * size * x.size >= _SPLIT_FROM
         ways = min(backend.threads(), len(x)) if large else 1
-        shards = zip(np.array_split(x, ways), np.array_split(y, ways))
+        shards = [(x, y)]
+        if ways > 1:
+            shards = zip(np.array_split(x, ways), np.array_split(y, ways))
         pieces += [(a, b, len(a) / (len(x) * count)) for a, b in shards]
     xp = xp_of(params[0].data)
 

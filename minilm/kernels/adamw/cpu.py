@@ -4,9 +4,13 @@ for all parameters: a small model has many small ones."""
 import numpy as np
 from numba import carray
 
+from minilm import backend
 from minilm.kernels.adamw import reference
 from minilm.kernels.jit import jit
 from minilm.kernels.simd import pointer
+
+_WORTH = 1 << 19  # numbers below which one thread is faster than two
+_VECTORS = 64  # numbers: a multiple of what any processor computes in one turn of the loop
 
 
 def adamw(
@@ -59,8 +63,37 @@ def adamw_many(
             g = np.ascontiguousarray(g, dtype=p.dtype)
             held.append(g)
         rows.append((*(a.__array_interface__["data"][0] for a in (p, g, m, v)), p.size))
-    if rows:
+    if not rows:
+        return
+    ways = backend.threads() if sum(row[-1] for row in rows) >= _WORTH else 1
+    if ways == 1:
         _step(np.array(rows, np.int64), *shared)
+    else:
+        shares = _split(rows, ways, ps[0].itemsize)
+        backend.parallel(lambda share: _step(np.array(share, np.int64), *shared), shares)
+
+
+def _split(rows: list[tuple[int, ...]], ways: int, size: int) -> list[list[tuple[int, ...]]]:
+    """Rows of (addresses of p, g, m, v; count) in shares of about as many numbers each.
+
+    A parameter is cut where a whole number of vectors has been, so that every number is computed
+    as it would be uncut. ``size``: bytes of a number.
+    """
+    each = -(-sum(row[-1] for row in rows) // ways)
+    shares, left = [[]], each
+    for *places, count in rows:
+        done = 0
+        while done < count:
+            if left <= 0:
+                shares.append([])
+                left = each
+            take = count - done
+            if take > left:
+                take = min(take, -(-left // _VECTORS) * _VECTORS)
+            shares[-1].append((*(at + done * size for at in places), take))
+            done += take
+            left -= take
+    return shares
 
 
 @jit

@@ -12,7 +12,7 @@ def layer_norm(
     x = np.ascontiguousarray(x)
     y = np.empty_like(x)
     mean, rstd = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
-    _forward(x, w, np.zeros_like(w) if b is None else b, x.dtype.type(eps), y, mean, rstd)
+    _forward(x, w, np.zeros(len(w), w.dtype) if b is None else b, x.dtype.type(eps), y, mean, rstd)
     return y, mean, rstd
 
 
@@ -21,7 +21,8 @@ def layer_norm_backward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """See ``reference.layer_norm_backward``."""
     x = np.ascontiguousarray(x)
-    dx, dw, db = np.empty_like(x), np.zeros_like(w), np.zeros_like(w)
+    dx = np.empty_like(x)
+    dw, db = np.zeros((2, len(w)), w.dtype)
     _backward(np.ascontiguousarray(g), x, w, mean, rstd, dx, dw, db)
     return dx, dw, db
 

@@ -18,7 +18,7 @@ def rms_norm_backward(
 ) -> tuple[np.ndarray, np.ndarray]:
     """See ``reference.rms_norm_backward``."""
     x = np.ascontiguousarray(x)
-    dx, dw = np.empty_like(x), np.zeros_like(w)
+    dx, dw = np.empty_like(x), np.zeros(len(w), w.dtype)
     _backward(np.ascontiguousarray(g), x, w, rstd, dx, dw)
     return dx, dw
 
