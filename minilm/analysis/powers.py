@@ -82,10 +82,10 @@ def fit_powers(
         theta[-2 * k : -k] -= theta[-k:] * centre[:, 0]
         grid.append((objective(theta)[0], theta))
     grid.sort(key=lambda pair: pair[0])
-    # A curve with a step wants an endless exponent; its coefficient, exp(c + a * centre), must
-    # stay a float.
+    # A loss does not rise with x, whatever noise says. A curve with a step wants an endless
+    # exponent; its coefficient, exp(c + a * centre), must stay a float.
     limits = np.minimum(20.0, 500.0 / np.maximum(1.0, np.abs(centre[:, 0])))
-    bounds = [(None, None)] * (constant + k) + [(-limit, limit) for limit in limits]
+    bounds = [(None, None)] * (constant + k) + [(0.0, limit) for limit in limits]
     best: Any = None
     for _, theta in grid[:tries]:
         found = minimize(
