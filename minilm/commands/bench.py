@@ -50,6 +50,10 @@ def run(args: argparse.Namespace) -> int:
 
         backend.array_module("cuda")  # says at once where there is no GPU
     facts = machine.describe()
+    if args.part == "gpu":
+        from minilm.bench import gpu
+
+        facts["gpu"] = gpu.machine()
     print("\n".join(machine.lines(facts)), flush=True)
     record: dict[str, Any] = {"format": FORMAT, "machine": facts, "quick": args.quick, "rows": []}
     for part in [args.part] if args.part else USUAL:

@@ -193,7 +193,9 @@ def _operator(name):
     return apply
 
 
-for _name in "add sub mul truediv floordiv mod pow lt le gt ge eq ne and or xor".split():
+for (
+    _name
+) in "add sub mul truediv floordiv mod pow lt le gt ge eq ne and or xor lshift rshift".split():
     for _prefix in ("", "r", "i"):
         if hasattr(np.ndarray, f"__{_prefix}{_name}__"):
             setattr(ndarray, f"__{_prefix}{_name}__", _operator(f"__{_prefix}{_name}__"))

@@ -38,7 +38,8 @@ def check(case, dtype, options):
     wanted = reference.attention_backward(*wide(grad, q, k, v), right, right_lse, *settings)
     for name, mine, exact in zip(("dq", "dk", "dv"), ours, wanted):
         assert mine.dtype == q.dtype
-        assert_close(mine, exact, dtype, name)
+        # Of one query, nothing averages out the rounding of `out` that the gradients read.
+        assert_close(mine, exact, dtype, name, factor=2 if t == 1 else 1)
 
 
 @pytest.mark.parametrize("case", CASES)
