@@ -16,11 +16,11 @@ from .helpers import arrays
 WATCHED = {"trace": True, "schedules": SCHEDULES[:1]}
 
 
-def reports_of(function, *arguments):
+def reports_of(function, *arguments, **options):
     """The emulator's report of each launch that a call makes."""
     found = []
     with emulation(**WATCHED, reports=found):
-        function(*arguments)
+        function(*arguments, **options)
     return {report.kernel: report for report in found}
 
 
@@ -47,7 +47,7 @@ def test_grouped_product_has_no_bank_conflicts():
 
 def test_decoding_reads_the_cache_once():
     q, k, v = arrays(2, "float16", (1, 8, 64), (1, 2, 256, 64), (1, 2, 256, 64))
-    report = reports_of(decode.decode_attention, q, k, v, np.array([256]), None, 0.125, None, 2)
+    report = reports_of(decode.decode_attention, q, k, v, np.array([256]), None, 0.125, splits=2)
     cache = 2 * 2 * 256 * 64 * 2 // 32  # k and v, two key heads: no more for four queries each
     assert cache <= report["decode_attention"].sectors < 1.2 * cache
 

@@ -119,7 +119,7 @@ def test_adamw_of_many_tensors(dtype):
     low = [np.zeros(a.shape, a.dtype) for a in g]
     exact = [wide(*a) for a in (p, g, m, v)]
     settings = (1e-2, 0.9, 0.99, 1e-8, 0.1, 3)
-    cuda.adamw_many(p, g, m, v, *settings, low=low, inverse_scale=0.5)
+    cuda.adamw_many(p, g, m, v, *settings, low, 0.5)
     for i, shape in enumerate(shapes):
         ep, eg, em, ev = (a[i] for a in exact)
         reference.adamw(ep, eg * 0.5, em, ev, *settings)
