@@ -198,7 +198,11 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
         (["train", "--text", "texts", "--config", "whole.json"], "batch of the recipe is 1.5"),
         (["train", "--text", "texts", "--config", "reader.json"], "kind is 'encoder'"),
         (["train", "--text", "texts", "--config", "long.json"], "a context of 100000"),
-        (["train", "--text", "texts", "--dtype", "float16"], "allowed are float32 and float64"),
+        (
+            ["train", "--text", "texts", "--dtype", "float16"],
+            "needs device 'cuda'; on the CPU use float32 or float64",
+        ),
+        (["train", "--text", "texts", "--dtype", "int8"], "allowed are float32, bfloat16"),
         (["train", "--text", "texts", "--device", "tpu"], "device is 'tpu'"),
         (["train", "--text", "texts", "--out", "runs/texts"], "already holds a checkpoint"),
         (["train", "--resume", "nowhere"], "'nowhere' is no folder"),
