@@ -58,7 +58,10 @@ def rows(table: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def covers(command: str, other: str) -> bool:
-    """Whether a command makes all that another one makes: the same, or with more seeds or sizes."""
+    """Whether a command makes all that another one makes: the same, or with more seeds or sizes.
+
+    A list of seeds or sizes that is left out stands for all of them.
+    """
 
     def apart(line: str) -> tuple[str, dict[str, set[str]]]:
         lists = re.compile(r" --(seeds|sizes|amounts)((?: [^\s-]\S*)+)")
