@@ -67,7 +67,8 @@ def training_rows(b: Any) -> None:
     sizes = b.sizes
     model, host = make_model(sizes)
     rows = np.random.default_rng(0).integers(0, sizes.vocab, (sizes.batch, sizes.context + 1))
-    ids, targets = b.cp.asarray(rows[:, :-1]), b.cp.asarray(rows[:, 1:])
+    pieces = [np.ascontiguousarray(part) for part in (rows[:, :-1], rows[:, 1:])]
+    ids, targets = (b.cp.asarray(part) for part in pieces)
     ours = step_of(model, ids, targets)
     tokens = float(ids.size)
     name = f"training {host.num_parameters() / 1e6:.0f}M, {sizes.batch} x {sizes.context} tokens"
@@ -77,7 +78,7 @@ def training_rows(b: Any) -> None:
         return
     torch = b.torch
     torch.set_float32_matmul_precision("high")
-    there = [torch.as_tensor(part, device="cuda") for part in (rows[:, :-1], rows[:, 1:])]
+    there = [torch.as_tensor(part, device="cuda") for part in pieces]
     eager = twin(host).to("cuda")
     peer = torch_step(torch, eager, *there, "cuda")
     first, theirs = float(ours()), float(peer())
