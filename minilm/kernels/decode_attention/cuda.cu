@@ -25,8 +25,11 @@
 #ifndef SHARE
 #define SHARE 1
 #endif
+// Blocks per processor, at least: what the sums of SHARE heads leave room for. The compiler's own choice
+// of registers spilled up to 32 bytes.
+#define RESIDENT (SHARE > 4 ? 2 : 4)
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, RESIDENT)
 decode_attention(const T *__restrict__ q, const T *__restrict__ k, const T *__restrict__ v, const int *lengths,
                  const int *begins, const int *table, const float *__restrict__ distance, float *__restrict__ part,
                  float *__restrict__ part_max, float *__restrict__ part_sum, int heads, int groups, long long batch_step,

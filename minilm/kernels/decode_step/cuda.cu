@@ -47,7 +47,9 @@ __device__ __forceinline__ void row_sums(float (&sum)[ROWS], const WEIGHT *w, co
 // y = residual + f(norm(x) w^T + bias), or with a gate f(norm(x) gate^T + gate_bias) (norm(x) w^T + bias). x
 // (rows, depth), y (rows, width), w (width, depth); what is null is left out. One warp per column of y.
 // Launch: grid (up to ceil(width / 4)), block 128, 4 ROWS depth bytes of shared memory.
-extern "C" __global__ void __launch_bounds__(128)
+// At least 4 blocks per processor: 128 registers. Left to itself the compiler took 64, for 8 blocks, and
+// spilled 48 bytes where a launch takes 8 rows.
+extern "C" __global__ void __launch_bounds__(128, 4)
 decode_linear(const float *__restrict__ x, const T *__restrict__ norm_weight, const T *__restrict__ norm_bias,
               const WEIGHT *__restrict__ w, const float *__restrict__ scales, const T *__restrict__ bias,
               const WEIGHT *__restrict__ gate, const float *__restrict__ gate_scales, const T *__restrict__ gate_bias,
