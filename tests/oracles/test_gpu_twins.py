@@ -20,7 +20,9 @@ def test_tied_twins_have_one_loss_and_one_step():
     assert other.head.weight is other.tokens.weight
     assert sum(p.numel() for p in other.parameters()) == model.num_parameters()
     rows = np.random.default_rng(0).integers(0, 67, (3, 13))
-    ids, targets = (torch.tensor(rows[:, part]).contiguous() for part in (slice(None, -1), slice(1, None)))
+    ids, targets = (
+        torch.tensor(rows[:, part]).contiguous() for part in (slice(None, -1), slice(1, None))
+    )
     ours = model.loss(rows[:, :-1], rows[:, 1:]).item()
     assert float(other(ids, targets)) == pytest.approx(ours, rel=1e-5)
     step = torch_step(torch, other, ids, targets, "cpu")
