@@ -986,7 +986,7 @@ judge(
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Emergence, or a mirage?
+# ## Absent, then present
 #
 # **Claim** (18:42). An ability **emerges**: absent in small models, present in large ones, and no
 # line through the small ones foresees it. Nor does the loss give a warning (28:36).
@@ -1693,8 +1693,9 @@ judge(
 # ## What to keep
 #
 # 1. A language model has one loss and thousands of tasks; the loss is their weighted sum.
-# 2. The best loss falls with compute, so regularly that it can be predicted.
-# 3. Single tasks cannot: they finish early, start late, or turn round.
+# 2. The best loss falls with compute along a smooth curve. How far ahead the curve can be read has
+#    to be tested.
+# 3. Single tasks finish early, start late, jump, or turn round.
 # 4. A metric can make a jump. Look at the loss of the task as well.
 # 5. Before you buy data or compute: plot the curve, extend it, and say how sure you are.
 #
