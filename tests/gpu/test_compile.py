@@ -64,6 +64,11 @@ def test_every_cuda_cpp_kernel_compiles_within_its_ceiling():
     assert not over
 
 
+def test_no_kernel_may_spill():
+    """Registers that go to memory and back: the inner loops of attention are the first to suffer."""
+    assert {name for name, usage in cuda_compile.ceilings().items() if usage.spills} == set()
+
+
 def test_every_cuda_file_is_compiled():
     files = {
         str(p.relative_to(cuda_compile.CEILINGS.parent).with_suffix(""))
