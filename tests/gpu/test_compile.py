@@ -65,7 +65,7 @@ def test_every_cuda_cpp_kernel_compiles_within_its_ceiling():
 
 
 def test_no_kernel_may_spill():
-    """Registers that go to memory and back: the inner loops of attention are the first to suffer."""
+    """Registers that go to memory and back: what attention at head size 128 did at first."""
     assert {name for name, usage in cuda_compile.ceilings().items() if usage.spills} == set()
 
 
