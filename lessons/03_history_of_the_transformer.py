@@ -1482,7 +1482,7 @@ Markdown(
 # 1. Structure is a bet on too little data and compute. It pays early and costs later.
 # 2. Encoder-decoder and decoder-only are one model with four switches and a softmax between them.
 # 3. Shared weights, read layer by layer, let knowledge pass from what is read to what is written.
-# 4. The causal input gives up little, and gains the cache: $(T+1)/2$ over a chat.
+# 4. The causal input brings the cache: without it a chat costs $(T+1)/2$ times the tokens.
 # 5. Every gain was measured at small size. Plot your own structure against compute before you
 #    believe in it, or before you drop it.
 #
