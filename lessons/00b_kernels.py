@@ -157,9 +157,8 @@ claim(
 # **What would prove it wrong.** In any of three runs the swapped loops are less than three times as
 # fast as the nest, or the library is less than 1.5 times as fast as the swapped loops.
 
+
 # %% slideshow={"slide_type": "subslide"}
-
-
 @njit(fastmath=True)
 def nest(a, b, c):
     """As one writes it. b is read down a column: each number from another line of memory."""
@@ -629,9 +628,8 @@ claim(
 # To turn a matrix on its side, a block reads a tile along rows and writes it along rows: in between
 # it must read the tile **down a column**.
 
+
 # %% slideshow={"slide_type": "subslide"}
-
-
 def transposer(pad):
     """A kernel whose tile has `pad` unused columns on its right."""
     width = 32 + pad
@@ -733,9 +731,8 @@ claim(
 # a square of $c$ can fetch a square of $a$ and of $b$ **once**, keep it in shared memory, and let
 # each number serve a whole row or column of threads.
 
+
 # %% slideshow={"slide_type": "subslide"}
-
-
 def tiled(side):
     """A kernel for blocks of side x side threads."""
 

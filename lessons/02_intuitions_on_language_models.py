@@ -708,7 +708,7 @@ def draw_ahead(decades_ahead):
         ax.set_ylabel("nats per tested word")
         ax.legend(loc="upper right")
         inside = "inside" if span.covers(y[-1]) else "outside"
-        ax.set_title(f"{decades_ahead:g} decades ahead: {inside} the interval")
+        ax.set_title(f"{10**decades_ahead:.3g} times as far: {inside} the interval")
 
 
 interact(draw_ahead, decades_ahead=(0.25, 1.5, 0.25, 1.0))

@@ -1309,9 +1309,8 @@ claim(
 #
 # Tokens that go through the matrices, and pairs of tokens that meet in attention.
 
+
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
-
-
 def draw_chat(turns, user, answer):
     at = np.arange(1, turns + 1)
     costs_of = {
