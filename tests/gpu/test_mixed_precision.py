@@ -336,6 +336,7 @@ def test_the_command_trains_in_bfloat16_on_a_gpu_and_says_where_it_cannot(
     assert capsys.readouterr().err == said
     again = ["train", "--resume", str(tmp_path / "run"), "--steps", "3", "--device", "cuda"]
     assert main(again) == 0
+    capsys.readouterr()
     cupy.cuda.runtime.getDeviceCount = lambda: 0
     assert main([*how, "--out", str(tmp_path / "two"), "--device", "cuda"]) == 2
     said = capsys.readouterr().err
