@@ -1,1 +1,21 @@
-"""Ours beside the others: what is claimed to be faster, measured."""
+"""Ours beside the others: what is claimed to be faster, measured.
+
+What made it fast, and what each change gained where it was measured (2 cores, AVX2):
+
+- Batch shards on outer threads with 1-thread BLAS, for steps above 1e9 operations only: below
+  that, two threads lost to one.
+- Whole halves of a block as one primitive: 3.5 times fewer steps on the tape, 1.65 times faster
+  (lesson 0).
+- A tape without a topological sort: 1.7 us of bookkeeping for an operation.
+- Attention from register tiles over panels, nothing copied twice: 1.3 to 1.7 times SDPA.
+- Attention that leaves out what no query of a tile sees, and softmax loops whose length is whole
+  vectors: at T 256 from 1.69 to 1.85 times SDPA. At T 4096 the tiles run at 80 of the 88 GFLOP/s
+  that a core has, so what remains there is torch's own distance from that.
+- Vector reductions kept in an array of lanes, instead of plain loops: 30 % slower; taken back.
+- AdamW for all parameters in one call, its numbers computed once; large models in one share per
+  thread.
+- Decoding a whole token in one compiled call, weights read in place.
+- int8 weights that meet 16-bit codes, added in pairs as whole numbers: the loop went from 14 to
+  50 GB/s in cache.
+- Decoding kernels that ask for memory one block of rows ahead.
+"""
