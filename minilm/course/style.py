@@ -253,7 +253,8 @@ def name_axes(ax: Axes, xlabel: str, ylabel: str, title: str, xscale: str, yscal
         if scale == "log":
             axis.set_minor_formatter(NullFormatter())
             if 0 < low < high < 1000 * low:  # few decades: ticks at 1, 2 and 5 of each
-                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                crowded = axis is ax.xaxis and high >= 100_000 and high >= 30 * low  # long labels
+                axis.set_major_locator(LogLocator(subs=(1,) if crowded else (1, 2, 5)))
                 axis.set_major_formatter(plain)
         elif max(abs(low), abs(high)) >= 10_000:
             axis.set_major_formatter(plain)
