@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilm import InputError, models
+from minilm.analysis import accounting
 from minilm.inference import ContiguousCache, RollingCache
 from minilm.models import Config, Transformer
 from minilm.models.walk import walk_step
@@ -239,6 +240,21 @@ def test_refusals_are_one_sentence(case):
     with pytest.raises(InputError, match=word) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_caches_take_the_bytes_that_are_counted(name, dtype):
+    config, source = MODELS[name].config, 5 if name in WRITERS else 0
+    kind = ContiguousCache if config.window is None else RollingCache
+    cache, taken = kind(config, 3, length=TIME, dtype=dtype), 0
+    if source:
+        model = Transformer(config, dtype=dtype)
+        with no_grad():
+            model(_ids((3, source)), _ids((3, 2)), cache=cache)
+        taken = sum(k.nbytes + v.nbytes for k, v in cache.memory)
+    counted = accounting.kv_cache_bytes(config, TIME, 3, np.dtype(dtype).itemsize, source)
+    assert cache.nbytes + taken == counted
 
 
 def test_a_second_source_needs_a_reset():

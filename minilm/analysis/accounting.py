@@ -9,6 +9,7 @@ multiply-add; lookups, norms, softmax and activations are left out, as usual.
 from dataclasses import dataclass, fields
 from typing import Any
 
+from minilm.analysis.shape import Shape, get, shape_of
 from minilm.errors import InputError
 
 
@@ -57,61 +58,6 @@ class Flops:
         return sum(getattr(self, f.name) for f in fields(self))
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """The numbers every count needs, read from a config once."""
-
-    c: int  # channels
-    h: int  # query heads
-    g: int  # key/value heads
-    d: int  # head size
-    f: int  # feed-forward width
-    maps: int  # matrices in one feed-forward: 3 when gated
-    stack: int  # layers of the (first) stack
-    target: int  # layers of the target's stack, 0 unless encoder-decoder
-    experts: int
-    chosen: int
-
-    @property
-    def attention(self) -> int:
-        """Weights of one attention."""
-        return 2 * self.c * self.d * (self.h + self.g)
-
-
-def _get(config: Any, name: str, default: Any = None) -> Any:
-    return getattr(config, name, default)
-
-
-def _shape(config: Any, experts: int | None = None, experts_per_token: int | None = None) -> _Shape:
-    experts = _get(config, "experts") if experts is None else experts
-    chosen = _get(config, "experts_per_token") if experts_per_token is None else experts_per_token
-    if (experts is None) != (chosen is None):
-        raise InputError(
-            f"experts is {experts} and experts_per_token is {chosen}; give both or neither"
-        )
-    if experts is not None and not 1 <= chosen <= experts:
-        raise InputError(
-            f"experts_per_token is {chosen}; it must lie in 1..{experts}, the number of experts"
-        )
-    gated = config.activation in ("swiglu", "geglu", "geglu_tanh")
-    width = _get(config, "ff") or _get(config, "F")
-    if not width:
-        width = -(-8 * config.channels // (3 * 32)) * 32 if gated else 4 * config.channels
-    two = config.kind == "encoder-decoder"
-    return _Shape(
-        c=config.channels,
-        h=config.heads,
-        g=_get(config, "kv_heads") or config.heads,
-        d=_get(config, "head_size") or config.channels // config.heads,
-        f=width,
-        maps=3 if gated else 2,
-        stack=config.layers,
-        target=(_get(config, "decoder_layers") or config.layers) if two else 0,
-        experts=experts or 1,
-        chosen=chosen or 1,
-    )
-
-
 def count_parameters(
     config: Any, experts: int | None = None, experts_per_token: int | None = None
 ) -> Parameters:
@@ -125,32 +71,32 @@ def count_parameters(
     Raises:
         InputError: experts without experts_per_token, or more chosen than there are.
     """
-    s = _shape(config, experts, experts_per_token)
-    bias = bool(_get(config, "bias", True))
-    attention_bias = _get(config, "attention_bias")
+    s = shape_of(config, experts, experts_per_token)
+    bias = bool(get(config, "bias", True))
+    attention_bias = get(config, "attention_bias")
     attention_bias = bias if attention_bias is None else attention_bias
-    affine = _get(config, "norm_affine", True)
+    affine = get(config, "norm_affine", True)
     norm = s.c * (2 if config.norm == "layer" and bias else 1) if affine else 0
     attention = s.attention + ((s.h + 2 * s.g) * s.d + s.c if attention_bias else 0)
     expert = s.maps * s.c * s.f + ((s.maps - 1) * s.f + s.c if bias else 0)
-    routed = s.experts > 1 or _get(config, "experts") is not None or experts is not None
+    routed = s.experts > 1 or get(config, "experts") is not None or experts is not None
     router = s.c * s.experts if routed else 0
 
     # Blocks of both stacks, and the cross-attention of the target's.
-    blocks = s.stack + (0 if _get(config, "share_stacks", False) else s.target)
-    crossed = 0 if _get(config, "share_cross", False) else s.target
-    merged = _get(config, "merged_softmax", False)
+    blocks = s.stack + (0 if get(config, "share_stacks", False) else s.target)
+    crossed = 0 if get(config, "share_cross", False) else s.target
+    merged = get(config, "merged_softmax", False)
     norms = norm * (2 * blocks + (0 if merged else s.target))
     if config.norm_position == "pre":  # one more norm after each stack whose end is read
-        norms += norm * (1 + (s.target > 0 and not _get(config, "same_layer", False)))
-    norms += norm if _get(config, "embedding_norm", False) else 0
+        norms += norm * (1 + (s.target > 0 and not get(config, "same_layer", False)))
+    norms += norm if get(config, "embedding_norm", False) else 0
 
     table = config.vocab_size * s.c
-    embedding = table + _get(config, "token_types", 0) * s.c
-    head = 0 if _get(config, "tie", True) or _get(config, "head", "lm") == "none" else table
-    if _get(config, "head", "lm") == "mlm":
+    embedding = table + get(config, "token_types", 0) * s.c
+    head = 0 if get(config, "tie", True) or get(config, "head", "lm") == "none" else table
+    if get(config, "head", "lm") == "mlm":
         head += s.c * s.c + s.c + norm + config.vocab_size
-    if _get(config, "pooler", False):
+    if get(config, "pooler", False):
         head += s.c * s.c + s.c
     return Parameters(
         embedding=embedding,
@@ -164,15 +110,15 @@ def count_parameters(
     )
 
 
-def _position_parameters(config: Any, s: _Shape) -> int:
+def _position_parameters(config: Any, s: Shape) -> int:
     if config.positions == "learned":
         return config.context * s.c
     if config.positions == "2d":  # two numbers a token, each from 0 to context
         return 2 * (config.context + 1) * s.c
     if config.positions == "relative":
-        shared = _get(config, "share_stacks", False)
+        shared = get(config, "share_stacks", False)
         stacks = 2 if s.target and not shared else 1
-        return stacks * _get(config, "relative_buckets", 32) * s.h
+        return stacks * get(config, "relative_buckets", 32) * s.h
     return 0
 
 
@@ -197,14 +143,14 @@ def attended_pairs(
         return n * n if masked else n * (n + 1) // 2
 
     if config.kind == "encoder-decoder":
-        causal = _get(config, "causal_input", False)
+        causal = get(config, "causal_input", False)
         source = triangle(length) if causal else length * length
         return {"source": source, "target": triangle(target), "cross": length * target}
     n = length + target
     if config.kind == "encoder":
         return {"self": n * n}
     if config.kind == "decoder":
-        window = _get(config, "window")
+        window = get(config, "window")
         if window is None or window >= n or masked:
             return {"self": triangle(n)}
         return {"self": triangle(window) + (n - window) * window}
@@ -236,16 +182,16 @@ def forward_flops(
         masked: count scores that the mask hides too, as a dense kernel computes them.
         experts, experts_per_token: as in `count_parameters`.
     """
-    s = _shape(config, experts, experts_per_token)
+    s = shape_of(config, experts, experts_per_token)
     pairs = attended_pairs(config, length, target, masked)
     one, kv = s.attention, 2 * s.c * s.g * s.d  # multiply-adds of a token, and of its k and v
     per_pair = 2 * s.h * s.d
     ff = s.maps * s.c * s.f * s.chosen
     routing = s.c * s.experts if s.experts > 1 else 0
     if config.kind == "encoder-decoder":
-        merged = _get(config, "merged_softmax", False)
+        merged = get(config, "merged_softmax", False)
         reuse = all(
-            _get(config, switch, False) for switch in ("share_cross", "share_stacks", "same_layer")
+            get(config, switch, False) for switch in ("share_cross", "share_stacks", "same_layer")
         )
         cross = (0 if merged else (one - kv) * target) + (0 if reuse else kv * length)
         projections = s.stack * one * length + s.target * (one * target + cross)
@@ -256,10 +202,10 @@ def forward_flops(
         n = length + target
         projections, scores, visits = s.stack * one * n, s.stack * pairs["self"], s.stack * n
         predicted = target if config.kind in ("prefix-lm", "glm") else n
-    head = 0 if _get(config, "head", "lm") == "none" else s.c * config.vocab_size * predicted
-    if _get(config, "head", "lm") == "mlm":
+    head = 0 if get(config, "head", "lm") == "none" else s.c * config.vocab_size * predicted
+    if get(config, "head", "lm") == "mlm":
         head += s.c * s.c * predicted
-    if _get(config, "pooler", False):
+    if get(config, "pooler", False):
         head += s.c * s.c
     double = 2 * batch  # 2 FLOPs per multiply-add
     return Flops(
@@ -284,7 +230,7 @@ def matrix_parameters(config: Any, **experts: Any) -> int:
     Raises:
         InputError: an encoder-decoder, whose tokens do not all use the same weights.
     """
-    s = _shape(config, **experts)
+    s = shape_of(config, **experts)
     if s.target:
         raise InputError("config is an encoder-decoder; use forward_flops, which counts each side")
     routing = s.c * s.experts if s.experts > 1 else 0
@@ -296,7 +242,7 @@ def kaplan_flops(config: Any, context: int | None = None) -> int:
 
     Kaplan's estimate: half the n x n scores (a causal mask), no head, no embedding.
     """
-    s = _shape(config)
+    s = shape_of(config)
     n = config.context if context is None else context
     return 2 * matrix_parameters(config) + 2 * s.stack * n * s.h * s.d
 
@@ -308,7 +254,7 @@ def six_nd(size: float, tokens: float) -> float:
 
 def kv_bytes_per_token(config: Any, element: int = 2) -> int:
     """Bytes of keys and values that one token leaves in the cache: 2 L G D times the element."""
-    s = _shape(config)
+    s = shape_of(config)
     return 2 * (s.target or s.stack) * s.g * s.d * element
 
 
@@ -324,7 +270,7 @@ def kv_cache_bytes(
         element: bytes per number: 2 for float16 and bfloat16, 4 for float32.
         source: source tokens whose keys and values cross-attention keeps.
     """
-    window = _get(config, "window")
+    window = get(config, "window")
     kept = length if window is None else min(length, window)
     return kv_bytes_per_token(config, element) * (kept + source) * batch
 
@@ -345,7 +291,7 @@ def activation_bytes_per_layer(
     with dropout that is the paper's s b h (34 + 5 a s / h).
 
     Args:
-        config: the model's config (a layer of its first stack, without cross-attention).
+        config: the model's config (a layer without cross-attention).
         length: tokens per sequence, s.
         batch: sequences, b.
         element: bytes per kept number.
@@ -355,10 +301,10 @@ def activation_bytes_per_layer(
             layer's input alone.
         experts: `experts`, `experts_per_token` as in `count_parameters`.
     """
-    s = _shape(config, **experts)
+    s = shape_of(config, **experts)
     if recompute not in ("none", "scores", "full"):
         raise InputError(f"recompute is {recompute!r}; allowed are 'none', 'scores' and 'full'")
-    masks = _get(config, "dropout", 0.0) > 0 if dropout is None else dropout
+    masks = get(config, "dropout", 0.0) > 0 if dropout is None else dropout
     n = length * batch
     if recompute == "full":
         return element * n * s.c
@@ -373,11 +319,39 @@ def activation_bytes_per_layer(
     return attention + element * n * (s.c + s.c * s.chosen + hidden) + (n * s.c if masks else 0)
 
 
-def activation_bytes(config: Any, length: int, batch: int = 1, **kw: Any) -> int:
-    """Bytes all layers of a one-stack model keep for the backward pass; the head is left out.
+def activation_bytes(config: Any, length: int, batch: int = 1, target: int = 0, **kw: Any) -> int:
+    """Bytes that all layers keep for the backward pass; the head and what follows are left out.
 
-    Arguments as for `activation_bytes_per_layer`.
+    An encoder-decoder's target layers keep for their cross-attention what a self-attention keeps,
+    the keys and values of the source; the source's last norm is kept once for all of them. What
+    its switches share is not kept twice: one merged softmax has no second norm, query and output,
+    shared stacks with same-layer reading have no second keys and values.
+
+    Args:
+        config: the model's config.
+        length: tokens per sequence; of the source or the prefix, where the kind has one.
+        batch: sequences.
+        target: tokens that follow the prefix, or of the target.
+        kw: element, dropout, recompute and experts, as in `activation_bytes_per_layer`.
     """
-    if config.kind == "encoder-decoder":
-        raise InputError("config is an encoder-decoder; count its two stacks layer by layer")
-    return config.layers * activation_bytes_per_layer(config, length, batch, **kw)
+    if length < 0 or target < 0:
+        raise InputError(f"length is {length} and target is {target}; both must be 0 or more")
+    if config.kind != "encoder-decoder":
+        return config.layers * activation_bytes_per_layer(config, length + target, batch, **kw)
+    s = shape_of(config)
+    element, recompute = kw.get("element", 2), kw.get("recompute", "none")
+    masks = get(config, "dropout", 0.0) > 0 if kw.get("dropout") is None else kw["dropout"]
+    shared = ("share_cross", "share_stacks", "same_layer")
+    reuse, merged = all(get(config, n) for n in shared), get(config, "merged_softmax")
+    source, own = (activation_bytes_per_layer(config, n, batch, **kw) for n in (length, target))
+    end = 0  # what the target's layers read of the source, and its norm's input
+    if not get(config, "same_layer") and config.norm_position == "pre":
+        end = 2 * element * length * s.c
+    cross = 0
+    if recompute != "full":
+        numbers = 0 if reuse else 2 * s.g * s.d * length
+        numbers += 0 if merged else (2 * s.c + 2 * s.h * s.d) * target
+        cross = element * numbers + (target * s.c if masks and not merged else 0)
+    if recompute == "none":
+        cross += (2 * element + 1 if masks else element) * s.h * length * target
+    return s.stack * source + s.target * own + batch * (end + s.target * cross)
