@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -340,3 +341,33 @@ def test_the_floor_of_the_local_grammar_is_what_its_rules_say():
     assert found["far"] == 0.0
     assert found["loss"] == pytest.approx(np.mean(nats), rel=1e-12)
     assert found["local"] * (~far[:40, 1:]).sum() == pytest.approx(sum(nats), rel=1e-12)
+
+
+CASE = ("size", "amount", "task", "model", "sequences", "mask")
+DATA = Path(__file__).parents[1] / "lessons" / "data"
+
+
+@pytest.mark.parametrize("file", sorted(DATA.glob("*.json")), ids=lambda file: file.stem)
+def test_a_recorded_study_says_how_it_was_made(file):
+    data = record.load(file)
+    for command in data["command"].split(" && "):
+        assert command.startswith(f"python -m minilm.analysis.studies.{data['study']} --out FILE")
+    assert data["date"] and "cores" in data["machine"] and data["runs"]
+    assert not any(found["at_edge"] for found in data["tuning"].values())
+    kept = [tuple(str(run.get(k)) for k in (*CASE, "seed")) for run in data["runs"]]
+    assert len(set(kept)) == len(kept)
+    for run in data["runs"]:
+        name = " ".join(str(run[k]) for k in CASE if k in run)
+        tuned = data["tuning"][data["settings"].get("size", name)]
+        assert run["lr"] == tuned["lr"] and run["points"][-1]["step"] == run["steps"]
+
+
+def test_the_recorded_study_has_eight_sizes_and_decades_of_compute():
+    data = record.load(DATA / "talk2_scaling.json")
+    sizes = {run["size"]: run["parameters"] for run in data["runs"]}
+    assert set(sizes) == set(scaling.NAMES) and len(sizes) == 8
+    assert min(sizes.values()) < 15_000 and max(sizes.values()) > 3e6
+    seeds = [{run["seed"] for run in data["runs"] if run["size"] == size} for size in sizes]
+    assert sum(len(some) >= 3 for some in seeds) >= 3
+    compute = [point["compute"] for point in record.points(data) if not point["annealed"]]
+    assert max(compute) / min(compute) > 10**2.5
