@@ -103,7 +103,8 @@ def test_any_shape(data):
     )
     m = model(**fields)
     prompt, steps = draw(st.integers(1, 20)), draw(st.integers(1, 20))
-    assert worst(m, draw(st.integers(1, 9)), prompt, steps) < 1e-4
+    batch = draw(st.integers(1, 9) | st.integers(10, 40))
+    assert worst(m, batch, prompt, steps) < 1e-4
 
 
 def count_calls(monkeypatch):
@@ -148,18 +149,20 @@ def test_greedy_runs_several_tokens_a_call_and_still_streams_and_stops(monkeypat
     assert len(asked) < 7
 
 
-def test_any_number_of_threads_gives_the_same_bits(threads):
+@pytest.mark.parametrize("batch", [5, 37])
+def test_any_number_of_threads_gives_the_same_bits(batch, threads):
     m = model(**{**LLAMA, "channels": 200, "head_size": 24, "heads": 3, "vocab_size": 301})
     results = []
     for count in (1, 2, 3, 5):
         threads(count)
-        decoder = Decoder(m, make_cache(m, 5, 40))
-        new = decoder.greedy([1, 2, 3, 4, 5], 30)
+        decoder = Decoder(m, make_cache(m, batch, 40))
+        new = decoder.greedy(np.arange(batch), 30)
         results.append((new.tobytes(), decoder.logits.tobytes()))
     assert len(set(results)) == 1
 
 
-def test_a_row_of_a_batch_gives_the_bits_it_gives_alone():
+def test_a_row_of_a_small_batch_gives_the_bits_it_gives_alone():
+    """Many texts at once are added up in another order."""
     m = model(**GPT2)
     together = Decoder(m, make_cache(m, 6, 20))
     together.greedy(np.arange(6), 10)

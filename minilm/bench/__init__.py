@@ -18,4 +18,9 @@ What made it fast, and what each change gained where it was measured (2 cores, A
 - int8 weights that meet 16-bit codes, added in pairs as whole numbers: the loop went from 14 to
   50 GB/s in cache.
 - Decoding kernels that ask for memory one block of rows ahead.
+- Sixteen texts at once in register tiles, a row against a number of every text, instead of dot
+  products: the products of `small` went from 61 to 82 of 88 GFLOP/s. Without asking for the next
+  rows ahead the same tiles ran at 55.
+- Attention over a cache that asks for values while it reads keys, and for the next head's keys
+  while it reads values: 10 to 15 % where the cache lies in memory.
 """

@@ -88,8 +88,9 @@ def generate(
     """Continue one prompt or several at once.
 
     Each row ends when it has written a stop token (which it keeps) or ``tokens`` tokens. Greedy,
-    a batch gives exactly what its prompts give alone, whatever their lengths. A decoder in float32
-    on the CPU runs in ``minilm.inference.Decoder``, a whole token per call of compiled code.
+    a batch gives what its prompts give alone, whatever their lengths, but for near-ties: many rows
+    at once are added up in another order. A decoder in float32 on the CPU runs in
+    ``minilm.inference.Decoder``, a whole token per call of compiled code.
 
     Args:
         model: a decoder or prefix-LM ``Transformer``.

@@ -9,6 +9,7 @@ import math
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from minilm.kernels.jit import jit
@@ -33,6 +34,37 @@ def pointer(typing, at, kind):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(kind)(types.int64, kind), build
+
+
+def prefetch(builder, at):
+    """In an intrinsic: ask for the cache line of an address, which need not exist."""
+    byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    reading, keep, data = i32(0), i32(3), i32(1)
+    builder.call(function, [builder.inttoptr(at, byte), reading, keep, data])
+
+
+@intrinsic
+def ask(typing, at):
+    """`prefetch` in a loop."""
+
+    def build(context, builder, signature, args):
+        prefetch(builder, args[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), build
+
+
+@intrinsic
+def nearest_int16(typing, x):
+    """A float32 rounded to even, as int16; it must be in range."""
+
+    def build(context, builder, signature, args):
+        whole = builder.fptosi(_round(builder, args[0]), ir.IntType(32))
+        return builder.trunc(whole, ir.IntType(16))
+
+    return types.int16(types.float32), build
 
 
 def _unary(name: str, result: types.Type, argument: types.Type, body):

@@ -12,6 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from minilm.kernels.jit import jit
+from minilm.kernels.simd import prefetch
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 _WIDE = bool(_FEATURES.get("avx512f"))
@@ -24,8 +25,12 @@ ROWS = 8 if _MANY else 4
 PAD = _BYTES // 4  # columns are padded to this many floats (twice what doubles need)
 
 
-def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int):
-    """An intrinsic: C (ROWS, vectors * width) = A B, or C += A B, kept in registers throughout."""
+def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int, streamed: bool = False):
+    """An intrinsic: C (ROWS, vectors * width) = A B, or C += A B, kept in registers throughout.
+
+    Where A is ``streamed`` from memory, with each inner step as many bytes of the ROWS rows after
+    these are asked for, which lie next to them.
+    """
     vector = ir.VectorType(llvm, width)
     i32, i64 = ir.IntType(32), ir.IntType(64)
     size = {types.float32: 4, types.float64: 8}[number]
@@ -55,11 +60,14 @@ def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int):
             after = builder.append_basic_block("done")
             row_bytes = [step(row, i64(i)) for i in range(ROWS)]
             next_a, next_b = step(column, i64(1)), step(ldb, i64(1))
+            after_a = builder.add(a, step(row, i64(ROWS)))
             builder.branch(loop)
 
             builder.position_at_end(loop)
-            left, at, bt = builder.phi(i64), builder.phi(i64), builder.phi(i64)
+            left, at, bt, soon = (builder.phi(i64) for _ in range(4))
             sums = [builder.phi(vector) for _ in range(ROWS * vectors)]
+            if streamed:
+                prefetch(builder, soon)
             bs = [load(builder, builder.add(bt, i64(j * width * size))) for j in range(vectors)]
             new = []
             for i in range(ROWS):
@@ -72,6 +80,7 @@ def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int):
                 (left, k, rest),
                 (at, a, builder.add(at, next_a)),
                 (bt, b, builder.add(bt, next_b)),
+                (soon, after_a, builder.add(soon, i64(ROWS * size))),
                 *((s, ir.Constant(vector, None), n) for s, n in zip(sums, new, strict=True)),
             ):
                 phi.add_incoming(start, before)
@@ -107,6 +116,10 @@ _f2, _f1 = (_tile(n, types.float32, ir.FloatType(), _BYTES // 4) for n in (2, 1)
 _d2, _d1 = (_tile(n, types.float64, ir.DoubleType(), _BYTES // 8) for n in (2, 1))
 _WIDTH = _BYTES // 4
 _WIDTH2 = _BYTES // 8
+
+# Eight sums a tile are enough for a stream of rows, which meet this many columns at once.
+STREAM = (1 if _MANY else 2) * _WIDTH
+stream_tile = _tile(STREAM // _WIDTH, types.float32, ir.FloatType(), _WIDTH, streamed=True)
 
 
 def _products(size: int, wide, narrow):
@@ -146,8 +159,6 @@ def _products(size: int, wide, narrow):
 
 _sums4, _cells4 = _products(4, _f2, _f1)
 _sums8, _cells8 = _products(8, _d2, _d1)
-_WIDTH = _BYTES // 4
-_WIDTH2 = _BYTES // 8
 
 
 def add_product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high):

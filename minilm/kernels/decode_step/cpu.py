@@ -10,7 +10,7 @@ import numpy as np
 
 from minilm.kernels.decode_step.crew import Crew
 from minilm.kernels.decode_step.dots import SUMS, WIDTH_INT8
-from minilm.kernels.decode_step.rows import stride
+from minilm.kernels.decode_step.rows import ROOM, stride
 from minilm.kernels.decode_step.token import (
     COLUMNS,
     DOWN,
@@ -140,9 +140,9 @@ def _needs(sizes: tuple[int, ...], batch: int, seen: int) -> tuple[int, int]:
     """Floats of scratch: shared, and of each thread."""
     _, c, h, g, d, f, v = sizes[:7]
     pad = stride.py_func
-    codes = batch * pad(max(c, h * d, f)) // 2
+    codes = batch * pad(max(c, h * d, f))
     shared = pad((h + 2 * g) * d) + pad(h * d) + 2 * pad(f) + pad(c) + pad(v)
-    return batch * shared, 2 * batch * pad(c) + 2 * pad(d) + SUMS + batch + codes + seen
+    return batch * shared, 2 * batch * pad(c) + 2 * pad(d) + ROOM + batch + codes + seen
 
 
 @jit

@@ -18,6 +18,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minilm.kernels.simd import prefetch
+
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 WIDTH = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx") else 4
 WIDTH_INT8 = 2 * WIDTH  # codes per step
@@ -56,13 +58,6 @@ def _totals(builder, sums: list) -> list:
         sums = [_join(builder, a, b, lanes, run) for a, b in zip(sums[::2], sums[1::2])]
         run *= 2
     return sums
-
-
-def _prefetch(builder, at):
-    kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    reading, keep, data = _I32(0), _I32(3), _I32(1)
-    builder.call(function, [builder.inttoptr(at, _I8.as_pointer()), reading, keep, data])
 
 
 def _float_step(builder, weights, seen, sums):
@@ -124,7 +119,7 @@ def _dots(rows: int, vectors: int, int8: bool):
             at, w_at, soon = (builder.phi(_I64) for _ in range(3))
             sums = [builder.phi(kept) for _ in range(rows * vectors)]
             for i in range(lines):
-                _prefetch(builder, builder.add(soon, _I64(LINE * i)))
+                prefetch(builder, builder.add(soon, _I64(LINE * i)))
             x_at = builder.mul(at, _I64(x_size))
             seen = [load(base, x_at, x_kind, x_size) for base in xs]
             weights = [load(base, w_at, w_kind, w_size) for base in ws]

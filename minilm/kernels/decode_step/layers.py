@@ -4,9 +4,9 @@ import numba
 import numpy as np
 from numba import types
 
-from minilm.kernels.decode_step.dots import SUMS, WIDTH, dots8x1
+from minilm.kernels.decode_step.dots import LINE, SUMS, WIDTH, dots8x1
 from minilm.kernels.decode_step.rows import floats, inner
-from minilm.kernels.simd import address, erf, expf, fmax, pointer
+from minilm.kernels.simd import address, ask, erf, expf, fmax, pointer
 
 _f = types.float32
 _ONE, _ZERO, _HALF = np.float32(1), np.float32(0), np.float32(0.5)
@@ -71,8 +71,12 @@ def turn(rope, x, cos, sin, out):
 
 
 @inner
-def look(q, keys, values, first, place, distance, scores, out, sums):
-    """Attention of one scaled query (D,) over the places first .. place of a cache (S, D)."""
+def look(q, keys, values, soon, first, place, distance, scores, out, sums):
+    """Attention of one scaled query (D,) over the places first .. place of a cache (S, D).
+
+    Asks for the values while it reads the keys, and for the keys at ``soon``, the next to be read,
+    while it reads the values: what a cache of many texts holds comes from memory.
+    """
     slots, d = keys.shape
     whole = d // WIDTH * WIDTH
     total = numba.carray(pointer(sums, _ZERO), SUMS)
@@ -84,7 +88,8 @@ def look(q, keys, values, first, place, distance, scores, out, sums):
         blocks = run // SUMS * SUMS if whole > 0 else 0
         for t in range(0, blocks, SUMS):
             at = address(keys) + 4 * (slot + t) * d
-            dots8x1(whole, address(q), 0, at, 4 * d, 4 * WIDTH, at, 0, sums)
+            value = address(values) + 4 * (slot + t) * d
+            dots8x1(whole, address(q), 0, at, 4 * d, 4 * WIDTH, value, 4 * SUMS * WIDTH, sums)
             for i in range(SUMS):
                 score[t + i] = total[i]
         for t in range(run):
@@ -118,6 +123,8 @@ def look(q, keys, values, first, place, distance, scores, out, sums):
         score = scores[j - first : j - first + run]
         fours = run // 4 * 4
         for t in range(0, fours, 4):
+            for ahead in range(0, 16 * d, LINE):
+                ask(soon + 4 * (slot + t) * d + ahead)
             a, b, c, e = score[t], score[t + 1], score[t + 2], score[t + 3]
             v0, v1 = values[slot + t], values[slot + t + 1]
             v2, v3 = values[slot + t + 2], values[slot + t + 3]

@@ -13,13 +13,15 @@ from minilm.kernels.decode_step.dots import (
     dots8x1_int8,
 )
 from minilm.kernels.jit import jit
-from minilm.kernels.simd import address, fmax, pointer
+from minilm.kernels.simd import address, fmax, nearest_int16, pointer
+from minilm.kernels.tiles import ROWS, STREAM, stream_tile
 
 inner = jit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from compiled code alone
 
 _ONE, _ZERO, _SHORT = np.float32(1), np.float32(0), np.int16(0)
 _NEAR = 100_000  # bytes of weights that stay in cache until all of a batch have met them
 _MOST = 2**31 - 1
+ROOM = max(SUMS, ROWS * STREAM)  # floats for the results of one tile
 
 
 @jit
@@ -48,10 +50,30 @@ def _encode(x, k, whole, out):
     step = (top if top > _ZERO else _ONE) / limit
     steps = _ONE / step
     for i in range(x.size):
-        out[i] = np.int16(np.rint(x[i] * steps))
+        out[i] = nearest_int16(x[i] * steps)
     for i in range(k, whole):
         out[i] = _SHORT
     return step
+
+
+@inner
+def _across(x, k, out):
+    """STREAM vectors x (STREAM, k) so that their numbers of one place lie together."""
+    for j in range(STREAM):
+        row = x[j, :k]
+        for i in range(row.size):
+            out[STREAM * i + j] = row[i]
+
+
+@inner
+def _add_dots(weight, k, start, x, out, lo, hi):
+    """out[n] += w[n, start:] x[start:], plainly."""
+    for n in range(lo, hi):
+        row, rest = floats(weight + 4 * (n * k + start), k - start), x[start:k]
+        add = _ZERO
+        for i in range(row.size):
+            add += row[i] * rest[i]
+        out[n] += add
 
 
 @inner
@@ -59,16 +81,18 @@ def multiply(line, int8, k, x, y, lo, hi, sums, codes, steps):
     """y[b, n] = w[n] x[b] + bias[n] for rows n from lo to hi; lo is a multiple of SUMS.
 
     x and y are scratch, of strides that `stride` gave. float32 rows lie as the model keeps them;
-    what goes beyond the last whole vector or block of rows is added plainly. int8 is padded, and
-    meets x as 16-bit codes.
+    what goes beyond the last whole vector or block of rows is added plainly. As many texts as fill
+    a tile's columns meet the rows in tiles, the others as dot products. int8 is padded, and meets
+    x as 16-bit codes.
 
     Args:
         line: addresses of weight, scales (of int8) and bias (0 for none).
-        sums: address of SUMS floats, for this call alone.
-        codes, steps: room for the codes of x, a row for each b, and for the size of their steps.
+        sums: address of ROOM floats, for this call alone.
+        codes: room for 2 k codes of each x, or for all of x.
+        steps: room for the size of each x's steps.
     """
     weight, scale, bias = line[0], line[1], line[2]
-    batch = x.shape[0]
+    batch, tiled = x.shape[0], 0
     if int8 != 0:
         whole, block = (k + WIDTH_INT8 - 1) // WIDTH_INT8 * WIDTH_INT8, hi
         step, following, row_bytes = WIDTH_INT8, SUMS * WIDTH_INT8, whole
@@ -80,8 +104,11 @@ def multiply(line, int8, k, x, y, lo, hi, sums, codes, steps):
         block = lo + (hi - lo) // SUMS * SUMS if whole > 0 else lo
         step, following, row_bytes = 4 * k, 4 * WIDTH, 4 * k
         each, left_0, left_bytes = WIDTH, address(x), 4 * x.shape[1]
-    total = numba.carray(pointer(sums, _ZERO), SUMS)
-    fours = batch // 4 * 4
+        tiled = batch // STREAM * STREAM
+        for b in range(0, tiled, STREAM):
+            _across(x[b:], k, floats(address(codes) + 4 * k * b, k * STREAM))
+    total = numba.carray(pointer(sums, _ZERO), ROOM)
+    fours = tiled + (batch - tiled) // 4 * 4
     near = max(SUMS, _NEAR // row_bytes // SUMS * SUMS)
     # While four texts meet a block of rows, their share of the next block is fetched.
     share = 8 * row_bytes // batch
@@ -89,7 +116,15 @@ def multiply(line, int8, k, x, y, lo, hi, sums, codes, steps):
     for first in range(lo, block, near):
         last = min(block, first + near)
         soon = weight + last * row_bytes
-        for b in range(0, fours, 4):
+        for b in range(0, tiled, STREAM):
+            right = address(codes) + 4 * k * b
+            for n in range(first, last, ROWS):
+                at = weight + n * row_bytes
+                stream_tile(k, at, k, 1, right, STREAM, sums, STREAM, False)
+                for j in range(STREAM):
+                    for i in range(ROWS):
+                        y[b + j, n + i] = total[STREAM * i + j]
+        for b in range(tiled, fours, 4):
             left = left_0 + b * left_bytes
             for n in range(first, last, 2):
                 at = weight + n // SUMS * SUMS * row_bytes + n % SUMS * step
@@ -121,14 +156,11 @@ def multiply(line, int8, k, x, y, lo, hi, sums, codes, steps):
             for n in range(lo, hi):
                 out[n] *= factor[n] * steps[b]
         else:
-            for n in range(lo, hi):
-                start = whole if n < block else 0
-                if start < k:
-                    row, rest = floats(weight + 4 * (n * k + start), k - start), x[b, start:k]
-                    add = _ZERO
-                    for i in range(row.size):
-                        add += row[i] * rest[i]
-                    out[n] = add + (out[n] if n < block else _ZERO)
+            if b >= tiled and whole < k:
+                _add_dots(weight, k, whole, x[b], out, lo, block)
+            for n in range(block, hi):
+                out[n] = _ZERO
+            _add_dots(weight, k, 0, x[b], out, block, hi)
         if bias != 0:
             more = floats(bias, hi)
             for n in range(lo, hi):

@@ -3,9 +3,9 @@
 import numba
 import numpy as np
 
-from minilm.kernels.decode_step.dots import SUMS, arrive, arrived, give_way
+from minilm.kernels.decode_step.dots import arrive, arrived, give_way
 from minilm.kernels.decode_step.layers import activate, look, norm, turn
-from minilm.kernels.decode_step.rows import floats, inner, multiply, stride
+from minilm.kernels.decode_step.rows import ROOM, floats, inner, multiply, stride
 from minilm.kernels.jit import jit
 from minilm.kernels.simd import address, fmax, pointer
 
@@ -86,10 +86,10 @@ def decode(
     x, y = own[: batch * cs].reshape(batch, cs), own[batch * cs :][: batch * cs].reshape(batch, cs)
     own = own[2 * batch * cs :]
     q, turned, own = own[: stride(d)], own[stride(d) : 2 * stride(d)], own[2 * stride(d) :]
-    total, steps, own = own[:SUMS], own[SUMS:][:batch], own[SUMS + batch :]
-    widest = stride(max(c, heads * d, f))  # of codes, two bytes each
-    codes = numba.carray(pointer(address(own), np.int16(0)), (batch, widest))
-    scores = own[batch * widest // 2 :]
+    total, steps, own = own[:ROOM], own[ROOM:][:batch], own[ROOM + batch :]
+    widest = stride(max(c, heads * d, f))
+    codes = numba.carray(pointer(address(own), np.int16(0)), (batch, 2 * widest))
+    scores = own[batch * widest :]
     sums = address(total)
     empty = total[:0]
     c_lo, c_hi = _part(c, part, parts)
@@ -153,7 +153,9 @@ def decode(
                 if reach > 0:
                     far = floats(end[DISTANCE] + 4 * h * reach, reach)
                 out = mixed[b, h * d : (h + 1) * d]
-                look(q, k_cache, v_cache, first, here, far, scores, out, sums)
+                later = min(pair + 1, pair_hi - 1)
+                soon = address(keys[layer, later // heads, later % heads // per])
+                look(q, k_cache, v_cache, soon, first, here, far, scores, out, sums)
             target += parts
             _meet(bell, target)
             multiply(line[OUT:], int8, heads * d, mixed, change, c_lo, c_hi, sums, codes, steps)
