@@ -1,6 +1,8 @@
 """The AdamW step in Numba: one visit to p, g, m and v where NumPy makes a dozen, and one call
 for all parameters: a small model has many small ones."""
 
+import weakref
+
 import numpy as np
 from numba import carray
 
@@ -52,28 +54,62 @@ def adamw_many(
     first, second = 1 - beta1**step, 1 - beta2**step
     numbers = (lr / first, beta1, beta2, 1 - beta1, 1 - beta2, eps, second**-0.5)
     shared = tuple(kind(x) for x in (*numbers, 1 - lr * weight_decay))
-    rows = []
-    held = []  # copies of gradients, which must live until the kernel has run
-    for p, g, m, v in zip(ps, gs, ms, vs, strict=True):
-        solid = p.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous
-        if not solid or not p.dtype == m.dtype == v.dtype == ps[0].dtype:
-            reference.adamw(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
-            continue
-        if not g.flags.c_contiguous or g.dtype != p.dtype:
-            g = np.ascontiguousarray(g, dtype=p.dtype)
-            held.append(g)
-        rows.append((*(a.__array_interface__["data"][0] for a in (p, g, m, v)), p.size))
-    if not rows:
+    solid, loose, table = _places(ps, ms, vs)
+    for i in loose:
+        reference.adamw(ps[i], gs[i], ms[i], vs[i], lr, beta1, beta2, eps, weight_decay, step)
+    if not solid:
         return
-    ways = backend.threads() if sum(row[-1] for row in rows) >= _WORTH else 1
+    # The list keeps copies alive until the kernel has run.
+    held = [
+        g if g.flags.c_contiguous and g.dtype == kind else np.ascontiguousarray(g, kind)
+        for g in (gs[i] for i in solid)
+    ]
+    table = table.copy()
+    table[:, 1] = [_address(g) for g in held]
+    ways = backend.threads() if table[:, 4].sum() >= _WORTH else 1
     if ways == 1:
-        _step(np.array(rows, np.int64), *shared)
+        _step(table, *shared)
     else:
-        shares = _split(rows, ways, ps[0].itemsize)
+        shares = _split(table.tolist(), ways, ps[0].itemsize)
         backend.parallel(lambda share: _step(np.array(share, np.int64), *shared), shares)
 
 
-def _split(rows: list[tuple[int, ...]], ways: int, size: int) -> list[list[tuple[int, ...]]]:
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+_known: dict[int, tuple[list[weakref.ref], tuple[list[int], list[int], np.ndarray]]] = {}
+
+
+def _places(
+    ps: list[np.ndarray], ms: list[np.ndarray], vs: list[np.ndarray]
+) -> tuple[list[int], list[int], np.ndarray]:
+    """Which parameters the kernel takes, which not, and a row (p, 0, m, v, count) for each it does.
+
+    Asking NumPy for an address takes as long as updating a thousand weights, so the rows are kept
+    for as long as the arrays live: one step after the other updates the same ones.
+    """
+    arrays, key = [*ps, *ms, *vs], id(ps[0])
+    refs, kept = _known.get(key, ((), None))
+    if len(refs) == len(arrays) and all(map(_is_of, refs, arrays)):
+        return kept
+    solid, loose, rows = [], [], []
+    for i, (p, m, v) in enumerate(zip(ps, ms, vs, strict=True)):
+        whole = all(a.flags.c_contiguous and a.dtype == ps[0].dtype for a in (p, m, v))
+        (solid if whole else loose).append(i)
+        if whole:
+            rows.append((_address(p), 0, _address(m), _address(v), p.size))
+    kept = solid, loose, np.array(rows, np.int64)
+    first = weakref.ref(ps[0], lambda _: _known.pop(key, None))
+    _known[key] = [first, *map(weakref.ref, arrays[1:])], kept
+    return kept
+
+
+def _is_of(ref: weakref.ref, array: np.ndarray) -> bool:
+    return ref() is array
+
+
+def _split(rows: list[list[int]], ways: int, size: int) -> list[list[tuple[int, ...]]]:
     """Rows of (addresses of p, g, m, v; count) in shares of about as many numbers each.
 
     A parameter is cut where a whole number of vectors has been, so that every number is computed
