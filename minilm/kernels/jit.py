@@ -44,6 +44,7 @@ event.register("numba:compile", _SayOnce())
 _SHARED = (
     "simd",
     "tiles",
+    "panels",
     "attention/blocks",
     "decode_step/dots",
 )  # compiled into kernels of other files

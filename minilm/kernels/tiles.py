@@ -16,13 +16,13 @@ from minilm.kernels.simd import prefetch
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 _WIDE = bool(_FEATURES.get("avx512f"))
-_BYTES = 64 if _WIDE else 32 if _FEATURES.get("avx") else 16
+VECTOR_BYTES = 64 if _WIDE else 32 if _FEATURES.get("avx") else 16
 _MANY = _WIDE or not _FEATURES.get("sse2")  # 32 vector registers: AVX-512 and ARM; else 16
 
 # A tile has ROWS x 2 vectors of sums: eight at least, since a multiply-add takes four cycles and
 # two start in each; more where there are registers for them.
 ROWS = 8 if _MANY else 4
-PAD = _BYTES // 4  # columns are padded to this many floats (twice what doubles need)
+PAD = VECTOR_BYTES // 4  # columns are padded to this many floats (twice what doubles need)
 
 
 def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int, streamed: bool = False):
@@ -112,10 +112,10 @@ def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int, streamed
     return tile
 
 
-_f2, _f1 = (_tile(n, types.float32, ir.FloatType(), _BYTES // 4) for n in (2, 1))
-_d2, _d1 = (_tile(n, types.float64, ir.DoubleType(), _BYTES // 8) for n in (2, 1))
-_WIDTH = _BYTES // 4
-_WIDTH2 = _BYTES // 8
+_f2, _f1 = (_tile(n, types.float32, ir.FloatType(), VECTOR_BYTES // 4) for n in (2, 1))
+_d2, _d1 = (_tile(n, types.float64, ir.DoubleType(), VECTOR_BYTES // 8) for n in (2, 1))
+_WIDTH = VECTOR_BYTES // 4
+_WIDTH2 = VECTOR_BYTES // 8
 
 # Eight sums a tile are enough for a stream of rows, which meet this many columns at once.
 STREAM = (1 if _MANY else 2) * _WIDTH
@@ -124,7 +124,7 @@ stream_tile = _tile(STREAM // _WIDTH, types.float32, ir.FloatType(), _WIDTH, str
 
 def _products(size: int, wide, narrow):
     """What `add_product` and `write_product` do, for numbers of ``size`` bytes."""
-    w = _BYTES // size
+    w = VECTOR_BYTES // size
 
     @jit
     def by_steps(m, n, k, a, row, column, b, ldb, panel, c, ldc, keep, low, high):

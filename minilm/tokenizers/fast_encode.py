@@ -4,7 +4,8 @@ Text repeats its words, so most words are answered by the cache: two loads make 
 of up to 16 bytes, one 32-byte row holds key and ids. Longer words are found by a hash and then
 compared byte by byte, so a clash of hashes cannot give wrong ids. A full neighbourhood loses one of
 its rows; a full store of long rows is emptied. Where text does not repeat itself (random strings)
-looking up is lost time, so a stretch with few hits turns the cache off for the next ones.
+looking up is lost time, so a thousand words looked up with few hits among them turn the cache off
+for the rest of their stretch and for the next ones.
 """
 
 import re
@@ -49,7 +50,8 @@ _CACHE_ROWS = 1 << 16  # 2 MiB for each thread, and as much for the store
 _CHUNK = 1 << 20  # bytes of text given to one thread at a time
 # Between a small letter and a blank before another one, every pattern starts a word.
 _CUT = re.compile(rb"[a-z](?=[ \n][a-z])")
-_USED, _OFF_FOR, _OFF_NEXT = 0, 1, 2  # fields of the cache's state
+_TRIAL = 1024  # words looked up before the cache is judged
+_USED, _OFF_FOR, _OFF_NEXT, _ASKED, _HITS = range(5)  # fields of the cache's state
 
 
 @jit
@@ -200,7 +202,8 @@ def encode_words(
         rows: the cache, uint64 (slots, 4): key, key, length | ids << 8 | place in store << 16, and
             the ids themselves where they are few. No rows: no cache.
         store: int32; the ids of words with many, and the bytes of words over 16 bytes.
-        state: int64 (3,): used part of the store; stretches to go without the cache, and next time.
+        state: int64 (5,): used part of the store; stretches to go without the cache, and next time;
+            words looked up in this trial of the cache, and those of them that were found.
         out: int32, with four spare places.
     """
     base = address_of(text)
@@ -214,22 +217,31 @@ def encode_words(
         cached = False
     ranks = np.empty(_SHORT, np.int32)
     o = 0
-    hits = 0
+    asked = state[_ASKED]  # words of one byte never ask: they say nothing about the cache
+    hits = state[_HITS]
     for w in range(n):
         start = starts[w]
         length = starts[w + 1] - start
         if length == 1:
             out[o] = byte_ids[text[start]]
             o += 1
-            hits += 1
             continue
         where = base + U64(start)
+        if cached and asked == _TRIAL:
+            if 5 * hits < 2 * asked:
+                state[_OFF_NEXT] = min(2 * state[_OFF_NEXT] + 1, 31)
+                state[_OFF_FOR] = state[_OFF_NEXT]
+                cached = False
+            else:
+                state[_OFF_NEXT] = 0
+            asked = hits = 0
         keep = cached and length <= _LONGEST_CACHED
         first = second = h = t = K0
         if keep or whole.shape[0] > 0:
             first, second = word_key(where, length)
             h = spread(first, second)
         if keep:
+            asked += 1
             t = h & mask
             free = False
             found = False
@@ -315,12 +327,8 @@ def encode_words(
                             part |= np.uint32(text[start + z + y]) << np.uint32(8 * y)
                         store[at + z // 4] = np.int32(part)
         o += count
-    if cached and n >= _STARTS // 8:
-        if hits * 10 < n * 3:
-            state[_OFF_NEXT] = min(2 * state[_OFF_NEXT] + 1, 31)
-            state[_OFF_FOR] = state[_OFF_NEXT]
-        else:
-            state[_OFF_NEXT] = 0
+    state[_ASKED] = asked
+    state[_HITS] = hits
     return o
 
 
@@ -410,7 +418,7 @@ class Encoder:
         if not hasattr(local, "state"):
             rows = _CACHE_ROWS if self._cache else 0
             local.cache = np.zeros((rows, 4), np.uint64), np.empty(8 * rows + 8, np.int32)
-            local.state = np.zeros(3, np.int64)
+            local.state = np.zeros(5, np.int64)
             local.starts = np.empty(_STARTS, np.int64)
             local.out = np.empty(0, np.int32)
         if local.out.size < end - i + 4:

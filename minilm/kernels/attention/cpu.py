@@ -13,9 +13,12 @@ import numpy as np
 from numba import types
 
 from minilm.kernels.attention.blocks import (
+    AHEAD,
     around,
+    ask_row,
     band,
     fill,
+    hide,
     load,
     own,
     panels,
@@ -165,8 +168,7 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
                                 if not mask[b, h, t0 + i, low + j]:
                                     row[j] = lowest
                         lo, hi = first // w * w, up(last, w)
-                        fill(row, lo, first, lowest)
-                        fill(row, last, hi, lowest)
+                        hide(row, lo, first, last, hi, lowest)
                         seen, top = row[lo:hi], tops[i]
                         for j in range(seen.size):
                             top = fmax(top, seen[j])
@@ -234,6 +236,8 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
                     if i >= rows:
                         fill(to, 0, side, zero)
                         continue
+                    ask_row(g, b, t0 + i + AHEAD, h)
+                    ask_row(out, b, t0 + i + AHEAD, h)
                     gi, oi, dot = g[b, t0 + i, h], out[b, t0 + i, h], zero
                     for j in range(gi.size):
                         to[j] = gi[j]
@@ -267,8 +271,7 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
                                 if not mask[b, h, t0 + i, low + j]:
                                     pr[j] = lowest
                         lo, hi = first // w * w, up(last, w)
-                        fill(pr, lo, first, lowest)
-                        fill(pr, last, hi, lowest)
+                        hide(pr, lo, first, last, hi, lowest)
                         shift, dot = lse[b, h, t0 + i], dots[i]
                         ps, dss = pr[lo:hi], dr[lo:hi]
                         for j in range(ps.size):
