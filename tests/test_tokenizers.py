@@ -146,6 +146,43 @@ def test_cache_and_threads_change_nothing():
     assert cached.decode(expected) == text
 
 
+@pytest.mark.parametrize("between", [" ", "7"])
+def test_words_that_never_come_again_leave_the_cache_alone(between):
+    """A digit between them is a word of one byte, which needs no cache: it is no hit either."""
+    draw = np.random.default_rng(0)
+    letters = draw.integers(97, 123, (60_000, 6)).astype(np.uint8)
+    text = between.encode().join(row.tobytes() for row in letters)
+    encoder = train_bpe(PROSE, 300)._encoder
+    encoder.encode(text)
+    rows, _ = encoder._local.cache
+    assert 1000 <= np.count_nonzero(rows[:, 2]) <= 60_000 // 8  # a few trials, no more
+    encoder = train_bpe(PROSE, 300)._encoder
+    encoder.encode(PROSE.encode() * 200)  # words that do come again go on being kept
+    encoder.encode(b" novelty")
+    rows, _ = encoder._local.cache
+    assert np.isin(np.frombuffer(b" novelty", np.uint64), rows[:, 0]).all()
+
+
+@pytest.mark.parametrize("length", [5, 30])
+def test_a_full_cache_gives_up_rows_and_stays_right(length, monkeypatch):
+    from minilm.tokenizers import fast_encode
+
+    monkeypatch.setattr(fast_encode, "_CACHE_ROWS", 64)
+    bpe = train_bpe(PROSE, 300)
+    plain = BPE(bpe.tokens, bpe.merges, bpe.pattern, cache=False)
+    draw = np.random.default_rng(0)
+    words = ["".join(map(chr, row)) for row in draw.integers(97, 123, (500, length))]
+    text = " the dog ".join(words)  # two of three words are hits, so the cache stays on
+    np.testing.assert_array_equal(bpe.encode_array(text), plain.encode_array(text))
+    rows, store = bpe._encoder._local.cache
+    state = bpe._encoder._local.state
+    assert len(rows) == 64 and state[fast_encode._OFF_NEXT] == 0
+    assert state[fast_encode._USED] <= store.size
+    last = np.frombuffer((" " + words[-1]).encode().ljust(8, b"\0")[:8], np.uint64)
+    if length == 5:  # the newest word has a row, although the cache was full long before
+        assert last in rows[:, 0]
+
+
 def test_words_of_one_hash_are_told_apart(monkeypatch):
     """With a hash that says the same of every long word, only their bytes tell them apart."""
     bpe = train_bpe(PROSE, 300)
