@@ -20,9 +20,9 @@
 # |---|---|
 # | one dominating force is enough to predict | a pen and a sheet of paper fall |
 # | cheap compute is that force | the talk's number, as arithmetic |
-# | more structure wins early, less structure later | a window against full attention |
+# | more structure wins early, less structure later | a window against full attention; who learns sooner |
 # | four differences lie between the two models | four switches of one model |
-# | separate weights fit translation, not shared knowledge | facts told on one side, asked on the other |
+# | separate weights fit translation, not shared knowledge | translation; facts told on one side, asked on the other |
 # | long inputs and short targets suit the old structure | three ratios of lengths |
 # | reading the last layer only may be a bottleneck | 2 and 6 layers a side |
 # | a bidirectional input hardly helps, and costs the cache | a chat with the real KV cache |
@@ -35,6 +35,7 @@
 
 # %% slideshow={"slide_type": "skip"}
 import time
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -82,7 +83,7 @@ def draw_fall(folds):
     things = {"pen": (8, 11), f"sheet, folded {folds} ×": (5, 624 / 2**folds)}
     t = np.linspace(0, 1, 60)
     with figure(
-        alt="The pen falls as gravity alone says; a sheet of paper is slower by far."
+        alt="Height against time of a falling pen, of a sheet of paper, and by gravity alone."
     ) as ax:
         for k, (name, (grams, area)) in enumerate(things.items()):
             alone, seconds, top = fall(grams, area)
@@ -173,7 +174,9 @@ def draw_growth(tenfold_every, years_ahead):
     """Compute per dollar around today, and the size of the model that an hour's money trains."""
     when, size = np.arange(-100, 41), np.sqrt(hour / 120) / 1e6
     with figure(
-        1, 2, alt="Compute per dollar is a line on a log scale; the model grows by its root."
+        1,
+        2,
+        alt="Compute per dollar against years, log scale; models of an hour's money, today and later.",
     ) as (left, right):
         lines(
             when,
@@ -277,7 +280,8 @@ print(*(f"{mask}: {run['best']['loss']:.3f} nats" for mask, run in live.items())
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 with figure(
-    alt="Loss against data: the window is ahead on little data, full attention on much."
+    alt="Loss against tokens to learn from, for the window and for full attention; stars for the "
+    "live runs, a dashed line for the grammar itself."
 ) as ax:
     lines(
         read,
@@ -324,7 +328,9 @@ claim(
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 with figure(
-    1, 2, alt="Near tokens: both approach the grammar. Far tokens: the window never learns them."
+    1,
+    2,
+    alt="Loss against tokens to learn from, on near and on far tokens; both models, the grammar.",
 ) as panels:
     for ax, part, title in zip(
         panels, ("local", "far"), ("near tokens", "far tokens"), strict=True
@@ -549,7 +555,7 @@ bars(
     ylabel="million weights in the layers",
     numbers="{:.1f}",
     horizontal=True,
-    alt="44.0 million weights, then 37.7 and then 18.9 million for the last three steps.",
+    alt="Million weights in the layers at each step of the walk.",
 )
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
@@ -605,8 +611,8 @@ apart = [distances(seed) for seed in SEEDS]
 stages = list(apart[0])
 gaps = np.array([[one[stage] for stage in stages] for one in apart])  # (seeds, stages, 2)
 with figure(
-    alt="After step 3 with one softmax the difference from the prefix-LM is rounding error; after "
-    "step 4 that from the decoder-only model; all others are about 1."
+    alt="Largest difference of logits from a prefix-LM and from a decoder-only model, log scale, at "
+    "steps 2, 3 and 4 with one softmax and with two; what rounding makes is shaded."
 ) as ax:
     ax.axvspan(1e-18, 1e-12, color="#E3F4EE")
     ax.text(3e-18, -0.62, "the same function, up to rounding", color="#00674A", fontsize=16)
@@ -650,42 +656,103 @@ claim(
 #
 # Fair in two ways. At **equal weights** the encoder-decoder of 3 + 3 layers meets the decoder-only
 # model of 7, and does half the work. At **equal FLOPs** 6 + 6 layers meet 7, with twice the weights.
-# The loss is the mean of tests along the run, so it says who learns sooner, even where all of them
-# solve the task in the end.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## What counts as a difference
+#
+# - A verdict takes the **last** test of every run. Who learns sooner is a question of its own.
+# - Two models of one seed read the same examples, so they are compared seed by seed. A difference
+#   counts when the mean over seeds is more than **two standard errors** from zero.
+# - Where some of the tasks, or one of the two fair comparisons, bear a claim out and others do not,
+#   its verdict is *partly*.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 walked = recorded("talk3_walk")
 TESTS = {"facts": ("ask", "tell")}  # the forms that were trained; other tasks have one test
+NAMES = {"translation": "translation", "facts": "shared facts", "long": "long target"}
+CALLED = {
+    "S0 L3": "encoder-decoder, 3 + 3",
+    "S0 L6": "encoder-decoder, 6 + 6",
+    "S3m L7": "prefix-LM, 7",
+    "S4m L7": "decoder-only, 7",
+}
+MATCHED = {"equal weights": ("S0 L3", "S4m L7"), "equal FLOPs": ("S0 L6", "S4m L7")}
 
 
-def ended(task, model, tests=None, what="loss"):
-    """seed -> accuracy at the end of the recorded run, or its loss: the mean along the run."""
+def tested(task, model, tests=None, what="loss", at=slice(None)):
+    """seed -> the tests along its recorded run, or one of them."""
     tests = tests or TESTS.get(task, ("test",))
-    last = slice(None) if what == "loss" else slice(-1, None)
     return {
-        run["seed"]: np.mean(
-            [p["scores"][test][what] for test in tests for p in run["points"][last]]
-        )
+        run["seed"]: np.mean([[p["scores"][t][what] for p in run["points"]] for t in tests], 0)[at]
         for run in walked["runs"]
         if (run["task"], run["model"]) == (task, model)
     }
 
 
-def paired(task, one, other, tests=None, what="loss"):
-    """One difference per seed that both models have."""
-    a, b = ended(task, one, tests, what), ended(task, other, tests, what)
-    return np.array([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
+def ended(task, model, tests=None, what="loss"):
+    """seed -> the last test of its recorded run."""
+    return tested(task, model, tests, what, at=-1)
 
 
-def scatter_of(task, *models):
-    """What another seed changes: the widest range of a model's loss over its seeds."""
-    return max(np.ptp(list(ended(task, model).values())) for model in models)
+def less(one, other, times=1):
+    """seed -> how much more the one has than the other, for the seeds that both have."""
+    return {seed: times * (one[seed] - other[seed]) for seed in sorted(one.keys() & other.keys())}
+
+
+def together(series):
+    """The seeds that all have, and their values: (seeds, series)."""
+    seeds = sorted(set.intersection(*map(set, series)))
+    return seeds, np.array([[by_seed[seed] for by_seed in series] for seed in seeds])
+
+
+class Span(NamedTuple):
+    """A mean over seeds, and the same less and plus two standard errors."""
+
+    low: float
+    mean: float
+    high: float
+
+
+def span(values):
+    """Two standard errors around the mean of one value per seed."""
+    mean, two = np.mean(values), 2 * np.std(values, ddof=1) / np.sqrt(len(values))
+    return Span(mean - two, mean, mean + two)
+
+
+def judge(statement, differences, holds, partly=None, note="", **said):
+    """A verdict on the spans of several differences, or a line where seeds are missing.
+
+    `differences` maps a name to seed -> value; `holds` and `partly` get name -> Span.
+    """
+    seeds, table = together(differences.values())
+    if len(seeds) < 3:
+        print(f"No verdict yet, {len(seeds)} of 3 seeds are recorded: {statement}.")
+        return
+    measured = dict(zip(differences, table.T, strict=True))
+    spans = {name: span(values) for name, values in measured.items()}
+    errors = ", ".join(f"{name} {found.high - found.mean:.2g}" for name, found in spans.items())
+    claim(
+        statement,
+        measured=measured,
+        seeds=seeds,
+        holds=lambda _: holds(spans),
+        partly=partly and (lambda _: partly(spans)),
+        note=f"Two standard errors of the means: {errors}. {note}",
+        **said,
+    )
+
+
+def words_right(*models):
+    """A sentence on the words that models translate right in the end."""
+    shares = {m: ended("translation", m, what="accuracy").values() for m in models}
+    said = [f"{CALLED[m]} {100 * np.mean(list(of)):.1f} %" for m, of in shares.items() if of]
+    return f"Words translated right: {'; '.join(said)}."
 
 
 sizes = {run["model"]: run for run in walked["runs"] if run["task"] == "translation"}
 print(f"{'model':8}{'weights':>10}{'FLOPs per example':>20}{'seeds':>7}")
 for name, run in sizes.items():
-    seeds = len(ended("translation", name))
+    seeds = min(len(ended(task, name)) for task in NAMES)
     print(f"{name:8}{run['weights']:10,}{run['flops']:20,}{seeds:7}")
 print(f"\nwalked on {walked['date']}, {walked['machine']}")
 
@@ -695,17 +762,19 @@ def forest(rows, sides, xlabel, alt):
     """Differences, one row each: a dot per seed, the mean, and two standard errors."""
     with figure(alt=alt) as ax:
         ax.axvline(0, color="#5B6678", linewidth=2)
-        for k, values in enumerate(rows.values()):
-            colour = ("#0072B2", "#D55E00")[k % 2]
-            mean, two = values.mean(), 2 * values.std(ddof=1) / np.sqrt(len(values))
-            ax.plot([mean - two, mean + two], [k, k], color=colour, linewidth=8, alpha=0.3)
+        for k, by_seed in enumerate(rows.values()):
+            values, colour = list(by_seed.values()), ("#0072B2", "#D55E00")[k % 2]
+            low, mean, high = span(values)
+            ax.plot([low, high], [k, k], color=colour, linewidth=8, alpha=0.3)
             ax.plot(values, np.full(len(values), k), "o", color="white", mec=colour, ms=8, mew=2)
             ax.plot(mean, k, "D", color=colour, ms=13)
-            ax.annotate(f"{mean:+.3f}", (1.01, k), xycoords=("axes fraction", "data"), va="center",
-                        fontsize=16, color=colour)  # fmt: skip
+            two = high - mean
+            digits = 1 - int(np.floor(np.log10(two))) if two > 0 else 3  # two of the error
+            ax.annotate(f"{mean:+.{digits}f} ± {two:.{digits}f}", (1.01, k), fontsize=16, color=colour,
+                        xycoords=("axes fraction", "data"), va="center")  # fmt: skip
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.4, -1.0)
-        reach = 1.15 * max(np.abs(values).max() for values in rows.values())
+        reach = 1.15 * max(np.abs(list(by_seed.values())).max() for by_seed in rows.values())
         ax.set_xlim(-reach, reach)
         ax.text(-0.03 * reach, -0.6, f"◀ {sides[0]}", ha="right", fontsize=16)
         ax.text(0.03 * reach, -0.6, f"{sides[1]} ▶", fontsize=16)
@@ -713,83 +782,104 @@ def forest(rows, sides, xlabel, alt):
         ax.grid(visible=False, axis="y")
 
 
-MATCHED = {"equal weights": ("S0 L3", "S4m L7"), "equal FLOPs": ("S0 L6", "S4m L7")}
-NAMES = {"translation": "translation", "facts": "shared facts", "long": "long target"}
-
-
-def seeds_of(task, *models):
-    """How many seeds are recorded of the model that has the fewest."""
-    return min(len(ended(task, model)) for model in models)
-
-
-def enough(task, *models):
-    """Whether there are seeds enough for a verdict; says so where there are not."""
-    if (count := seeds_of(task, *models)) < 3:
-        print(f"{NAMES.get(task, task)}: {count} seeds recorded so far, a verdict needs 3")
-    return count >= 3
-
-
-def in_step(values):
-    """The same seeds of every quantity, where one has fewer."""
-    fewest = min(map(len, values.values()))
-    return {name: numbers[:fewest] for name, numbers in values.items()}
-
-
-rows = {
-    f"{name}, {how}": paired(task, *pair)
-    for task, name in NAMES.items()
+gaps_of = {
+    how: {name: less(*(ended(task, model) for model in pair)) for task, name in NAMES.items()}
     for how, pair in MATCHED.items()
-    if seeds_of(task, *pair) > 1
+}  # encoder-decoder less decoder-only: how -> task -> seed -> nats
+rows = {
+    f"{name}, {how}": gaps_of[how][name]
+    for name in NAMES.values()
+    for how in MATCHED
+    if len(gaps_of[how][name]) > 1
 }
 if rows:
     forest(
         rows,
         ("encoder-decoder better", "decoder-only better"),
-        "difference of losses, nats per scored token",
-        "Differences of the two models' losses on each task, at equal weights and at equal FLOPs.",
+        "difference of last losses, nats per scored token",
+        "For each task, at equal weights and at equal FLOPs: the difference of the two models' "
+        "last losses, a dot per seed, the mean and two standard errors around it.",
     )
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # A row whose bar crosses zero is a tie. Ask before you show it: who wins on shared facts?
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# ## More than another seed makes?
+# ## Level in the end?
 #
-# **Claim** (67:24). The architecture is not the bottleneck: at equal weights the two differ by no
-# more than another seed of the same model does. **What would prove it wrong.** A task on which they
-# do.
+# **Claim** (67:24). The architecture is not the bottleneck: at equal weights the two end level.
+# **What would prove it wrong.** A task on which their last losses differ by more than two standard
+# errors.
 #
 # **Claim** (57:42). A stack for each side assumes that the sides differ: fine for translation.
-# **What would prove it wrong.** There, too, the decoder-only model is ahead by more than noise.
+# **What would prove it wrong.** There, too, the decoder-only model ends ahead by more than two
+# standard errors, at equal weights or at equal FLOPs.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-tasks = [task for task in NAMES if enough(task, "S0 L3", "S4m L7")]
-noise = {NAMES[task]: scatter_of(task, "S0 L3", "S4m L7") for task in tasks}
-if tasks:
-    claim(
-        "at equal weights it hardly matters which of the two models learns",
-        source="Chung 54:36–56:57, 67:24",
-        measure="encoder-decoder less decoder-only: difference of losses, nats per scored token",
-        expected=", ".join(f"{name} within ± {width:.3f}" for name, width in noise.items()),
-        measured=in_step({NAMES[t]: paired(t, *MATCHED["equal weights"]) for t in tasks}),
-        holds=lambda m: all(abs(m[name]) <= width for name, width in noise.items()),
-        partly=lambda m: any(abs(m[name]) <= width for name, width in noise.items()),
-        note="The bounds are the range over seeds of one model.",
-    )
+judge(
+    "at equal weights it hardly matters which of the two models learns",
+    gaps_of["equal weights"],
+    source="Chung 54:36–56:57, 67:24",
+    measure="encoder-decoder less decoder-only: difference of last losses, nats per scored token",
+    expected="every task within two standard errors of 0; partly: one at least",
+    holds=lambda found: all(s.low <= 0 <= s.high for s in found.values()),
+    partly=lambda found: any(s.low <= 0 <= s.high for s in found.values()),
+    note=words_right(*MATCHED["equal weights"]),
+)
 
 # %% slideshow={"slide_type": "fragment"} tags=["hide-input"]
-fair = {how: pair for how, pair in MATCHED.items() if enough("translation", *pair)}
-if fair:
-    bound = scatter_of("translation", *{model for pair in fair.values() for model in pair})
-    claim(
-        "separate weights for source and target are fine for translation",
-        source="Chung 57:42–58:55",
-        measure="encoder-decoder less decoder-only: difference of losses, nats per word",
-        expected=f"at most {bound:.3f}, which another seed makes",
-        measured=in_step({how: paired("translation", *pair) for how, pair in fair.items()}),
-        holds=lambda m: max(m.values()) <= bound,
-        partly=lambda m: min(m.values()) <= bound,
-    )
+judge(
+    "separate weights for source and target are fine for translation",
+    {how: gaps["translation"] for how, gaps in gaps_of.items()},
+    source="Chung 57:42–58:55",
+    measure="encoder-decoder less decoder-only: difference of last losses, nats per word",
+    expected="not above 0 by more than two standard errors",
+    holds=lambda found: all(s.low <= 0 for s in found.values()),
+    partly=lambda found: any(s.low <= 0 for s in found.values()),
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Who learns sooner?
+#
+# **Claim** (42:00). More structure starts better. The encoder-decoder has more of it.
+#
+# **What would prove it wrong.** A task on which its loss at the first test of the run is not lower by
+# more than two standard errors, at equal weights.
+
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+with figure(
+    1, 3, alt="Loss against steps on each task; the three models and their seeds."
+) as panels:
+    for ax, (task, name) in zip(panels, NAMES.items(), strict=True):
+        looks = (("S0 L3", "#0072B2", "o"), ("S0 L6", "#56B4E9", "^"), ("S4m L7", "#D55E00", "s"))
+        for model, colour, mark in looks:
+            runs = [r for r in walked["runs"] if (r["task"], r["model"]) == (task, model)]
+            if runs:
+                at = [p["step"] for p in runs[0]["points"]]
+                losses = np.array(list(tested(task, model).values()))
+                ax.fill_between(at, losses.min(0), losses.max(0), color=colour, alpha=0.18)
+                ax.plot(
+                    at, losses.mean(0), marker=mark, color=colour, mec="white", label=CALLED[model]
+                )
+        ax.set(title=name, xlabel="steps", ylim=(0, None))
+    panels[0].set_ylabel("loss, nats per scored token")
+    panels[0].legend(loc="upper right", fontsize=14)
+
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+judge(
+    "the model with more structure learns sooner",
+    {
+        name: less(*(tested(task, model, at=0) for model in MATCHED["equal weights"]))
+        for task, name in NAMES.items()
+    },
+    source="Chung 42:00–43:58",
+    measure="encoder-decoder less decoder-only: difference of losses at the first test of the runs, "
+    "equal weights, nats per scored token",
+    expected="below 0 by more than two standard errors on every task; partly: on one at least",
+    holds=lambda found: all(s.high < 0 for s in found.values()),
+    partly=lambda found: any(s.high < 0 for s in found.values()),
+    note="The learning rates were tuned for the last loss, not for an early one.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Facts that cross from one side to the other
@@ -799,8 +889,9 @@ if fair:
 #
 # **Claim** (57:42). Separate weights are odd where both sides share their knowledge.
 #
-# **What would prove it wrong.** The decoder-only model is less than 10 points ahead on facts asked
-# about for the first time, at equal weights or at equal FLOPs. By chance 1 in 96 is right.
+# **What would prove it wrong.** On facts asked about for the first time the decoder-only model's
+# lead, less two standard errors, is below 10 points, at equal weights or at equal FLOPs. By chance
+# 1 in 96 is right.
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 from minilm.data.toys_facts import SharedFacts
@@ -841,26 +932,22 @@ live_scores = dict(zip(live_models, backend.parallel(live_facts, live_models), s
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 SWAPS = ("told, then asked", "asked, then told")
-CALLED = {
-    "S0 L3": "encoder-decoder, 3 + 3",
-    "S0 L6": "encoder-decoder, 6 + 6",
-    "S3m L7": "prefix-LM, 7",
-    "S4m L7": "decoder-only, 7",
-}
-shown = [model for model in CALLED if seeds_of("facts", model)]
+shown = [model for model in CALLED if ended("facts", model)]
 
 
 def swapped(model, swap):
-    return 100 * np.array(list(ended("facts", model, (swap,), "accuracy").values()))
+    """seed -> % right on facts asked for, or told, for the first time."""
+    found = ended("facts", model, (swap,), "accuracy")
+    return {seed: 100 * share for seed, share in found.items()}
 
 
-whole = min(len(swapped(model, SWAPS[0])) for model in shown)
 with figure(
-    alt="Facts carried to the other side: nearly none by encoder-decoders, many by one stack."
+    alt="Facts carried to the other side, % right for each model, a dot per seed; stars for the "
+    "live runs, a dashed line for chance."
 ) as ax:
     bars(
         [CALLED[model] for model in shown],
-        {swap: np.transpose([swapped(m, swap)[:whole] for m in shown]) for swap in SWAPS},
+        {swap: together([swapped(m, swap) for m in shown])[1] for swap in SWAPS},
         ylabel="right answers, %",
         numbers="{:.1f}",
         expected={"by chance": 100 / 96},
@@ -876,31 +963,60 @@ with figure(
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-fair = {how: pair for how, pair in MATCHED.items() if enough("facts", *pair)}
-if fair:
-    claim(
-        "separate weights keep knowledge on one side; shared ones carry it over",
-        source="Chung 57:42–58:55",
-        measure="points ahead of the encoder-decoder on facts told, then asked for the first time",
-        expected="decoder-only ahead by 10 points at least",
-        measured=in_step(
-            {
-                how: 100 * paired("facts", single, double, SWAPS[:1], "accuracy")
-                for how, (double, single) in fair.items()
-            }
-        ),
-        holds=lambda m: min(m.values()) > 10,
-        partly=lambda m: max(m.values()) > 10,
-        note=f"Live, half as long, seed {facts_seed}: "
-        + " and ".join(f"{100 * live_scores[m][SWAPS[0]]['accuracy']:.0f} %" for m in live_models)
-        + " right (encoder-decoder of equal weights, decoder-only).",
-    )
+carried = {
+    swap: {
+        how: less(swapped(single, swap), swapped(double, swap))
+        for how, (double, single) in MATCHED.items()
+    }
+    for swap in SWAPS
+}  # lead of the decoder-only model: swap -> how -> seed -> points
+judge(
+    "separate weights keep knowledge on one side; shared ones carry it over",
+    carried[SWAPS[0]],
+    source="Chung 57:42–58:55",
+    measure="points ahead of the encoder-decoder on facts told, then asked for the first time",
+    expected="decoder-only ahead by more than 10 points and two standard errors",
+    holds=lambda found: all(s.low > 10 for s in found.values()),
+    partly=lambda found: any(s.low > 10 for s in found.values()),
+    note="Asked, then told, it is ahead by "
+    + " and ".join(f"{np.mean(list(lead.values())):.0f}" for lead in carried[SWAPS[1]].values())
+    + f" points. Live, half as long, seed {facts_seed}: "
+    + " and ".join(f"{100 * live_scores[m][SWAPS[0]]['accuracy']:.0f} %" for m in live_models)
+    + " right (encoder-decoder of equal weights, decoder-only).",
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Facts in the form that was trained
+#
+# Carrying over is what one stack is made for. How well are facts learnt that are tested as they
+# were trained?
+#
+# **Claim** (57:42). Where both sides need the same facts, two stacks are the odd choice.
+#
+# **What would prove it wrong.** The encoder-decoder's last loss on facts is lower by more than two
+# standard errors, at equal weights and at equal FLOPs. Short of that, it is only partly right
+# unless the decoder-only model is ahead by as much at both.
+
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+judge(
+    "where both sides share facts, separate weights learn them no better",
+    {how: gaps["shared facts"] for how, gaps in gaps_of.items()},
+    source="Chung 57:42–58:55",
+    measure="encoder-decoder less decoder-only: difference of last losses on facts, nats per token",
+    expected="above 0 by more than two standard errors; partly: not below 0 by as much at both",
+    holds=lambda found: all(s.low > 0 for s in found.values()),
+    partly=lambda found: any(s.high >= 0 for s in found.values()),
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Which step does it?
 #
-# The recorded stops of the walk at equal weights (step 1 has 6/7 of them): losses on the trained
-# forms, and facts carried over.
+# The recorded stops of the walk at equal weights (step 1 has 6/7 of them), for the seeds that all
+# stops have: last losses on the trained forms, and facts carried over.
+#
+# **Claim** (57:42). It is the separate stacks that keep knowledge apart. **What would prove it
+# wrong.** Joining them (step 2) does not raise the facts carried over by more than two standard
+# errors, or another step raises them more.
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 LADDER = {
@@ -912,26 +1028,55 @@ LADDER = {
     "S3m L7": "3, one softmax",
     "S4m L7": "4, one softmax",
 }
-climbed = {t: [m for m in LADDER if seeds_of(t, m)] for t in NAMES}
+climbed = {task: [m for m in LADDER if ended(task, m)] for task in NAMES}
+climbed = {task: models for task, models in climbed.items() if models}
 stops = [m for m in LADDER if any(m in models for models in climbed.values())]
 with figure(
-    1, 2, alt="Losses of every stage of the walk on each task, and the facts carried over."
-) as (left, right):
-    series = {}
-    for task in NAMES:
-        runs = [list(ended(task, m).values()) for m in climbed[task]]
-        spots = [stops.index(m) for m in climbed[task]]
-        series[NAMES[task]] = (spots, np.transpose([r[: min(map(len, runs))] for r in runs]))
+    1, 2, alt="Left: last loss on each task at every recorded stage of the walk. Right: facts "
+    "told, then asked, % right at those stages."
+) as (left, right):  # fmt: skip
+    series = {
+        NAMES[task]: (
+            [stops.index(m) for m in models],
+            together([ended(task, m) for m in models])[1],
+        )
+        for task, models in climbed.items()
+    }
     lines(None, series, xlabel="step of the walk", ylabel="loss, nats per scored token", ax=left)
     left.set_xticks(range(len(stops)), [LADDER[m].replace(", one softmax", "′") for m in stops])
     bars(
         [LADDER[m].replace(", one softmax", "′") for m in climbed["facts"]],
-        np.transpose([swapped(m, SWAPS[0])[:whole] for m in climbed["facts"]]),
+        together([swapped(m, SWAPS[0]) for m in climbed["facts"]])[1],
         xlabel="step of the walk (′: one softmax)",
         ylabel="told, then asked: right, %",
         numbers="{:.0f}",
         ax=right,
     )
+
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+SWITCHES = {
+    "1 cross-attention": ("S1 L3", "S0 L3"),
+    "2 one stack": ("S2 L7", "S1 L3"),
+    "3 own layer": ("S3 L7", "S2 L7"),
+    "one softmax": ("S3m L7", "S3 L7"),
+    "4 causal": ("S4m L7", "S3m L7"),
+}
+judge(
+    "it is the separate stacks that keep knowledge on one side",
+    {
+        name: less(swapped(after, SWAPS[0]), swapped(before, SWAPS[0]))
+        for name, (after, before) in SWITCHES.items()
+    },
+    source="Chung 57:42–58:55",
+    measure="facts told, then asked for the first time: points that each switch adds",
+    expected="one stack adds most, by more than two standard errors; partly: more than those",
+    holds=lambda found: (
+        found["2 one stack"].low > 0
+        and found["2 one stack"].mean == max(s.mean for s in found.values())
+    ),
+    partly=lambda found: found["2 one stack"].low > 0,
+    note="Step 2 also makes 3 + 3 layers 7, to hold the weights equal.",
+)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # A fact that is read has to be stored where the same fact is written. Ask which of the four steps
@@ -943,24 +1088,25 @@ with figure(
 # **Claim** (53:01). Decoder-only models do supervised tasks too: put the target behind the source.
 #
 # **What would prove it wrong.** On translation, the task made for two sides, the decoder-only
-# model gets fewer words right than the encoder-decoder of equal weights, by two points or more.
+# model gets fewer words right than the encoder-decoder of equal weights: by two points, or by what
+# is not told from two points within two standard errors.
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
-if enough("translation", "S0 L3", "S4m L7"):
-    pair = {"encoder-decoder": "S0 L3", "decoder-only": "S4m L7"}
-    claim(
-        "a decoder-only model does a supervised task by concatenation",
-        source="Chung 53:01–53:45",
-        measure="words translated right, %, equal weights",
-        expected="at most 2 points below the encoder-decoder",
-        measured=in_step(
-            {
-                name: [100 * x for x in ended("translation", model, what="accuracy").values()]
-                for name, model in pair.items()
-            }
-        ),
-        holds=lambda m: m["encoder-decoder"] - m["decoder-only"] < 2,
-    )
+judge(
+    "a decoder-only model does a supervised task by concatenation",
+    {
+        "points behind": less(
+            *(ended("translation", model, what="accuracy") for model in MATCHED["equal weights"]),
+            times=100,
+        )
+    },
+    source="Chung 53:01–53:45",
+    measure="words translated right, %: encoder-decoder of equal weights less decoder-only",
+    expected="below 2 points by more than two standard errors; partly: below 2",
+    holds=lambda found: found["points behind"].high < 2,
+    partly=lambda found: found["points behind"].mean < 2,
+    note=words_right(*MATCHED["equal weights"]),
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Who gains from long inputs?
@@ -969,28 +1115,32 @@ if enough("translation", "S0 L3", "S4m L7"):
 # The talk's guess: academic tasks have long inputs and short targets, and that suits a structure
 # that gives the input a stack of its own. Chats need long targets (61:26).
 #
-# **Test.** One task at three ratios of lengths, the total fixed.
+# **Test.** One task at three ratios of lengths, 32 tokens in all; and the long target of before.
 #
-# **What would prove it wrong.** From long inputs to long targets the encoder-decoder does not fall
-# behind; or on long targets it is ahead.
+# **What would prove it wrong.** From long inputs to long targets the encoder-decoder's loss, less
+# the other's, does not rise by more than two standard errors. Without a change of sign the talk is
+# only partly right. And on the long target: the decoder-only model is not ahead by as much.
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 ratios = sorted(
     {run["task"] for run in walked["runs"] if ":" in run["task"]},
     key=lambda ratio: -int(ratio.split(":")[0]),
 )
-ratios = [ratio for ratio in ratios if enough(ratio, "S0 L3", "S4m L7")]
-if ratios:
-    gains = {
-        how: {t: paired(t, *p) for t in ratios if seeds_of(t, *p)} for how, p in MATCHED.items()
-    }
-    with figure(alt="Difference of losses at several ratios of source to target length.") as ax:
+by_ratio = {
+    how: {t: gap for t in ratios if (gap := less(*(ended(t, model) for model in pair)))}
+    for how, pair in MATCHED.items()
+}  # encoder-decoder less decoder-only: how -> ratio -> seed -> nats
+if any(by_ratio.values()):
+    with figure(
+        alt="Difference of the models' last losses against the ratio of source to target length, "
+        "at equal weights and at equal FLOPs."
+    ) as ax:
         lines(
             None,
             {
-                how: ([ratios.index(t) for t in by], np.transpose(list(in_step(by).values())))
-                for how, by in gains.items()
-                if by
+                how: ([ratios.index(t) for t in gaps], together(gaps.values())[1])
+                for how, gaps in by_ratio.items()
+                if gaps
             },
             ylabel="encoder-decoder − decoder-only",
             xlabel="tokens of source : target (below zero: the encoder-decoder is better)",
@@ -999,32 +1149,46 @@ if ratios:
         )
         ax.set_xticks(range(len(ratios)), ratios)
 else:
-    print("The three ratios of lengths are not recorded yet; the long target below is.")
+    print("The ratios of lengths are not recorded yet; the long target below is.")
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-if len(ratios) > 1:
-    claim(
+if all(len(by) == len(ratios) > 2 for by in by_ratio.values()):
+    trend = {}
+    for how, by in by_ratio.items():
+        first, last = by[ratios[0]], by[ratios[-1]]
+        trend |= {
+            f"{how}, long input": first,
+            f"{how}, long target": last,
+            f"{how}, rise": less(last, first),
+        }
+    judge(
         "long inputs with short targets suit the encoder-decoder, long targets do not",
+        trend,
         source="Chung 59:00–61:39",
-        measure="loss of the encoder-decoder less decoder-only, equal weights, nats per token",
-        expected="it rises with the share of the target",
-        measured=in_step(gains["equal weights"]),
-        holds=lambda m: all(np.diff(list(m.values())) > 0),
-        partly=lambda m: list(m.values())[0] < list(m.values())[-1],
+        measure="encoder-decoder less decoder-only: difference of last losses, nats per token",
+        expected="below 0, above 0, and a rise, each by more than two standard errors; partly: a "
+        "rise at equal weights or at equal FLOPs",
+        holds=lambda found: all(
+            found[f"{how}, long input"].high < 0 < found[f"{how}, long target"].low
+            and found[f"{how}, rise"].low > 0
+            for how in MATCHED
+        ),
+        partly=lambda found: any(found[f"{how}, rise"].low > 0 for how in MATCHED),
     )
+else:
+    print("No verdict yet: three ratios of lengths are needed.")
 
 # %% slideshow={"slide_type": "fragment"} tags=["hide-input"]
-fair = {how: pair for how, pair in MATCHED.items() if enough("long", *pair)}
-if fair:
-    claim(
-        "with a short input and a long target the decoder-only model is ahead",
-        source="Chung 61:26–61:39",
-        measure="encoder-decoder less decoder-only, 6 tokens to read and up to 31 to write, nats",
-        expected="above 0, at equal weights and at equal FLOPs",
-        measured=in_step({how: paired("long", *pair) for how, pair in fair.items()}),
-        holds=lambda m: min(m.values()) > 0,
-        partly=lambda m: max(m.values()) > 0,
-    )
+judge(
+    "with a short input and a long target the decoder-only model is ahead",
+    {how: gaps["long target"] for how, gaps in gaps_of.items()},
+    source="Chung 61:26–61:39",
+    measure="encoder-decoder less decoder-only, 6 tokens to read and up to 31 to write: difference "
+    "of last losses, nats per token",
+    expected="above 0 by more than two standard errors; partly: at equal weights or equal FLOPs",
+    holds=lambda found: all(s.low > 0 for s in found.values()),
+    partly=lambda found: any(s.low > 0 for s in found.values()),
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Only the last layer?
@@ -1033,10 +1197,12 @@ if fair:
 # last layer only may miss what lies below (62:05).
 #
 # **Test.** Words in upper or lower case. The translation hangs on the word and on its neighbour;
-# the case has to come through as it is. Same weights, one switch, 2 or 6 layers a side.
+# the case has to come through as it is. Same weights, one switch, 2 or 6 layers a side, the
+# learning rate tuned for each of the four.
 #
 # **Claim.** Reading the last layer only is a bottleneck in deep models. **What would prove it
-# wrong.** At 6 layers, reading layer by layer is no better than reading the last one.
+# wrong.** At 6 layers a side, reading layer by layer is not ahead by more than two standard errors;
+# or it is no more ahead than at 2.
 
 
 # %% slideshow={"slide_type": "subslide"}
@@ -1052,12 +1218,17 @@ def cased(n, seed):
     return make_pairs(word + WORDS * upper, said + WORDS * upper, 2 * WORDS, 2 * WORDS + 1)
 
 
+# Tuned by factors of two for each case: the least loss, with two seeds that are not used here.
+RATES = {(2, False): 1e-2, (2, True): 4e-2, (6, False): 5e-3, (6, True): 2e-2}
+
+
 def deep(layers, same_layer, seed, steps=120):
     """Train one depth; returns the shares of right words and of right cases, in %."""
     size = {"layers": layers, "channels": 24, "heads": 2, "init_std": 0.1}
     config = small.replace(vocab_size=2 * WORDS + 1, same_layer=same_layer, **size)
     model = Transformer(config, seed=seed)
-    optimizer = AdamW(model.parameters(), lr=5e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    lr = RATES[layers, same_layer]
+    optimizer = AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
     for step in range(steps):
         batch = cased(32, 1000 * seed + step)
         model.loss(batch.source, batch.fed, batch.target).backward()
@@ -1083,7 +1254,7 @@ marks = {
     for way, same in (("the last layer", False), ("layer by layer", True))
 }  # (seeds, depths, word and case)
 with figure(
-    1, 2, alt="Right words and right cases: alike at 2 layers; at 6 the last layer alone is behind."
+    1, 2, alt="Right words and right cases, %, by layers a side, for both ways to read."
 ) as panels:
     for part, (ax, name) in enumerate(zip(panels, ("words", "cases"), strict=True)):
         bars(
@@ -1100,14 +1271,23 @@ with figure(
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 behind = marks["layer by layer"] - marks["the last layer"]
-claim(
+judge(
     "to read only the last layer is a bottleneck in deep models",
+    {
+        f"{n} layers": dict(zip(SEEDS, behind[:, k].sum(-1), strict=True))
+        for k, n in enumerate(DEPTHS)
+    },
     source="Chung 62:05–63:12",
     measure="points that reading layer by layer is ahead, words and cases together",
-    expected=f"above 5 at {DEPTHS[-1]} layers a side, and more than at {DEPTHS[0]}",
-    measured={f"{n} layers": behind[:, k].sum(-1) for k, n in enumerate(DEPTHS)},
-    holds=lambda m: list(m.values())[-1] > max(5, list(m.values())[0]),
-    note="The gradient has a longer way too; this does not tell it from detail that is lost.",
+    expected=f"above 0 by more than two standard errors at {DEPTHS[-1]} layers a side, and more "
+    f"than at {DEPTHS[0]}; partly: the first",
+    holds=lambda found: (
+        found[f"{DEPTHS[-1]} layers"].low > 0
+        and found[f"{DEPTHS[-1]} layers"].mean > found[f"{DEPTHS[0]} layers"].mean
+    ),
+    partly=lambda found: found[f"{DEPTHS[-1]} layers"].low > 0,
+    note="120 steps each. The gradient has a longer way too; this does not tell it from detail that "
+    "is lost.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -1116,38 +1296,38 @@ claim(
 # In 2018 reading both ways brought much (BERT on SQuAD). At scale, the talk says, it hardly
 # matters (63:29). Scale we do not have; but the walk's last step turns off nothing else.
 #
-# **What would prove it wrong.** On translation or on long targets the causal input is worse by
-# more than another seed makes.
+# **What would prove it wrong.** A task on which the causal input ends worse by more than two standard
+# errors.
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 two_way = {
-    name: paired(task, "S3m L7", "S4m L7")
+    name: gap
     for task, name in NAMES.items()
-    if seeds_of(task, "S3m L7", "S4m L7") > 1
-}
+    if len(gap := less(ended(task, "S3m L7"), ended(task, "S4m L7"))) > 1
+}  # prefix-LM less decoder-only: task -> seed -> nats
 if two_way:
     forest(
         two_way,
         ("reading both ways better", "causal better"),
-        "prefix-LM less decoder-only, nats per scored token",
-        "Differences of losses between a bidirectional and a causal input, for each task.",
+        "prefix-LM less decoder-only, last losses, nats per scored token",
+        "For each task: the difference of last losses between a bidirectional and a causal input, "
+        "a dot per seed, the mean and two standard errors around it.",
     )
 else:
     print("The prefix-LM has too few recorded seeds so far.")
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-sided = [task for task in ("translation", "long") if enough(task, "S3m L7", "S4m L7")]
-if sided:
-    within = {NAMES[task]: scatter_of(task, "S3m L7", "S4m L7") for task in sided}
-    claim(
-        "an input that is read both ways hardly matters",
-        source="Chung 63:29–64:14",
-        measure="loss that the causal input adds, nats per scored token",
-        expected=", ".join(f"{name} at most {width:.3f}" for name, width in within.items()),
-        measured=in_step({NAMES[task]: -paired(task, "S3m L7", "S4m L7") for task in sided}),
-        holds=lambda m: all(m[name] <= width for name, width in within.items()),
-        note="At one small size; the bound is what another seed makes.",
-    )
+judge(
+    "an input that is read both ways hardly matters",
+    {name: less(ended(task, "S4m L7"), ended(task, "S3m L7")) for task, name in NAMES.items()},
+    source="Chung 63:29–64:14",
+    measure="last loss that the causal input adds, nats per scored token",
+    expected="on no task above 0 by more than two standard errors; partly: not on all of them",
+    holds=lambda found: all(s.low <= 0 for s in found.values()),
+    partly=lambda found: any(s.low <= 0 for s in found.values()),
+    note="At one small size, not at the scale that the talk speaks of. "
+    + words_right("S3m L7", "S4m L7"),
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What it costs in a chat
@@ -1205,8 +1385,8 @@ print(f"tokens computed in {TURNS} turns:", *(pair[0][-1] for pair in held["word
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 turns = np.arange(1, TURNS + 1)
 with figure(
-    1, 2, alt="Tokens computed: a line for the causal model, a parabola for the other. The ratio of "
-    "counts is (T + 1) / 2; that of seconds follows."
+    1, 2, alt="Left: tokens computed over the turns of a chat, for both models. Right: ratio of their "
+    "seconds over the turns, and (T + 1) / 2."
 ) as (left, right):  # fmt: skip
     lines(
         turns,
@@ -1288,7 +1468,7 @@ bars(
     {name: 100 * change for name, change in shift.items()},
     ylabel="keys that were stored change by, %",
     numbers="{:.1f}",
-    alt="Causal: no stored key changes. Both ways: from the second layer on they all do.",
+    alt="Largest change of stored keys in each layer, %, for the causal and the other model.",
 )
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
@@ -1378,7 +1558,8 @@ opened = np.array([ask_openly(seed) for seed in SEEDS])  # (seeds, 2, 4)
 with figure(
     1,
     2,
-    alt="The loss rises as the logarithm of the number of right answers; all answers are right.",
+    alt="Left: loss against the number of right answers, and its logarithm. Right: share of drawn "
+    "answers that are right.",
 ) as (left, right):
     lines(
         OPEN,
@@ -1457,14 +1638,14 @@ for name, config in ends.items():
         "the source after " + ", ".join(map(str, depths_read(config))) + " layers",
         "both ways" if looks[0, READ - 1] else "causal",
     ]
-told = {m: swapped(m, SWAPS[0]).mean() for m in live_models}
+told = {m: np.mean(list(swapped(m, SWAPS[0]).values())) for m in live_models}
 did = [
     f"{counted[0] / (L * C**2):g} → {counted[1] / (L * C**2):g} LC² weights",
     f"→ {counted[2] / (L * C**2):g} LC²; told facts answered: {told['S0 L3']:.0f} → "
     f"{told['S4m L7']:.0f} %",
     f"at {DEPTHS[-1]} + {DEPTHS[-1]} layers {behind[:, -1].sum(-1).mean():+.0f} points",
     f"tokens of {TURNS} turns ÷ {times['word by word'][0][0][-1]:g}"
-    + "".join(f"; {name} loss {-gap.mean():+.3f}" for name, gap in two_way.items()),
+    + "".join(f"; {name} loss {-np.mean([*gap.values()]):+.3f}" for name, gap in two_way.items()),
 ]
 differences = ("cross-attention", "parameters", "target reads", "input attention")
 table = zip(differences, *cells.values(), did, strict=True)
@@ -1476,11 +1657,24 @@ Markdown(
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}
+# ## What we did not measure
+#
+# - Compute per dollar over a hundred years (38:27): we have no such data.
+# - Small data in the walk: every example is read once, so data and steps grow together. Whether
+#   more structure pays on a small text that is read again and again, we do not know.
+# - The walk at scale: one width, under 200,000 weights. The talk speaks of large models.
+# - Steps 1 to 3 at equal FLOPs: the ladder is recorded at equal weights only.
+# - Flan itself (59:00): T5 and PaLM before and after instruction tuning. Ratios of 32 tokens stand
+#   for it.
+# - Many more layers (62:05): we stop at 6 a side.
+# - Encoder-only models on GLUE (51:06), and RLHF in place of one right answer (73:23).
+
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ## What to keep
 #
 # 1. Structure is a bet on too little data and compute. It pays early and costs later.
 # 2. Encoder-decoder and decoder-only are one model with four switches and a softmax between them.
-# 3. Shared weights, read layer by layer, let knowledge pass from what is read to what is written.
+# 3. Knowledge passes from what is read to what is written where both sides share their weights.
 # 4. The causal input brings the cache: without it a chat costs $(T+1)/2$ times the tokens.
 # 5. Every gain was measured at small size. Plot your own structure against compute before you
 #    believe in it, or before you drop it.
