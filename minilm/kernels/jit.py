@@ -3,6 +3,7 @@
 Only ``cpu.py`` files and other modules that are themselves loaded on first use import it.
 """
 
+import functools
 import sys
 import zlib
 from collections.abc import Callable
@@ -41,33 +42,22 @@ class _SayOnce(event.Listener):
 event.register("numba:compile", _SayOnce())
 
 
-_SHARED = (
-    "simd",
-    "tiles",
-    "panels",
-    "attention/blocks",
-    "decode_step/dots",
-)  # compiled into kernels of other files
-
-
-def _helpers_stamp() -> int:
-    """A number that changes when the helpers compiled into every kernel change.
-
-    Numba's cache notices an edit of a kernel's own file, not of the functions it calls elsewhere.
-    """
-    folder = Path(__file__).parent
-    return zlib.crc32(b"".join((folder / f"{n}.py").read_bytes() for n in _SHARED))
+@functools.cache
+def _stamp(folder: Path) -> int:
+    """A number that changes with the text of any module of a folder that has to do with Numba."""
+    texts = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    return zlib.crc32(b"".join(t for t in texts if b"numba" in t or b"kernels.jit" in t))
 
 
 def _compile(function: Callable, **settings: Any) -> Any:
+    """Numba's cache notices an edit of a kernel's own file, not of the functions it calls
+    elsewhere: those lie in this folder (``simd``, ``tiles``) or beside the kernel."""
     dispatcher = numba.njit(**settings)(function)
     file = getattr(dispatcher._cache, "_cache_file", None)
     if file is not None:
-        file._source_stamp = (*file._source_stamp, _HELPERS)
+        beside = Path(function.__code__.co_filename).parent
+        file._source_stamp = (*file._source_stamp, _stamp(Path(__file__).parent), _stamp(beside))
     return dispatcher
-
-
-_HELPERS = _helpers_stamp()
 
 
 def jit(function: Callable | None = None, **options: Any) -> Any:
