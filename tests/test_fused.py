@@ -154,6 +154,61 @@ def test_attention_of_any_size(data) -> None:
         assert np.abs(a - b).max() < 2e-4
 
 
+@pytest.mark.parametrize("dtype, within", [(np.float32, 2e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize("causal, window", [(False, None), (True, None), (True, 700)])
+def test_attention_over_more_keys_than_a_chunk(causal, window, dtype, within) -> None:
+    """The kernel takes 512 keys at a time; the largest score may lie in any chunk."""
+    t, s = 37, 1101
+    rng = np.random.default_rng(0)
+    q, k, v = (3 * rng.standard_normal((1, h, n, 5)) for h, n in ((4, t), (2, s), (2, s)))
+    seen = causal_mask(t, s, window) if causal else np.ones((t, s), bool)
+    expected, g = attend(q, k, v, seen), rng.standard_normal((1, 4, t, 5))
+    gradients = []
+    for tier, kind in (("cpu", dtype), ("reference", np.float64)):
+        inputs = [Tensor(x.astype(kind), requires_grad=True) for x in (q, k, v)]
+        with minilm.kernels.use(tier):
+            out = F.attention(*inputs, causal=causal, window=window)
+            out.backward(g.astype(kind))
+        assert np.abs(out.data - expected).max() < within * np.abs(expected).max()
+        gradients.append([x.grad for x in inputs])
+    for a, b in zip(*gradients, strict=True):
+        assert np.abs(a - b).max() < 5 * within * np.abs(b).max()
+
+
+ROWS = {
+    "softmax": (F.softmax, 1),
+    "log_softmax": (F.log_softmax, 1),
+    "layer_norm": (lambda x, w: F.layer_norm(x, w[0], w[0]), 2),
+    "rms_norm": (lambda x, w: F.rms_norm(x, w[0]), 2),
+    "gelu": (F.gelu, 1),
+    "gelu_tanh": (lambda x: F.gelu(x, "tanh"), 1),
+    "silu": (F.silu, 1),
+    "swiglu": (F.swiglu, 2),
+    "geglu": (F.geglu, 2),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(sorted(ROWS)), st.integers(1, 5), st.integers(1, 200), st.integers(0, 999))
+def test_rows_of_any_length(name, rows, columns, seed) -> None:
+    """No length is a whole number of vectors on every machine; the compiled loops have tails."""
+    op, count = ROWS[name]
+    rng = np.random.default_rng(seed)
+    given_, g = rng.standard_normal((count, rows, columns)), rng.standard_normal((rows, columns))
+    found = {}
+    for tier, kind in (("reference", np.float64), ("cpu", np.float64), ("cpu", np.float32)):
+        inputs = [Tensor(x.astype(kind), requires_grad=True) for x in given_]
+        with minilm.kernels.use(tier):
+            out = op(*inputs)
+            out.backward(g.astype(kind))
+        found[tier, kind] = [out.data, *(x.grad for x in inputs)]
+    exact = found["reference", np.float64]
+    for kind, within in ((np.float64, 1e-11), (np.float32, 1e-4)):
+        for a, b in zip(found["cpu", kind], exact, strict=True):
+            assert a.dtype == kind
+            assert np.abs(a - b).max() < within * max(1.0, np.abs(b).max())
+
+
 def test_attention_takes_strided_views_without_a_copy() -> None:
     packed = numbers((2, 5, 3, 4, 8)).astype(np.float32)  # (B, T, 3, H, D)
     views = [packed[:, :, i].transpose(0, 2, 1, 3) for i in range(3)]
