@@ -50,14 +50,15 @@ def hostile_texts(megabytes: float = 1) -> dict[str, str]:
     def letters(low: int, high: int, count: int) -> str:
         return "".join(map(chr, rng.integers(low, high, count)))
 
-    def cut(text: str, lengths: np.ndarray) -> str:
+    def cut(text: str, lengths: np.ndarray, between: str = " ") -> str:
         ends = np.cumsum(lengths)
-        return " ".join(text[a:b] for a, b in zip([0, *ends], ends))
+        return between.join(text[a:b] for a, b in zip([0, *ends], ends))
 
     words = letters(97, 123, size)
     return {
         "random words of 500 letters": cut(words, np.full(size // 500, 500)),
         "random words of 3 to 16 letters": cut(words, rng.integers(3, 17, size // 10)),
+        "random words of 6 letters between digits": cut(words, np.full(size // 7, 6), "7"),
         "random words of 17 to 60 letters": cut(words, rng.integers(17, 61, size // 40)),
         "random CJK": cut(letters(0x4E00, 0x9FA6, size // 3), rng.integers(2, 40, size // 63)),
         "one long word": words[: size // 4],
