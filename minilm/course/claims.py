@@ -299,8 +299,8 @@ def card(record: Mapping[str, Any]) -> str:
     if record["note"]:
         rows.append(("note", record["note"]))
     lines = "".join(
-        f'<div><span style="display:inline-block;width:6em;color:#5B6678">{name}:</span> '
-        f"{html.escape(text)}</div>"
+        f'<div style="display:flex"><span style="flex:none;width:6em;color:#5B6678">{name}:</span> '
+        f"<span>{html.escape(text)}</span></div>"
         for name, text in rows
     )
     return (
