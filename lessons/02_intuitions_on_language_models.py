@@ -1019,7 +1019,7 @@ judge(
 # Of the 202 tasks of BIG-Bench (16:58), 29 % got better smoothly, 22 % stayed flat, 13 % went up
 # and down, about 2 % got worse, and 33 % **emerged**: nothing in small models, much in large ones.
 #
-# Our tests, one row each, one column per size. The rule that names the curve is the package's:
+# Our tests, one row each, one column per size. `analysis.curves.classify_curve` names the curve.
 
 # %% slideshow={"slide_type": "skip"}
 CHANCE = {"grammar": 1 / 2, "sentiment": 1 / 2, "spatial": 1 / len(world.rooms), "arithmetic": 0.0}
