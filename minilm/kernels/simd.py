@@ -45,15 +45,16 @@ def prefetch(builder, at):
     builder.call(function, [builder.inttoptr(at, byte), reading, keep, data])
 
 
-@intrinsic
-def ask(typing, at):
-    """`prefetch` in a loop."""
+@intrinsic(prefer_literal=True)
+def ask(typing, at, size):
+    """`prefetch` for so many bytes, a number that is known when this is compiled."""
 
     def build(context, builder, signature, args):
-        prefetch(builder, args[0])
+        for byte in range(0, size.literal_value, 64):
+            prefetch(builder, builder.add(args[0], ir.IntType(64)(byte)))
         return context.get_dummy_value()
 
-    return types.void(types.int64), build
+    return types.void(types.int64, size), build
 
 
 @intrinsic

@@ -9,6 +9,7 @@ from minilm.kernels.tiles import ROWS, width
 
 _FAR = 1 << 40  # keys: farther than any
 AHEAD = 8  # rows, of which each lies in a page of its own: the processor does not guess them
+ROW = 256  # bytes to ask for: heads of 64 numbers
 
 
 @jit
@@ -24,20 +25,12 @@ def row_of(x, b, h, t):
 
 
 @jit
-def ask_row(x, b, h, t):
-    """Ask for the memory of row x[b, h, t, :]; t may lie beyond the last."""
-    at = address(x) + b * x.strides[0] + h * x.strides[1] + t * x.strides[2]
-    for byte in range(0, x.shape[3] * x.itemsize, 64):
-        ask(at + byte)
-
-
-@jit
 def load(x, b, h, first, rows, factor, to):
     """Rows of x[b, h] times a factor into padded scratch; zeros below them."""
     zero = to.dtype.type(0)
     for i in range(rows):
-        ask_row(x, b, h, first + i + AHEAD)
         row, out = row_of(x, b, h, first + i), to[i]
+        ask(address(row) + AHEAD * x.strides[2], ROW)
         for j in range(row.size):
             out[j] = row[j] * factor
     for i in range(rows, to.shape[0]):
@@ -52,9 +45,9 @@ def panels(x, b, h, to):
     kind, size, w = to.dtype.type(0), to.itemsize, width(to.dtype.type(0))
     whole = x.shape[3] // w
     for n in range(x.shape[2]):
-        ask_row(x, b, h, n + AHEAD)
         row = row_of(x, b, h, n)
         at, out = address(row), address(to) + n * w * size
+        ask(at + AHEAD * x.strides[2], ROW)
         for p in range(whole):
             copy_strip(kind, at + p * w * size, out + p * to.strides[0])
         for j in range(whole * w, row.size):
@@ -68,17 +61,14 @@ def panels_transposed(x, b, h, to):
     N, D = x.shape[2:]
     lanes = w // 2
     for first in range(0, N, lanes):
-        last, done = min(N, first + lanes), 0
-        for n in range(first, last):
-            ask_row(x, b, h, n + lanes)
-        if first + lanes <= N:
-            at = address(row_of(x, b, h, first))
-            out = address(to[first // w]) + first % w * size
-            done = D // lanes * lanes
-            for d in range(0, done, lanes):
-                turn_block(kind, at + d * size, x.strides[2], out + d * w * size)
-        for n in range(first, last):
+        done = D // lanes * lanes if first + lanes <= N else 0
+        at, step = address(row_of(x, b, h, first)), x.strides[2]
+        out = address(to[first // w]) + first % w * size
+        for d in range(0, done, lanes):
+            turn_block(kind, at + d * size, step, out + d * w * size)
+        for n in range(first, min(N, first + lanes)):
             row, panel = row_of(x, b, h, n), to[n // w]
+            ask(address(row) + lanes * step, ROW)
             for d in range(done, D):
                 panel[d, n % w] = row[d]
 
@@ -124,20 +114,8 @@ def fill(row, first, last, value):
 
 
 @jit
-def hide(row, lo, first, last, hi, value):
-    """row[lo:first] and row[last:hi] = value, where hi is last rounded up to a multiple of W."""
-    w = width(value)
-    if first > lo:
-        fill(row, lo, first, value)
-    tail = row[hi - w : hi]
-    for j in range(w):
-        tail[j] = tail[j] if hi - w + j < last else value
-
-
-@jit
 def around(row, lo, hi):
     """Zeros to both sides of lo .. hi, as far as a tile reaches that begins or ends there."""
     zero = row.dtype.type(0)
     fill(row, max(0, lo - ROWS), lo, zero)
-    for j in range(hi, min(row.size, hi + ROWS)):
-        row[j] = zero
+    fill(row, hi, min(row.size, hi + ROWS), zero)

@@ -14,11 +14,10 @@ from numba import types
 
 from minilm.kernels.attention.blocks import (
     AHEAD,
+    ROW,
     around,
-    ask_row,
     band,
     fill,
-    hide,
     load,
     own,
     panels,
@@ -28,7 +27,7 @@ from minilm.kernels.attention.blocks import (
     up,
 )
 from minilm.kernels.jit import per_dtype
-from minilm.kernels.simd import address, exp, fmax
+from minilm.kernels.simd import address, ask, exp, fmax
 from minilm.kernels.tiles import PAD, add_product, width, write_product
 
 _BLOCK = 32  # queries at a time
@@ -168,7 +167,8 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
                                 if not mask[b, h, t0 + i, low + j]:
                                     row[j] = lowest
                         lo, hi = first // w * w, up(last, w)
-                        hide(row, lo, first, last, hi, lowest)
+                        fill(row, lo, first, lowest)
+                        fill(row, last, hi, lowest)
                         seen, top = row[lo:hi], tops[i]
                         for j in range(seen.size):
                             top = fmax(top, seen[j])
@@ -223,8 +223,8 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
         for h in range(H):
             group = h * G // H
             if h * G % H == 0:  # the first head of a group starts the sums of its k and v
-                panels_transposed(k, b, group, keys_t)
-                panels_transposed(v, b, group, values_t)
+                for x, to in ((k, keys_t), (v, values_t)):
+                    panels_transposed(x, b, group, to)
                 panels(k, b, group, keys)
                 sum_k[:] = zero
                 sum_v[:] = zero
@@ -236,9 +236,9 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
                     if i >= rows:
                         fill(to, 0, side, zero)
                         continue
-                    ask_row(g, b, t0 + i + AHEAD, h)
-                    ask_row(out, b, t0 + i + AHEAD, h)
                     gi, oi, dot = g[b, t0 + i, h], out[b, t0 + i, h], zero
+                    ask(address(gi) + AHEAD * g.strides[1], ROW)
+                    ask(address(oi) + AHEAD * out.strides[1], ROW)
                     for j in range(gi.size):
                         to[j] = gi[j]
                     for j in range(gi.size):
@@ -271,7 +271,8 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
                                 if not mask[b, h, t0 + i, low + j]:
                                     pr[j] = lowest
                         lo, hi = first // w * w, up(last, w)
-                        hide(pr, lo, first, last, hi, lowest)
+                        fill(pr, lo, first, lowest)
+                        fill(pr, last, hi, lowest)
                         shift, dot = lse[b, h, t0 + i], dots[i]
                         ps, dss = pr[lo:hi], dr[lo:hi]
                         for j in range(ps.size):

@@ -124,7 +124,7 @@ def look(q, keys, values, soon, first, place, distance, scores, out, sums):
         fours = run // 4 * 4
         for t in range(0, fours, 4):
             for ahead in range(0, 16 * d, LINE):
-                ask(soon + 4 * (slot + t) * d + ahead)
+                ask(soon + 4 * (slot + t) * d + ahead, LINE)
             a, b, c, e = score[t], score[t + 1], score[t + 2], score[t + 3]
             v0, v1 = values[slot + t], values[slot + t + 1]
             v2, v3 = values[slot + t + 2], values[slot + t + 3]
