@@ -150,15 +150,15 @@ def test_cache_and_threads_change_nothing():
 def test_words_that_never_come_again_leave_the_cache_alone(between):
     """A digit between them is a word of one byte, which needs no cache: it is no hit either."""
     draw = np.random.default_rng(0)
-    letters = draw.integers(97, 123, (60_000, 6)).astype(np.uint8)
-    text = between.encode().join(row.tobytes() for row in letters)
+    letters = draw.integers(97, 123, (30_000, 6)).astype(np.uint8)
+    text = between.join(row.tobytes().decode() for row in letters)
     encoder = train_bpe(PROSE, 300)._encoder
     encoder.encode(text)
     rows, _ = encoder._local.cache
-    assert 1000 <= np.count_nonzero(rows[:, 2]) <= 60_000 // 8  # a few trials, no more
+    assert 1000 <= np.count_nonzero(rows[:, 2]) <= 30_000 // 8  # a few trials, no more
     encoder = train_bpe(PROSE, 300)._encoder
-    encoder.encode(PROSE.encode() * 200)  # words that do come again go on being kept
-    encoder.encode(b" novelty")
+    encoder.encode(PROSE * 200)  # words that do come again go on being kept
+    encoder.encode(" novelty")
     rows, _ = encoder._local.cache
     assert np.isin(np.frombuffer(b" novelty", np.uint64), rows[:, 0]).all()
 
@@ -192,7 +192,7 @@ def test_words_of_one_hash_are_told_apart(monkeypatch):
     words = [f" {'a' * 20}{'b' * i}" for i in range(20)]
     text = "".join(words * 20)
     encoder = bpe._encoder
-    encoder.encode(text.encode())
+    encoder.encode(text)
     rows, _ = encoder._local.cache
     long = np.flatnonzero((rows[:, 2] & np.uint64(255)) == 21)
     other = np.flatnonzero((rows[:, 2] & np.uint64(255)) == 22)
@@ -204,7 +204,7 @@ def test_words_of_one_hash_are_told_apart(monkeypatch):
     mask = np.uint64(len(rows) - 1)
     slot = fast_encode.spread(rows[long[0], 0], rows[long[0], 1]) & mask
     rows[slot] = rows[long[0]]
-    assert encoder.encode(text.encode()).tolist() == plain.encode(text)
+    assert encoder.encode(text).tolist() == plain.encode(text)
 
 
 def test_threads_may_share_a_tokenizer(trained):

@@ -20,6 +20,8 @@ What made it fast, and what each change gained where it was measured (2 cores, A
 - AdamW for all parameters in one call, its numbers computed once, the addresses of what it updates
   kept from step to step (a nano step went from 1.79 to 1.47 ms); large models in one share per
   thread.
+- Tokenizer: text becomes UTF-8 chunk by chunk in the thread that encodes it, not twice before all
+  of it (once to look for what UTF-8 cannot hold): 30 MB on two threads went from 145 to 178 MB/s.
 - Decoding a whole token in one compiled call, weights read in place.
 - int8 weights that meet 16-bit codes, added in pairs as whole numbers: the loop went from 14 to
   50 GB/s in cache.

@@ -71,7 +71,7 @@ class Tokenizer:
         disallowed_special: Specials = "all",
     ) -> np.ndarray:
         """As ``encode``, as an int32 array (T,): many times faster for long texts."""
-        text = checked_text(text)
+        text = a_string(text)
         if not self.special:
             return self._encode_segment(text)
         allowed = self._chosen(allowed_special, "allowed_special")
@@ -97,7 +97,7 @@ class Tokenizer:
 
     def encode_ordinary(self, text: str) -> list[int]:
         """The ids of a text in which special tokens mean nothing."""
-        return self._encode_segment(checked_text(text)).tolist()
+        return self._encode_segment(a_string(text)).tolist()
 
     def decode(self, ids: Iterable[int] | np.ndarray, errors: str = "replace") -> str:
         """The text of some ids; bytes that are no UTF-8 become U+FFFD unless ``errors`` says other.
@@ -193,18 +193,36 @@ def special_pattern(names: Iterable[str]) -> re.Pattern[str]:
     return re.compile("(" + "|".join(map(re.escape, ordered)) + ")")
 
 
-def checked_text(text: object, argument: str = "text") -> str:
-    """The text, with what UTF-8 cannot hold replaced by U+FFFD.
+def a_string(text: object, argument: str = "text") -> str:
+    """The text.
 
     Raises:
         InputError: not a string.
     """
     if not isinstance(text, str):
         raise InputError(f"{argument} is of type {type(text).__name__}; it must be a string")
+    return text
+
+
+def utf8(text: str) -> bytes:
+    """The text's UTF-8, with what that cannot hold replaced by U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def checked_text(text: object, argument: str = "text") -> str:
+    """The text, with what UTF-8 cannot hold replaced by U+FFFD.
+
+    Raises:
+        InputError: not a string.
+    """
+    text = a_string(text, argument)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return utf8(text).decode()
     return text
 
 

@@ -105,8 +105,8 @@ class BPE(Tokenizer):
 
     def _encode_segment(self, text: str) -> np.ndarray:
         if self.normalize:
-            text = unicodedata.normalize(self.normalize, text)
-        return self._encoder.encode(text.encode())
+            text = unicodedata.normalize(self.normalize, checked_text(text))
+        return self._encoder.encode(text)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a Hugging Face ``tokenizer.json``; ``formats`` has the other kinds of file."""

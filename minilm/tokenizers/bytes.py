@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from minilm.files import write_atomically
-from minilm.tokenizers.base import Tokenizer, numbered_specials, vocabulary_size
+from minilm.tokenizers.base import Tokenizer, numbered_specials, utf8, vocabulary_size
 
 
 class ByteTokenizer(Tokenizer):
@@ -28,7 +28,7 @@ class ByteTokenizer(Tokenizer):
         super().__init__(tokens, numbered)
 
     def _encode_segment(self, text: str) -> np.ndarray:
-        return np.frombuffer(text.encode(), np.uint8).astype(np.int32)
+        return np.frombuffer(utf8(text), np.uint8).astype(np.int32)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the tokenizer as a small JSON file."""

@@ -14,6 +14,7 @@ from minilm.errors import InputError
 from minilm.files import write_atomically
 from minilm.tokenizers.base import (
     Tokenizer,
+    checked_text,
     checked_training_text,
     numbered_specials,
     vocabulary_size,
@@ -66,6 +67,7 @@ class CharTokenizer(Tokenizer):
         return cls(characters, special)
 
     def _encode_segment(self, text: str) -> np.ndarray:
+        text = checked_text(text)
         points = np.frombuffer(text.encode("utf-32-le"), "<u4")
         ids = np.searchsorted(self._points, points)
         ids[ids == self._points.size] = 0

@@ -16,6 +16,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.kernels.jit import jit
+from minilm.tokenizers.base import utf8
 from minilm.tokenizers.fast_memory import (
     K0,
     K1,
@@ -28,6 +29,7 @@ from minilm.tokenizers.fast_memory import (
     K48,
     K60,
     K255,
+    PADDING,
     U64,
     address_of,
     padded,
@@ -47,9 +49,9 @@ _LONGEST_CACHED = 200
 _PROBES = 4
 _STARTS = 8192
 _CACHE_ROWS = 1 << 16  # 2 MiB for each thread, and as much for the store
-_CHUNK = 1 << 20  # bytes of text given to one thread at a time
+_CHUNK = 1 << 18  # characters of text given to one thread at a time
 # Between a small letter and a blank before another one, every pattern starts a word.
-_CUT = re.compile(rb"[a-z](?=[ \n][a-z])")
+_CUT = re.compile(r"[a-z](?=[ \n][a-z])")
 _TRIAL = 1024  # words looked up before the cache is judged
 _USED, _OFF_FOR, _OFF_NEXT, _ASKED, _HITS = range(5)  # fields of the cache's state
 
@@ -395,11 +397,13 @@ class Encoder:
         self._cache = cache
         self._local = threading.local()
 
-    def encode(self, text: bytes) -> np.ndarray:
-        """The ids of UTF-8 text, int32 (T,); long texts on all of ``backend.threads()``."""
-        buffer = padded(text)
+    def encode(self, text: str) -> np.ndarray:
+        """The ids of a text, int32 (T,); long texts on all of ``backend.threads()``.
+
+        Each chunk becomes UTF-8 in the thread that encodes it, while the others count words.
+        """
         if len(text) <= _CHUNK:
-            return self._range(buffer, 0, len(text))
+            return self._chunk(text)
         cuts = [0]
         while len(text) - cuts[-1] > _CHUNK:
             match = _CUT.search(text, cuts[-1] + _CHUNK)
@@ -408,12 +412,14 @@ class Encoder:
             cuts.append(match.end())
         ranges = list(zip(cuts, [*cuts[1:], len(text)]))
         if threading.current_thread() is threading.main_thread():
-            parts = backend.parallel(lambda r: self._range(buffer, *r), ranges)
+            parts = backend.parallel(lambda r: self._chunk(text[slice(*r)]), ranges)
         else:  # a worker must not wait for its own pool
-            parts = [self._range(buffer, *r) for r in ranges]
+            parts = [self._chunk(text[slice(*r)]) for r in ranges]
         return np.concatenate(parts)
 
-    def _range(self, text: np.ndarray, i: int, end: int) -> np.ndarray:
+    def _chunk(self, part: str) -> np.ndarray:
+        text = padded(utf8(part))
+        i, end = 0, len(text) - PADDING
         local = self._local
         if not hasattr(local, "state"):
             rows = _CACHE_ROWS if self._cache else 0
@@ -429,6 +435,6 @@ class Encoder:
             starts[n] = i
             o += encode_words(text, starts, n, *self._tables, *local.cache, local.state, out[o:])
         ids = out[:o].copy()
-        if out.size > 2 * _CHUNK:
+        if out.size > 4 * _CHUNK:
             local.out = np.empty(0, np.int32)
         return ids
