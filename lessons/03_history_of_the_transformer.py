@@ -1028,30 +1028,39 @@ LADDER = {
     "S3m L7": "3, one softmax",
     "S4m L7": "4, one softmax",
 }
-climbed = {task: [m for m in LADDER if ended(task, m)] for task in NAMES}
-climbed = {task: models for task, models in climbed.items() if models}
-stops = [m for m in LADDER if any(m in models for models in climbed.values())]
-with figure(
-    1, 2, alt="Left: last loss on each task at every recorded stage of the walk. Right: facts "
-    "told, then asked, % right at those stages."
-) as (left, right):  # fmt: skip
-    series = {
-        NAMES[task]: (
-            [stops.index(m) for m in models],
-            together([ended(task, m) for m in models])[1],
+
+
+def draw_ladder(ladder):
+    """Last losses, and facts carried over, at every recorded stop."""
+    climbed = {task: [m for m in ladder if ended(task, m)] for task in NAMES}
+    climbed = {task: models for task, models in climbed.items() if models}
+    stops = [m for m in ladder if any(m in models for models in climbed.values())]
+    with figure(
+        1, 2, alt="Left: last loss on each task at every recorded stage of the walk. Right: facts "
+        "told, then asked, % right at those stages."
+    ) as (left, right):  # fmt: skip
+        series = {
+            NAMES[task]: (
+                [stops.index(m) for m in models],
+                together([ended(task, m) for m in models])[1],
+            )
+            for task, models in climbed.items()
+        }
+        lines(
+            None, series, xlabel="step of the walk", ylabel="loss, nats per scored token", ax=left
         )
-        for task, models in climbed.items()
-    }
-    lines(None, series, xlabel="step of the walk", ylabel="loss, nats per scored token", ax=left)
-    left.set_xticks(range(len(stops)), [LADDER[m].replace(", one softmax", "′") for m in stops])
-    bars(
-        [LADDER[m].replace(", one softmax", "′") for m in climbed["facts"]],
-        together([swapped(m, SWAPS[0]) for m in climbed["facts"]])[1],
-        xlabel="step of the walk (′: one softmax)",
-        ylabel="told, then asked: right, %",
-        numbers="{:.0f}",
-        ax=right,
-    )
+        left.set_xticks(range(len(stops)), [ladder[m].replace(", one softmax", "′") for m in stops])
+        bars(
+            [ladder[m].replace(", one softmax", "′") for m in climbed["facts"]],
+            together([swapped(m, SWAPS[0]) for m in climbed["facts"]])[1],
+            xlabel="step of the walk (′: one softmax)",
+            ylabel="told, then asked: right, %",
+            numbers="{:.0f}",
+            ax=right,
+        )
+
+
+draw_ladder(LADDER)
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 SWITCHES = {
@@ -1082,6 +1091,24 @@ judge(
 # %% [markdown] slideshow={"slide_type": "notes"}
 # A fact that is read has to be stored where the same fact is written. Ask before you show it which
 # step that takes: shared weights alone, each layer reading its own, or one softmax over both sides?
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## The same steps at equal FLOPs
+#
+# Now 6 + 6 layers become 6 when the stacks are joined: half of the weights, the same work. Step 3
+# works a little more than the others; the last two stops are those of before.
+
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+draw_ladder(
+    {
+        "S0 L6": "0",
+        "S1 L6": "1",
+        "S2 L6": "2",
+        "S3 L7": "3",
+        "S3m L7": "3, one softmax",
+        "S4m L7": "4, one softmax",
+    }
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One behind the other
@@ -1677,7 +1704,7 @@ Markdown(
 # - Small data in the walk: every example is read once, so data and steps grow together. Whether
 #   more structure pays on a small text that is read again and again, we do not know.
 # - The walk at scale: one width, under 200,000 weights. The talk speaks of large models.
-# - Steps 1 to 3 at equal FLOPs: the ladder is recorded at equal weights only.
+# - Step 2 with one softmax: is it the joined softmax alone, or with each layer's own states?
 # - Flan itself (59:00): T5 and PaLM before and after instruction tuning. Ratios of 32 tokens stand
 #   for it.
 # - Many more layers (62:05): we stop at 6 a side.

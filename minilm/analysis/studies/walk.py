@@ -42,7 +42,8 @@ STEPS = {
 }
 COMPARED = ("S0 L3", "S0 L6", "S3m L7", "S4m L7")
 LADDER = ("S1 L3", "S2 L7", "S2m L7", "S3 L7")  # with S0 L3, S3m L7, S4m L7: equal weights but S1
-MODELS = (*COMPARED, *LADDER, "S2 L3", "S2m L3", "S3 L3", "S3m L3", "S4m L3")
+BY_FLOPS = ("S1 L6", "S2 L6")  # with S0 L6, S3m L7, S4m L7: equal FLOPs
+MODELS = (*COMPARED, *LADDER, *BY_FLOPS, "S2 L3", "S2m L3", "S3 L3", "S3m L3", "S4m L3")
 
 
 class Task(NamedTuple):
