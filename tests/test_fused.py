@@ -175,6 +175,15 @@ def test_attention_over_more_keys_than_a_chunk(causal, window, dtype, within) ->
         assert np.abs(a - b).max() < 5 * within * np.abs(b).max()
 
 
+@pytest.mark.parametrize("t", [0, 3])
+def test_attention_with_nothing_to_see_gives_zeros(t) -> None:
+    q, k, v = (Tensor(numbers((1, 2, n, 4)).astype(np.float32), True) for n in (t, 0, 0))
+    out = F.attention(q, k, v)
+    out.backward(np.ones(out.shape, np.float32))
+    assert out.shape == (1, 2, t, 4) and not out.data.any() and not q.grad.any()
+    assert k.grad.shape == v.grad.shape == (1, 2, 0, 4)
+
+
 ROWS = {
     "softmax": (F.softmax, 1),
     "log_softmax": (F.log_softmax, 1),

@@ -4,24 +4,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
+from minilm.kernels.simd import even_and_odd
 from minilm.kernels.tiles import VECTOR_BYTES
 
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
-
-
-def _swap(builder, a, b, run: int):
-    """Of both vectors the even runs of lanes, side by side, and the odd ones."""
-    lanes = a.type.count
-    even, odd = [], []
-    for start in range(0, lanes, 2 * run):
-        for source in (0, lanes):
-            even += [source + start + i for i in range(run)]
-            odd += [source + start + run + i for i in range(run)]
-
-    def pick(where):
-        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, lanes), where))
-
-    return pick(even), pick(odd)
+_I64 = ir.IntType(64)
 
 
 def _moves(number: types.Float, llvm: ir.Type, size: int):
@@ -54,7 +40,7 @@ def _moves(number: types.Float, llvm: ir.Type, size: int):
             while run < lanes:
                 for i in range(lanes):
                     if not i & run:
-                        v[i], v[i | run] = _swap(builder, v[i], v[i | run], run)
+                        v[i], v[i | run] = even_and_odd(builder, v[i], v[i | run], run)
                 run *= 2
             for i, value in enumerate(v):
                 store(builder, value, builder.add(out, _I64(2 * i * VECTOR_BYTES)))

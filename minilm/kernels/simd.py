@@ -45,6 +45,23 @@ def prefetch(builder, at):
     builder.call(function, [builder.inttoptr(at, byte), reading, keep, data])
 
 
+def even_and_odd(builder, a, b, run: int):
+    """In an intrinsic: of both vectors the even runs of lanes, side by side, and the odd ones."""
+    lanes = a.type.count
+    even, odd = [], []
+    for start in range(0, lanes, 2 * run):
+        for source in (0, lanes):
+            even += [source + start + i for i in range(run)]
+            odd += [source + start + run + i for i in range(run)]
+
+    def pick(where):
+        return builder.shuffle_vector(
+            a, b, ir.Constant(ir.VectorType(ir.IntType(32), lanes), where)
+        )
+
+    return pick(even), pick(odd)
+
+
 @intrinsic(prefer_literal=True)
 def ask(typing, at, size):
     """`prefetch` for so many bytes, a number that is known when this is compiled."""

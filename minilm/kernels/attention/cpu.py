@@ -125,7 +125,7 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
     G, S, E = v.shape[1], v.shape[2], v.shape[3]
     zero, one = q.dtype.type(0), q.dtype.type(1)
     lowest, size, w = q.dtype.type(-np.inf), q.itemsize, width(scale)
-    chunk = min(max(1, _CHUNK // w) * w, up(S, w))
+    chunk = min(max(1, _CHUNK // w) * w, up(max(1, S), w))
     side = up(E, PAD)
     keys = np.zeros((up(S, w) // w, D, w), q.dtype)  # panels of k transposed
     values = np.zeros((up(E, w) // w, S, w), q.dtype)  # panels of v
@@ -209,7 +209,7 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
     G, S, E = v.shape[1], v.shape[2], v.shape[3]
     zero, lowest = q.dtype.type(0), q.dtype.type(-np.inf)
     size, w = q.itemsize, width(scale)
-    chunk = min(max(1, _CHUNK // w) * w, up(S, w))
+    chunk = min(max(1, _CHUNK // w) * w, up(max(1, S), w))
     across, side = up(D, PAD), up(E, PAD)
     keys_t = np.zeros((up(S, w) // w, D, w), q.dtype)
     values_t = np.zeros((up(S, w) // w, E, w), q.dtype)

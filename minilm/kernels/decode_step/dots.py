@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilm.kernels.simd import prefetch
+from minilm.kernels.simd import even_and_odd, prefetch
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 WIDTH = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx") else 4
@@ -28,20 +28,6 @@ LINE = 64  # bytes of a cache line
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _F32 = ir.FloatType()
-
-
-def _join(builder, a, b, lanes: int, run: int):
-    """Neighbouring runs of lanes added, of two vectors of partial sums, into one vector."""
-    first, second = [], []
-    for start in range(0, lanes, 2 * run):
-        for source in (0, lanes):
-            first += [source + start + i for i in range(run)]
-            second += [source + start + run + i for i in range(run)]
-
-    def pick(where):
-        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, lanes), where))
-
-    return builder.fadd(pick(first), pick(second))
 
 
 def _totals(builder, sums: list) -> list:
@@ -55,7 +41,8 @@ def _totals(builder, sums: list) -> list:
         lanes = 8
     run = 1
     while run < lanes:
-        sums = [_join(builder, a, b, lanes, run) for a, b in zip(sums[::2], sums[1::2])]
+        pairs = zip(sums[::2], sums[1::2])
+        sums = [builder.fadd(*even_and_odd(builder, a, b, run)) for a, b in pairs]
         run *= 2
     return sums
 
