@@ -240,7 +240,7 @@ def primitive(function: Callable | None = None, *, view: bool = False) -> Callab
             else:
                 arrays.append(arg)
                 sources.append(None)
-        value, pullback = function(*arrays, **kwargs)
+        value, pullback = function(*arrays, **kwargs) if kwargs else function(*arrays)
         out = new(Tensor)
         out.data = value if type(value) is array else _as_array(value)
         out._name = name
