@@ -49,8 +49,7 @@ class Decoder:
         begin: np.ndarray | None = None,
         weights: str = "float32",
     ) -> None:
-        check_weights(model, weights)
-        reason = unsupported(model)
+        reason = check_weights(model, weights)
         if reason:
             raise InputError(f"this model cannot be decoded by the fast kernel: {reason}")
         begin = np.zeros(cache.batch, np.int64) if begin is None else begin
@@ -112,17 +111,18 @@ class Decoder:
         return new
 
 
-def check_weights(model: Any, weights: str) -> None:
-    """Refuse weights that a model cannot be run with.
+def check_weights(model: Any, weights: str) -> str | None:
+    """Refuse weights that a model cannot be run with; else what `unsupported` says of it.
 
     Raises:
         InputError: other than "float32" or "int8", or int8 for a model not known here.
     """
     if weights not in WEIGHTS:
         raise InputError(f"weights is {weights!r}; allowed are {' and '.join(WEIGHTS)}")
-    reason = unsupported(model) if weights == "int8" else None
-    if reason:
+    reason = unsupported(model)
+    if reason and weights == "int8":
         raise InputError(f"weights 'int8' is for plain decoders: {reason}")
+    return reason
 
 
 def overridden() -> bool:
@@ -155,10 +155,11 @@ def unsupported(model: Any) -> str | None:
     first = model.tokens.weight.data
     gpu = not isinstance(first, np.ndarray)
     dtypes = ("float32", "bfloat16", "float16") if gpu else ("float32",)
+    known = str(first.dtype) in dtypes
     for name, parameter in model.named_parameters():
         array = parameter.data
-        plain = type(array) is type(first) and array.dtype == first.dtype
-        if not plain or str(array.dtype) not in dtypes or not array.flags.c_contiguous:
+        plain = known and type(array) is type(first) and array.dtype == first.dtype
+        if not plain or not array.flags.c_contiguous:
             where = "a GPU in one type" if gpu else "the CPU"
             return f"its {name} is not {' or '.join(dtypes)} in one piece on {where}"
     if gpu and config.D not in _GPU_HEADS:

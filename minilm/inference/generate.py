@@ -13,7 +13,7 @@ from minilm.errors import InputError
 from minilm.inference import sampling
 from minilm.inference.batch import Ragged, as_rows, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache
-from minilm.inference.decoder import Decoder, check_weights, overridden, unsupported
+from minilm.inference.decoder import Decoder, check_weights, overridden
 from minilm.tensor import no_grad
 
 _SHORT = 4  # tokens of a prompt that the decoder reads sooner than a forward does
@@ -115,9 +115,9 @@ def generate(
     written: list[list[int]] = [[] for _ in rows]
     rules = Rules(temperature, top_k, top_p, min_p, repetition_penalty)
     for new in steps(model, rows, tokens, rules, stop, seed, weights):
-        for line, token in zip(written, new):
+        for line, token in zip(written, new.tolist()):
             if token >= 0:
-                line.append(int(token))
+                line.append(token)
         if stream is not None:
             stream(new)
     return written[0] if single else written
@@ -163,9 +163,9 @@ def steps(
             f"model's context of {config.context}, so tokens can be at most "
             f"{config.context - longest}"
         )
-    check_weights(model, weights)
+    known = check_weights(model, weights) is None
     rngs = [backend.rng(seed, "sample", row) for row in range(len(rows))]
-    return _write(model, rows, tokens, rules, frozenset(stop), rngs, weights)
+    return _write(model, rows, tokens, rules, frozenset(stop), rngs, weights, known)
 
 
 def endless(
@@ -214,24 +214,30 @@ def _write(
     stop: frozenset[int],
     rngs: list[np.random.Generator],
     weights: str,
+    known: bool,
 ) -> Iterator[np.ndarray]:
     was_training = model.training
     model.eval()
     try:
         batch = pad_left(rows)
         cache = make_cache(model, len(rows), batch.ids.shape[1] + tokens)
-        seen = [list(map(int, row)) for row in rows]
+        seen = [row.tolist() for row in rows]
         running = np.ones(len(rows), bool)
-        follow = _Following(model, cache, batch, rules, weights)
+        follow = _Following(model, cache, batch, rules, weights, known)
         waiting = [rules.choose(follow.prompt(), seen, rngs)]
         while waiting:
             new = waiting.pop(0)
-            yield np.where(running, new, -1)
             tokens -= 1
-            for row in np.flatnonzero(running):
-                seen[row].append(int(new[row]))
-                running[row] = int(new[row]) not in stop
-            if not tokens or not running.any():
+            written = new.tolist()
+            # A running row that writes a stop token still hands it out.
+            yield new if not stop else np.where(running, new, -1)
+            for line, token in zip(seen, written):
+                line.append(token)
+            if stop:
+                running &= [token not in stop for token in written]
+                if not running.any():
+                    return
+            if not tokens:
                 return
             waiting = waiting or follow(new, tokens, seen, rngs)
     finally:
@@ -242,12 +248,17 @@ class _Following:
     """What comes next: by the fast decoder where it may run, else by the model."""
 
     def __init__(
-        self, model: Any, cache: ContiguousCache, batch: Ragged, rules: Rules, weights: str
+        self,
+        model: Any,
+        cache: ContiguousCache,
+        batch: Ragged,
+        rules: Rules,
+        weights: str,
+        known: bool,
     ) -> None:
         self.model, self.cache, self.batch, self.rules = model, cache, batch, rules
-        self.weights = weights
+        self.weights, self.known = weights, known
         self.greedy = rules.temperature == 0 and rules.repetition_penalty == 1
-        self.known = unsupported(model) is None
         self._decoder: Decoder | None = None
 
     @property
