@@ -3,13 +3,15 @@
 import importlib
 import json
 import math
+import subprocess
+import sys
 import types
 
 import numpy as np
 import pytest
 
 from minilm import backend, cli
-from minilm.bench import machine, peers, race, rows, scaling, timing, training
+from minilm.bench import decode, machine, peers, race, rows, scaling, timing, tokenizer, training
 from minilm.commands import bench
 from minilm.errors import InputError
 
@@ -19,7 +21,7 @@ FIELDS = "name unit ours peer peer_name ratio spread goal met".split()
 @pytest.fixture(autouse=True)
 def no_torch(monkeypatch):
     """These tests run the same with and without PyTorch; the oracle tests need it."""
-    for name in ("training", "kernels", "peers"):
+    for name in ("training", "kernels", "decode", "peers"):
         module = importlib.import_module(f"minilm.bench.{name}")
         monkeypatch.setattr(module, "find_torch", lambda: None)
     before = backend.threads()
@@ -65,16 +67,40 @@ def test_calls_fill_a_round_but_a_slow_peer_shortens_it():
 
 
 @pytest.mark.parametrize("name", ["training", "kernels"])
-def test_without_torch_every_comparison_says_so(name, monkeypatch):
+def test_without_torch_ours_is_measured_alone_and_every_comparison_says_so(name, monkeypatch):
     module = importlib.import_module(f"minilm.bench.{name}")
     if name == "kernels":
         monkeypatch.setattr(module, "CHAIN", 2)
         monkeypatch.setattr(module, "attention_memory_row", lambda *_: _a_row())
+    else:
+        small = {name: module.SIZES[name] for name in ("nano", "micro")}
+        monkeypatch.setattr(module, "SIZES", small)
     found = module.run(quick=True)
     missing = [row for row in found if row.ratio is None]
     assert len(missing) >= 7
     assert all(row.met is None and row.peer is None and row.goal for row in missing)
+    assert all(row.ours > 0 for row in missing if "mean" not in row.name)
     assert "not installed" in rows.table(found)
+
+
+def test_decoding_without_torch(monkeypatch):
+    sizes = {"vocab_size": 32, "context": 16, "layers": 1, "heads": 2, "channels": 16}
+    monkeypatch.setattr(decode, "SIZES", {"small": sizes})
+    found = decode.run(quick=True)
+    assert [row.peer for row in found].count(None) == 5 and all(
+        row.ours > 0 for row in found if row.peer_name != "torch int8"
+    )
+
+
+def test_the_tokenizer_without_peers(monkeypatch):
+    for name in ("tiktoken", "tokenizers"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(tokenizer, "VOCABULARY", 1024)
+    monkeypatch.setattr(tokenizer, "hostile_texts", lambda: {"words": "ab cd " * 500})
+    found = tokenizer.run(0.2, rounds=1)
+    alone = [row for row in found if row.peer is None]
+    assert [row.peer_name for row in alone] == ["tokenizers", *["tiktoken"] * 5]
+    assert all(row.ours > 0 and row.met is None for row in alone) and len(found) == 7
 
 
 def test_geometric_mean():
@@ -118,9 +144,12 @@ def test_the_products_are_those_of_the_model():
 
 
 def test_peak_memory_counts_what_was_allocated():
-    before = training.peak_memory()
-    held = np.ones(60_000_000, np.float32)
-    assert training.peak_memory() > max(before, held.nbytes)
+    code = (
+        "import numpy as np; from minilm.bench.training import peak_memory as peak; "
+        "before = peak(); held = np.ones(60_000_000, np.float32); print(peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 230e6 < float(done.stdout) < 260e6
 
 
 def test_a_process_of_our_own_tells_its_peak():

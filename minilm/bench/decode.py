@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from minilm import backend, inference
+from minilm.analysis.accounting import kv_bytes_per_token
 from minilm.bench.peers import find_torch, gpt, twin
-from minilm.bench.rows import Race, Row, alternate, missing_row, row_of, seconds, table
-from minilm.bench.timing import calls_per_round, repeated
+from minilm.bench.rows import Row, alternate, missing_row, row_of, seconds, table
+from minilm.bench.timing import raced
 from minilm.inference.decoder import read
 from minilm.models import Transformer
 
@@ -126,12 +127,6 @@ def agree(size: str, first: list, second: list) -> None:
         raise RuntimeError(f"{size}: minilm and torch write different texts; nothing to compare")
 
 
-def raced(mine: Callable[[], Any], other: Callable[[], Any], rounds: int) -> tuple[Race, int]:
-    """A race of rounds long enough for the clock; the calls of a round."""
-    count = calls_per_round(mine, other)
-    return alternate(repeated(mine, count), repeated(other, count), rounds), count
-
-
 def torch_rows(size: str, model: Transformer, batch: int, rounds: int) -> list[Row]:
     """Ours with 1 and 2 threads against torch at its best."""
     rows, tokens = [], batch * (model.config.context - 1)
@@ -140,14 +135,12 @@ def torch_rows(size: str, model: Transformer, batch: int, rounds: int) -> list[R
     used = best_threads(other, 2) if other is not None else 0
     for threads, goal in goals.items():
         name = f"{size}, {batch} text{'s' * (batch > 1)}, {threads} thread{'s' * (threads > 1)}"
-        if other is None:
-            rows.append(missing_row(name, UNIT, "torch", goal))
-            continue
         backend.set_threads(threads)
-        mine = ours(model, batch)
-        agree(size, mine(), other())
+        mine, peer = ours(model, batch), "torch"
+        if other is not None:
+            agree(size, mine(), other())
+            peer = f"torch, {used} thread{'s' * (used > 1)}"
         race, count = raced(mine, other, rounds)
-        peer = f"torch, {used} thread{'s' * (used > 1)}"
         rows.append(row_of(name, UNIT, tokens * count, race, peer, goal))
     return rows
 
@@ -187,9 +180,13 @@ def reading(nbytes: int, times: int, threads: int) -> Callable[[], None]:
 
 
 def bandwidth_rows(size: str, model: Transformer, rounds: int) -> list[Row]:
-    """Bytes of weights read per second, against reading as many bytes and no more."""
+    """Bytes read per second, against reading as many bytes and no more.
+
+    A token reads every weight once, and the keys and values of the tokens before it.
+    """
     rows, count = [], model.config.context - 1
     nbytes = read(model, model.config.context).nbytes
+    nbytes += kv_bytes_per_token(model.config, 4) * (count - 1) // 2  # on average
     backend.blas_threads(1)
     for threads in (1, 2):
         backend.set_threads(threads)

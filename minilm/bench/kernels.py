@@ -14,7 +14,7 @@ import numpy as np
 from minilm import Tensor, backend, optim, primitive
 from minilm import functional as F
 from minilm.bench.peers import find_torch
-from minilm.bench.rows import Row, missing_row, seconds, table
+from minilm.bench.rows import Row, seconds, table
 from minilm.bench.timing import limit_row, timed_row
 from minilm.bench.training import _use_threads, peak_memory
 
@@ -56,8 +56,6 @@ def smallest_row(rounds: int) -> Row:
     """The smallest operations, sums and products of 4 x 4 numbers, forward and backward."""
     name, goal = "tape, operation on 4 x 4", 1 / 0.4
     torch = find_torch()
-    if torch is None:
-        return missing_row(name, "us", PEER, goal)
     x, y = (Tensor(np.ones((4, 4), np.float32), requires_grad=True) for _ in range(2))
     one = np.ones((4, 4), np.float32)
 
@@ -68,6 +66,8 @@ def smallest_row(rounds: int) -> Row:
         a.backward(one)
         x.grad = y.grad = None
 
+    if torch is None:
+        return timed_row(name, "us", ours, None, PEER, goal, rounds, work=CHAIN)
     tx, ty = (torch.ones(4, 4, requires_grad=True) for _ in range(2))
     torch_one = torch.ones(4, 4)
 
@@ -81,7 +81,7 @@ def smallest_row(rounds: int) -> Row:
     return timed_row(name, "us", ours, theirs, PEER, goal, rounds, work=CHAIN)
 
 
-def attention_pair(batch: int, time: int, heads: int) -> tuple[Callable, Callable]:
+def attention_pair(batch: int, time: int, heads: int) -> tuple[Callable, Callable | None]:
     """Causal attention from packed queries, keys and values to mixed values, and back."""
     torch = find_torch()
     width = heads * HEAD
@@ -94,7 +94,7 @@ def attention_pair(batch: int, time: int, heads: int) -> tuple[Callable, Callabl
         x.grad = None
 
     if torch is None:
-        return ours, ours
+        return ours, None
     tx, torch_gradient = torch.tensor(packed, requires_grad=True), torch.from_numpy(gradient)
 
     def theirs() -> None:
@@ -112,9 +112,6 @@ def attention_rows(lengths: Sequence[int], rounds: int) -> list[Row]:
     for time in lengths:
         batch, heads = ATTENTION[time]
         name = f"attention, causal, T {time}"
-        if find_torch() is None:
-            rows.append(missing_row(name, "ms", "torch SDPA", 2.0))
-            continue
         pair = attention_pair(batch, time, heads)
         rows.append(timed_row(name, "ms", *pair, "torch SDPA", 2.0, rounds))
     return rows
@@ -150,19 +147,20 @@ def norm_row(rounds: int) -> Row:
     """Layer norm of 2048 rows of 384 channels, forward and backward, one thread."""
     name, goal = "layer norm, 2048 x 384", 1.5
     torch = find_torch()
-    if torch is None:
-        return missing_row(name, "ms", PEER, goal)
     rng = backend.rng(0, "bench")
     data = rng.standard_normal((2048, 384), np.float32)
     gradient = rng.standard_normal((2048, 384), np.float32)
     held = [data, np.ones(384, np.float32), np.zeros(384, np.float32)]
     x, w, b = (Tensor(array, requires_grad=True) for array in held)
-    tx, tw, tb = (torch.tensor(array, requires_grad=True) for array in held)
-    torch_gradient = torch.from_numpy(gradient)
 
     def ours() -> None:
         F.layer_norm(x, w, b).backward(gradient)
         x.grad = w.grad = b.grad = None
+
+    if torch is None:
+        return timed_row(name, "ms", ours, None, PEER, goal, rounds)
+    tx, tw, tb = (torch.tensor(array, requires_grad=True) for array in held)
+    torch_gradient = torch.from_numpy(gradient)
 
     def theirs() -> None:
         torch.nn.functional.layer_norm(tx, (384,), tw, tb).backward(torch_gradient)
@@ -175,17 +173,18 @@ def loss_row(rounds: int) -> Row:
     """Cross-entropy of 256 rows of 32,000 logits, forward and backward, one thread."""
     name, goal = "cross-entropy, 256 x 32,000", 1.5
     torch = find_torch()
-    if torch is None:
-        return missing_row(name, "ms", PEER, goal)
     rng = backend.rng(0, "bench")
     logits = rng.standard_normal((256, 32_000), np.float32)
     targets = rng.integers(0, 32_000, 256)
-    x, tx = Tensor(logits, requires_grad=True), torch.tensor(logits, requires_grad=True)
-    torch_targets = torch.from_numpy(targets)
+    x = Tensor(logits, requires_grad=True)
 
     def ours() -> None:
         F.cross_entropy(x, targets).backward()
         x.grad = None
+
+    if torch is None:
+        return timed_row(name, "ms", ours, None, PEER, goal, rounds)
+    tx, torch_targets = torch.tensor(logits, requires_grad=True), torch.from_numpy(targets)
 
     def theirs() -> None:
         torch.nn.functional.cross_entropy(tx, torch_targets).backward()
@@ -198,18 +197,21 @@ def optimizer_row(rounds: int, threads: int = 1) -> Row:
     """An AdamW step over 20 matrices of 384 x 1536, PyTorch's fused."""
     name = f"AdamW step, 11.8 million weights, {threads} thread{'s' * (threads > 1)}"
     torch = find_torch()
-    if torch is None:
-        return missing_row(name, "ms", "torch fused", 1.0)
     _use_threads(threads)
     rng = backend.rng(0, "bench")
     arrays = [rng.standard_normal((384, 1536), np.float32) for _ in range(20)]
     ours: list[Any] = [Tensor(array.copy(), requires_grad=True) for array in arrays]
-    theirs: list[Any] = [torch.tensor(array, requires_grad=True) for array in arrays]
-    for mine, other, array in zip(ours, theirs, arrays):
-        mine.grad, other.grad = array, torch.tensor(array)
+    for mine, array in zip(ours, arrays):
+        mine.grad = array
     settings = {"lr": 1e-3, "betas": (0.9, 0.95), "weight_decay": 0.1}
-    pair = optim.AdamW(ours, **settings), torch.optim.AdamW(theirs, fused=True, **settings)
-    row = timed_row(name, "ms", pair[0].step, pair[1].step, "torch fused", 1.0, rounds)
+    step = optim.AdamW(ours, **settings).step
+    if torch is None:
+        return timed_row(name, "ms", step, None, "torch fused", 1.0, rounds)
+    theirs: list[Any] = [torch.tensor(array, requires_grad=True) for array in arrays]
+    for other, array in zip(theirs, arrays):
+        other.grad = torch.tensor(array)
+    other_step = torch.optim.AdamW(theirs, fused=True, **settings).step
+    row = timed_row(name, "ms", step, other_step, "torch fused", 1.0, rounds)
     for mine, other in zip(ours, theirs):
         np.testing.assert_allclose(mine.data, other.detach().numpy(), rtol=1e-4, atol=1e-5)
     return row

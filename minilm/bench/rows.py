@@ -38,12 +38,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Race:
-    """The outcome of ``alternate``: median seconds of each, median and spread of peer / ours."""
+    """The outcome of ``alternate``: median seconds of each, median and spread of peer / ours.
+
+    Without a peer there are our seconds and nothing else.
+    """
 
     ours: float
-    peer: float
-    ratio: float
-    spread: tuple[float, float]
+    peer: float | None = None
+    ratio: float | None = None
+    spread: tuple[float, float] | None = None
+
+    def reaches(self, goal: float | None) -> bool | None:
+        """Whether the ratio does; None where there is no ratio or no goal."""
+        return None if goal is None or self.ratio is None else self.ratio >= goal
 
 
 def seconds(function: Callable[[], Any]) -> float:
@@ -60,26 +67,29 @@ def seconds(function: Callable[[], Any]) -> float:
             gc.enable()
 
 
-def alternate(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int = 7) -> Race:
-    """Time two functions in turn, after a call of each that does not count.
+def alternate(ours: Callable[[], Any], peer: Callable[[], Any] | None, rounds: int = 7) -> Race:
+    """Time two functions in turn, after a call of each that does not count; None: ours alone.
 
     A machine's speed drifts with heat and neighbours. Both runs of a round see the same drift, so
     the ratio is taken round by round, and who goes first changes from round to round.
     """
     ours()
+    if peer is None:
+        return Race(statistics.median(seconds(ours) for _ in range(rounds)))
     peer()
     mine, theirs = [], []
     for turn in range(rounds):
         for who in (0, 1) if turn % 2 == 0 else (1, 0):
             (mine if who == 0 else theirs).append(seconds(ours if who == 0 else peer))
-    ratios = sorted(b / a for a, b in zip(mine, theirs))
-    cut = rounds // 5
-    return Race(
-        statistics.median(mine),
-        statistics.median(theirs),
-        statistics.median(ratios),
-        (ratios[cut], ratios[rounds - 1 - cut]),
-    )
+    return race_of(mine, theirs)
+
+
+def race_of(ours: list[float], peer: list[float]) -> Race:
+    """The outcome of rounds that took so long, each round's two runs at the same place."""
+    ratios = sorted(b / a for a, b in zip(ours, peer, strict=True))
+    cut = len(ratios) // 5
+    spread = ratios[cut], ratios[len(ratios) - 1 - cut]
+    return Race(statistics.median(ours), statistics.median(peer), statistics.median(ratios), spread)
 
 
 def row_of(
@@ -92,25 +102,15 @@ def row_of(
             the unit is seconds.
     """
 
-    def figure(t: float) -> float:
-        return t if work is None else work / t
+    def figure(t: float | None) -> float | None:
+        return t if work is None or t is None else work / t
 
-    met = None if goal is None else race.ratio >= goal
-    return Row(
-        name,
-        unit,
-        figure(race.ours),
-        figure(race.peer),
-        peer_name,
-        race.ratio,
-        race.spread,
-        goal,
-        met,
-    )
+    times = figure(race.ours), figure(race.peer)
+    return Row(name, unit, *times, peer_name, race.ratio, race.spread, goal, race.reaches(goal))
 
 
 def missing_row(name: str, unit: str, peer_name: str, goal: float | None) -> Row:
-    """A row that says that the peer is not installed; ours is not measured then (NaN)."""
+    """A row that says that the peer is not installed, where ours means nothing alone (NaN)."""
     return Row(name, unit, float("nan"), None, peer_name, None, None, goal, None)
 
 

@@ -5,22 +5,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from minilm.bench.rows import Row, alternate
+from minilm.bench.rows import Race, Row, alternate
 
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
 ROUND = 0.05  # seconds that a round of ours should last, to be above what the clock can tell
 
 
 def calls_per_round(
-    ours: Callable[[], Any], peer: Callable[[], Any], least: float | None = None
+    ours: Callable[[], Any], peer: Callable[[], Any] | None, least: float | None = None
 ) -> int:
-    """How many calls make a round of ``least`` seconds, four times that for the peer at most.
+    """How many calls make a round of ``least`` seconds, four times that for a peer at most.
 
     Both are called once before, since the first call may compile.
     """
     least = ROUND if least is None else least
     counts = []
     for function, length in ((ours, least), (peer, 4 * least)):
+        if function is None:
+            continue
         function()
         begin = time.perf_counter()
         function()
@@ -38,11 +40,23 @@ def repeated(function: Callable[[], Any], count: int) -> Callable[[], None]:
     return run
 
 
+def raced(
+    ours: Callable[[], Any],
+    peer: Callable[[], Any] | None,
+    rounds: int,
+    least: float | None = None,
+) -> tuple[Race, int]:
+    """A race of rounds long enough for the clock; the calls of a round."""
+    count = calls_per_round(ours, peer, least)
+    other = None if peer is None else repeated(peer, count)
+    return alternate(repeated(ours, count), other, rounds), count
+
+
 def timed_row(
     name: str,
     unit: str,
     ours: Callable[[], Any],
-    peer: Callable[[], Any],
+    peer: Callable[[], Any] | None,
     peer_name: str,
     goal: float | None,
     rounds: int,
@@ -53,15 +67,14 @@ def timed_row(
 
     Args:
         unit: "s", "ms" or "us", of one of the ``work`` pieces that a call does.
+        peer: None where it is not installed: ours is timed alone.
         work: pieces of work in a call.
         least: seconds that ours should run in a round; None: ROUND.
     """
-    count = calls_per_round(ours, peer, least)
-    race = alternate(repeated(ours, count), repeated(peer, count), rounds)
+    race, count = raced(ours, peer, rounds, least)
     factor = UNITS[unit] / count / work
-    met = None if goal is None else race.ratio >= goal
-    times = race.ours * factor, race.peer * factor
-    return Row(name, unit, *times, peer_name, race.ratio, race.spread, goal, met)
+    times = (None if t is None else t * factor for t in (race.ours, race.peer))
+    return Row(name, unit, *times, peer_name, race.ratio, race.spread, goal, race.reaches(goal))
 
 
 def limit_row(name: str, unit: str, values: list[float], limit: float) -> Row:

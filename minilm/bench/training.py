@@ -20,8 +20,8 @@ import numpy as np
 from minilm import backend
 from minilm.bench import machine
 from minilm.bench.peers import find_torch, gpt, gradient_difference, twin
-from minilm.bench.rows import Row, missing_row, seconds, table
-from minilm.bench.timing import calls_per_round, repeated, timed_row
+from minilm.bench.rows import Race, Row, missing_row, race_of, seconds, table
+from minilm.bench.timing import UNITS, calls_per_round, repeated, timed_row
 from minilm.models import Config, Transformer
 
 LEAST, GOOD, GOOD_NARROW = 1.2, 2.0, 1.3  # goals: each size; geometric mean; with 8-float kernels
@@ -150,16 +150,15 @@ def step_rows(names: Sequence[str], rounds: int) -> list[Row]:
     for name in names:
         size = SIZES[name]
         titles = [f"step, {name}, {n} thread{'s' * (n > 1)}" for n in counts]
-        if torch is None:
-            rows += [missing_row(title, "ms", PEER, LEAST) for title in titles]
-            continue
         for threads, title in zip(counts, titles):
             _use_threads(threads)
-            model = Transformer(size.config())
-            other = twin(model)
-            check_equal(name, model, other, size)
-            pair = our_step(model, *size.data()), torch_step(other, *size.data())
-            rows.append(timed_row(title, "ms", *pair, PEER, LEAST, rounds))
+            model, theirs = Transformer(size.config()), None
+            if torch is not None:
+                other = twin(model)
+                check_equal(name, model, other, size)
+                theirs = torch_step(other, *size.data())
+            ours = our_step(model, *size.data())
+            rows.append(timed_row(title, "ms", ours, theirs, PEER, LEAST, rounds))
     return [*rows, mean_row(rows)]
 
 
@@ -181,37 +180,27 @@ def outside_rows(names: Sequence[str], rounds: int) -> list[Row]:
     rows = []
     for name in names:
         title, size = f"outside matrix products, {name}", SIZES[name]
-        if torch is None:
-            rows.append(missing_row(title, "ms", PEER, OUTSIDE))
-            continue
         _use_threads(1)
         model = Transformer(size.config())
-        other = twin(model)
-        four = [
-            our_step(model, *size.data()),
-            our_products(size),
-            torch_step(other, *size.data()),
-            torch_products(size),
-        ]
-        count = calls_per_round(four[0], four[2])
-        four = [repeated(function, count) for function in four]
-        for function in four:
-            function()
-        ours, theirs, ratios = [], [], []
+        sides = [(our_step(model, *size.data()), our_products(size))]
+        if torch is not None:
+            sides.append((torch_step(twin(model), *size.data()), torch_products(size)))
+        count = calls_per_round(sides[0][0], sides[1][0] if len(sides) > 1 else None)
+        sides = [tuple(repeated(function, count) for function in side) for side in sides]
+        for side in sides:
+            for function in side:
+                function()
+        left: list[list[float]] = [[] for _ in sides]
         for turn in range(rounds):
-            order = (0, 1, 2, 3) if turn % 2 == 0 else (2, 3, 0, 1)
-            took = [0.0] * 4
-            for i in order:
-                took[i] = seconds(four[i])
-            # A step is never all products: noise can say so, and must not make the ratio endless.
-            left = max(took[0] - took[1], 0.01 * took[0])
-            ours.append(left / count * 1e3)
-            theirs.append((took[2] - took[3]) / count * 1e3)
-            ratios.append((took[2] - took[3]) / left)
-        ratio, cut = statistics.median(ratios), rounds // 5
-        spread = sorted(ratios)[cut], sorted(ratios)[rounds - 1 - cut]
-        times = statistics.median(ours), statistics.median(theirs)
-        rows.append(Row(title, "ms", *times, PEER, ratio, spread, OUTSIDE, ratio >= OUTSIDE))
+            for i in range(len(sides))[:: 1 if turn % 2 == 0 else -1]:
+                whole, products_alone = map(seconds, sides[i])
+                # A step is never all products: noise can say so, and must not make a ratio endless.
+                outside = max(whole - products_alone, 0.01 * whole)
+                left[i].append(outside / count * UNITS["ms"])
+        race = race_of(*left) if len(sides) > 1 else Race(statistics.median(left[0]))
+        times = race.ours, race.peer
+        rest = race.ratio, race.spread, OUTSIDE, race.reaches(OUTSIDE)
+        rows.append(Row(title, "ms", *times, PEER, *rest))
     return rows
 
 
@@ -222,7 +211,8 @@ def memory_rows(names: Sequence[str], runs: int) -> list[Row]:
     for name in names:
         title = f"peak memory, {name}, imports included"
         if torch is None:
-            rows.append(missing_row(title, "MB", PEER, MEMORY))
+            alone = statistics.median(measured_peak("ours", name) for _ in range(runs))
+            rows.append(Row(title, "MB", alone, None, PEER, None, None, MEMORY, None))
             continue
         pairs = [(measured_peak("ours", name), measured_peak("torch", name)) for _ in range(runs)]
         ratios = [theirs / ours for ours, theirs in pairs]
