@@ -256,6 +256,12 @@ def test_kv_caches():
     assert accounting.kv_cache_bytes(t5(), 5, batch=3, source=7) == 3 * 12 * 2 * 6 * 512 * 2
 
 
+@pytest.mark.parametrize("count", [accounting.kv_bytes_per_token, accounting.kv_cache_bytes])
+def test_an_encoder_has_no_cache(count):
+    with pytest.raises(InputError, match="an encoder has no cache"):
+        count(Config(kind="encoder", vocab_size=50, context=8, layers=1, heads=2, channels=16), 4)
+
+
 def test_activations_of_gpt3():
     s, b, h, a = 2048, 1, 12288, 96
     layer = accounting.activation_bytes_per_layer(gpt3(), s, dropout=True)

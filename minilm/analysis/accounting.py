@@ -253,7 +253,13 @@ def six_nd(size: float, tokens: float) -> float:
 
 
 def kv_bytes_per_token(config: Any, element: int = 2) -> int:
-    """Bytes of keys and values that one token leaves in the cache: 2 L G D times the element."""
+    """Bytes of keys and values that one token leaves in the cache: 2 L G D times the element.
+
+    Raises:
+        InputError: an encoder, which reads its text at once and keeps nothing.
+    """
+    if config.kind == "encoder":
+        raise InputError("an encoder has no cache: it reads its whole text at once")
     s = shape_of(config)
     return 2 * (s.target or s.stack) * s.g * s.d * element
 
@@ -269,6 +275,9 @@ def kv_cache_bytes(
         batch: sequences.
         element: bytes per number: 2 for float16 and bfloat16, 4 for float32.
         source: source tokens whose keys and values cross-attention keeps.
+
+    Raises:
+        InputError: an encoder, which has no cache.
     """
     window = get(config, "window")
     kept = length if window is None else min(length, window)
