@@ -5,9 +5,11 @@ a stub channel that holds the versions the tests ran with. That shows that the f
 that nothing in it excludes what was tested; it does not show that conda-forge has the builds.
 """
 
+import ast
 import asyncio
 import json
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -151,3 +153,50 @@ def test_no_cupy_is_asked_for_on_macos() -> None:
             marker = Requirement(text).marker
             assert marker and not marker.evaluate({"sys_platform": "darwin"}), text
             assert marker.evaluate({"sys_platform": "win32"}), text
+
+
+# What a package is called when it is imported, where that differs from its name.
+IMPORTED_AS = {
+    "cupy-cuda12x": ("cupy", "cupyx", "cupy_backends"),
+    "numba": ("numba", "llvmlite"),
+    "numba-cuda": (),  # gives numba.cuda
+    "pillow": ("PIL",),
+    "scikit-learn": ("sklearn",),
+    "pyyaml": ("yaml",),
+    "py-rattler": ("rattler",),
+    "jupyterlab": ("jupyterlab", "jupyter_client", "jupyter_server", "nbformat", "IPython"),
+    "ipywidgets": ("ipywidgets", "IPython"),
+}
+# Lessons, slides, grading, images and plots need what the course installs; benchmarks also their
+# opponents.
+NEEDS = {part: ("course",) for part in ("course", "commands", "data", "train")}
+NEEDS["bench"] = ("course", "bench")
+OWN = {"minilm", "inside"}  # the second is what the sandbox calls its copy of course/inside
+ANYWHERE = ("cuda12", "emulator", "mpi")  # loaded when asked for, with a sentence where missing
+
+
+def imports_of(path: Path) -> set[str]:
+    """The packages that a module imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_every_import_is_installed_by_what_asks_for_it() -> None:
+    """Not by chance, because another package happens to need the same."""
+    extras = PROJECT["optional-dependencies"]
+    wrong = []
+    for path in sorted((ROOT / "minilm").rglob("*.py")):
+        part = path.relative_to(ROOT / "minilm").parts[0]
+        texts = [*PROJECT["dependencies"]]
+        for extra in (*ANYWHERE, *NEEDS.get(part, ())):
+            texts += extras[extra]
+        names = [Requirement(text).name for text in texts]
+        known = {m for n in names for m in IMPORTED_AS.get(n, (n.replace("-", "_"),))}
+        strange = imports_of(path) - known - sys.stdlib_module_names - OWN
+        wrong += [f"{path.relative_to(ROOT)}: {name}" for name in sorted(strange)]
+    assert not wrong
