@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,18 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
     """Replace a file's content in one step; see ``atomic_file``."""
     with atomic_file(path) as file:
         file.write(content)
+
+
+def replace_between(text: str, begin: str, end: str, content: str) -> str:
+    """A text with what stands between two marks, on lines of their own, replaced.
+
+    Raises:
+        InputError: the marks are not there once each, in this order.
+    """
+    marks = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if len(marks.findall(text)) != 1:
+        raise InputError(f"the text must hold {begin} and, after it, {end}, each once.")
+    return marks.sub(lambda _: f"{begin}\n{content}\n{end}", text)
 
 
 def _umask() -> int:

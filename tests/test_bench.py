@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 from minilm import backend, cli
-from minilm.bench import decode, machine, peers, race, rows, scaling, timing, tokenizer, training
+from minilm.bench import (
+    decode,
+    machine,
+    peers,
+    race,
+    report,
+    rows,
+    scaling,
+    timing,
+    tokenizer,
+    training,
+)
 from minilm.commands import bench
 from minilm.errors import InputError
 
@@ -75,7 +86,7 @@ def test_without_torch_ours_is_measured_alone_and_every_comparison_says_so(name,
     else:
         small = {name: module.SIZES[name] for name in ("nano", "micro")}
         monkeypatch.setattr(module, "SIZES", small)
-    found = module.run(quick=True)
+    found = list(module.run(quick=True))
     missing = [row for row in found if row.ratio is None]
     assert len(missing) >= 7
     assert all(row.met is None and row.peer is None and row.goal for row in missing)
@@ -86,18 +97,18 @@ def test_without_torch_ours_is_measured_alone_and_every_comparison_says_so(name,
 def test_decoding_without_torch(monkeypatch):
     sizes = {"vocab_size": 32, "context": 16, "layers": 1, "heads": 2, "channels": 16}
     monkeypatch.setattr(decode, "SIZES", {"small": sizes})
-    found = decode.run(quick=True)
-    assert [row.peer for row in found].count(None) == 5 and all(
-        row.ours > 0 for row in found if row.peer_name != "torch int8"
-    )
+    found = list(decode.run(quick=True))
+    assert [row.peer for row in found].count(None) == 5 and all(row.ours > 0 for row in found)
 
 
 def test_the_tokenizer_without_peers(monkeypatch):
+    source_text = tokenizer.source_text
     for name in ("tiktoken", "tokenizers"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(tokenizer, "VOCABULARY", 1024)
+    monkeypatch.setattr(tokenizer, "source_text", lambda _: source_text(0.2))
     monkeypatch.setattr(tokenizer, "hostile_texts", lambda: {"words": "ab cd " * 500})
-    found = tokenizer.run(0.2, rounds=1)
+    found = list(tokenizer.run(quick=True))
     alone = [row for row in found if row.peer is None]
     assert [row.peer_name for row in alone] == ["tokenizers", *["tiktoken"] * 5]
     assert all(row.ours > 0 and row.met is None for row in alone) and len(found) == 7
@@ -170,9 +181,10 @@ def _a_row(name="a"):
     return rows.Row(name, "ms", 1.0, 2.0, "peer", 2.0, (1.5, 2.5), 1.2, True)
 
 
-def test_json_of_the_command(tmp_path, monkeypatch, capsys):
+def _parts_of(monkeypatch, rows_of):
+    """The command's parts replaced: the rows of each are what ``rows_of(part)`` yields."""
     made = {
-        part: types.SimpleNamespace(run=lambda part=part, **_: [_a_row(part), _missing(part)])
+        part: types.SimpleNamespace(run=lambda quick, part=part: rows_of(part))
         for part in bench.USUAL
     }
     real = importlib.import_module
@@ -182,6 +194,10 @@ def test_json_of_the_command(tmp_path, monkeypatch, capsys):
         return made[part] if part in made else real(name, *rest)
 
     monkeypatch.setattr(bench.importlib, "import_module", find)
+
+
+def test_json_of_the_command(tmp_path, monkeypatch, capsys):
+    _parts_of(monkeypatch, lambda part: [_a_row(part), _missing(part)])
     file = tmp_path / "rows.json"
     assert bench.run(_arguments(["--quick", "--json", str(file)])) == 0
     record = json.loads(file.read_text(), parse_constant=lambda word: pytest.fail(word))
@@ -190,6 +206,36 @@ def test_json_of_the_command(tmp_path, monkeypatch, capsys):
     assert record["rows"][1]["ours"] is None
     assert record["quick"] is True and record["machine"]["cores"] >= 1
     assert "not installed" in capsys.readouterr().out
+
+
+def test_a_run_that_is_interrupted_keeps_its_rows(tmp_path, monkeypatch, capsys):
+    def some(part):
+        yield _a_row("the first")
+        raise KeyboardInterrupt
+
+    _parts_of(monkeypatch, some)
+    file = tmp_path / "rows.json"
+    assert cli.main(["bench", "--json", str(file)]) == cli.INTERRUPTED
+    assert [row["name"] for row in json.loads(file.read_text())["rows"]] == ["the first"]
+    assert "the first" in capsys.readouterr().out
+
+
+def test_the_readme_holds_a_whole_run(tmp_path, monkeypatch, capsys):
+    _parts_of(monkeypatch, lambda part: [_a_row(f"{part} row"), _missing(part)])
+    file, root = tmp_path / "rows.json", tmp_path / "course"
+    (root / "tests" / "exercises").mkdir(parents=True)
+    (root / "README.md").write_text(f"# A\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    monkeypatch.chdir(root)
+    assert cli.main(["bench", "--quick", "--json", str(file)]) == 0
+    assert cli.main(["bench", "--readme", str(file)]) == cli.MISTAKE
+    assert "quick" in capsys.readouterr().err
+    assert cli.main(["bench", "--json", str(file)]) == 0
+    assert cli.main(["bench", "--readme", str(file)]) == 0
+    text = (root / "README.md").read_text()
+    assert "5 of 5 rows reach their goal" in text and "old" not in text and "after" in text
+    assert "| decode row | 1 | 2 | ms | peer | 2.00x | 1.50-2.50 | 1.2x | met |" in text
+    (tmp_path / "no.json").write_text("[]")
+    assert cli.main(["bench", "--readme", str(tmp_path / "no.json")]) == cli.MISTAKE
 
 
 def _missing(part):
@@ -206,8 +252,9 @@ def _arguments(argv):
 
 def test_the_command_refuses_a_folder_that_is_not_there(tmp_path, capsys):
     missing = tmp_path / "no" / "rows.json"
-    assert cli.main(["bench", "start", "--json", str(missing)]) == cli.MISTAKE
-    assert "--json" in capsys.readouterr().err
+    for bad in (missing, tmp_path, ""):
+        assert cli.main(["bench", "start", "--json", str(bad)]) == cli.MISTAKE
+        assert "--json" in capsys.readouterr().err
 
 
 def test_every_part_has_its_module():
@@ -222,7 +269,7 @@ def test_a_curve_finds_the_power_that_was_put_in(monkeypatch):
     curve = scaling.measure("n", "x", "s", [1, 2, 3], [lambda: None] * 3, 3.0, rounds=3)
     assert curve.slope == pytest.approx(3.0)
     assert curve.r_squared == pytest.approx(1.0)
-    assert "grows with power 3.00" in scaling.text_of([curve])
+    assert "grows with power 3.00" in scaling.text_of(curve)
     json.dumps(curve.to_dict())
 
 

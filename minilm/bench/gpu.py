@@ -17,7 +17,7 @@ import numpy as np
 from minilm import backend
 from minilm.bench.gpu_checks import checks
 from minilm.bench.gpu_models import generating_rows, training_rows
-from minilm.bench.rows import Race, Row, row_of
+from minilm.bench.rows import Race, Row, race_of, row_of
 from minilm.errors import InputError
 
 COPY, FLASH, FLASH_BOTH = 0.85, 0.90, 0.75  # goals: share of the copy's speed; of SDPA's
@@ -105,21 +105,14 @@ def race(
     for _ in range(warm):
         ours()
         peer()
-    pairs = []
+    mine, theirs = [], []
     for turn in range(rounds):
-        both = [
-            lambda: _event_seconds(cp, ours, repeats),
-            lambda: _torch_seconds(torch, peer, repeats),
-        ]
-        if turn % 2:
-            late = both[1]()
-            pairs.append((both[0](), late))
-        else:
-            pairs.append((both[0](), both[1]()))
-    ratios = sorted(b / a for a, b in pairs)
-    cut = rounds // 5
-    mine, theirs = (statistics.median(p[i] for p in pairs) for i in (0, 1))
-    return Race(mine, theirs, statistics.median(ratios), (ratios[cut], ratios[rounds - 1 - cut]))
+        for who in (0, 1) if turn % 2 == 0 else (1, 0):
+            if who == 0:
+                mine.append(_event_seconds(cp, ours, repeats))
+            else:
+                theirs.append(_torch_seconds(torch, peer, repeats))
+    return race_of(mine, theirs)
 
 
 class Bench:
@@ -345,7 +338,7 @@ PARTS = (
 )
 
 
-def run(rounds: int = 9) -> list[Row]:
+def run(quick: bool = False) -> list[Row]:
     """Checks every kernel on the device, then times ceilings, kernels and torch's.
 
     Raises:
@@ -360,7 +353,7 @@ def run(rounds: int = 9) -> list[Row]:
             wrong.append(f"{check.name} in {check.dtype} ({check.error:.1e})")
     if wrong:
         raise InputError(f"wrong on this device, so nothing is timed: {', '.join(wrong)}")
-    b = Bench(cp, torch_on_gpu(), rounds)
+    b = Bench(cp, torch_on_gpu(), 5 if quick else 9)
     for part in PARTS:
         try:
             part(b)

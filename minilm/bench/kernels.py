@@ -1,12 +1,12 @@
 """Single operations beside PyTorch's: the tape, attention, norm, loss, optimizer.
 
-``python -m minilm.bench.kernels`` prints the table. Every operation goes through the package's
+``minilm bench kernels`` prints the table. Every operation goes through the package's
 public functions and its tape, forward and backward, as a model's step does.
 """
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ import numpy as np
 from minilm import Tensor, backend, optim, primitive
 from minilm import functional as F
 from minilm.bench.peers import find_torch
-from minilm.bench.rows import Row, seconds, table
-from minilm.bench.timing import limit_row, timed_row
-from minilm.bench.training import _use_threads, peak_memory
+from minilm.bench.rows import Row, seconds
+from minilm.bench.timing import limit_row, thread_counts, timed_row, use_threads
+from minilm.bench.training import peak_memory
 
 CHAIN = 100  # operations in a row, so that the loop around them counts for nothing
 BOOKKEEPING = 2.0  # microseconds
@@ -106,15 +106,13 @@ def attention_pair(batch: int, time: int, heads: int) -> tuple[Callable, Callabl
     return ours, theirs
 
 
-def attention_rows(lengths: Sequence[int], rounds: int) -> list[Row]:
+def attention_rows(lengths: Sequence[int], rounds: int) -> Iterator[Row]:
     """Attention at several lengths; heads of 64 channels, one thread."""
-    rows = []
     for time in lengths:
         batch, heads = ATTENTION[time]
         name = f"attention, causal, T {time}"
         pair = attention_pair(batch, time, heads)
-        rows.append(timed_row(name, "ms", *pair, "torch SDPA", 2.0, rounds))
-    return rows
+        yield timed_row(name, "ms", *pair, "torch SDPA", 2.0, rounds)
 
 
 def attention_memory_row(short: int, long: int) -> Row:
@@ -136,7 +134,7 @@ def attention_memory_row(short: int, long: int) -> Row:
 
 def print_attention(time: int) -> None:
     """Print the bytes that attention, forward and backward, adds to this process's peak."""
-    _use_threads(1)
+    use_threads(1)
     attention_pair(1, 64, 2)[0]()  # loads and compiles
     before = peak_memory()
     attention_pair(1, time, 2)[0]()
@@ -197,7 +195,7 @@ def optimizer_row(rounds: int, threads: int = 1) -> Row:
     """An AdamW step over 20 matrices of 384 x 1536, PyTorch's fused."""
     name = f"AdamW step, 11.8 million weights, {threads} thread{'s' * (threads > 1)}"
     torch = find_torch()
-    _use_threads(threads)
+    use_threads(threads)
     rng = backend.rng(0, "bench")
     arrays = [rng.standard_normal((384, 1536), np.float32) for _ in range(20)]
     ours: list[Any] = [Tensor(array.copy(), requires_grad=True) for array in arrays]
@@ -217,26 +215,21 @@ def optimizer_row(rounds: int, threads: int = 1) -> Row:
     return row
 
 
-def run(quick: bool = False) -> list[Row]:
-    """All rows; about a minute, or half of one where ``quick``."""
+def run(quick: bool = False) -> Iterator[Row]:
+    """Each row as it is measured; about a minute, or half of one where ``quick``."""
     before = backend.threads()
     find_torch()  # loaded now, so that the thread counts set below hold for it too
     backend.keep_freed_memory()
     rounds = 5 if quick else 15
     try:
-        _use_threads(1)
-        return [
-            bookkeeping_row(rounds),
-            smallest_row(rounds),
-            *attention_rows((256, 1024) if quick else tuple(ATTENTION), rounds),
-            attention_memory_row(4096, 8192),
-            norm_row(rounds),
-            loss_row(rounds),
-            *(optimizer_row(rounds, threads) for threads in (1, 2)),
-        ]
+        use_threads(1)
+        yield bookkeeping_row(rounds)
+        yield smallest_row(rounds)
+        yield from attention_rows((256, 1024) if quick else tuple(ATTENTION), rounds)
+        yield attention_memory_row(4096, 8192)
+        yield norm_row(rounds)
+        yield loss_row(rounds)
+        for threads in thread_counts():
+            yield optimizer_row(rounds, threads)
     finally:
-        _use_threads(before)
-
-
-if __name__ == "__main__":
-    print(table(run(quick="--quick" in sys.argv)))
+        use_threads(before)

@@ -7,6 +7,7 @@ lap by lap, so that a busy moment of the machine hits both; validation stops the
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import sys
 import time
@@ -248,7 +249,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=Course.threads, metavar="N")
     args = parser.parse_args(argv)
     if args.steps < 1 or args.threads < 1:
-        raise InputError(f"--steps is {args.steps}, --threads {args.threads}; both are 1 or more")
+        parser.error(f"--steps is {args.steps}, --threads {args.threads}; both are 1 or more")
+    if find_torch() is None:
+        parser.error("the race needs PyTorch: pip install 'minilm[bench]'")
+    if args.figure is not None and importlib.util.find_spec("matplotlib") is None:
+        parser.error("--figure needs matplotlib: pip install 'minilm[course]'")
     lap = max(1, min(Course.lap, args.steps // 10))
     warmup = min(Course.warmup, args.steps)
     course = Course(steps=args.steps, threads=args.threads, lap=lap, warmup=warmup)

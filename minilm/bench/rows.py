@@ -1,10 +1,9 @@
 """A row of a benchmark table, and how two programs are timed fairly on a machine that wobbles."""
 
 import gc
-import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ class Row:
     Attributes:
         name: what was done.
         unit: of ``ours`` and ``peer``.
-        ours: our figure, a median.
+        ours: our figure, a median; None where only the ratio says something.
         peer: the peer's figure, a median; None where the peer is not installed.
         peer_name: who it is.
         ratio: how many times better ours is: the median of the ratios of single rounds.
@@ -27,7 +26,7 @@ class Row:
 
     name: str
     unit: str
-    ours: float
+    ours: float | None
     peer: float | None
     peer_name: str
     ratio: float | None
@@ -110,33 +109,44 @@ def row_of(
 
 
 def missing_row(name: str, unit: str, peer_name: str, goal: float | None) -> Row:
-    """A row that says that the peer is not installed, where ours means nothing alone (NaN)."""
-    return Row(name, unit, float("nan"), None, peer_name, None, None, goal, None)
+    """A row that says that the peer is not installed, where ours means nothing alone."""
+    return Row(name, unit, None, None, peer_name, None, None, goal, None)
 
 
-def table(rows: list[Row]) -> str:
+def said_of(row: Row) -> tuple[str, str, str, str]:
+    """Ratio, spread, goal and verdict of a row that has a ratio, as text."""
+    return (
+        f"{row.ratio:.2f}x",
+        f"{row.spread[0]:.2f}-{row.spread[1]:.2f}",
+        "" if row.goal is None else f"{row.goal:.3g}x",
+        "" if row.met is None else ("met" if row.met else "missed"),
+    )
+
+
+_WIDTHS = (50, 9, 9, 9, 24, 8, 14, 6)
+
+
+def heading() -> str:
+    """What stands above the lines of a table."""
+    line = _columns(("what", "ours", "peer", "", "peer is", "ratio", "spread", "goal", ""))
+    return f"{line}\n{'-' * len(line)}"
+
+
+def line_of(row: Row) -> str:
+    """A row as a line of text, in columns of a width that is known before the other rows are."""
+    ours, peer = ("" if figure is None else f"{figure:.3g}" for figure in (row.ours, row.peer))
+    unit = row.unit if ours else ""
+    if row.ratio is None:
+        missing = f"{row.peer_name}: not installed" if row.peer_name else ""
+        return _columns((row.name, ours, "", unit, missing))
+    return _columns((row.name, ours, peer, unit, row.peer_name, *said_of(row)))
+
+
+def _columns(cells: tuple[str, ...]) -> str:
+    *others, last = cells
+    return "  ".join([*(c.ljust(w) for c, w in zip(others, _WIDTHS)), last]).rstrip()
+
+
+def table(rows: Iterable[Row]) -> str:
     """The rows as text in columns."""
-    head = ("what", "ours", "peer", "", "peer is", "ratio", "spread", "goal", "")
-    cells = [head]
-    for row in rows:
-        if row.ratio is None:
-            ours = f"{row.ours:.3g}" if math.isfinite(row.ours) else ""
-            peer = f"{row.peer_name}: not installed" if row.peer_name else ""
-            cells.append((row.name, ours, "", row.unit, peer, *[""] * 4))
-            continue
-        cells.append(
-            (
-                row.name,
-                f"{row.ours:.3g}",
-                f"{row.peer:.3g}",
-                row.unit,
-                row.peer_name,
-                f"{row.ratio:.2f}x",
-                f"{row.spread[0]:.2f}-{row.spread[1]:.2f}",
-                "" if row.goal is None else f"{row.goal:g}x",
-                "" if row.met is None else ("met" if row.met else "missed"),
-            )
-        )
-    widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    return "\n".join([heading(), *map(line_of, rows)])

@@ -1,12 +1,11 @@
 """How cost grows: time against parameters, context and corpus size, with the slopes fitted.
 
-``python -m minilm.bench.scaling`` prints it. A slope of 1 on log-log paper is cost in proportion.
+``minilm bench scaling`` prints it. A slope of 1 on log-log paper is cost in proportion.
 """
 
 import dataclasses
 import statistics
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,6 @@ from minilm import functional as F
 from minilm.analysis.scaling import power_fit
 from minilm.bench.rows import seconds
 from minilm.bench.training import Size, our_step
-from minilm.data import corpus
 from minilm.models import Transformer
 
 
@@ -117,11 +115,15 @@ def _attention(length: int) -> Callable[[], None]:
     return run
 
 
-def corpus_curves(rounds: int, megabytes: Sequence[float] = (0.25, 0.5, 1, 2)) -> list[Curve]:
-    """Learning a vocabulary of 1024, and encoding, against the length of the text."""
+def corpus_curves(rounds: int, megabytes: Sequence[float] = (2, 4, 8, 16)) -> list[Curve]:
+    """Learning a vocabulary of 1024, and encoding, against the length of the text.
+
+    A word that was seen before costs both less than a new one, so both grow slower than the text.
+    """
+    from minilm.bench.tokenizer import source_text
     from minilm.tokenizers import train_bpe
 
-    text = corpus("python-docs")
+    text = source_text(max(megabytes))
     sizes = [min(int(size * 1e6), len(text)) for size in megabytes]
     parts = [text[:size] for size in sizes]
     bpe = train_bpe(text, 1024)
@@ -142,34 +144,29 @@ def corpus_curves(rounds: int, megabytes: Sequence[float] = (0.25, 0.5, 1, 2)) -
     ]
 
 
-def run(quick: bool = False) -> list[Curve]:
-    """All curves; about a minute, or half of one where ``quick``."""
+def run(quick: bool = False) -> Iterator[Curve]:
+    """Each curve as it is measured; about a minute, or half of one where ``quick``."""
     before = backend.threads()
     backend.keep_freed_memory()
     backend.set_threads(1)
     rounds = 3 if quick else 7
     try:
-        return [parameters_curve(rounds), *context_curves(rounds), *corpus_curves(rounds)]
+        yield parameters_curve(rounds)
+        yield from context_curves(rounds)
+        yield from corpus_curves(rounds)
     finally:
         backend.set_threads(before)
 
 
-def text_of(curves: list[Curve]) -> str:
-    """The curves as text: sizes over costs, and the slopes."""
-    out = []
-    for curve in curves:
-        rows = [
-            [curve.x_name, *(f"{x:,.6g}" for x in curve.x)],
-            [f"time, {curve.unit}", *(f"{y:,.3g}" for y in curve.y)],
-        ]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        out.append(
-            f"{curve.name}: grows with power {curve.slope:.2f} (counted operations say "
-            f"{curve.expected:.2f}; R squared {curve.r_squared:.3f})"
-        )
-        out += ["  " + "  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in rows]
-    return "\n".join(out)
-
-
-if __name__ == "__main__":
-    print(text_of(run(quick="--quick" in sys.argv)))
+def text_of(curve: Curve) -> str:
+    """A curve as text: its slope, and sizes over costs."""
+    rows = [
+        [curve.x_name, *(f"{x:,.6g}" for x in curve.x)],
+        [f"time, {curve.unit}", *(f"{y:,.3g}" for y in curve.y)],
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in rows]
+    return (
+        f"{curve.name}: grows with power {curve.slope:.2f} (counted operations say "
+        f"{curve.expected:.2f}; R squared {curve.r_squared:.3f})\n  {lines[0]}\n  {lines[1]}"
+    )

@@ -1,6 +1,6 @@
 """From typing `minilm train` to its first step, with everything cached and with nothing cached.
 
-``python -m minilm.bench.start`` prints the rows. Each run is a process of its own, in folders of
+``minilm bench start`` prints the rows. Each run is a process of its own, in folders of
 its own; the time ends when the first step's line is in the log.
 """
 
@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from minilm.bench.rows import Row, table
+from minilm.bench.rows import Row
 from minilm.bench.timing import limit_row
 from minilm.train.watch import LOG
 
@@ -64,18 +65,12 @@ def _tail(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")[-500:].strip()
 
 
-def run(quick: bool = False) -> list[Row]:
-    """Both rows; a minute and a half, or half of it where ``quick``."""
-    cold = []
+def run(quick: bool = False) -> Iterator[Row]:
+    """Each row as it is measured; a minute and a half, or half of it where ``quick``."""
+    name = "minilm train to its first step"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        for i in range(1 if quick else 3):
-            cold.append(seconds_to_first_step(Path(place) / str(i)))
+        runs = range(1 if quick else 3)
+        cold = [seconds_to_first_step(Path(place) / str(i)) for i in runs]
+        yield limit_row(f"{name}, nothing cached", "s", cold, COLD)
         warm = [seconds_to_first_step(Path(place) / "0") for _ in range(3 if quick else 7)]
-    return [
-        limit_row("minilm train to its first step, warm", "s", warm, WARM),
-        limit_row("minilm train to its first step, nothing cached", "s", cold, COLD),
-    ]
-
-
-if __name__ == "__main__":
-    print(table(run(quick="--quick" in sys.argv)))
+        yield limit_row(f"{name}, warm", "s", warm, WARM)

@@ -1,11 +1,14 @@
 """Rows for short functions: how often to call them in a round, and rows against a fixed goal."""
 
 import math
+import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from minilm.bench.rows import Race, Row, alternate
+from minilm import backend
+from minilm.bench.rows import Race, Row, alternate, seconds
 
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
 ROUND = 0.05  # seconds that a round of ours should last, to be above what the clock can tell
@@ -75,6 +78,34 @@ def timed_row(
     factor = UNITS[unit] / count / work
     times = (None if t is None else t * factor for t in (race.ours, race.peer))
     return Row(name, unit, *times, peer_name, race.ratio, race.spread, goal, race.reaches(goal))
+
+
+def use_threads(count: int) -> None:
+    """The same number of threads on both sides; our matrix products run on one each."""
+    backend.set_threads(count)
+    backend.blas_threads(1)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)
+
+
+def thread_counts() -> tuple[int, ...]:
+    """One thread, and two where there are two cores."""
+    return (1, 2) if (os.cpu_count() or 1) > 1 else (1,)
+
+
+def best_threads(function: Callable[[], Any], most: int) -> int:
+    """The number of torch's threads with which a function of its is fastest; it stays set."""
+    import torch
+
+    times = {}
+    for count in range(1, most + 1):
+        torch.set_num_threads(count)
+        function()
+        times[count] = min(seconds(function) for _ in range(3))
+    best = min(times, key=times.__getitem__)
+    torch.set_num_threads(best)
+    return best
 
 
 def limit_row(name: str, unit: str, values: list[float], limit: float) -> Row:

@@ -1,16 +1,15 @@
 """Training steps beside PyTorch's: time, time outside matrix products, peak memory.
 
-``python -m minilm.bench.training`` prints the table. Both sides hold the same GPT with the same
+``minilm bench train`` prints the table. Both sides hold the same GPT with the same
 weights, see the same batch and take AdamW steps, PyTorch's fused; before anything is timed their
 gradients are compared.
 """
 
 import math
-import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +19,16 @@ import numpy as np
 from minilm import backend
 from minilm.bench import machine
 from minilm.bench.peers import find_torch, gpt, gradient_difference, twin
-from minilm.bench.rows import Race, Row, missing_row, race_of, seconds, table
-from minilm.bench.timing import UNITS, calls_per_round, repeated, timed_row
+from minilm.bench.rows import Race, Row, missing_row, race_of, seconds
+from minilm.bench.timing import (
+    UNITS,
+    best_threads,
+    calls_per_round,
+    repeated,
+    thread_counts,
+    timed_row,
+    use_threads,
+)
 from minilm.models import Config, Transformer
 
 LEAST, GOOD, GOOD_NARROW = 1.2, 2.0, 1.3  # goals: each size; geometric mean; with 8-float kernels
@@ -142,24 +149,29 @@ def check_equal(name: str, model: Transformer, other: Any, size: Size) -> None:
         )
 
 
-def step_rows(names: Sequence[str], rounds: int) -> list[Row]:
-    """A training step of each size, on 1 and 2 threads, and the geometric mean of the ratios."""
+def step_rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
+    """A training step of each size, on 1 and 2 threads, and the geometric mean of the ratios.
+
+    PyTorch may use fewer threads than there are where it is faster so: small steps are.
+    """
     torch = find_torch()
-    counts = [n for n in (1, 2) if n <= (os.cpu_count() or 1)]
     rows = []
     for name in names:
         size = SIZES[name]
-        titles = [f"step, {name}, {n} thread{'s' * (n > 1)}" for n in counts]
-        for threads, title in zip(counts, titles):
-            _use_threads(threads)
-            model, theirs = Transformer(size.config()), None
+        for threads in thread_counts():
+            use_threads(threads)
+            model, theirs, peer = Transformer(size.config()), None, PEER
             if torch is not None:
                 other = twin(model)
                 check_equal(name, model, other, size)
                 theirs = torch_step(other, *size.data())
+                used = best_threads(theirs, threads)
+                peer = f"{PEER}, {used} thread{'s' * (used > 1)}"
             ours = our_step(model, *size.data())
-            rows.append(timed_row(title, "ms", ours, theirs, PEER, LEAST, rounds))
-    return [*rows, mean_row(rows)]
+            title = f"step, {name}, {threads} thread{'s' * (threads > 1)}"
+            rows.append(timed_row(title, "ms", ours, theirs, peer, LEAST, rounds))
+            yield rows[-1]
+    yield mean_row(rows)
 
 
 def mean_row(rows: list[Row]) -> Row:
@@ -171,16 +183,19 @@ def mean_row(rows: list[Row]) -> Row:
     if not ratios:
         return missing_row(name, "x", PEER, goal)
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-    return Row(name, "x", mean, 1.0, PEER, mean, (min(ratios), max(ratios)), goal, mean >= goal)
+    spread = min(ratios), max(ratios)
+    return Row(name, "x", None, None, PEER, mean, spread, goal, mean >= goal)
 
 
-def outside_rows(names: Sequence[str], rounds: int) -> list[Row]:
-    """Time of a step outside its matrix products, one thread: the step less the products alone."""
+def outside_rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
+    """Time of a step outside its matrix products, one thread: the step less the products alone.
+
+    The products are those of the linear maps; attention's own count as outside, on both sides.
+    """
     torch = find_torch()
-    rows = []
     for name in names:
         title, size = f"outside matrix products, {name}", SIZES[name]
-        _use_threads(1)
+        use_threads(1)
         model = Transformer(size.config())
         sides = [(our_step(model, *size.data()), our_products(size))]
         if torch is not None:
@@ -200,27 +215,24 @@ def outside_rows(names: Sequence[str], rounds: int) -> list[Row]:
         race = race_of(*left) if len(sides) > 1 else Race(statistics.median(left[0]))
         times = race.ours, race.peer
         rest = race.ratio, race.spread, OUTSIDE, race.reaches(OUTSIDE)
-        rows.append(Row(title, "ms", *times, PEER, *rest))
-    return rows
+        yield Row(title, "ms", *times, PEER, *rest)
 
 
-def memory_rows(names: Sequence[str], runs: int) -> list[Row]:
+def memory_rows(names: Sequence[str], runs: int) -> Iterator[Row]:
     """Peak memory of a process that imports what it needs and takes three steps, one thread."""
     torch = find_torch()
-    rows = []
     for name in names:
         title = f"peak memory, {name}, imports included"
         if torch is None:
             alone = statistics.median(measured_peak("ours", name) for _ in range(runs))
-            rows.append(Row(title, "MB", alone, None, PEER, None, None, MEMORY, None))
+            yield Row(title, "MB", alone, None, PEER, None, None, MEMORY, None)
             continue
         pairs = [(measured_peak("ours", name), measured_peak("torch", name)) for _ in range(runs)]
         ratios = [theirs / ours for ours, theirs in pairs]
         ratio = statistics.median(ratios)
         peaks = [statistics.median(side) for side in zip(*pairs)]
         spread = min(ratios), max(ratios)
-        rows.append(Row(title, "MB", *peaks, PEER, ratio, spread, MEMORY, ratio >= MEMORY))
-    return rows
+        yield Row(title, "MB", *peaks, PEER, ratio, spread, MEMORY, ratio >= MEMORY)
 
 
 def measured_peak(side: str, name: str) -> float:
@@ -243,7 +255,7 @@ def print_peak(side: str, name: str) -> None:
     data = size.data()
     if side == "ours":
         backend.keep_freed_memory()
-        _use_threads(1)
+        use_threads(1)
         step = our_step(Transformer(size.config()), *data)
     else:
         import torch
@@ -274,30 +286,15 @@ def peak_memory() -> float:
     return float(peak)
 
 
-def _use_threads(count: int) -> None:
-    """The same number of threads on both sides; our matrix products run on one each."""
-    backend.set_threads(count)
-    backend.blas_threads(1)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(count)
-
-
-def run(quick: bool = False) -> list[Row]:
-    """All rows; about four minutes, or one where ``quick``."""
+def run(quick: bool = False) -> Iterator[Row]:
+    """Each row as it is measured; about four minutes, or one where ``quick``."""
     before = backend.threads()
     find_torch()  # loaded now, so that the thread counts set below hold for it too
     backend.keep_freed_memory()
     names = tuple(SIZES)
     try:
-        return [
-            *step_rows(names, 5 if quick else 15),
-            *outside_rows(names, 5 if quick else 11),
-            *memory_rows(names[-2:] if quick else names, 1 if quick else 3),
-        ]
+        yield from step_rows(names, 5 if quick else 15)
+        yield from outside_rows(names, 5 if quick else 11)
+        yield from memory_rows(names[-2:] if quick else names, 1 if quick else 3)
     finally:
-        _use_threads(before)
-
-
-if __name__ == "__main__":
-    print(table(run(quick="--quick" in sys.argv)))
+        use_threads(before)

@@ -4,8 +4,8 @@ import argparse
 import dataclasses
 import importlib
 import json
-import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +36,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"one of {', '.join(PARTS)}; without it {', '.join(USUAL)}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file, too")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: 3 minutes, not 12")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: 4 minutes, not 12")
+    parser.add_argument(
+        "--readme",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: put the rows of such a file into README.md",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure one part or the usual ones, and print each as soon as it is done."""
+    """Measure one part or the usual ones; each row is printed, and written, when it is measured."""
+    if args.readme is not None:
+        return _write_readme(args.readme)
     from minilm.bench import machine
 
-    if args.json is not None and not args.json.absolute().parent.is_dir():
-        raise InputError(f"--json is {str(args.json)!r}; its folder does not exist")
+    if args.json is not None and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
+        raise InputError(
+            f"--json is {str(args.json)!r}; it must name a file in a folder that exists"
+        )
     if args.part == "gpu":
         from minilm import backend
 
@@ -59,38 +69,48 @@ def run(args: argparse.Namespace) -> int:
     for part in [args.part] if args.part else USUAL:
         begin = time.perf_counter()
         print(f"\n{part}", flush=True)
-        measured = importlib.import_module(f"minilm.bench.{PARTS[part]}").run(**_how(part, args))
-        if part == "scaling":
-            from minilm.bench.scaling import text_of
+        for line in _measured(part, args.quick, record):
+            print(line, flush=True)
+            if args.json is not None:
+                from minilm.files import write_atomically
 
-            print(text_of(measured))
-            record["curves"] = [curve.to_dict() for curve in measured]
-        else:
-            from minilm.bench.rows import table
-
-            print(table(measured))
-            record["rows"] += [{"part": part, **row_json(row)} for row in measured]
+                write_atomically(args.json, (json.dumps(record, indent=2) + "\n").encode())
         print(f"({time.perf_counter() - begin:.0f} s)", flush=True)
-        if args.json is not None:
-            from minilm.files import write_atomically
-
-            write_atomically(args.json, (json.dumps(record, indent=2) + "\n").encode())
     return 0
 
 
-def _how(part: str, args: argparse.Namespace) -> dict[str, Any]:
-    """How much of a part to measure, in its own words."""
-    if part == "tokenizer":
-        return {"megabytes": 6, "rounds": 3} if args.quick else {}
-    if part == "gpu":
-        return {"rounds": 5} if args.quick else {}
-    return {"quick": args.quick}
+def _measured(part: str, quick: bool, record: dict[str, Any]) -> Iterator[str]:
+    """The lines of a part, each when it is known; what they tell is in the record by then."""
+    results = importlib.import_module(f"minilm.bench.{PARTS[part]}").run(quick=quick)
+    if part == "scaling":
+        from minilm.bench.scaling import text_of
+
+        curves = record["curves"] = []
+        for curve in results:
+            curves.append(curve.to_dict())
+            yield text_of(curve)
+        return
+    from minilm.bench.rows import heading, line_of
+
+    for i, row in enumerate(results):
+        record["rows"].append({"part": part, **dataclasses.asdict(row)})
+        yield line_of(row) if i else f"{heading()}\n{line_of(row)}"
 
 
-def row_json(row: Any) -> dict[str, Any]:
-    """A row for JSON, where what was not measured is null."""
-    fields = dataclasses.asdict(row)
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in fields.items()
-    }
+def _write_readme(file: Path) -> int:
+    from minilm.bench import report
+    from minilm.course.places import root
+    from minilm.files import replace_between, write_atomically
+
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        rows = report.markdown(record)
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise InputError(
+            f"--readme is {str(file)!r}, which is no file that --json wrote: {problem}"
+        ) from None
+    path = root() / "README.md"
+    text = path.read_text(encoding="utf-8")
+    write_atomically(path, replace_between(text, report.BEGIN, report.END, rows).encode())
+    print("README.md rewritten")
+    return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from minilm.course.claims import NOT, PARTLY, REPRODUCED, measured_text, number_
 from minilm.course.lessons import Lesson
 from minilm.course.run import claims_in
 from minilm.errors import InputError
+from minilm.files import replace_between
 
 BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
 SIGNS = {REPRODUCED: "✓", PARTLY: "◐", NOT: "✗"}
@@ -126,7 +126,8 @@ def as_markdown(board: Sequence[Record]) -> str:
             f"{SIGNS[record['verdict']]} {record['verdict']}",
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([f"{tally(board)}.", "", *rows])
+    summary = "<details><summary>Every claim, what was measured, and the verdict</summary>"
+    return "\n".join([f"{tally(board)}.", "", summary, "", *rows, "", "</details>"])
 
 
 def as_html(board: Sequence[Record], lesson_address: str = "{slug}.html") -> str:
@@ -161,10 +162,7 @@ def readme_with(text: str, board: Sequence[Record]) -> str:
     Raises:
         InputError: the marks are missing, or not in order.
     """
-    marks = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    if len(marks.findall(text)) != 1:
-        raise InputError(f"README.md must hold {BEGIN} and, after it, {END}, each once.")
-    return marks.sub(lambda _: f"{BEGIN}\n{as_markdown(board)}\n{END}", text)
+    return replace_between(text, BEGIN, END, as_markdown(board))
 
 
 def write_readme(root: Path) -> bool:

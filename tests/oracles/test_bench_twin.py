@@ -13,9 +13,9 @@ pytestmark = pytest.mark.oracle
 @pytest.fixture(autouse=True)
 def one_thread():
     before = backend.threads()
-    training._use_threads(1)
+    timing.use_threads(1)
     yield
-    training._use_threads(before)
+    timing.use_threads(before)
 
 
 @pytest.mark.parametrize("name", ["nano", "micro"])
@@ -62,7 +62,7 @@ def test_laps_of_the_race_go_the_same_way():
 
 
 def test_rows_are_whole(monkeypatch):
-    monkeypatch.setattr(training.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(timing.os, "cpu_count", lambda: 1)
     monkeypatch.setattr(timing, "ROUND", 0.001)
     found = [
         *training.step_rows(["nano"], rounds=1),
@@ -72,6 +72,7 @@ def test_rows_are_whole(monkeypatch):
         kernels.optimizer_row(1),
         *kernels.attention_rows([256], 1),
     ]
-    assert all(row.ratio > 0 and row.ours > 0 and row.peer > 0 for row in found)
+    assert all(row.ratio > 0 for row in found)
+    assert all(row.ours > 0 and row.peer > 0 for row in found if "mean" not in row.name)
     assert all(row.met is (row.ratio >= row.goal) for row in found)
     assert len(rows.table(found).splitlines()) == len(found) + 2
