@@ -117,20 +117,17 @@ def test_the_tokenizer_without_peers(monkeypatch):
 def test_geometric_mean():
     measured = [rows.Row("a", "ms", 1, r, "t", r, (r, r), 1.2, True) for r in (1.5, 6.0)]
     row = training.mean_row(measured)
-    assert math.isclose(row.ratio, 3.0)
+    assert math.isclose(row.ratio, 3.0) and row.ours is row.peer is None
     assert row.spread == (1.5, 6.0)
     assert row.met is True
 
 
-@pytest.mark.parametrize(
-    ("kernels", "narrow"), [("Haswell", True), ("Zen", True), ("SkylakeX", False), (None, False)]
-)
-def test_which_blas_kernels_lower_the_goal(kernels, narrow):
-    libraries = [
-        {"of": "scipy", "library": "openblas", "version": "1", "kernels": "Haswell"},
-        {"of": "numpy", "library": "openblas", "version": "1", "kernels": kernels},
-    ]
-    assert machine.narrow_blas(libraries) is narrow
+@pytest.mark.parametrize(("asked", "goal"), [("Haswell", 1.3), ("SKYLAKEX", 2.0), (None, 2.0)])
+def test_blas_held_back_lowers_the_goal(monkeypatch, asked, goal):
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    if asked:
+        monkeypatch.setenv("OPENBLAS_CORETYPE", asked)
+    assert training.mean_row([_a_row()]).goal == goal
 
 
 def test_a_step_is_one_of_the_training_loop():
@@ -174,6 +171,8 @@ def test_the_machine_is_described():
     assert facts["cpu"] in text and facts["date"] in text and "OPENBLAS_CORETYPE is" in text
     lacking = {**facts, "versions": {**facts["versions"], "torch": None}, "blas": []}
     text = "\n".join(machine.lines(lacking))
+    mkl = {"of": "lib", "library": "mkl", "version": "2024", "kernels": None}
+    assert "np.matmul" in "\n".join(machine.lines({**facts, "blas": [mkl]}))
     assert "pip install 'minilm[bench]'" in text and "np.matmul" in text
 
 

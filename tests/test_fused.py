@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import erf, logsumexp
 
 import minilm
-from minilm import InputError, Tensor
+from minilm import InputError, Tensor, kernels
 from minilm import functional as F
 
 
@@ -182,6 +182,30 @@ def test_attention_with_nothing_to_see_gives_zeros(t) -> None:
     out.backward(np.ones(out.shape, np.float32))
     assert out.shape == (1, 2, t, 4) and not out.data.any() and not q.grad.any()
     assert k.grad.shape == v.grad.shape == (1, 2, 0, 4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_is_not_lost_on_the_way(dtype) -> None:
+    x = np.array([[np.nan, -np.inf], [-np.inf, np.nan], [np.nan, 1], [-np.inf] * 2], dtype)
+    with kernels.use("cpu"):
+        y = F.softmax(Tensor(x)).data
+    assert np.isnan(y[:3]).all() and not y[3].any()
+    for spoiled, rows_of_it in ((0, [1]), (1, [1, 2])):
+        parts = [np.ones((1, 1, 3, 1), dtype) for _ in range(3)]
+        parts[1][0, 0, :, 0] = [1, 2, 3]
+        parts[spoiled][0, 0, 1] = np.nan
+        found = []
+        for tier in ("cpu", "reference"):
+            q, k, v = (Tensor(part, True) for part in parts)
+            with kernels.use(tier):
+                out = F.attention(q, k, v)
+                out.backward(np.ones(out.shape, dtype))
+            found.append([np.isnan(a) for a in (out.data, q.grad, k.grad, v.grad)])
+        for ours, formula in zip(*found):
+            np.testing.assert_array_equal(ours, formula)
+        with kernels.use("cpu"):  # a query that may not look at it is not spoiled
+            out = F.attention(*map(Tensor, parts), causal=True).data
+        assert np.flatnonzero(np.isnan(out)).tolist() == rows_of_it
 
 
 ROWS = {

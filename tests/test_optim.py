@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilm import InputError, Tensor, backend, kernels, nn, optim
+from minilm import functional as F
+from minilm.nn import Parameter
 
 MAKERS = {
     "sgd": lambda p: optim.SGD(p, lr=0.05),
@@ -352,3 +354,40 @@ def test_inverse_sqrt_is_the_rate_of_the_transformer_paper():
         paper = 512**-0.5 * min(step**-0.5, step * 4000**-1.5)
         ours = 512**-0.5 * 4000**-0.5 * optim.inverse_sqrt(step - 1, warmup=4000)
         assert ours == pytest.approx(paper, rel=1e-12)
+
+
+def test_a_parameter_of_one_number_is_updated_as_any_other():
+    w, s = Parameter(np.ones(3, np.float32)), Parameter(np.array(1.0, np.float32))
+    one, many = optim.AdamW([w, s], lr=0.01), Parameter(np.ones(1, np.float32))
+    alone = optim.AdamW([many], lr=0.01)
+    for step in range(6):
+        factor = np.float32(step - 2.5)
+        (F.sum(w * s) * factor).backward()
+        many.grad = s.grad.reshape(1) if hasattr(s.grad, "reshape") else np.array([s.grad])
+        one.step()
+        alone.step()
+        one.zero_grad()
+        np.testing.assert_allclose(s.data, many.data[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["AdamW", "SGD", "Lion"])
+def test_a_parameter_that_has_another_shape_now_is_refused(name):
+    w = Parameter(np.ones(4, np.float32))
+    optimizer = getattr(optim, name)([w], lr=0.1)
+    w.data, w.grad = np.ones(12, np.float32), np.ones(12, np.float32)
+    with pytest.raises(InputError, match=r"shape \(4,\) is now of shape \(12,\)"):
+        optimizer.step()
+    assert optimizer.steps == 0 and np.all(w.data == 1)
+
+
+def test_memory_that_cannot_be_written_is_not_written():
+    text = bytes(np.ones(4, np.float32))
+    w = Parameter(np.frombuffer(text, np.float32))
+    with pytest.raises(InputError, match="read-only"):
+        optim.AdamW([w])
+    w = Parameter(np.ones(4, np.float32))
+    optimizer = optim.AdamW([w])
+    w.data, w.grad = np.frombuffer(text, np.float32), np.ones(4, np.float32)
+    with pytest.raises(ValueError, match="read-only"):
+        optimizer.step()
+    assert text == bytes(np.ones(4, np.float32))

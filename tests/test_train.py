@@ -19,6 +19,7 @@ from minilm.models import Config, Transformer
 from minilm.nn import Parameter
 from minilm.tokenizers import ByteTokenizer
 from minilm.train import Diverged, checkpoints, load, plot_loss, train, watch
+from minilm.train.gradients import gradients_on_cpu
 
 TOKENS = np.frombuffer(b"to be or not to be, that is the question; " * 40, np.uint8)
 
@@ -115,6 +116,17 @@ def test_only_large_steps_are_split_over_threads(monkeypatch):
     backend.set_threads(before)
 
 
+def test_a_forked_process_has_threads_of_its_own():
+    code = (
+        "import os; from minilm import backend; backend.set_threads(2); "
+        "run = lambda: backend.parallel(lambda i: 2 * i, range(4)); run(); "
+        "child = os.fork() if hasattr(os, 'fork') else 1; print(run(), flush=True); "
+        "child or os._exit(0); hasattr(os, 'fork') and os.waitpid(child, 0)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert set(said.stdout.splitlines()) == {"[0, 2, 4, 6]"} and said.returncode == 0
+
+
 def test_threads_change_nothing_but_rounding():
     results = []
     before = backend.threads()
@@ -127,6 +139,25 @@ def test_threads_change_nothing_but_rounding():
     for other in results[1:]:
         for name in other:
             np.testing.assert_allclose(other[name], results[0][name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("ignored", ["most of one row", "a whole shard", "everything"])
+def test_targets_that_do_not_count_weigh_nothing_whatever_the_threads(monkeypatch, ignored):
+    monkeypatch.setattr("minilm.train.gradients._SPLIT_FROM", 0)
+    m = model()
+    ids = np.random.default_rng(0).integers(0, m.config.vocab_size, (4, m.config.context))
+    targets = np.roll(ids, -1, axis=1)
+    targets[{"most of one row": np.s_[0, 1:], "a whole shard": np.s_[:2]}.get(ignored, ...)] = -100
+    params, before, found = m.parameters(), backend.threads(), []
+    for count in (1, 2, 3):
+        backend.set_threads(count)
+        loss = gradients_on_cpu(m, params, iter([(ids, targets)]), 1, 0, 0)
+        found.append((loss, [p.grad for p in params]))
+    backend.set_threads(before)
+    for loss, grads in found[1:]:
+        assert loss == pytest.approx(found[0][0], rel=1e-5)
+        for a, b in zip(grads, found[0][1]):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
 
 
 def test_accumulated_batches_are_one_large_batch():

@@ -77,6 +77,16 @@ def _begin() -> None:
     _worker.busy = True
 
 
+def _after_fork() -> None:
+    """A forked child has the pool's queue and none of its threads."""
+    global _pool
+    _pool, _worker.busy = None, False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def keep_freed_memory() -> None:
     """Let the allocator keep what a training step frees, so that the next step reuses it.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 PEERS = ("torch", "tokenizers", "tiktoken")
-NARROW = ("haswell", "zen")  # OpenBLAS kernels for 8 floats at a time; torch's own may use 16
+NARROW = ("haswell", "zen")  # OpenBLAS kernels for 8 floats at a time
 
 
 def describe() -> dict[str, Any]:
@@ -78,10 +78,9 @@ def blas() -> list[dict[str, Any]]:
     return found
 
 
-def narrow_blas(libraries: list[dict[str, Any]]) -> bool:
-    """Whether NumPy's matrix products run OpenBLAS's kernels of 8 floats (Haswell, Zen)."""
-    kernels = [str(entry["kernels"]).lower() for entry in libraries if entry["of"] == "numpy"]
-    return any(name in NARROW for name in kernels)
+def held_back() -> bool:
+    """Whether OPENBLAS_CORETYPE asks NumPy's BLAS for kernels of 8 floats, whatever there is."""
+    return os.environ.get("OPENBLAS_CORETYPE", "").lower() in NARROW
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
@@ -97,6 +96,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
             for e in facts["blas"]
         ]
         products = "; ".join(kinds)
+        if not any("openblas" in e["library"] for e in facts["blas"]):
+            products += "; matrix products are np.matmul"
     else:
         products = "none that can be asked (Accelerate?); matrix products are np.matmul"
     out = [

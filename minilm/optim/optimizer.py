@@ -55,6 +55,12 @@ class Optimizer:
                     f"{type(self).__name__} takes parameters: Tensors with requires_grad that no "
                     f"operation made, not {p!r}"
                 )
+            if isinstance(p.data, np.ndarray) and not p.data.flags.writeable:
+                raise InputError(
+                    f"{type(self).__name__} changes parameters in place; one of shape {p.shape} "
+                    "is read-only"
+                )
+        self._shapes = [p.shape for p in self.params]
         masters = [p.data.astype(np.float32) if is_half(p.data) else None for p in self.params]
         self.state = [
             self._start(p.data) if master is None else {**self._start(master), "master": master}
@@ -68,6 +74,12 @@ class Optimizer:
             scale: share of the learning rate to use, what a schedule returns for this step.
             factor: what every gradient is multiplied by first: 1 / loss scale, or less to clip.
         """
+        for p, shape in zip(self.params, self._shapes):
+            if p.data.shape != shape:
+                raise InputError(
+                    f"a parameter of shape {shape} is now of shape {p.shape}: make another "
+                    f"{type(self).__name__} for it"
+                )
         self.steps += 1
         states = iter(self.state)
         for group in self.groups:

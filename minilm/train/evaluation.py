@@ -8,10 +8,9 @@ import numpy as np
 
 from minilm import backend
 from minilm.backend import xp_of
+from minilm.data.pairs import IGNORE
 from minilm.errors import InputError
 from minilm.tensor import no_grad
-
-UNSCORED = -100
 
 
 def bits_per_byte(
@@ -70,12 +69,12 @@ def bits_per_byte(
         targets = targets.astype(np.int64)
         size = 0
         for row, (_, end, first) in zip(targets, chosen):
-            row[: width - (end - first)] = UNSCORED
+            row[: width - (end - first)] = IGNORE
             size += int(byte_lengths[ids[first + 1 : end + 1]].sum())
         xp = xp_of(model.tokens.weight.data)
         with no_grad():
             mean = model.loss(xp.asarray(inputs), xp.asarray(targets)).item()
-        return mean * int((targets != UNSCORED).sum()), size
+        return mean * int((targets != IGNORE).sum()), size
 
     was_training = model.training
     model.eval()

@@ -8,6 +8,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.backend import is_half, xp_of
+from minilm.data.pairs import IGNORE
 from minilm.nn.dropout import dropout_seed
 from minilm.tensor import Tensor
 
@@ -36,10 +37,13 @@ def gradients_on_cpu(
         x, y = next(source)
         large = 6 * size * x.size >= _SPLIT_FROM
         ways = min(backend.threads(), len(x)) if large else 1
-        shards = [(x, y)]
-        if ways > 1:
-            shards = zip(np.array_split(x, ways), np.array_split(y, ways))
-        pieces += [(a, b, len(a) / (len(x) * count)) for a, b in shards]
+        if ways == 1:
+            pieces.append((x, y, 1 / count))
+            continue
+        # Each shard's loss is a mean over its own scored targets, so that is what it weighs.
+        scored = max(1, np.count_nonzero(y != IGNORE))
+        for a, b in zip(np.array_split(x, ways), np.array_split(y, ways)):
+            pieces.append((a, b, np.count_nonzero(b != IGNORE) / (scored * count)))
     xp = xp_of(params[0].data)
 
     def work(job: tuple[int, tuple[np.ndarray, np.ndarray, float]]) -> tuple[float, dict]:

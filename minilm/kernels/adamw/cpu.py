@@ -59,9 +59,12 @@ def adamw_many(
         reference.adamw(ps[i], gs[i], ms[i], vs[i], lr, beta1, beta2, eps, weight_decay, step)
     if not solid:
         return
-    # The list keeps copies alive until the kernel has run.
+    # The list keeps copies alive until the kernel has run. A gradient of one number may be a scalar
+    # of NumPy's, whose address is that of an array made in passing.
     held = [
-        g if g.flags.c_contiguous and g.dtype == kind else np.ascontiguousarray(g, kind)
+        g
+        if type(g) is np.ndarray and g.flags.c_contiguous and g.dtype == kind
+        else np.ascontiguousarray(g, kind)
         for g in (gs[i] for i in solid)
     ]
     table = table.copy()
@@ -95,7 +98,15 @@ def _places(
         return kept
     solid, loose, rows = [], [], []
     for i, (p, m, v) in enumerate(zip(ps, ms, vs, strict=True)):
-        whole = all(a.flags.c_contiguous and a.dtype == ps[0].dtype for a in (p, m, v))
+        # What is left to NumPy it refuses itself, if it cannot be updated.
+        whole = all(
+            type(a) is np.ndarray
+            and a.flags.c_contiguous
+            and a.flags.writeable
+            and a.dtype == ps[0].dtype
+            and a.shape == p.shape
+            for a in (p, m, v)
+        )
         (solid if whole else loose).append(i)
         if whole:
             rows.append((_address(p), 0, _address(m), _address(v), p.size))

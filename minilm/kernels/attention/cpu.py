@@ -172,7 +172,10 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
                         seen, top = row[lo:hi], tops[i]
                         for j in range(seen.size):
                             top = fmax(top, seen[j])
-                        if top == lowest:  # nothing to see so far
+                        if top == lowest:  # nothing to see so far, or NaN
+                            for j in range(seen.size):
+                                if seen[j] != lowest:
+                                    totals[i] = seen[j]
                             fill(row, 0, padded, zero)
                             continue
                         total = zero
@@ -196,8 +199,8 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
                                 address(mixed), side, near, far)  # fmt: skip
                 for i in range(rows):
                     total = totals[i]
-                    lse[b, h, t0 + i] = tops[i] + np.log(total) if total > zero else zero
-                    share = one / total if total > zero else zero
+                    lse[b, h, t0 + i] = zero if total == zero else tops[i] + np.log(total)
+                    share = zero if total == zero else one / total
                     to, row = out[b, t0 + i, h], mixed[i]
                     for j in range(to.size):
                         to[j] = row[j] * share

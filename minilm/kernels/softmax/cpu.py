@@ -54,9 +54,13 @@ def _softmax(x, y):
         top = row[0]
         for j in range(row.size):
             top = fmax(top, row[j])
-        if top == -np.inf:
+        if top == -np.inf:  # all are, but for NaN, which comparisons pass over
+            fill = zero
             for j in range(row.size):
-                out[j] = zero
+                if row[j] != -np.inf:
+                    fill = row[j]
+            for j in range(row.size):
+                out[j] = fill
             continue
         total = zero
         for j in range(row.size):
