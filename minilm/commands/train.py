@@ -118,13 +118,18 @@ def _prepare(args: argparse.Namespace, recipe: Any, folder: Path, name: str, see
     checkpoints.begin(folder, config, tokenizer, {**facts, "recipe": recipe.to_dict()})
     for file, part in zip((TRAIN, HELD_OUT), ids):
         data.TokenFile.write(folder / file, part, tokenizer.vocab_size)
+    many = len(documents) > 1
+    what = f"{len(held_out)} of {len(documents)} documents are" if many else "the end is"
     print(
-        f"{name}: {size / 1e6:.2f} MB of text; {len(held_out)} of {len(documents)} documents "
-        f"({sum(map(len, held_out)) / 1e6:.2f} MB) are held out\n"
+        f"{name}: {_amount(size)} of text; {what} held out ({_amount(sum(map(len, held_out)))})\n"
         f"vocabulary: {tokenizer.vocab_size:,} tokens of "
         f"{(size - sum(map(len, held_out))) / len(ids[0]):.1f} characters on average"
     )
     return folder
+
+
+def _amount(characters: int) -> str:
+    return f"{characters / 1e6:.2f} MB" if characters >= 100_000 else f"{characters / 1e3:.1f} kB"
 
 
 def _name_of(text: str) -> str:
