@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import minilm
 from minilm import InputError, backend, inference, kernels, nn, optim
-from minilm.inference import Decoder
+from minilm.inference import ContiguousCache, Decoder, RollingCache
 from minilm.inference.decoder import overridden, unsupported
 from minilm.inference.generate import make_cache
 from minilm.kernels.decode_step.reference import quantize_rows
@@ -257,7 +257,18 @@ def test_other_models_take_the_plain_path():
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda d: d.step([1]), r"shape \(2,\), not \(1,\)"),
+        (
+            lambda d: d.step([1]),
+            r"ids must be whole numbers of shape \(2,\), not int64 of .*\(1,\)",
+        ),
+        (lambda d: d.step([1.5, 2.0]), r"ids must be whole numbers .* not float64"),
+        (lambda d: d.step(["a", "b"]), "ids must be whole numbers"),
+        (lambda d: d.step([[1], [2, 3]]), "ids must be whole numbers"),
+        (lambda d: d.step(None), "ids must be whole numbers"),
+        (lambda d: d.step([-1, 2]), "from 0 to 66"),
+        (lambda d: d.greedy([1, 2], 0), "count must be a whole number of at least 1, not 0"),
+        (lambda d: d.greedy([1, 2], -3), "not -3"),
+        (lambda d: d.greedy([1, 2], 2.0), "not 2.0"),
         (lambda d: d.step([1, 67]), "from 0 to 66"),
         (lambda d: d.greedy([1, 2], 9), "room for 8 tokens; 9 are needed"),
         (lambda d: Decoder(model(**GPT2), d.cache, weights="int4"), "allowed are float32 and int8"),
@@ -267,6 +278,80 @@ def test_mistakes(call, words):
     m = model(**GPT2)
     with pytest.raises(InputError, match=words):
         call(Decoder(m, make_cache(m, 2, 8)))
+
+
+HELD = (2, 2, 16)  # layers, kv_heads, head_size of GPT2 above
+WINDOWED = dict(GPT2, window=6)
+
+
+@pytest.mark.parametrize(
+    "fields, cache, words",
+    [
+        (
+            GPT2,
+            lambda: ContiguousCache((1, 2, 16), 2, 8),
+            r"was made for .*\(1, 2, 16\); the model",
+        ),
+        (GPT2, lambda: ContiguousCache((2, 1, 16), 2, 8), r"\(2, 1, 16\).* has \(2, 2, 16\)"),
+        (GPT2, lambda: ContiguousCache((2, 2, 8), 2, 8), r"\(2, 2, 8\)"),
+        (
+            GPT2,
+            lambda: ContiguousCache(HELD, 2, 8, np.float64),
+            "holds float64 on the CPU; the mod",
+        ),
+        (GPT2, lambda: ContiguousCache(HELD, 2, 8, np.float16), "holds float16"),
+        (GPT2, lambda: RollingCache(HELD, 2, window=6), "the last 6 tokens; .* window is None"),
+        (WINDOWED, lambda: RollingCache(HELD, 2, window=5), "the last 5 tokens; .* window is 6"),
+        (GPT2, lambda: None, "must be a ContiguousCache or a RollingCache, not a NoneType"),
+    ],
+)
+def test_a_cache_of_another_model_is_refused(fields, cache, words):
+    """The kernel takes the model's sizes for the cache's, and looks no further."""
+    with pytest.raises(InputError, match=words):
+        Decoder(model(**fields), cache())
+
+
+@pytest.mark.parametrize("more", [0, 1, 3])
+def test_a_rolling_cache_may_keep_more_than_the_window(more):
+    m = model(**WINDOWED)
+    ids = np.random.default_rng(0).integers(0, 67, (2, 20))
+    decoder = Decoder(m, RollingCache(HELD, 2, window=6 + more))
+    found = np.stack([decoder.step(column).copy() for column in ids.T], 1)
+    with no_grad():
+        np.testing.assert_allclose(found, m(ids).data, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "begin, words",
+    [
+        ([0], r"begin must be whole numbers of shape \(2,\), not int64 of shape \(1,\)"),
+        ([0, 0, 0], r"shape \(3,\)"),
+        (1, r"shape \(\)"),
+        ([0.0, 1.0], "not float64"),
+        ([0, -1], "begin must be 0 or more, not -1"),
+    ],
+)
+def test_begin_is_a_place_for_every_row(begin, words):
+    m = model(**GPT2)
+    with pytest.raises(InputError, match=words):
+        Decoder(m, make_cache(m, 2, 8), begin)
+
+
+def test_begin_lies_in_what_is_cached():
+    """Also once the cache was truncated: positions before the first would be read."""
+    m, begin = model(**GPT2), np.array([3, 0])
+    cache = make_cache(m, 2, 8)
+    with no_grad():
+        m(np.ones((2, 3), int), cache=cache)
+    decoder = Decoder(m, cache, begin)
+    begin[:] = 7  # the decoder's own are another array
+    first = decoder.step([1, 2]).copy()
+    np.testing.assert_allclose(first[0], m([[1]]).data[0, 0], atol=1e-4)
+    cache.truncate(2)
+    with pytest.raises(InputError, match="begin is 3, beyond the 2 tokens that are cached"):
+        decoder.step([1, 2])
+    with pytest.raises(InputError, match="begin is 7, beyond the 2 tokens"):
+        Decoder(m, cache, begin).step([1, 2])
 
 
 @settings(max_examples=20)

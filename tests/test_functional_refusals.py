@@ -29,6 +29,25 @@ REFUSED = {
     "attention mask": (lambda: F.attention(Q, Q, Q, mask=np.ones((3, 4), bool)), "(1, 2, 4, 4)"),
     "attention bias": (lambda: F.attention(Q, Q, Q, bias=ones(3, 4, 4)), "has shape (3, 4, 4)"),
     "attention dtype": (lambda: F.attention(Q, Q.astype(float), Q), "k float64"),
+    "attention of nothing": (
+        lambda: F.attention(Q[..., :0], Q[..., :0], Q, scale=1.0),
+        "heads must have a size of at least 1",
+    ),
+    "attention to nothing": (lambda: F.attention(Q, Q, Q[..., :0]), "a size of at least 1"),
+    "packed nothing": (lambda: F.self_attention(ones(1, 4, 0), 2, 2, scale=1.0), "at least 1"),
+    "layer_norm of nothing": (lambda: F.layer_norm(ones(3, 0), ones(0), ones(0)), "no channels"),
+    "rms_norm of nothing": (lambda: F.rms_norm(ones(3, 0), ones(0)), "(3, 0) has no channels"),
+    "softmax of nothing": (lambda: F.softmax(ones(3, 0)), "(3, 0) is empty along axis -1"),
+    "softmax down nothing": (lambda: F.softmax(ones(0, 3), axis=0), "is empty along axis 0"),
+    "log_softmax of nothing": (lambda: F.log_softmax(ones(3, 0)), "is empty along axis -1"),
+    "cross_entropy of nothing": (
+        lambda: F.cross_entropy(ones(2, 0), IDS),
+        "the vocabulary is empty",
+    ),
+    "head of nothing": (
+        lambda: F.linear_cross_entropy(ones(2, 5), ones(0, 5), IDS),
+        "the vocabulary is empty",
+    ),
     "packed rope": (
         lambda: F.self_attention(ones(1, 4, 48), 2, 2, rope=(ones(3, 4), ones(3, 4))),
         "needs cos and sin of (4, 4)",

@@ -60,7 +60,7 @@ def attention(
         (B, H, T, D); zeros for a query that may look nowhere.
 
     Raises:
-        InputError: shapes or dtypes that do not fit each other.
+        InputError: shapes or dtypes that do not fit each other; heads of size 0.
     """
     _fits(q.shape, k.shape, v.shape)
     if q.dtype != k.dtype or q.dtype != v.dtype:
@@ -88,6 +88,8 @@ def _fits(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> None:
             f"attention: q (B, H, T, D) is {q}, k (B, G, S, D) is {k}, v is {v}; "
             "B, D and S must agree and G must divide H"
         )
+    if not q[3] or not v[3]:  # the compiled kernel would read past arrays without memory
+        raise InputError(f"attention: heads must have a size of at least 1; q {q}, k {k}, v {v}")
 
 
 def check_sight(

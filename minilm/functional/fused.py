@@ -38,14 +38,14 @@ def self_attention(
         (B, T, H D): the heads side by side.
 
     Raises:
-        InputError: a width that H + 2 G heads can't share; tables, a mask or a bias of another
-            shape.
+        InputError: a width that H + 2 G heads can't share, or of 0; tables, a mask or a bias of
+            another shape.
     """
     size, rest = divmod(packed.shape[-1], heads + 2 * kv_heads)
-    if rest or heads % kv_heads:
+    if rest or not size or heads % kv_heads:
         raise InputError(
             f"self_attention: {packed.shape[-1]} channels for {heads} query and 2 x {kv_heads} "
-            "key and value heads; all heads have one size, and kv_heads divides heads"
+            "key and value heads; all heads have one size, at least 1, and kv_heads divides heads"
         )
     scale = size**-0.5 if scale is None else scale
     xp = xp_of(packed)

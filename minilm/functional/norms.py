@@ -14,6 +14,8 @@ def _rows(name: str, x: Array, w: Array, b: Array | None = None) -> Array:
         raise InputError(
             f"{name} of x with {width[0]} channels takes w and b of {width}, not {given}"
         )
+    if not width[0]:
+        raise InputError(f"{name}: x of shape {x.shape} has no channels to take the mean of")
     return x.reshape(-1, *width)
 
 
@@ -22,6 +24,9 @@ def layer_norm(x: Array, w: Array, b: Array | None = None, eps: float = 1e-5):
     """(x - mean) / sqrt(variance + eps) * w + b over the last axis (arXiv 1607.06450).
 
     x (..., C), w (C,), b (C,) or None -> (..., C).
+
+    Raises:
+        InputError: w or b of another width than x; no channels.
     """
     rows = _rows("layer_norm", x, w, b)
     y, mean, rstd = kernels.layer_norm(rows, w, b, eps)
@@ -35,7 +40,13 @@ def layer_norm(x: Array, w: Array, b: Array | None = None, eps: float = 1e-5):
 
 @primitive
 def rms_norm(x: Array, w: Array, eps: float = 1e-5):
-    """x / sqrt(mean(x**2) + eps) * w over the last axis (arXiv 1910.07467)."""
+    """x / sqrt(mean(x**2) + eps) * w over the last axis (arXiv 1910.07467).
+
+    x (..., C), w (C,) -> (..., C).
+
+    Raises:
+        InputError: as ``layer_norm``.
+    """
     rows = _rows("rms_norm", x, w)
     y, rstd = kernels.rms_norm(rows, w, eps)
 

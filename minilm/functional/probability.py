@@ -16,12 +16,18 @@ def _is_last(name: str, x: Array, axis: int) -> bool:
     """Whether ``axis`` is the last one of x."""
     if not -x.ndim <= axis < x.ndim:
         raise InputError(f"{name}: axis is {axis}; x of shape {x.shape} has {x.ndim} axes")
+    if not x.shape[axis]:
+        raise InputError(f"{name}: x of shape {x.shape} is empty along axis {axis}")
     return axis % x.ndim == x.ndim - 1
 
 
 @primitive
 def softmax(x: Array, axis: int = -1):
-    """exp(x) / sum(exp(x)) along one axis."""
+    """exp(x) / sum(exp(x)) along one axis.
+
+    Raises:
+        InputError: an axis that x does not have or that is empty.
+    """
     last = _is_last("softmax", x, axis)
     y = kernels.softmax(x) if last else kernels.softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
 
@@ -36,7 +42,11 @@ def softmax(x: Array, axis: int = -1):
 
 @primitive
 def log_softmax(x: Array, axis: int = -1):
-    """x - log(sum(exp(x))) along one axis."""
+    """x - log(sum(exp(x))) along one axis.
+
+    Raises:
+        InputError: as ``softmax``.
+    """
     last = _is_last("log_softmax", x, axis)
     y = kernels.log_softmax(x if last else x.swapaxes(axis, -1))
 
@@ -54,8 +64,10 @@ def _targets(targets: Array, lead: tuple[int, ...], vocabulary: int, ignore_inde
         lead: the shape that they must have, that of the logits without the last axis.
 
     Raises:
-        InputError: a shape or an id that does not fit the logits.
+        InputError: a shape or an id that does not fit the logits; a vocabulary of nothing.
     """
+    if not vocabulary:
+        raise InputError("the vocabulary is empty; logits must be (..., V) with V at least 1")
     if targets.dtype.kind not in "iu":
         raise InputError(f"targets must be integers, not {targets.dtype}")
     if targets.shape != lead:
@@ -107,12 +119,13 @@ def cross_entropy(
         reduction: "mean" over the kept targets, "sum", or "none" for (...) losses.
 
     Raises:
-        InputError: targets that do not fit; a number out of range; an unknown reduction.
+        InputError: targets that do not fit; a number out of range; an unknown reduction; an
+            empty vocabulary.
     """
     _check_terms(label_smoothing, z_loss)
-    rows = logits.reshape(-1, logits.shape[-1])
     targets = array_like(targets, logits)
-    ids = _targets(targets, logits.shape[:-1], rows.shape[1], ignore_index)
+    ids = _targets(targets, logits.shape[:-1], logits.shape[-1], ignore_index)
+    rows = logits.reshape(-1, logits.shape[-1])
     weight = _weight(ids, reduction)
     losses, lse = kernels.cross_entropy(rows, ids, label_smoothing, z_loss)
 

@@ -33,13 +33,16 @@ class Decoder:
     Args:
         model: a Transformer that ``unsupported`` has nothing against.
         cache: what holds the prompts' keys and values already, as ``model(ids, cache=cache)`` left
-            them; each step adds to it.
-        begin: (B,) where each row's text starts in the cache (its padding before); None: 0.
+            them; each step adds to it. It has the layers, kv_heads, head_size, dtype and device of
+            the model.
+        begin: (B,) whole numbers, where each row's text starts in the cache (its padding before);
+            None: 0.
         weights: "float32", or "int8": each row of a matrix rounded to 255 steps. What meets it is
             rounded too, to 16 bits, which changes far less.
 
     Raises:
-        InputError: a model that this cannot run, or other weights.
+        InputError: a model that this cannot run, other weights, or a cache or begin that does not
+            fit.
     """
 
     def __init__(
@@ -52,8 +55,12 @@ class Decoder:
         reason = check_weights(model, weights)
         if reason:
             raise InputError(f"this model cannot be decoded by the fast kernel: {reason}")
-        begin = np.zeros(cache.batch, np.int64) if begin is None else begin
-        self.cache, self.begin = cache, np.ascontiguousarray(begin, np.int64)
+        _check_cache(model, cache)
+        self.cache = cache
+        self.begin = _whole("begin", np.zeros(cache.batch, int) if begin is None else begin, cache)
+        self._latest = int(self.begin.max())
+        if self.begin.min() < 0:
+            raise InputError(f"begin must be 0 or more, not {int(self.begin.min())}")
         self.length = min(cache.capacity, model.config.context)
         self.weights = read(model, self.length, weights)
         xp = backend.xp_of(model.tokens.weight.data)
@@ -70,7 +77,8 @@ class Decoder:
             (B, V) float32 logits after them, where the model is, overwritten by the next step.
 
         Raises:
-            InputError: ids of another shape or outside the vocabulary, or a full cache.
+            InputError: ids of another shape, outside the vocabulary or no whole numbers; a full
+                cache, or one that ends before a row's ``begin``.
         """
         self.greedy(ids, 1)
         return self.logits
@@ -80,20 +88,22 @@ class Decoder:
 
         Args:
             ids: (B,) whole numbers.
-            count: how many tokens are fed.
+            count: how many tokens are fed, at least 1.
 
         Returns:
             (count, B) int64, the likeliest token after each one fed.
 
         Raises:
-            InputError: as ``step``.
+            InputError: as ``step``; a count below 1.
         """
-        ids = np.ascontiguousarray(ids, np.int64)
-        if ids.shape != (self.cache.batch,):
-            raise InputError(f"ids must have shape {(self.cache.batch,)}, not {ids.shape}")
+        if not isinstance(count, (int, np.integer)) or count < 1:
+            raise InputError(f"count must be a whole number of at least 1, not {count!r}")
+        ids = _whole("ids", ids, self.cache)
         if ids.min() < 0 or ids.max() >= self.logits.shape[1]:
             raise InputError(f"ids must be from 0 to {self.logits.shape[1] - 1}")
         place = self.cache.length
+        if self._latest > place:  # looked at here because a cache can be truncated
+            raise InputError(f"begin is {self._latest}, beyond the {place} tokens that are cached")
         if place + count > self.length:
             raise InputError(f"there is room for {self.length} tokens; {place + count} are needed")
         new = kernels.decode_step(
@@ -109,6 +119,51 @@ class Decoder:
         )
         self.cache.advance(count)
         return new
+
+
+def _check_cache(model: Transformer, cache: Any) -> None:
+    """Refuse a cache that compiled code would read or write past its end."""
+    if not isinstance(cache, ContiguousCache):
+        kind = type(cache).__name__
+        raise InputError(f"the cache must be a ContiguousCache or a RollingCache, not a {kind}")
+    config, weight, keys = model.config, model.tokens.weight.data, cache._keys
+    layers, _, groups, slots, size = keys.shape
+    if (layers, groups, size) != (config.layers, config.G, config.D):
+        raise InputError(
+            f"the cache was made for layers, kv_heads, head_size {(layers, groups, size)}; "
+            f"the model has {(config.layers, config.G, config.D)}"
+        )
+    if type(keys) is not type(weight) or keys.dtype != weight.dtype:
+        here, there = (
+            f"{array.dtype} on the {'CPU' if isinstance(array, np.ndarray) else 'GPU'}"
+            for array in (keys, weight)
+        )
+        raise InputError(f"the cache holds {here}; the model is {there}")
+    if slots < min(cache.capacity, config.context):  # it goes round
+        window, gpu = config.window, not isinstance(keys, np.ndarray)
+        if window is None or slots < window or (gpu and slots > window):
+            raise InputError(
+                f"the cache keeps the last {slots} tokens; the model's window is {window}"
+                f"{', and on a GPU they must be equal' if gpu else ''}"
+            )
+
+
+def _whole(name: str, given: Any, cache: ContiguousCache) -> np.ndarray:
+    """One whole number per row of the cache, (B,) int64 in memory of its own.
+
+    Raises:
+        InputError: another shape or dtype.
+    """
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError):  # ragged, or on a GPU
+        array = np.empty((), object)
+    if array.shape != (cache.batch,) or array.dtype.kind not in "iu":
+        raise InputError(
+            f"{name} must be whole numbers of shape {(cache.batch,)}, not {array.dtype} of shape "
+            f"{array.shape}"
+        )
+    return np.array(array, np.int64)  # a copy, which nobody changes after it was checked
 
 
 def check_weights(model: Any, weights: str) -> str | None:
