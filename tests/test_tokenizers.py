@@ -163,6 +163,26 @@ def test_words_that_never_come_again_leave_the_cache_alone(between):
     assert np.isin(np.frombuffer(b" novelty", np.uint64), rows[:, 0]).all()
 
 
+@pytest.mark.parametrize("hit, miss", [("a", 20), ("a", 6), ("ab", 17), ("a b c d", 40)])
+def test_short_words_that_repeat_do_not_pay_for_long_ones_that_do_not(hit, miss):
+    """However many of the words are hits: what they save is less than what the others cost."""
+    from minilm.tokenizers import fast_encode
+
+    draw = np.random.default_rng(0)
+    letters = draw.integers(97, 123, (30_000, miss)).astype(np.uint8)
+    words = [row.tobytes().decode() for row in letters]
+    encoder = train_bpe(PROSE, 300)._encoder
+    for k in range(0, len(words), 5_000):  # each a text for one thread
+        encoder.encode(f" {hit} ".join(words[k : k + 5_000]))
+    rows, _ = encoder._local.cache
+    assert encoder._local.state[fast_encode._OFF_NEXT] >= 3  # turned off again and again
+    assert np.count_nonzero(rows[:, 2]) <= 30_000 // 8
+    encoder = train_bpe(PROSE, 300)._encoder  # the same words pay once they repeat themselves
+    encoder.encode(f" {hit} ".join(words[:100] * 30))
+    state = encoder._local.state
+    assert state[fast_encode._OFF_NEXT] == 0 and state[fast_encode._BALANCE] > 0
+
+
 @pytest.mark.parametrize("length", [5, 30])
 def test_a_full_cache_gives_up_rows_and_stays_right(length, monkeypatch):
     from minilm.tokenizers import fast_encode
@@ -172,7 +192,7 @@ def test_a_full_cache_gives_up_rows_and_stays_right(length, monkeypatch):
     plain = BPE(bpe.tokens, bpe.merges, bpe.pattern, cache=False)
     draw = np.random.default_rng(0)
     words = ["".join(map(chr, row)) for row in draw.integers(97, 123, (500, length))]
-    text = " the dog ".join(words)  # two of three words are hits, so the cache stays on
+    text = (" the dog" * 2 * length + " ").join(words)  # mostly hits, so the cache stays on
     np.testing.assert_array_equal(bpe.encode_array(text), plain.encode_array(text))
     rows, store = bpe._encoder._local.cache
     state = bpe._encoder._local.state

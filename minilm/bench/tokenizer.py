@@ -62,6 +62,9 @@ def hostile_texts(megabytes: float = 1) -> dict[str, str]:
         "random words of 3 to 16 letters": cut(words, rng.integers(3, 17, size // 10)),
         "random words of 6 letters between digits": cut(words, np.full(size // 7, 6), "7"),
         "random words of 17 to 60 letters": cut(words, rng.integers(17, 61, size // 40)),
+        "short words that repeat among long ones that do not": cut(
+            words, np.full(size // 20, 20), " a "
+        ),
         "random CJK": cut(letters(0x4E00, 0x9FA6, size // 3), rng.integers(2, 40, size // 63)),
         "one long word": words[: size // 4],
         "every code point": "".join(chr(c) for c in range(0x20, 0x30000) if c >> 11 != 27),
