@@ -439,7 +439,11 @@ def test_llama_format_and_refusals():
         render_chat(["hello"])
 
 
-@given(st.text(max_size=30), st.integers(0, 1000), st.floats(0, 1), st.floats(0, 1))
+# Hypothesis draws words that stand in the source too; a document with a marker in it is refused.
+_UNMARKED = st.text(max_size=30).filter(lambda d: not any(m in d for m in infill.FIM_TOKENS))
+
+
+@given(_UNMARKED, st.integers(0, 1000), st.floats(0, 1), st.floats(0, 1))
 def test_fill_in_the_middle_comes_back(document, seed, rate, spm_rate):
     text = fim_permute(document, np.random.default_rng(seed), rate, spm_rate)
     assert fim_restore(text) == document
