@@ -3,15 +3,16 @@
 import importlib
 import json
 import math
+import os
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
 
 from minilm import backend, cli
 from minilm.bench import (
+    apart,
     decode,
     machine,
     peers,
@@ -181,18 +182,24 @@ def _a_row(name="a"):
 
 
 def _parts_of(monkeypatch, rows_of):
-    """The command's parts replaced: the rows of each are what ``rows_of(part)`` yields."""
-    made = {
-        part: types.SimpleNamespace(run=lambda quick, part=part: rows_of(part))
-        for part in bench.USUAL
-    }
-    real = importlib.import_module
+    """The command's parts replaced: the rows of each are what ``rows_of(part)`` yields, here."""
+    part_of = {f"minilm.bench.{module}": part for part, module in bench.PARTS.items()}
+    monkeypatch.setattr(apart, "results_of", lambda module, quick: rows_of(part_of[module]))
 
-    def find(name, *rest):
-        part = next((p for p, m in bench.PARTS.items() if name == f"minilm.bench.{m}"), None)
-        return made[part] if part in made else real(name, *rest)
 
-    monkeypatch.setattr(bench.importlib, "import_module", find)
+def test_a_part_runs_in_a_process_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "part.py").write_text(
+        "import os\ndef run(quick):\n    yield os.getpid()\n    yield quick\n"
+        "    raise ValueError('in there')\n"
+    )
+    (tmp_path / "gone.py").write_text("import os\ndef run(quick):\n    yield 1\n    os._exit(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = apart.results_of("part", True)
+    assert next(found) != os.getpid() and next(found) is True
+    with pytest.raises(ValueError, match="in there"):
+        next(found)
+    with pytest.raises(RuntimeError, match="status 3"):
+        list(apart.results_of("gone", False))
 
 
 def test_json_of_the_command(tmp_path, monkeypatch, capsys):

@@ -46,7 +46,7 @@ def _summary(record: dict[str, Any]) -> str:
     coretype = facts["openblas_coretype"]
     kernels = sorted({str(e["kernels"]) for e in facts["blas"] if e["kernels"]})
     return (
-        f"{sum(judged)} of {len(judged)} rows reach their goal. One whole run of `minilm bench` on "
+        f"{sum(judged)} of {len(judged)} rows reach their goal. Measured by `minilm bench` on "
         f"{facts['date']}: {facts['cpu']}, {facts['cores']} cores, {facts['system']}; Python "
         f"{facts['python']}, {versions}; `OPENBLAS_CORETYPE` "
         f"{'not set' if coretype is None else coretype}, BLAS with {' and '.join(kernels)} "

@@ -2,6 +2,7 @@
 
 import math
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -95,15 +96,20 @@ def thread_counts() -> tuple[int, ...]:
 
 
 def best_threads(function: Callable[[], Any], most: int) -> int:
-    """The number of torch's threads with which a function of its is fastest; it stays set."""
+    """The number of torch's threads with which a function of its is fastest; it stays set.
+
+    Tried in turn, several times, the median of each: a busy moment must not choose for it.
+    """
     import torch
 
-    times = {}
-    for count in range(1, most + 1):
-        torch.set_num_threads(count)
-        function()
-        times[count] = min(seconds(function) for _ in range(3))
-    best = min(times, key=times.__getitem__)
+    taken: dict[int, list[float]] = {count: [] for count in range(1, most + 1)}
+    for turn in range(6):
+        for count, times in taken.items():
+            torch.set_num_threads(count)
+            took = seconds(function)
+            if turn:  # the first is not counted: threads start, memory is found
+                times.append(took)
+    best = min(taken, key=lambda count: statistics.median(taken[count]))
     torch.set_num_threads(best)
     return best
 

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import importlib
 import json
 import time
 from collections.abc import Iterator
@@ -81,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _measured(part: str, quick: bool, record: dict[str, Any]) -> Iterator[str]:
     """The lines of a part, each when it is known; what they tell is in the record by then."""
-    results = importlib.import_module(f"minilm.bench.{PARTS[part]}").run(quick=quick)
+    from minilm.bench import apart
+
+    results = apart.results_of(f"minilm.bench.{PARTS[part]}", quick)
     if part == "scaling":
         from minilm.bench.scaling import text_of
 
