@@ -250,14 +250,15 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.steps < 1 or args.threads < 1:
         parser.error(f"--steps is {args.steps}, --threads {args.threads}; both are 1 or more")
-    if find_torch() is None:
-        parser.error("the race needs PyTorch: pip install 'minilm[bench]'")
     if args.figure is not None and importlib.util.find_spec("matplotlib") is None:
         parser.error("--figure needs matplotlib: pip install 'minilm[course]'")
     lap = max(1, min(Course.lap, args.steps // 10))
     warmup = min(Course.warmup, args.steps)
     course = Course(steps=args.steps, threads=args.threads, lap=lap, warmup=warmup)
-    record = run(course)
+    try:
+        record = run(course)
+    except InputError as problem:
+        parser.error(str(problem))
     write_atomically(args.out, (json.dumps(record, indent=2) + "\n").encode())
     if args.figure is not None:
         draw(record, args.figure)

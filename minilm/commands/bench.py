@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"one of {', '.join(PARTS)}; without it {', '.join(USUAL)}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file, too")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: 4 minutes, not 12")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller texts")
     parser.add_argument(
         "--readme",
         type=Path,
@@ -106,6 +106,8 @@ def _write_readme(file: Path) -> int:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         rows = report.markdown(record)
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise InputError(
             f"--readme is {str(file)!r}, which is no file that --json wrote: {problem}"
