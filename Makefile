@@ -113,5 +113,5 @@ grade-all: env  ## grade every solution (full marks) and every empty exercise (0
 decks: env  ## a slide deck of every lesson, in decks/
 	$(MINILM) slides
 
-check-claims: env  ## fail where lessons, stored verdicts and the README disagree
-	$(MINILM) claims --readme --check
+check-claims: env  ## fail where lessons, stored verdicts and CLAIMS.md disagree
+	$(MINILM) claims --write --check

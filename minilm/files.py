@@ -32,7 +32,8 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        kept = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        os.chmod(temporary, kept)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"path {str(path)!r} cannot be written: {error.strerror}") from None
@@ -46,6 +47,24 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
     """Replace a file's content in one step; see ``atomic_file``."""
     with atomic_file(path) as file:
         file.write(content)
+
+
+def write_text(path: str | os.PathLike, text: str) -> bool:
+    """Replace a text file in one step, its folder made if missing; see ``atomic_file``.
+
+    Returns:
+        False, the file left alone, if it already holds this text.
+    """
+    path = Path(path)
+    data = text.encode("utf-8", "surrogatepass")
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"path {str(path)!r} cannot be written: {error.strerror}") from None
+    write_atomically(path, data)
+    return True
 
 
 def replace_between(text: str, begin: str, end: str, content: str) -> str:

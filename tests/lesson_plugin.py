@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from minilm.course.lessons import Lesson
-from minilm.course.run import SLOWEST, Kernel, LessonError, code_cells
+from minilm.course.build.lessons import Lesson
+from minilm.course.build.run import SLOWEST, Kernel, LessonError, code_cells
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -226,22 +226,23 @@ def test_a_run_that_is_interrupted_keeps_its_rows(tmp_path, monkeypatch, capsys)
     assert "the first" in capsys.readouterr().out
 
 
-def test_the_readme_holds_a_whole_run(tmp_path, monkeypatch, capsys):
+def test_the_page_holds_a_whole_run(tmp_path, monkeypatch, capsys):
     _parts_of(monkeypatch, lambda part: [_a_row(f"{part} row"), _missing(part)])
     file, root = tmp_path / "rows.json", tmp_path / "course"
-    (root / "tests" / "exercises").mkdir(parents=True)
-    (root / "README.md").write_text(f"# A\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    (root / "lessons" / "00_a").mkdir(parents=True)
+    (root / "lessons" / "00_a" / "lesson.py").write_text("")
+    (root / "BENCHMARKS.md").write_text(f"# A\n{report.BEGIN}\nold\n{report.END}\nafter\n")
     monkeypatch.chdir(root)
     assert cli.main(["bench", "--quick", "--json", str(file)]) == 0
-    assert cli.main(["bench", "--readme", str(file)]) == cli.MISTAKE
+    assert cli.main(["bench", "--write", str(file)]) == cli.MISTAKE
     assert "quick" in capsys.readouterr().err
     assert cli.main(["bench", "--json", str(file)]) == 0
-    assert cli.main(["bench", "--readme", str(file)]) == 0
-    text = (root / "README.md").read_text()
+    assert cli.main(["bench", "--write", str(file)]) == 0
+    text = (root / "BENCHMARKS.md").read_text()
     assert "5 of 5 rows reach their goal" in text and "old" not in text and "after" in text
     assert "| decode row | 1 | 2 | ms | peer | 2.00x | 1.50-2.50 | 1.2x | met |" in text
     (tmp_path / "no.json").write_text("[]")
-    assert cli.main(["bench", "--readme", str(tmp_path / "no.json")]) == cli.MISTAKE
+    assert cli.main(["bench", "--write", str(tmp_path / "no.json")]) == cli.MISTAKE
 
 
 def _missing(part):

@@ -25,8 +25,8 @@ from minilm.data import (
     split,
     windows,
 )
-from minilm.data.filters import basic_filters, comment_ratio, keep, quality
-from minilm.data.near_duplicates import (
+from minilm.data.clean.filters import basic_filters, comment_ratio, keep, quality
+from minilm.data.clean.near_duplicates import (
     clusters,
     collision_probability,
     dedup,

@@ -9,9 +9,12 @@ from pathlib import Path
 import minilm
 
 ROOT = Path(minilm.__file__).parent
-HELPER = "from minilm.kernels.jit import jit\n\n@jit\ndef helper(x):\n    return x + {number}\n"
+HELPER = (
+    "from minilm.kernels.numba_tools.jit import jit\n\n"
+    "@jit\ndef helper(x):\n    return x + {number}\n"
+)
 KERNEL = (
-    "from helper import helper\nfrom minilm.kernels.jit import jit\n\n"
+    "from helper import helper\nfrom minilm.kernels.numba_tools.jit import jit\n\n"
     "@jit\ndef kernel(x):\n    return 10 * helper(x)\n\nprint(kernel(1.0))\n"
 )
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import erf, exp
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import erf, exp
 
 
 @jit(cache=False)

@@ -6,7 +6,7 @@ import pytest
 from minilm import InputError
 from minilm.analysis.editing import rewrite, rome_edit
 from minilm.analysis.skipgram import cooccurrences, pmi, sgns_step, skip_gram
-from minilm.data.topics import topic_words
+from minilm.data.toys.topics import topic_words
 from minilm.inference.retrieval import Index, retrieve
 from minilm.nn import Linear
 

@@ -9,21 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minilm import backend
-from minilm.analysis import studies
-from minilm.analysis.studies import (
-    amounts,
-    crossover,
-    driver,
-    record,
-    recorded,
-    runs,
-    scaling,
-    ushape,
-    walk,
-)
-from minilm.data.toys import LocalGrammar
+from minilm import backend, cli
+from minilm.course.places import Course, lesson_folder
+from minilm.data.toys.sequences import LocalGrammar
 from minilm.errors import InputError
+from minilm.studies import driver, record, runs
+
+HERE = Path(__file__).parent
+TWO, THREE = lesson_folder("02", HERE), lesson_folder("03", HERE)
+STUDIES = {f"{one.number}/{name}": one.study(name) for one in (TWO, THREE) for name in one.studies}
+scaling, amounts, ushape = (STUDIES[f"02/{name}"] for name in ("scaling", "amounts", "ushape"))
+walk, crossover = STUDIES["03/walk"], STUDIES["03/crossover"]
+
+
+def command(module, words):
+    """`minilm study run` on one of the studies."""
+    (name,) = (name for name, known in STUDIES.items() if known is module)
+    return cli.main(["study", "run", name, *words])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -107,14 +109,14 @@ def test_half_a_run_is_not_kept(tmp_path, monkeypatch, capsys):
         return {}
 
     monkeypatch.setattr(scaling.Exam, "sit", stop)
-    assert scaling.main(words) == 130
+    assert command(scaling, words) == 130
     assert "the same command goes on" in capsys.readouterr().err
     kept = record.load(out)
     assert kept["runs"] == [] and kept["missing"][0] == "1x16 seed 0" and kept["tuning"]
 
 
 def test_a_command_for_more_seeds_and_sizes_replaces_the_one_for_fewer():
-    head = "python -m minilm.analysis.studies.scaling --out FILE"
+    head = "minilm study run 02/scaling --out FILE"
     for wide, narrow in (
         ("", " --seeds 0"),
         ("", " --sizes 1x16 2x16 --seeds 0"),
@@ -158,16 +160,17 @@ def test_the_first_seed_of_all_cases_comes_first_and_missing_runs_are_named(tmp_
     assert missing[0] == ["1 seed 0", "2 seed 0", "1 seed 1", "2 seed 1"]
 
 
-def test_recorded_finds_the_data_from_the_lesson_and_from_the_root(made, tmp_path, monkeypatch):
+def test_a_lesson_finds_its_records_from_anywhere(made, tmp_path, monkeypatch):
     out, data = made
-    folder = tmp_path / "lessons" / "data"
-    folder.mkdir(parents=True)
-    (folder / "tiny.json").write_bytes(out.read_bytes())
+    folder = tmp_path / "lessons" / "02_tiny"
+    (folder / "data").mkdir(parents=True)
+    (folder / "lesson.py").write_text("")
+    (folder / "data" / "tiny.json").write_bytes(out.read_bytes())
     for place in (tmp_path, tmp_path / "lessons", folder):
         monkeypatch.chdir(place)
-        assert recorded("tiny") == data == studies.recorded("tiny")
-    with pytest.raises(InputError, match=r"no lessons/data/none\.json .* only .*tiny"):
-        recorded("none")
+        assert lesson_folder("02").recorded("tiny") == data
+    with pytest.raises(InputError, match="record is 'none'; lesson 02 has: tiny"):
+        lesson_folder("02").recorded("none")
 
 
 def test_aligned_windows_begin_at_multiples():
@@ -194,7 +197,7 @@ def test_the_walk_study_matches_parameters_and_flops(tmp_path):
     facts = data["runs"][0]["points"][-1]["scores"]
     assert set(facts) == {"ask", "tell", "told, then asked", "asked, then told"}
     assert all(0 <= s["accuracy"] <= 1 and s["loss"] > 0 for s in facts.values())
-    assert walk.main(["--out", out, "--tasks", "chess"]) == 2
+    assert command(walk, ["--out", out, "--tasks", "chess"]) == 2
 
 
 def test_the_schedule_rises_stays_and_falls():
@@ -208,21 +211,21 @@ def test_the_schedule_rises_stays_and_falls():
 
 def test_the_command_line_speaks_one_sentence(tmp_path, capsys):
     out = str(tmp_path / "x.json")
-    assert scaling.main(["--out", out, "--sizes", "9x9"]) == 2
+    assert command(scaling, ["--out", out, "--sizes", "9x9"]) == 2
     assert "sizes names '9x9'; allowed are 1x16" in capsys.readouterr().err
     (tmp_path / "x.json").write_text("{}")
-    assert scaling.main(["--out", out, "--windows", "4", "--prompts", "4"]) == 2
+    assert command(scaling, ["--out", out, "--windows", "4", "--prompts", "4"]) == 2
     assert "holds no study" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("study", [amounts, crossover, scaling, ushape, walk])
-def test_every_option_of_a_study_is_described(study, capsys):
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_option_of_a_study_is_described(name, capsys):
+    study = STUDIES[name]
     helps = driver.described(study.study)
-    name = study.__name__.rsplit(".", 1)[1]
     with pytest.raises(SystemExit) as end:
-        study.main(["--help"])
+        command(study, ["--help"])
     shown = capsys.readouterr().out
-    assert end.value.code == 0 and f"studies.{name}" in shown
+    assert end.value.code == 0 and f"minilm study run {name}" in shown
     for option in ("out", "seeds", "batch"):
         assert f"--{option}" in shown and helps[option].split()[0] in shown
 
@@ -242,13 +245,10 @@ def test_words_of_the_command_line_reach_the_study_and_its_record():
         got.update(out=out, sizes=sizes, seeds=seeds, rate=rate, command=command)
 
     words = ["--out", "here.json", "--sizes", "a b", "c", "--seeds", "3"]
-    assert driver.from_command_line("some", study, words) == 0
+    assert driver.from_command_line("02/some", study, words) == 0
     assert (got["sizes"], got["seeds"], got["rate"]) == (["a b", "c"], [3], 0.5)
-    assert (
-        shlex.split(got["command"])[:5]
-        == "python -m minilm.analysis.studies.some --out FILE".split()
-    )
-    assert shlex.split(got["command"])[5:] == words[2:]
+    assert shlex.split(got["command"])[:6] == "minilm study run 02/some --out FILE".split()
+    assert shlex.split(got["command"])[6:] == words[2:]
     assert driver.described(study)["seeds"] == "what of."
 
 
@@ -280,7 +280,7 @@ def test_the_u_shape_study_measures_every_sub_skill(tmp_path):
     assert all(0 <= skills[name] <= 1 for name in ("repeat", "fix", "memory", "literal"))
     assert skills["instruction"] is None  # nothing is suppressed yet
     assert data == record.load(out)
-    assert ushape.main(["--out", out, "--corpus", "other"]) == 2
+    assert command(ushape, ["--out", out, "--corpus", "other"]) == 2
 
 
 def test_the_amounts_study_tunes_once_and_reads_each_amount_once(tmp_path):
@@ -308,7 +308,7 @@ def test_the_crossover_study_reports_the_checkpoint_that_validation_chose(tmp_pa
         assert run["best"]["validation"] == min(p["validation"] for p in run["points"])
     assert data["runs"][0]["parameters"] == data["runs"][1]["parameters"]
     assert data == record.load(out)
-    assert crossover.main(["--out", out, "--masks", "none"]) == 2
+    assert command(crossover, ["--out", out, "--masks", "none"]) == 2
 
 
 def test_the_crossover_reads_every_sequence_once_a_pass():
@@ -344,14 +344,15 @@ def test_the_floor_of_the_local_grammar_is_what_its_rules_say():
 
 
 CASE = ("size", "amount", "task", "model", "sequences", "mask")
-DATA = Path(__file__).parents[1] / "lessons" / "data"
+DATA = [p for one in Course.here(HERE).lessons for p in sorted(one.data.glob("*.json"))]
 
 
-@pytest.mark.parametrize("file", sorted(DATA.glob("*.json")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", DATA, ids=lambda file: file.stem)
 def test_a_recorded_study_says_how_it_was_made(file):
     data = record.load(file)
     for command in data["command"].split(" && "):
-        assert command.startswith(f"python -m minilm.analysis.studies.{data['study']} --out FILE")
+        number = file.parents[1].name.split("_")[0]
+        assert command.startswith(f"minilm study run {number}/{data['study']} --out FILE")
     assert data["date"] and "cores" in data["machine"] and data["runs"]
     assert not any(found["at_edge"] for found in data["tuning"].values())
     kept = [tuple(str(run.get(k)) for k in (*CASE, "seed")) for run in data["runs"]]
@@ -363,7 +364,7 @@ def test_a_recorded_study_says_how_it_was_made(file):
 
 
 def test_the_recorded_study_has_eight_sizes_and_decades_of_compute():
-    data = record.load(DATA / "talk2_scaling.json")
+    data = record.load(lesson_folder("02", HERE).data / "scaling.json")
     sizes = {run["size"]: run["parameters"] for run in data["runs"]}
     assert set(sizes) == set(scaling.NAMES) and len(sizes) == 8
     assert min(sizes.values()) < 15_000 and max(sizes.values()) > 3e6

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilm.analysis import metrics
-from minilm.data import worlds, worlds_quotes
-from minilm.data.worlds_tasks import ENTROPIES, GENERATORS
+from minilm.data.worlds.tasks import ENTROPIES, GENERATORS
+from minilm.data.worlds.world import quotes as worlds_quotes
+from minilm.data.worlds.world import world as worlds
 from minilm.errors import InputError
 
 WORLD = worlds.TaskWorld()

@@ -47,7 +47,7 @@ from numba import cuda, float32, njit
 import minilm
 from minilm import backend, kernels
 from minilm.course import bars, claim, figure, interact, lines, source
-from minilm.course.style import BLUE, FAINT, GREEN, INK, SKY, VERMILION
+from minilm.course.show.style import BLUE, FAINT, GREEN, INK, SKY, VERMILION
 from minilm.emulator import EmulatorError, emulate
 from minilm.emulator.build import compiler
 
@@ -1043,7 +1043,7 @@ claim(
 # shuffles and 16 bytes per request.
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
-from minilm.kernels.cuda_launch import HERE, emulation
+from minilm.kernels.cuda_tools.launch import HERE, emulation
 
 ladder = np.random.default_rng(12).standard_normal((32, 256), dtype=np.float32)
 rung_out = np.empty_like(ladder)

@@ -6,9 +6,9 @@ it costs is counted under the first, at sizes where the least possible is known.
 
 import numpy as np
 
-from minilm.course.expect import close
-from minilm.course.kernel_answers import launch
-from minilm.course.questions import Question
+from minilm.course.checking.expect import close
+from minilm.course.checking.kernel_answers import launch
+from minilm.course.checking.questions import Question
 from minilm.emulator import SCHEDULES
 
 TITLE = "Kernels: six programs for a graphics card"

@@ -178,7 +178,7 @@ from minilm.analysis.skipgram import cooccurrences, pmi, sgns_step, skip_gram
 source(sgns_step, docstring="none")
 
 # %% slideshow={"slide_type": "subslide"}
-from minilm.data.topics import topic_words
+from minilm.data.toys.topics import topic_words
 
 
 def vectors_and_counts(seed, negatives=5):
@@ -643,7 +643,7 @@ claim(
 # reader falls with rarity too.
 
 # %% slideshow={"slide_type": "subslide"}
-from minilm.data.toys_facts import FactTable
+from minilm.data.toys.facts import FactTable
 from minilm.inference.retrieval import retrieve
 
 facts = FactTable(facts=5000)

@@ -53,7 +53,7 @@ check("pmi")
 def company_in_a_text_with_topics():
     """The table of a text whose words belong to 4 topics, words sorted by nothing at all."""
     from minilm.analysis import skipgram
-    from minilm.data.topics import topic_words
+    from minilm.data.toys.topics import topic_words
 
     counts = skipgram.cooccurrences(topic_words(20_000, words=24, topics=4, seed=2), 3, 24)
     with minilm.use(pmi=pmi):
@@ -109,7 +109,7 @@ check("sgns_step")
 def vectors_from_your_steps():
     """The package's skip-gram training, on your step: do the vectors find the table of counts?"""
     from minilm.analysis import skipgram
-    from minilm.data.topics import topic_words
+    from minilm.data.toys.topics import topic_words
 
     counts = skipgram.cooccurrences(topic_words(30_000, words=60, topics=8), 3, 60)
     with minilm.use(sgns_step=sgns_step):

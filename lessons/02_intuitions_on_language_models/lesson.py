@@ -28,7 +28,7 @@
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Two sources of numbers. Small models are trained while the lesson runs. Longer studies were run
-# before and lie in lessons/data, with their command, seeds and machine; live points appear in the
+# before and lie in the lesson's data folder, with their command, seeds and machine; live points appear in the
 # same figures.
 
 # %% slideshow={"slide_type": "skip"}
@@ -47,18 +47,18 @@ from minilm.analysis.scaling import (
     isoflop_minimum,
     power_fit,
 )
-from minilm.analysis.studies import recorded
-from minilm.analysis.studies.runs import (
-    SIZES,
-    aligned,
-    config_of,
-    exam_steps,
-    predictor,
-    train_and_test,
+from minilm.course import (
+    bars,
+    claim,
+    coloured_words,
+    figure,
+    heatmap,
+    interact,
+    lesson_folder,
+    lines,
+    source,
 )
-from minilm.analysis.studies.scaling import Exam
-from minilm.course import bars, claim, coloured_words, figure, heatmap, interact, lines, source
-from minilm.course.style import (
+from minilm.course.show.style import (
     BLUE,
     GREEN,
     INK,
@@ -70,11 +70,21 @@ from minilm.course.style import (
     colour_map,
     name_axes,
 )
-from minilm.data.worlds import TASKS, TaskWorld
-from minilm.data.worlds_quotes import QuoteWorld
-from minilm.data.worlds_tasks import GENERATORS
+from minilm.data.worlds.quotes import QuoteWorld
+from minilm.data.worlds.tasks import GENERATORS
+from minilm.data.worlds.world import TASKS, TaskWorld
 from minilm.models import Transformer
+from minilm.studies.runs import (
+    SIZES,
+    aligned,
+    config_of,
+    exam_steps,
+    predictor,
+    train_and_test,
+)
 
+here = lesson_folder("02")
+Exam = here.study("scaling").Exam
 backend.keep_freed_memory()
 
 
@@ -83,7 +93,7 @@ class Study:
     """A recorded study by size and seed; `whole` are the sizes that have enough seeds."""
 
     def __init__(self, name, key="size"):
-        self.name, self.data = name, recorded(name)
+        self.name, self.data = name, here.recorded(name)
         self.settings = self.data["settings"]
         self.runs = {(run[key], run["seed"]): run for run in self.data["runs"]}
         self.parameters = {run[key]: run["parameters"] for run in self.data["runs"]}
@@ -132,8 +142,8 @@ def points_of(run, steady=True):
     return [p for p in run["points"] if not (steady and p["annealed"])]
 
 
-scaling, quotes, emergence = map(Study, ("talk2_scaling", "talk2_ushape", "talk2_sums"))
-amounts = Study("talk2_amounts", key="amount")
+scaling, quotes, emergence = map(Study, ("scaling", "ushape", "sums"))
+amounts = Study("amounts", key="amount")
 SEEDS = scaling.seeds
 WEIGHTS = scaling.settings["weights"]
 FLOORS = scaling.settings["floors"]

@@ -71,10 +71,10 @@ def a_model_learns_what_it_is_fed():
     """One small model, two of your corpora of equal length: few facts in the first, many in the
     second."""
     from minilm.analysis import probes
-    from minilm.analysis.studies.runs import SIZES, config_of, predictor
-    from minilm.data.worlds import TaskWorld
-    from minilm.data.worlds_tasks import GENERATORS
+    from minilm.data.worlds.tasks import GENERATORS
+    from minilm.data.worlds.world import TaskWorld
     from minilm.models import Transformer
+    from minilm.studies.runs import SIZES, config_of, predictor
     from minilm.train import train
 
     world, tasks = TaskWorld(facts=10), ("facts", "grammar", "sentiment")
@@ -143,20 +143,20 @@ check("per_task_loss")
 def the_loss_of_a_model_taken_apart():
     """A small model reads seven tasks at once; your function marks its exams."""
     from minilm.analysis.metrics import TaskLoss
-    from minilm.analysis.studies.runs import SIZES, config_of, exam_steps, train_and_test
-    from minilm.analysis.studies.scaling import CONTEXT, Exam
-    from minilm.data.worlds import TaskWorld
+    from minilm.course import lesson_folder
+    from minilm.data.worlds.world import TaskWorld
+    from minilm.studies.runs import SIZES, config_of, exam_steps, train_and_test
 
     def named(logp, labels, names):
         losses, weights, total = per_task_loss(logp, labels)
         return TaskLoss(*({names[k]: v[k] for k in v} for v in (losses, weights)), total)
 
-    world = TaskWorld()
+    study, world = lesson_folder("02").study("scaling"), TaskWorld()
     with minilm.use(per_task_loss=named):
-        exam = Exam(world, windows=64, prompts=1)
-        tokens = world.sample(32 * CONTEXT * 300 + 1, seed=1).tokens
+        exam = study.Exam(world, windows=64, prompts=1)
+        tokens = world.sample(32 * study.CONTEXT * 300 + 1, seed=1).tokens
         run = train_and_test(
-            config_of(SIZES["2x32"], world.vocab_size, CONTEXT),
+            config_of(SIZES["2x32"], world.vocab_size, study.CONTEXT),
             tokens,
             lambda model: {"split": exam.loss(model)},
             exam_steps(300, 8, first=10),
@@ -240,10 +240,10 @@ def the_law_of_the_recorded_study():
     A law that fits well between its points may still know nothing of what lies beyond them.
     """
     from minilm.analysis import scaling
-    from minilm.analysis.studies import recorded
-    from minilm.analysis.studies.record import points
+    from minilm.course import lesson_folder
+    from minilm.studies.record import points
 
-    study = recorded("talk2_scaling")
+    study = lesson_folder("02").recorded("scaling")
     seen = [p for p in points(study) if p["step"] >= 100 and not p["annealed"]]
     columns = [np.array([p[key] for p in seen]) for key in ("parameters", "tokens", "loss")]
 
@@ -306,14 +306,18 @@ check("optimal_ND")
 def tokens_for_each_parameter():
     """What three published fits and the recorded study say, each asked by your function."""
     from minilm.analysis import scaling
-    from minilm.analysis.studies import recorded
-    from minilm.analysis.studies.record import points
+    from minilm.course import lesson_folder
+    from minilm.studies.record import points
 
     class Yours(scaling.Chinchilla):
         def optimal(self, compute):
             return optimal_ND(compute, (self.E, self.A, self.B, self.alpha, self.beta))
 
-    seen = [p for p in points(recorded("talk2_scaling")) if p["step"] >= 100 and not p["annealed"]]
+    seen = [
+        p
+        for p in points(lesson_folder("02").recorded("scaling"))
+        if p["step"] >= 100 and not p["annealed"]
+    ]
     columns = [[p[key] for p in seen] for key in ("parameters", "tokens", "loss")]
     with minilm.use(Chinchilla=Yours):
         ours = scaling.fit_chinchilla(*columns, tries=6)
@@ -377,10 +381,10 @@ check("bootstrap_fit")
 @payoff("bootstrap_fit")
 def which_losses_still_fall():
     """The exponent of compute for each task of the recorded study, dots at both ends of yours."""
-    from minilm.analysis.studies import recorded
-    from minilm.analysis.studies.record import points
+    from minilm.course import lesson_folder
+    from minilm.studies.record import points
 
-    study = recorded("talk2_scaling")
+    study = lesson_folder("02").recorded("scaling")
     seen = [p for p in points(study) if p["step"] >= 100 and not p["annealed"]]
     compute = np.array([p["compute"] for p in seen])
     tasks = [name for name in study["settings"]["weights"] if name.endswith(" scored")]
@@ -453,9 +457,9 @@ check("classify_curve")
 def the_tasks_of_the_recorded_study():
     """Every task of lesson 2's models, smallest to largest, sorted by your rule."""
     from minilm.analysis import curves
-    from minilm.analysis.studies import recorded
+    from minilm.course import lesson_folder
 
-    study = recorded("talk2_scaling")
+    study = lesson_folder("02").recorded("scaling")
     sizes = sorted({run["parameters"] for run in study["runs"]})
     guess = {"grammar": 1 / 2, "sentiment": 1 / 2, "spatial": 1 / 8, "facts": 1 / 64}
     for name in study["runs"][0]["points"][-1]["probes"]:
@@ -502,10 +506,10 @@ check("exact_match")
 def is_it_a_mirage():
     """Does the rate p of one right token foretell whole answers, in the recorded study?"""
     from minilm.analysis import metrics
-    from minilm.analysis.studies import recorded
-    from minilm.analysis.studies.record import points
+    from minilm.course import lesson_folder
+    from minilm.studies.record import points
 
-    seen, groups = points(recorded("talk2_scaling")), {}
+    seen, groups = points(lesson_folder("02").recorded("scaling")), {}
     print("mean error of the share all right    p^L    p1 ... pL, each place its own")
     for task, length in (("translation", 2), ("arithmetic", 3)):
         scores = [point["probes"][task] for point in seen]
@@ -563,8 +567,8 @@ check("brier")
 def a_jump_and_a_slope():
     """One small model learns whether `is` or `are` follows; the same answers under two scores."""
     from minilm.analysis import probes
-    from minilm.analysis.studies.runs import SIZES, config_of, predictor, train_and_test
-    from minilm.data.worlds import TaskWorld
+    from minilm.data.worlds.world import TaskWorld
+    from minilm.studies.runs import SIZES, config_of, predictor, train_and_test
 
     world, steps, only = TaskWorld(), 140, {"grammar": 1.0}
     verbs = next(p for p in world.probes(256, mixture=only) if p.name == "grammar 0")
@@ -701,9 +705,9 @@ check("ushape")
 @payoff("ushape")
 def the_u_of_the_recorded_study():
     """Three skills measured one by one; composed by you, do they give the task itself?"""
-    from minilm.analysis.studies import recorded
+    from minilm.course import lesson_folder
 
-    runs = recorded("talk2_ushape")["runs"]
+    runs = lesson_folder("02").recorded("ushape")["runs"]
     sizes = sorted({run["parameters"] for run in runs})
     measured, composed = [], []
     for size in sizes:

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
-from minilm.course.expect import array, close, same, true
-from minilm.course.questions import Question
+from minilm.course.checking.expect import array, close, same, true
+from minilm.course.checking.questions import Question
 
 TITLE = "Intuitions on language models: tasks, scaling laws, jumps and a U"
 

@@ -30,7 +30,7 @@
 # The talk was given on 11 April 2024. Times such as 54:36 are minutes of its recording.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Longer runs are recorded: their seeds, learning rates and command stand in lessons/data. Each
+# Longer runs are recorded: their seeds, learning rates and command stand in the lesson's data folder. Each
 # picture that shows them has a live run in it as well, trained in this notebook.
 
 # %% slideshow={"slide_type": "skip"}
@@ -43,8 +43,7 @@ from tqdm import tqdm
 from minilm import backend
 from minilm.analysis import costs
 from minilm.analysis.curves import crossing
-from minilm.analysis.studies import recorded, walk
-from minilm.course import bars, claim, figure, interact, lines, source
+from minilm.course import bars, claim, figure, interact, lesson_folder, lines, source
 from minilm.data import toys
 from minilm.data.pairs import make_pairs
 from minilm.inference import ContiguousCache
@@ -54,6 +53,8 @@ from minilm.optim import AdamW, clip_grad_norm, cosine
 from minilm.tensor import no_grad
 
 SEEDS = (0, 1, 2)
+here = lesson_folder("03")
+walk = here.study("walk")
 backend.keep_freed_memory()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -218,8 +219,9 @@ interact(draw_growth, tenfold_every=(2, 10, 1, 5), years_ahead=(0, 40, 5, 10))
 # attention not ahead on the most.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-from minilm.analysis.studies import crossover
 from minilm.course import coloured_words
+
+crossover = here.study("crossover")
 
 ids, far = (part[0] for part in crossover.LocalGrammar().sample(1, crossover.LENGTH, seed=6))
 mark = crossover.LocalGrammar().symbols
@@ -239,7 +241,7 @@ coloured_words(
 # rate tuned for every point. The least amount is run once more here, with a seed of its own.
 
 # %% slideshow={"slide_type": "skip"}
-grown = recorded("talk3_crossover")
+grown = here.recorded("crossover")
 amounts = sorted({run["sequences"] for run in grown["runs"]})
 kept = {(run["sequences"], run["seed"], run["mask"]): run["best"] for run in grown["runs"]}
 whole_seeds = [
@@ -667,7 +669,7 @@ claim(
 #   its verdict is *partly*.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-walked = recorded("talk3_walk")
+walked = here.recorded("walk")
 TESTS = {"facts": ("ask", "tell")}  # the forms that were trained; other tasks have one test
 NAMES = {"translation": "translation", "facts": "shared facts", "long": "long target"}
 CALLED = {
@@ -894,7 +896,7 @@ judge(
 # 1 in 96 is right.
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
-from minilm.data.toys_facts import SharedFacts
+from minilm.data.toys.facts import SharedFacts
 
 world = SharedFacts()
 row = world.facts("told")[:1]

@@ -6,11 +6,11 @@ Most are the solution with one line changed, as it is in the mistake.
 import ast
 from pathlib import Path
 
-from minilm.course.build import drop_marks
-from minilm.course.notebook import source_of
-from minilm.course.percent import read_percent
+from minilm.course.build.notebook import source_of
+from minilm.course.build.percent import read_percent
+from minilm.course.build.sources import drop_marks
 
-SOLUTION = Path(__file__).parents[3] / "solutions" / "03_history_of_the_transformer.py"
+SOLUTION = Path(__file__).with_name("questions.py")
 CELLS = [
     drop_marks(source_of(cell)) for cell in read_percent(SOLUTION)[0] if cell["cell_type"] == "code"
 ]

@@ -16,7 +16,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 class ProbeLike(Protocol):
-    """What `minilm.data.worlds.Probe` has."""
+    """What `minilm.data.worlds.world.Probe` has."""
 
     name: str
     tokens: np.ndarray

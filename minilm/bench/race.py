@@ -181,7 +181,15 @@ def seconds_to(curve: dict[str, list[float]], loss: float) -> float | None:
 
 def draw(record: dict[str, Any], path: Path) -> None:
     """One figure: validation loss against seconds, both curves, the finishing loss marked."""
-    from minilm.course.style import BLUE, MUTED, VERMILION, name_axes, new_figure, render, styled
+    from minilm.course.show.style import (
+        BLUE,
+        MUTED,
+        VERMILION,
+        name_axes,
+        new_figure,
+        render,
+        styled,
+    )
 
     names, target = list(record["curves"]), record["target"]
     reached = {name: record["reached"][name] for name in names}

@@ -17,7 +17,7 @@ from minilm.bench.rows import Row, alternate, row_of
 from minilm.bench.timing import thread_counts
 from minilm.data import documents
 from minilm.tokenizers import BPE, train_bpe
-from minilm.tokenizers.formats import spelled
+from minilm.tokenizers.saving import spelled
 
 MEGABYTES, VOCABULARY = 30, 8192
 ENCODE = {1: 8.0, 2: 11.0}  # goal by threads

@@ -37,17 +37,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file, too")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller texts")
     parser.add_argument(
-        "--readme",
+        "--write",
         type=Path,
         metavar="FILE",
-        help="measure nothing: put the rows of such a file into README.md",
+        help="measure nothing: put the rows of such a file into BENCHMARKS.md",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure one part or the usual ones; each row is printed, and written, when it is measured."""
-    if args.readme is not None:
-        return _write_readme(args.readme)
+    if args.write is not None:
+        return _write_page(args.write)
     from minilm.bench import machine
 
     if args.json is not None and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
@@ -98,9 +98,9 @@ def _measured(part: str, quick: bool, record: dict[str, Any]) -> Iterator[str]:
         yield line_of(row) if i else f"{heading()}\n{line_of(row)}"
 
 
-def _write_readme(file: Path) -> int:
+def _write_page(file: Path) -> int:
     from minilm.bench import report
-    from minilm.course.places import root
+    from minilm.course.places import Course
     from minilm.files import replace_between, write_atomically
 
     try:
@@ -110,10 +110,10 @@ def _write_readme(file: Path) -> int:
         raise
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise InputError(
-            f"--readme is {str(file)!r}, which is no file that --json wrote: {problem}"
+            f"--write is {str(file)!r}, which is no file that --json wrote: {problem}"
         ) from None
-    path = root() / "README.md"
+    path = Course.here().benchmarks
     text = path.read_text(encoding="utf-8")
     write_atomically(path, replace_between(text, report.BEGIN, report.END, rows).encode())
-    print("README.md rewritten")
+    print("BENCHMARKS.md rewritten")
     return 0

@@ -31,14 +31,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the notebooks, or say which are out of step."""
-    from minilm.course.build import build
-    from minilm.course.places import root
+    from minilm.course.build.sources import build
+    from minilm.course.places import Course
 
-    top = args.root or root()
+    top = Course(args.root) if args.root else Course.here()
     changes = build(top, args.names, check=args.check, prefer=args.prefer, force=args.force)
     for change in changes:
         if change.kind != "same":
-            path = change.path.relative_to(top) if change.path.is_relative_to(top) else change.path
+            shown = change.path.is_relative_to(top.root)
+            path = change.path.relative_to(top.root) if shown else change.path
             print(f"{change.kind:8}  {path}" + (f"  ({change.note})" if change.note else ""))
     same = sum(change.kind == "same" for change in changes)
     print(f"{len(changes)} notebooks, {same} unchanged.")

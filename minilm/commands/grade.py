@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Grade, and write what came out."""
     import sys
 
-    from minilm.course.grading_run import grade_paths
+    from minilm.course.grade.run import grade_paths
 
     grades, wall, folder = grade_paths(
         args.paths,

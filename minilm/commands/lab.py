@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     if not 1 <= args.port <= 65535:
         raise InputError(f"--port is {args.port}; it must be from 1 to 65535.")
-    from minilm.course.lessons import find_lessons
+    from minilm.course.build.lessons import find_lessons
 
     wanted = [args.lesson] if args.lesson else []
     lesson = find_lessons(wanted, args.lessons)[0].path.resolve()

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 HELP = "show what you have passed; --train trains a GPT made of your own code"
 
@@ -16,12 +17,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print how far the student is; with --train, train on the student's functions."""
-    from minilm.course import progress
-    from minilm.course.places import root
+    from minilm.course.checking import progress
+    from minilm.course.places import Course
     from minilm.errors import InputError
 
-    top = args.root or root()
-    done = progress.load(progress.progress_path(top))
+    top = Course(args.root) if args.root else Course.here()
+    done = progress.load(progress.progress_path(top.root))
     if args.show:
         found = [qs[args.show] for qs in done.values() if qs.get(args.show, {}).get("source")]
         if not found:
@@ -45,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     return _train(top, done, args.steps) if args.train else 0
 
 
-def _train(top: Path, done: dict, steps: int) -> int:
-    from minilm.course.own_model import own_parts, train_own
+def _train(top: Any, done: dict, steps: int) -> int:
+    from minilm.course.checking.own_model import own_parts, train_own
 
     parts, troubles = own_parts(top, done)
     for trouble in troubles:

@@ -19,8 +19,8 @@ def run(args: argparse.Namespace) -> int:
     """Execute the lessons one after the other; status 1 if any fails."""
     import sys
 
-    from minilm.course.lessons import find_lessons
-    from minilm.course.run import LessonError, run_lesson, save
+    from minilm.course.build.lessons import find_lessons
+    from minilm.course.build.run import LessonError, run_lesson, save
     from minilm.errors import InputError
 
     if args.seconds <= 0:

@@ -15,11 +15,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the site and say where it is."""
-    from minilm.course.lessons import find_lessons
-    from minilm.course.places import root
-    from minilm.course.site import write_site
+    from minilm.course.build.lessons import find_lessons
+    from minilm.course.places import Course
+    from minilm.course.publish.site import write_site
 
-    site = write_site(find_lessons(), root(), args.out)
+    site = write_site(find_lessons(), Course.here(), args.out)
     print(f"{len(site.lessons)} lessons, {len(site.hits)} entries to search")
     print(f"Open {args.out / 'index.html'}")
     return 0

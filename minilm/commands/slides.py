@@ -20,8 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the decks and say where they are."""
-    from minilm.course.lessons import find_lessons
-    from minilm.course.slides import write_decks
+    from minilm.course.build.lessons import find_lessons
+    from minilm.course.publish.slides import write_decks
 
     lessons = find_lessons(args.lessons)
     for path in write_decks(lessons, args.out, args.pdf, args.notes):

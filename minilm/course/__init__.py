@@ -8,24 +8,25 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "TapeView": "tape_view",
+    "TapeView": "show.tape_view",
     # instant checks in an exercise notebook
-    "check": "checking",
-    "payoff": "checking",
+    "check": "checking.check",
+    "payoff": "checking.check",
     # the records and the display of a lesson
-    "bars": "figures",
-    "claim": "claims",
-    "coloured_words": "words",
-    "figure": "style",
-    "heatmap": "grids",
-    "images": "grids",
-    "interact": "display",
-    "lines": "figures",
-    "scatter": "figures",
-    "source": "display",
-    "tape_bytes": "tape_view",
-    "tape_steps": "tape_view",
-    "verdict": "claims",
+    "bars": "show.figures",
+    "claim": "show.claims",
+    "coloured_words": "show.words",
+    "figure": "show.style",
+    "heatmap": "show.grids",
+    "images": "show.grids",
+    "interact": "show.display",
+    "lesson_folder": "places",
+    "lines": "show.figures",
+    "scatter": "show.figures",
+    "source": "show.display",
+    "tape_bytes": "show.tape_view",
+    "tape_steps": "show.tape_view",
+    "verdict": "show.claims",
 }
 
 __all__ = sorted(_HOMES)

@@ -14,8 +14,8 @@ _WHERE = {
     "Batches": "batching",
     "batches": "batching",
     "windows": "batching",
-    "digits": "images",
-    "photographs": "images",
+    "digits": "images.photos",
+    "photographs": "images.photos",
 }
 
 __all__ = list(_WHERE)
@@ -28,4 +28,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_WHERE, "filters", "near_duplicates", "worlds"])
+    return sorted([*_WHERE, "clean", "toys", "worlds"])

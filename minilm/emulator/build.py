@@ -18,7 +18,7 @@ from .source import KernelSource, to_cpp
 
 HERE = Path(__file__).parent
 KEPT = 300  # compiled programs in the cache, about 0.4 MB each; the longest unused go first
-KERNELS = HERE.parent / "kernels"
+HEADERS = HERE.parent / "kernels" / "cuda_tools"
 BASE = ["-std=gnu++20", "-g1", "-w", "-fno-strict-aliasing", "-ffp-contract=off"]
 WATCH = ["-fsanitize=thread", "-fsanitize-coverage=trace-pc"]
 
@@ -52,7 +52,7 @@ def compiler() -> str:
 @lru_cache(1)
 def _runtime_key() -> str:
     digest = hashlib.sha256()
-    for path in sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp"), *KERNELS.glob("*.cuh")]):
+    for path in sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp"), *HEADERS.glob("*.cuh")]):
         digest.update(path.read_bytes())
     version = subprocess.run([compiler(), "--version"], capture_output=True, text=True).stdout
     return digest.hexdigest() + version.splitlines()[0]
@@ -115,7 +115,7 @@ def build(source: KernelSource, defines: dict[str, object]) -> Path:
         return target
     _prune(target.parent)
     runtime = _runtime_object()
-    include = [f"-I{HERE}", f"-I{KERNELS}"]
+    include = [f"-I{HERE}", f"-I{HEADERS}"]
     if source.folder is not None:
         include.append(f"-I{source.folder}")
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:

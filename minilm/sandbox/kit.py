@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 PACKAGE = Path(__file__).resolve().parents[1]
-LEFT_OUT = {"commands", "course", "bench", "__pycache__"}
+LEFT_OUT = {"commands", "course", "bench", "sandbox", "__pycache__"}
 POISON = '''\
 """What is left of the functions that an exercise asks for."""
 
@@ -79,7 +79,7 @@ def make_kit(folder: Path, poisoned: Iterable[str], package: Path = PACKAGE) -> 
     """
     names = set(poisoned)
     shutil.copytree(
-        PACKAGE / "course" / "inside", folder / "inside", ignore=lambda *_: {"__pycache__"}
+        PACKAGE / "sandbox" / "inside", folder / "inside", ignore=lambda *_: {"__pycache__"}
     )
     shutil.move(folder / "inside" / "start.py", folder / "start.py")
     target = folder / "minilm"

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from minilm.course.inside import wire
-from minilm.course.sandbox import Isolation, Limits
+from minilm.sandbox.inside import wire
+from minilm.sandbox.walls import Isolation, Limits
 
 MOST_SLOTS = 256  # submissions at once; a worker beside another takes a slot above them
 

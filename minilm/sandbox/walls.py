@@ -1,4 +1,4 @@
-"""The wall between a submission and everything else, and which wall this machine can build.
+"""The wall between a submission and everything else.
 
     bwrap       bubblewrap: own file system, processes, network and users; where it is installed
     landlock    the kernel's own access control (Linux 5.13 and later), when bubblewrap is not there
@@ -9,15 +9,11 @@ owns nothing, and (on Linux) the system calls that start processes or reach a ne
 """
 
 import os
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from minilm.course.inside import confine
-from minilm.course.kit import site_folders
-from minilm.errors import InputError
+from minilm.sandbox.kit import site_folders
 
 KINDS = ("bwrap", "bwrap-user", "landlock", "none")
 FIRST_UID = 64_200  # users that no system hands out; below 65534, the most a container maps
@@ -64,7 +60,7 @@ def python_folders() -> list[str]:
 
 
 class Isolation:
-    """One kind of wall, as found by `choose`."""
+    """One kind of wall, as found by `sandbox.choice.choose`."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -128,7 +124,7 @@ class Isolation:
         }
         if self.root and self.kind in ("bwrap", "landlock", "none"):
             plan["uid"] = FIRST_UID + slot
-            plan["keep_reading"] = self.kind != "bwrap" and not _open_to_all(kit)
+            plan["keep_reading"] = self.kind != "bwrap" and not open_to_all(kit)
         if self.root or self.kind.startswith("bwrap"):
             plan["processes"] = 64  # threads count; without a user of its own it would count others
         if self.kind == "landlock":
@@ -153,56 +149,5 @@ def readable_by_others(path: str) -> bool:
     return all(part.stat().st_mode & 0o1 for part in [*place.parents, place] if part.is_dir())
 
 
-def choose(kit: Path, kind: str = "auto", unsafe: bool = False) -> Isolation:
-    """The best wall that works here, tried once before any submission runs.
-
-    Args:
-        kit: a folder made by `make_kit`.
-        kind: one of KINDS, or "auto".
-        unsafe: accept "none" where nothing else works.
-
-    Raises:
-        InputError: no wall works and `unsafe` is not set, or the one asked for does not work.
-    """
-    if kind not in ("auto", *KINDS):
-        raise InputError(f"isolation is {kind!r}; it must be auto or one of {', '.join(KINDS)}.")
-    reasons = []
-    wanted = KINDS if kind == "auto" else (kind,)
-    for one in wanted:
-        if one == "none" and not unsafe:
-            continue
-        reason = _trouble(Isolation(one), kit)
-        if reason is None:
-            return Isolation(one)
-        reasons.append(f"{one}: {reason}")
-    raise InputError(
-        "submissions are programs by strangers, and this machine offers no wall around them ("
-        + "; ".join(reasons)
-        + "); install bubblewrap, or use Linux 5.13 or later, or accept the risk with --unsafe."
-    )
-
-
-def _trouble(isolation: Isolation, kit: Path) -> str | None:
-    """Why a kind of isolation does not work here, or None."""
-    from minilm.course.session import Session, SessionError
-
-    linux = sys.platform.startswith("linux")
-    if isolation.kind.startswith("bwrap"):
-        if not linux or shutil.which("bwrap") is None:
-            return "bubblewrap is not installed"
-        if isolation.kind == "bwrap-user" and isolation.root and not _open_to_all(kit):
-            return "this Python cannot be read by an unprivileged user"
-    if isolation.kind == "landlock":
-        if not linux or not confine.landlock_abi():
-            return "this kernel has no Landlock"
-    try:
-        session = Session(isolation, kit, Limits(), slot=0)
-        session.start(seconds=30)
-        session.close()
-    except (SessionError, OSError, subprocess.SubprocessError) as error:
-        return str(error)
-    return None
-
-
-def _open_to_all(kit: Path) -> bool:
+def open_to_all(kit: Path) -> bool:
     return all(readable_by_others(path) for path in [*python_folders(), *site_folders(), str(kit)])

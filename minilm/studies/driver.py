@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from minilm.analysis.studies.record import Record
 from minilm.backend import set_threads
 from minilm.errors import InputError
+from minilm.studies.record import Record
 
 Case = dict[str, Any]  # what tells one kind of run from another, the seed left out
 HIDDEN = ("command", "say")  # parameters of a study that are no options
@@ -81,7 +81,7 @@ def described(function: Callable) -> dict[str, str]:
 def command_line(study: str, words: Sequence[str]) -> str:
     """The command that makes a study again; the path of the file, a matter of taste, is FILE."""
     shown = ["FILE" if i and words[i - 1] == "--out" else w for i, w in enumerate(words)]
-    return shlex.join(["python", "-m", f"minilm.analysis.studies.{study}", *shown])
+    return shlex.join(["minilm", "study", "run", study, *shown])
 
 
 def from_command_line(
@@ -92,7 +92,7 @@ def from_command_line(
     It runs on one thread, so that its numbers do not hang on how many cores a machine has.
 
     Args:
-        name: of the study's module.
+        name: lesson and study, as in "02/scaling".
         study: all its parameters but the first (the file) have a default: a number, a word, or
             a tuple of either.
         arguments: the words; those of this process by default.
@@ -101,7 +101,8 @@ def from_command_line(
         The exit code: 0; after one sentence on stderr 2, or 130 for a study that was stopped.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog=f"python -m minilm.analysis.studies.{name}")
+    about = (inspect.getdoc(study) or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog=f"minilm study run {name}", description=about)
     helps = described(study)
     for option in inspect.signature(study).parameters.values():
         if option.name in HIDDEN:

@@ -160,30 +160,6 @@ def load(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def recorded(name: str) -> dict[str, Any]:
-    """The data of a study that is kept beside the lessons, in `lessons/data/NAME.json`.
-
-    Looks in the folder it is called in and those above it, then in the clone that minilm was
-    installed from.
-
-    Args:
-        name: of the file, without its ending.
-
-    Raises:
-        InputError: there is no such file; names those that are there.
-    """
-    here, package = Path.cwd(), Path(__file__).resolve().parents[3]
-    folders = [above / "lessons" / "data" for above in (here, *here.parents, package)]
-    for folder in folders:
-        if (folder / f"{name}.json").is_file():
-            return load(folder / f"{name}.json")
-    known = sorted({file.stem for folder in folders for file in folder.glob("*.json")})
-    raise InputError(
-        f"name is {name!r}; there is no lessons/data/{name}.json at or above {here}, only "
-        f"{', '.join(known) or 'no recorded study at all'}; work inside a clone of the course"
-    )
-
-
 def points(data: dict[str, Any]) -> list[dict[str, Any]]:
     """One flat row per evaluation: the run's entries with those of the point."""
     flat = []

@@ -20,6 +20,7 @@ from minilm.tokenizers.base import (
 )
 from minilm.tokenizers.bpe_regex import byte_order
 from minilm.tokenizers.pretokenize import PATTERNS, checked_pattern
+from minilm.tokenizers.saving import save_hugging_face
 from minilm.tokenizers.unicode_classes import class_table
 
 
@@ -109,9 +110,7 @@ class BPE(Tokenizer):
         return self._encoder.encode(text)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a Hugging Face ``tokenizer.json``; ``formats`` has the other kinds of file."""
-        from minilm.tokenizers.formats import save_hugging_face
-
+        """Write a Hugging Face ``tokenizer.json``; ``saving`` has the other kinds of file."""
         save_hugging_face(self, path)
 
     def __getstate__(self) -> dict[str, Any]:

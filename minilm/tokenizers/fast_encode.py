@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minilm import backend
-from minilm.kernels.jit import jit
+from minilm.kernels.numba_tools.jit import jit
 from minilm.tokenizers.base import utf8
 from minilm.tokenizers.fast_memory import (
     K0,

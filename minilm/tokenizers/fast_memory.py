@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilm.kernels.jit import jit
+from minilm.kernels.numba_tools.jit import jit
 
 PADDING = 16
 U64 = np.uint64

@@ -8,7 +8,7 @@ about 1 GB/s. The idea is simdjson's (Langdale, Lemire, arXiv 1902.08318).
 
 import numpy as np
 
-from minilm.kernels.jit import jit
+from minilm.kernels.numba_tools.jit import jit
 from minilm.tokenizers.fast_memory import K0, K2, K61, K64, U64, address_of, class_masks, lowest_bit
 from minilm.tokenizers.unicode_classes import LETTER, NUMBER, OTHER, SPACE
 

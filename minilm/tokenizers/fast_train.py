@@ -13,7 +13,7 @@ to the smaller pair of ids.
 import numpy as np
 
 from minilm.errors import InputError
-from minilm.kernels.jit import jit
+from minilm.kernels.numba_tools.jit import jit
 from minilm.tokenizers.fast_memory import (
     K0,
     K1,

@@ -1,4 +1,4 @@
-r"""Tokenizer files: ``tokenizer.json``, ``vocab.json`` with ``merges.txt``, tiktoken ranks.
+r"""Reading tokenizer files: ``tokenizer.json``, ``vocab.json`` with ``merges.txt``, tiktoken ranks.
 
 The two Hugging Face forms write bytes as printable characters: GPT-2's table, in which a space is
 "Ġ". A rank file has a line for each token: its bytes in base64 and its rank, which is also its id.
@@ -13,28 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from minilm.errors import InputError
-from minilm.files import write_atomically
 from minilm.tokenizers.base import Tokenizer, vocabulary_size
 from minilm.tokenizers.bpe import BPE
-from minilm.tokenizers.bpe_regex import byte_order
 from minilm.tokenizers.bytes import ByteTokenizer
 from minilm.tokenizers.chars import CharTokenizer
-
-# Oniguruma, which Hugging Face uses, ends a line at $ and a text at \z.
-_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
-_SIGNS = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|"
-_BLANK = r"\s*[\r\n]+|\s+(?!\S)|\s+"
-_REGEX = {
-    "gpt4": _WORDS + r"\p{N}{1,3}" + _SIGNS + r"\s+\z|" + _BLANK,
-    "llama3": _WORDS + r"\p{N}{1,3}" + _SIGNS + _BLANK,
-    "qwen2": _WORDS + r"\p{N}" + _SIGNS + _BLANK,
-    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-}
-
-_CHARACTER = {
-    byte: chr(byte) if i < 188 else chr(256 + i - 188) for i, byte in enumerate(byte_order())
-}
-_BYTE = {character: byte for byte, character in _CHARACTER.items()}
+from minilm.tokenizers.saving import BYTE, REGEX
 
 
 def load(
@@ -83,71 +66,6 @@ def load(
     )
 
 
-def save_hugging_face(bpe: BPE, path: str | os.PathLike) -> None:
-    """Write a ``tokenizer.json`` that the tokenizers library and ``load`` read."""
-    names = {i: spelled(token) for i, token in enumerate(bpe.ordinary) if token is not None}
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
-    before: dict[str, Any] = byte_level | {"use_regex": True}
-    if bpe.pattern != "gpt2":
-        cut = {"type": "Split", "pattern": {"Regex": _REGEX[bpe.pattern]}}
-        cut |= {"behavior": "Isolated", "invert": False}
-        before = {"type": "Sequence", "pretokenizers": [cut, byte_level | {"use_regex": False}]}
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    content = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {"id": number, "content": text, **plain, "special": True}
-            for text, number in sorted(bpe.special.items(), key=lambda item: item[1])
-        ],
-        "normalizer": {"type": bpe.normalize} if bpe.normalize else None,
-        "pre_tokenizer": before,
-        "post_processor": None,
-        "decoder": byte_level | {"use_regex": True},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": bpe.whole_words,
-            "vocab": {name: i for i, name in names.items()},
-            "merges": [[names[a], names[b]] for a, b, _ in bpe.merges.tolist()],
-        },
-    }
-    write_atomically(path, json.dumps(content, ensure_ascii=False).encode())
-
-
-def save_vocab_and_merges(bpe: BPE, folder: str | os.PathLike) -> None:
-    """Write ``vocab.json`` and ``merges.txt`` into a folder that exists, as GPT-2 was published."""
-    names = {i: spelled(token) for i, token in enumerate(bpe.ordinary) if token is not None}
-    vocabulary = {name: i for i, name in names.items()} | bpe.special
-    lines = ["#version: 0.2", *(f"{names[a]} {names[b]}" for a, b, _ in bpe.merges.tolist())]
-    folder = Path(folder)
-    write_atomically(folder / "vocab.json", json.dumps(vocabulary, ensure_ascii=False).encode())
-    write_atomically(folder / "merges.txt", ("\n".join(lines) + "\n").encode())
-
-
-def save_tiktoken(bpe: BPE, path: str | os.PathLike) -> None:
-    """Write a tiktoken rank file. It holds no special tokens and no pattern: give them at loading.
-
-    Raises:
-        InputError: ids that do not grow with rank, which the format cannot say.
-    """
-    made = bpe.merges[:, 2]
-    if (made[1:] < made[:-1]).any():
-        raise InputError("bpe has ids that do not grow with rank; a tiktoken file needs that")
-    lines = [
-        base64.b64encode(token) + b" %d\n" % number
-        for number, token in enumerate(bpe.ordinary)
-        if token is not None
-    ]
-    write_atomically(path, b"".join(lines))
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -176,14 +94,9 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
     return ranks
 
 
-def spelled(token: bytes) -> str:
-    """A token's bytes as GPT-2's printable characters."""
-    return "".join(_CHARACTER[b] for b in token)
-
-
 def _bytes(name: str, path: Path) -> bytes:
     try:
-        return bytes([_BYTE[c] for c in name])
+        return bytes([BYTE[c] for c in name])
     except KeyError:
         raise InputError(
             f"path {str(path)!r} holds the token {name!r}, which no bytes spell; "
@@ -245,12 +158,12 @@ def _pattern_of(before: dict[str, Any] | None, path: Path) -> str:
             return "gpt2"
     elif kinds == ["Split", "ByteLevel"] and not steps[1]["use_regex"]:
         written = steps[0]["pattern"].get("Regex")
-        for name, regex in _REGEX.items():
+        for name, regex in REGEX.items():
             if written == regex and steps[0]["behavior"] == "Isolated":
                 return name
     raise InputError(
         f"path {str(path)!r} cuts words in a way this package does not know "
-        f"({json.dumps(before)[:200]}); it knows the patterns {', '.join(_REGEX)}"
+        f"({json.dumps(before)[:200]}); it knows the patterns {', '.join(REGEX)}"
     )
 
 
@@ -266,5 +179,5 @@ def _load_vocab_and_merges(folder: Path, pattern: str) -> BPE:
     merges = [line for line in lines if line and not line.startswith("#version")]
     made = {"".join(line.split(" ")) for line in merges}
     # What no merge makes and is no byte can only be a special token.
-    special = {n: i for n, i in vocabulary.items() if n not in made and n not in _BYTE}
+    special = {n: i for n, i in vocabulary.items() if n not in made and n not in BYTE}
     return _build(vocabulary, merges, special, path, pattern=pattern)

@@ -10,7 +10,7 @@ with Chrome() as page:
 import json
 from urllib.parse import urlsplit
 
-from minilm.course.chrome import BrowserError, Page
+from minilm.course.publish.chrome import BrowserError, Page
 
 THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from browser.chrome import Chrome
-from minilm.course.chrome import BrowserError
+from minilm.course.publish.chrome import BrowserError
 
 pytestmark = pytest.mark.browser
 

@@ -3,10 +3,11 @@
 import shutil
 from pathlib import Path
 
-from minilm.course import notebook as nb
-from minilm.course.build import build
-from minilm.course.grade import Grade
-from minilm.course.grading_run import grade_paths
+from minilm.course.build import notebook as nb
+from minilm.course.build.sources import build
+from minilm.course.grade.grading import Grade
+from minilm.course.grade.run import grade_paths
+from minilm.course.places import Course
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SET = "00_first_steps"
@@ -16,7 +17,7 @@ def make_course(folder: Path) -> Path:
     """A course with one exercise set, built."""
     shutil.copytree(FIXTURES, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "hidden" / "secret.txt").write_text("the secret of the tests\n")
-    build(folder)
+    build(Course(folder))
     return folder
 
 
@@ -38,7 +39,7 @@ def grade_cells(
     for number, cells in enumerate(notebooks.values()):
         write_submission(folder / f"n{number:03d}.ipynb", cells)
     options = {"out": folder / "out", "seconds": 5.0, **options}
-    grades, _, _ = grade_paths([folder], root=course, **options)
+    grades, _, _ = grade_paths([folder], course=Course(course), **options)
     by_student = {grade.submission.student: grade for grade in grades}
     return {name: by_student[f"n{number:03d}"] for number, name in enumerate(notebooks)}
 

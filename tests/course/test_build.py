@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from course.grading import FIXTURES, SET
 from minilm.cli import main
-from minilm.course import notebook as nb
-from minilm.course.build import build, drop_marks, strip_solution
-from minilm.course.percent import HEADER, parse_percent, write_percent
+from minilm.course.build import notebook as nb
+from minilm.course.build.percent import HEADER, parse_percent, write_percent
+from minilm.course.build.sources import build, drop_marks, strip_solution
+from minilm.course.places import Course
 from minilm.errors import InputError
 
 LESSON = (
@@ -39,10 +40,14 @@ print(x)
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
     shutil.copytree(FIXTURES, tmp_path / "c", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "c" / "lessons").mkdir()
-    (tmp_path / "c" / "lessons" / "03_pattern.py").write_text(LESSON)
-    build(tmp_path / "c")
+    (tmp_path / "c" / "lessons" / "03_pattern").mkdir()
+    source_of(tmp_path / "c").write_text(LESSON)
+    build(Course(tmp_path / "c"))
     return tmp_path / "c"
+
+
+def source_of(course: Path) -> Path:
+    return course / "lessons" / "03_pattern" / "lesson.py"
 
 
 def lesson(course: Path) -> Path:
@@ -50,7 +55,7 @@ def lesson(course: Path) -> Path:
 
 
 def kinds(course: Path, **options: object) -> dict[str, str]:
-    changes = build(course, **options)
+    changes = build(Course(course), **options)
     return {str(c.path.relative_to(course)): c.kind for c in changes if c.kind != "same"}
 
 
@@ -60,7 +65,7 @@ def test_the_same_bytes_from_run_to_run(course: Path) -> None:
     assert kinds(course) == {} and kinds(course, check=True) == {}
     for path in made:
         path.unlink()
-    build(course)
+    build(Course(course))
     assert made == {p: p.read_bytes() for p in made}
 
 
@@ -95,7 +100,7 @@ def test_solution_and_exercise(course: Path) -> None:
 
 
 def test_a_one_line_edit_is_a_small_difference(course: Path) -> None:
-    source = course / "lessons" / "03_pattern.py"
+    source = source_of(course)
     before = lesson(course).read_text().splitlines()
     source.write_text(source.read_text().replace("x = 1 ", "x = 2 "))
     assert kinds(course, check=True) == {"lessons/03_pattern.ipynb": "stale"}
@@ -124,9 +129,9 @@ def outputs(course: Path) -> list[list[str]]:
 def test_outputs_of_unchanged_cells_stay(course: Path) -> None:
     run_lesson(course)
     assert kinds(course, check=True) == {}
-    source = course / "lessons" / "03_pattern.py"
+    source = source_of(course)
     source.write_text(source.read_text().replace("x = 1 ", "x = 2 "))
-    build(course)
+    build(Course(course))
     assert outputs(course) == [[], ["out 1\n"], ["out 2\n"]]
     assert nb.read(lesson(course))["metadata"]["minilm"]["machine"] == "a kind of machine"
 
@@ -143,9 +148,9 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_an_edit_in_jupyterlab_goes_back_to_the_source(course: Path) -> None:
     edit(lesson(course), "x = 1 ", "x = 7 ")
-    assert kinds(course, check=True) == {"lessons/03_pattern.py": "stale"}
-    assert kinds(course) == {"lessons/03_pattern.py": "synced"}
-    source = (course / "lessons" / "03_pattern.py").read_text()
+    assert kinds(course, check=True) == {"lessons/03_pattern/lesson.py": "stale"}
+    assert kinds(course) == {"lessons/03_pattern/lesson.py": "synced"}
+    source = source_of(course).read_text()
     assert source == LESSON.replace("x = 1 ", "x = 7 ")
     assert kinds(course, check=True) == {}
 
@@ -153,14 +158,14 @@ def test_an_edit_in_jupyterlab_goes_back_to_the_source(course: Path) -> None:
 def test_opening_and_saving_is_no_edit(course: Path) -> None:
     edit(lesson(course), "nothing of this kind", "")
     assert kinds(course) == {"lessons/03_pattern.ipynb": "written"}
-    assert (course / "lessons" / "03_pattern.py").read_text() == LESSON
+    assert source_of(course).read_text() == LESSON
 
 
 def test_two_edits_are_a_conflict_that_loses_nothing(
     course: Path, capsys: pytest.CaptureFixture
 ) -> None:
     edit(lesson(course), "x = 1 ", "x = 7 ")
-    source = course / "lessons" / "03_pattern.py"
+    source = source_of(course)
     source.write_text(LESSON.replace("print(x)", "print(x + 1)"))
     before = (source.read_text(), lesson(course).read_text())
     assert main(["build", "--root", str(course)]) == 1
@@ -181,15 +186,15 @@ def test_answers_of_students_are_never_overwritten(course: Path) -> None:
 
 
 def test_a_source_that_is_gone_is_noticed(course: Path) -> None:
-    (course / "lessons" / "03_pattern.py").unlink()
+    source_of(course).unlink()
     assert kinds(course, check=True) == {"lessons/03_pattern.ipynb": "stale"}
 
 
 def test_names_choose(course: Path) -> None:
-    assert [c.path.name for c in build(course, ["3"])] == ["03_pattern.ipynb"]
-    assert [c.path.parent.name for c in build(course, ["00"])] == ["solutions", "exercises"]
+    assert [c.path.name for c in build(Course(course), ["3"])] == ["03_pattern.ipynb"]
+    assert [c.path.parent.name for c in build(Course(course), ["00"])] == ["solutions", "exercises"]
     with pytest.raises(InputError, match="NAME is '9'"):
-        build(course, ["9"])
+        build(Course(course), ["9"])
 
 
 @pytest.mark.parametrize(
@@ -239,4 +244,4 @@ def test_any_notebook_survives_the_way_to_text_and_back(parts: list[tuple[str, s
 def test_a_cell_that_text_cannot_hold_is_not_taken_over(course: Path) -> None:
     edit(lesson(course), "x = 1 ", "x = '''")
     assert kinds(course) == {"lessons/03_pattern.ipynb": "conflict"}
-    assert (course / "lessons" / "03_pattern.py").read_text() == LESSON
+    assert source_of(course).read_text() == LESSON

@@ -12,11 +12,12 @@ import pytest
 from course.grading import SET, make_course
 from course.hostile import HONEST
 from minilm.cli import main
-from minilm.course import expect, notebook, progress
-from minilm.course.checking import Report, make_report
-from minilm.course.expect import Wrong
-from minilm.course.questions import Question, load_set, run_test
-from minilm.course.student import LocalChannel, Student
+from minilm.course.build import notebook
+from minilm.course.checking import expect, progress
+from minilm.course.checking.check import Report, make_report
+from minilm.course.checking.expect import Wrong
+from minilm.course.checking.questions import Question, load_set, run_test
+from minilm.course.checking.student import LocalChannel, Student
 from minilm.errors import InputError
 
 SOFTMAX = "\n".join([HONEST["imports"], HONEST["softmax"]])
@@ -38,7 +39,7 @@ def notebook_of(source: str) -> dict:
 
 
 def report(course: Path, source: str, question: str = "softmax") -> Report:
-    one = load_set(course / "tests" / "exercises" / f"{SET}.py")
+    one = load_set(course / "lessons" / SET / "tests.py")
     return make_report(one, one.question(question), notebook_of(source))
 
 
@@ -133,7 +134,7 @@ def test_progress_survives_what_happens_to_files(course: Path) -> None:
 def test_progress_of_two_notebooks_at_once(tmp_path: Path) -> None:
     path = tmp_path / "progress.json"
     line = (
-        "import sys; from pathlib import Path; from minilm.course import progress\n"
+        "import sys; from pathlib import Path; from minilm.course.checking import progress\n"
         "for n in range(15): progress.record(Path(sys.argv[1]), 's', sys.argv[2] + str(n), 1, 1)"
     )
     started = [subprocess.Popen([sys.executable, "-c", line, str(path), who]) for who in "ab"]
@@ -155,8 +156,9 @@ def test_check_finds_its_set(course: Path, capsys: pytest.CaptureFixture) -> Non
     assert "the questions of the course are: softmax, layer_norm" in capsys.readouterr().out
     exec('check("softmax", set="07")', names)
     assert "set is '07'" in capsys.readouterr().out
-    other = course / "tests" / "exercises" / "01_more.py"
-    other.write_text((course / "tests" / "exercises" / f"{SET}.py").read_text())
+    other = course / "lessons" / "01_more" / "tests.py"
+    other.parent.mkdir()
+    other.write_text((course / "lessons" / SET / "tests.py").read_text())
     exec('check("softmax")', names)
     assert "several sets ask for 'softmax'" in capsys.readouterr().out
     exec(f'EXERCISE = "{SET}"\ncheck()', names)
@@ -225,7 +227,10 @@ def test_a_test_that_breaks_on_an_answer_is_no_traceback() -> None:
     [
         ("1 / 0", "cannot be used: ZeroDivisionError"),
         ("x = 1", "no Question with a test"),
-        ("from minilm.course.questions import Question\na = Question('a b')", "name is 'a b'"),
+        (
+            "from minilm.course.checking.questions import Question\na = Question('a b')",
+            "name is 'a b'",
+        ),
     ],
 )
 def test_sets_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilm.course import board, claim
-from minilm.course import claims as claims_module
-from minilm.course.claims import NOT, PARTLY, REPRODUCED, measured_text, number_text
+from minilm.course import claim
+from minilm.course.places import Course
+from minilm.course.publish import board
+from minilm.course.show import claims as claims_module
+from minilm.course.show.claims import NOT, PARTLY, REPRODUCED, measured_text, number_text
 from minilm.errors import InputError
 
 SAID = {"source": "Chung 64:14", "measure": "ratio", "expected": "10.5 ± 1 %", "seconds": 1.0}
@@ -112,7 +114,7 @@ def test_spread_is_the_sample_deviation(values: list[float]) -> None:
 
 
 def test_the_board_says_all_that_was_measured(specimen) -> None:
-    records = board.read_board(specimen.root)
+    records = board.read_board(Course(specimen.root))
     assert [record["verdict"] for record in records] == [REPRODUCED, PARTLY]
     assert records[1]["mean"]["value"] == pytest.approx((0.02 + 0.06 - 0.01) / 3, rel=1e-4)
     text = board.as_text(records)
@@ -121,28 +123,28 @@ def test_the_board_says_all_that_was_measured(specimen) -> None:
     assert "2 claims: 1 reproduced, 1 partly, 0 not reproduced" in text
 
 
-def test_readme_and_records_are_kept_in_step(specimen, tmp_path) -> None:
+def test_the_page_and_records_are_kept_in_step(specimen, tmp_path) -> None:
     import shutil
 
     root = tmp_path / "course"
     shutil.copytree(specimen.root, root)
-    assert any("README.md is out of date" in said for said in board.stale(root))
-    assert board.write_readme(root) and not board.write_readme(root)
-    assert board.stale(root) == []
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    assert readme.startswith("# A course") and "[90](lessons/90_specimen.ipynb)" in readme
+    assert any("CLAIMS.md is out of date" in said for said in board.stale(Course(root)))
+    assert board.write_page(Course(root)) and not board.write_page(Course(root))
+    assert board.stale(Course(root)) == []
+    page = (root / "CLAIMS.md").read_text(encoding="utf-8")
+    assert page.startswith("# A course") and "[90](lessons/90_specimen.ipynb)" in page
 
-    stored = root / "lessons" / "claims" / "90_specimen.json"
+    stored = root / "lessons" / "90_specimen" / "claims.json"
     records = json.loads(stored.read_text(encoding="utf-8"))
     records[1]["verdict"] = REPRODUCED  # somebody improves on the run
     stored.write_text(json.dumps(records), encoding="utf-8")
-    wrong = board.stale(root)
+    wrong = board.stale(Course(root))
     assert any("is not what 90_specimen.ipynb shows" in said for said in wrong)
 
 
-def test_a_readme_without_marks_is_refused() -> None:
+def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(InputError, match="claims:begin"):
-        board.readme_with("# Nothing here\n", [])
+        board.page_with("# Nothing here\n", [])
 
 
 def test_a_bar_in_a_claim_does_not_break_the_table() -> None:

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from minilm.course import display, interact, source
-from minilm.course.display import control_of, drawn_controls, source_text
+from minilm.course import interact, source
+from minilm.course.show import display
+from minilm.course.show.display import control_of, drawn_controls, source_text
 from minilm.errors import InputError
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from minilm.course import bars, figure, heatmap, images, lines, scatter, style
-from minilm.course.figures import spread_apart
+from minilm.course import bars, figure, heatmap, images, lines, scatter
+from minilm.course.show import style
+from minilm.course.show.figures import spread_apart
 from minilm.errors import InputError
 
 ALT = "Four words or more that describe the figure."

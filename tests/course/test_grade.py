@@ -11,8 +11,8 @@ import pytest
 from course.grading import SET, grade_cells, make_course, points, write_submission
 from course.hostile import HONEST
 from minilm.cli import main
-from minilm.course.grade import Grade
-from minilm.course.grading_run import grade_paths
+from minilm.course.grade.grading import Grade
+from minilm.course.grade.run import grade_paths
 from minilm.errors import InputError
 
 FULL = {"softmax": 4, "layer_norm": 2, "merge": 2, "momentum": 3, "greedy": 2}
@@ -155,7 +155,7 @@ def test_one_notebook_gives_gradescope_results(course: Path, tmp_path: Path) -> 
 
 
 def test_hidden_cases_differ_between_students_and_secrets(course: Path) -> None:
-    from minilm.course.questions import load_set, run_test
+    from minilm.course.checking.questions import load_set, run_test
 
     seen = []
 
@@ -167,7 +167,7 @@ def test_hidden_cases_differ_between_students_and_secrets(course: Path) -> None:
         def call_inplace(self, name: str, x: object) -> tuple[object, list[object]]:
             return x, [x]
 
-    test = load_set(course / "tests" / "exercises" / f"{SET}.py").questions[0].tests[1]
+    test = load_set(course / "lessons" / SET / "tests.py").questions[0].tests[1]
     for words in (("s", "ann"), ("s", "ann"), ("s", "bob"), ("t", "ann")):
         run_test(test, Spy(), "hidden", SET, "softmax", *words)
     assert seen[0][2] == seen[1][2]

@@ -62,7 +62,7 @@ class Run:
         self.bait = folder / "bait.txt"
         self.bait.write_text("bait")
         places = [self.bait, folder, course / "hidden" / "secret.txt", course / "hidden"]
-        places += [course / "tests" / "exercises" / "00_first_steps.py", target / "n000.ipynb"]
+        places += [course / "lessons" / "00_first_steps" / "tests.py", target / "n000.ipynb"]
         places += [Path(__file__), Path.home(), Path.cwd()]
         listener = Listener()
         os.environ["MINILM_TEST_SECRET"] = "CANARY"

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from course.grading import points
-from minilm.course import kernel_answers
-from minilm.course import notebook as nb
-from minilm.course.expect import Wrong
-from minilm.course.grade import Grade
-from minilm.course.grading_run import grade_paths
-from minilm.course.inside.cells import FULL, Notebook
-from minilm.course.kernel_answers import Run, launch
-from minilm.course.student import LocalChannel, Student, StudentError
+from minilm.course.build import notebook as nb
+from minilm.course.checking import kernel_answers
+from minilm.course.checking.expect import Wrong
+from minilm.course.checking.kernel_answers import Run, launch
+from minilm.course.checking.student import LocalChannel, Student, StudentError
+from minilm.course.grade.grading import Grade
+from minilm.course.grade.run import grade_paths
+from minilm.course.places import Course
+from minilm.sandbox.inside.cells import FULL, Notebook
 
 HEAD = "import math\nimport numpy as np\nfrom numba import cuda, float32\n"
 
@@ -150,9 +151,9 @@ def test_costs_name_the_costly_line() -> None:
 
 SET = """
 import numpy as np
-from minilm.course.expect import close
-from minilm.course.kernel_answers import launch
-from minilm.course.questions import Question
+from minilm.course.checking.expect import close
+from minilm.course.checking.kernel_answers import launch
+from minilm.course.checking.questions import Question
 
 twice = Question("twice")
 def run(student, rng):
@@ -216,8 +217,8 @@ SUBMISSIONS = {
 def grades(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grade]:
     """All of these submissions, graded at once."""
     root = tmp_path_factory.mktemp("kernels")
-    (root / "tests" / "exercises").mkdir(parents=True)
-    (root / "tests" / "exercises" / "00_kernels.py").write_text(SET, encoding="utf-8")
+    (root / "lessons" / "00_kernels").mkdir(parents=True)
+    (root / "lessons" / "00_kernels" / "tests.py").write_text(SET, encoding="utf-8")
     (root / "secret.txt").write_text("a secret\n", encoding="utf-8")
     folder: Path = root / "in"
     folder.mkdir()
@@ -227,7 +228,13 @@ def grades(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grade]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel_answers, "SECONDS", 1)
         found, _, _ = grade_paths(
-            [folder], root=root, hidden=root, out=root / "out", seconds=6.0, memory=1.0, jobs=3
+            [folder],
+            course=Course(root),
+            hidden=root,
+            out=root / "out",
+            seconds=6.0,
+            memory=1.0,
+            jobs=3,
         )
     return {grade.submission.student: grade for grade in found}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from minilm.course import notebook as nb
-from minilm.course.lessons import Lesson, find_lessons
-from minilm.course.run import (
+from minilm.course.build import notebook as nb
+from minilm.course.build.lessons import Lesson, find_lessons
+from minilm.course.build.run import (
     LessonError,
     claims_in,
     run_lesson,
@@ -46,7 +46,7 @@ def test_the_specimen_ran_and_was_stored(specimen) -> None:
     made = lesson.notebook["metadata"]["minilm"]
     assert "CPU cores" in made["machine"] and made["seconds"] > 0
     assert len(specimen.run.claims) == 2
-    stored = json.loads((specimen.root / "lessons/claims/90_specimen.json").read_text("utf-8"))
+    stored = json.loads((specimen.root / "lessons/90_specimen/claims.json").read_text("utf-8"))
     assert stored == claims_in(lesson.notebook, lesson)
     assert {record["lesson"] for record in stored} == {"90_specimen"}
 

@@ -7,15 +7,16 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
-from minilm.course import reference
-from minilm.course.site import write_site
+from minilm.course.places import Course
+from minilm.course.publish import api
+from minilm.course.publish.site import write_site
 
 
 @pytest.fixture(scope="module")
 def site(specimen, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
-    package = Path(reference.__file__).parent  # a part of the package: colouring code takes time
-    write_site([specimen.lesson], specimen.root, out, package)
+    package = Path(api.__file__).parent  # a part of the package: colouring code takes time
+    write_site([specimen.lesson], Course(specimen.root), out, package)
     return out
 
 
@@ -71,10 +72,10 @@ def test_the_lesson_page_has_pictures_claims_and_notes(site: Path) -> None:
 def test_the_reference_knows_every_public_function() -> None:
     import inspect
 
-    from minilm.course import figures, style
+    from minilm.course.show import figures, style
 
-    package = Path(reference.__file__).parents[1]
-    found = {module.name: module for module in reference.modules(package)}
+    package = Path(api.__file__).parents[2]
+    found = {module.name: module for module in api.modules(package)}
     for module in (figures, style):
         entries = {entry.name: entry for entry in found[module.__name__].entries}
         for name, thing in vars(module).items():
@@ -86,21 +87,21 @@ def test_the_reference_knows_every_public_function() -> None:
 
 
 def test_a_method_is_listed_without_self() -> None:
-    package = Path(reference.__file__).parents[1]
-    module = next(m for m in reference.modules(package) if m.name == "minilm.course.chrome")
+    package = Path(api.__file__).parents[2]
+    module = next(m for m in api.modules(package) if m.name == "minilm.course.publish.chrome")
     entry = next(e for e in module.entries if e.name == "Page.wait")
     assert entry.signature == "Page.wait(expression: str, seconds: float=30.0) -> Any"
     assert entry.source.startswith("def wait(self")
 
 
 def test_docstrings_keep_their_lists() -> None:
-    html = reference.doc_html("Adds `a < b`.\n\nArgs:\n    a: one.\n    b: two.")
+    html = api.doc_html("Adds `a < b`.\n\nArgs:\n    a: one.\n    b: two.")
     assert "<code>a &lt; b</code>" in html and "    b: two." in html
 
 
 @pytest.mark.browser
 def test_search_finds_and_no_page_calls_home(site: Path) -> None:
-    from minilm.course.chrome import Page
+    from minilm.course.publish.chrome import Page
 
     with Page() as page:
         for name in ("index.html", "claims.html", "lessons/90_specimen.html"):

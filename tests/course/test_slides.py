@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from minilm.course.lessons import Lesson
-from minilm.course.render import ASSETS, katex_css, markdown
-from minilm.course.slides import deck, slides_of, write_decks
+from minilm.course.build.lessons import Lesson
+from minilm.course.publish.render import ASSETS, katex_css, markdown
+from minilm.course.publish.slides import deck, slides_of, write_decks
 from minilm.errors import InputError
 
 from .specimen import make_lesson
@@ -136,7 +136,7 @@ def committed_lessons() -> list[Path]:
 
 def examine(path: Path) -> dict:
     """Open a deck, walk through it, and report what a lecturer would complain about."""
-    from minilm.course.chrome import Page
+    from minilm.course.publish.chrome import Page
 
     with Page() as page:
         page.goto(path)
@@ -203,7 +203,7 @@ def test_a_listing_too_long_for_a_slide_continues_on_the_next(tmp_path: Path) ->
     lines = "\n".join(f"value_{k} = {k}  # line {k}" for k in range(90))
     text = f"# %% [markdown]\n# # Title\n\n# %% [markdown]\n# ## Long\n\n# %%\n{lines}\n"
     [path] = write_decks([make_lesson(tmp_path, "08_long", text)], tmp_path / "decks")
-    from minilm.course.chrome import Page
+    from minilm.course.publish.chrome import Page
 
     with Page() as page:
         page.goto(path)
@@ -225,7 +225,7 @@ def test_a_long_list_continues_with_its_numbers(tmp_path: Path) -> None:
     points = "".join(f"# {k}. point {k} is {'long and ' * 14}done\n" for k in range(1, 15))
     text = f"# %% [markdown]\n# # Title\n\n# %% [markdown]\n# ## Points\n#\n{points}"
     [path] = write_decks([make_lesson(tmp_path, "09_list", text)], tmp_path / "decks")
-    from minilm.course.chrome import Page
+    from minilm.course.publish.chrome import Page
 
     with Page() as page:
         page.goto(path)

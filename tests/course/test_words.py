@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from minilm.course import coloured_words, words
-from minilm.course.style import COLOURS
+from minilm.course import coloured_words
+from minilm.course.show import words
+from minilm.course.show.style import COLOURS
 from minilm.errors import InputError
 
 

@@ -1,6 +1,6 @@
 """Planted wrong answers to every exercise set: each earns what it should, public and hidden.
 
-A file here, `wrong/NN_slug.py`, holds WRONG: (question, points, code) for answers that people do
+A file, `lessons/NN_slug/wrong.py`, holds WRONG: (question, points, code) for answers that people do
 give. The full grader's way of running code is tested elsewhere; this is about the questions.
 """
 
@@ -11,24 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minilm.course.build import drop_marks
-from minilm.course.inside.cells import FULL, Notebook
-from minilm.course.notebook import source_of
-from minilm.course.percent import read_percent
-from minilm.course.questions import ExerciseSet, Question, load_set, run_test
-from minilm.course.student import LocalChannel, Student
+from minilm.course.build.notebook import source_of
+from minilm.course.build.percent import read_percent
+from minilm.course.build.sources import drop_marks
+from minilm.course.checking.questions import ExerciseSet, Question, load_set, run_test
+from minilm.course.checking.student import LocalChannel, Student
+from minilm.course.places import Course
+from minilm.sandbox.inside.cells import FULL, Notebook
 
-ROOT = Path(__file__).parents[2]
-FILES = sorted((Path(__file__).parent / "wrong").glob("[0-9]*.py"))
+SETS = Course.here(Path(__file__)).sets
 PLANTED = [
-    (path.stem, number, *planted)
-    for path in FILES
-    for number, planted in enumerate(runpy.run_path(str(path))["WRONG"])
+    (name, number, *planted)
+    for name, place in SETS.items()
+    for number, planted in enumerate(runpy.run_path(str(place.wrong))["WRONG"])
 ]
 
 
 def exercise_set(name: str) -> ExerciseSet:
-    return load_set(ROOT / "tests" / "exercises" / f"{name}.py")
+    return load_set(SETS[name].tests)
 
 
 def namespace(texts: list[str]) -> dict:
@@ -68,16 +68,16 @@ def test_a_wrong_answer_earns_its_part(
     assert expected < one.question(question).points
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_question_has_three(path: Path) -> None:
-    count = Counter(question for name, _, question, *_ in PLANTED if name == path.stem)
-    assert count == {question.name: 3 for question in exercise_set(path.stem).questions}
+@pytest.mark.parametrize("name", SETS)
+def test_every_question_has_three(name: str) -> None:
+    count = Counter(question for where, _, question, *_ in PLANTED if where == name)
+    assert count == {question.name: 3 for question in exercise_set(name).questions}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_solution_earns_everything(path: Path) -> None:
-    one = exercise_set(path.stem)
-    cells, _ = read_percent(ROOT / "solutions" / path.name)
+@pytest.mark.parametrize("name", SETS)
+def test_the_solution_earns_everything(name: str) -> None:
+    one = exercise_set(name)
+    cells, _ = read_percent(SETS[name].questions)
     texts = [source_of(cell) for cell in cells if cell["cell_type"] == "code"]
     kept = [t for t in texts if t.startswith(("import ", "from ")) or "### BEGIN SOLUTION" in t]
     names = namespace([drop_marks(text) for text in kept])

@@ -7,8 +7,8 @@ import pytest
 
 from minilm.emulator import EmulatorError
 from minilm.emulator.build import build
-from minilm.kernels.cuda_compile import variants
-from minilm.kernels.cuda_launch import source
+from minilm.kernels.cuda_tools.compile import variants
+from minilm.kernels.cuda_tools.launch import source
 
 
 @pytest.fixture(scope="session", autouse=True)

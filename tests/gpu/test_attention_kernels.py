@@ -5,7 +5,7 @@ import pytest
 
 from minilm.emulator import SCHEDULES
 from minilm.kernels.attention import cuda, reference
-from minilm.kernels.cuda_launch import emulation
+from minilm.kernels.cuda_tools.launch import emulation
 from minilm.kernels.decode_attention import cuda as decode_cuda
 from minilm.kernels.decode_attention import reference as decode_reference
 

@@ -8,7 +8,7 @@ import pytest
 from minilm.bench import gpu, gpu_checks
 from minilm.bench.rows import table
 from minilm.errors import InputError
-from minilm.kernels.cuda_launch import emulation
+from minilm.kernels.cuda_tools.launch import emulation
 
 
 @pytest.mark.parametrize(

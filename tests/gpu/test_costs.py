@@ -5,7 +5,7 @@ import pytest
 
 from minilm.emulator import SCHEDULES, emulate
 from minilm.kernels.attention import cuda as attention
-from minilm.kernels.cuda_launch import HERE, emulation
+from minilm.kernels.cuda_tools.launch import HERE, emulation
 from minilm.kernels.decode_attention import cuda as decode
 from minilm.kernels.gelu import cuda as gelu
 from minilm.kernels.layer_norm import cuda as layer_norm

@@ -7,7 +7,7 @@ from minilm import kernels
 from minilm.emulator import SCHEDULES
 from minilm.errors import InputError
 from minilm.inference import ContiguousCache, Decoder, RollingCache, generate
-from minilm.kernels.cuda_launch import emulation
+from minilm.kernels.cuda_tools.launch import emulation
 from minilm.kernels.decode_attention import cuda as attention_cuda
 from minilm.kernels.decode_step import cuda, reference
 from minilm.models import Transformer, gpt2, llama

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minilm.emulator import SCHEDULES
-from minilm.kernels.cuda_launch import emulation
+from minilm.kernels.cuda_tools.launch import emulation
 
 from .helpers import DTYPES, arrays, assert_close, wide
 from .test_row_kernels import tiers
@@ -55,7 +55,7 @@ def test_gated_units(size, dtype):
 @pytest.mark.parametrize("kind", ["gelu", "gelu_tanh", "silu", "relu"])
 @pytest.mark.parametrize("shape", [(3, 5), (4, 72)])
 def test_bias_and_activation(shape, kind, dtype):
-    cuda, reference = tiers("activation")
+    cuda, reference = tiers("bias_activation")
     h, b, g = arrays(2, dtype, shape, shape[1:], shape)
     wide_h, wide_g = wide(h, g)
     a = cuda.bias_activation(h, b, kind)

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from minilm.course.build import drop_marks
-from minilm.course.inside.cells import LEAN, Notebook
-from minilm.course.notebook import source_of
-from minilm.course.percent import read_percent
+from minilm.course.build.notebook import source_of
+from minilm.course.build.percent import read_percent
+from minilm.course.build.sources import drop_marks
+from minilm.course.places import Course
+from minilm.sandbox.inside.cells import LEAN, Notebook
 
 pytestmark = pytest.mark.nvrtc
 
-SOLUTION = Path(__file__).parents[2] / "solutions" / "00b_kernels.py"
+SOLUTION = Course.here(Path(__file__)).named(["00b"])[0].questions
 F1, F2, F3 = "float32[::1]", "float32[:,::1]", "float32[:,:,::1]"
 SIGNATURES = {
     "transpose_tiles": f"void({F2}, {F2})",

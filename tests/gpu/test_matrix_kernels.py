@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minilm.emulator import SCHEDULES
-from minilm.kernels.cuda_launch import emulation
+from minilm.kernels.cuda_tools.launch import emulation
 from minilm.kernels.moe import cuda as moe
 from minilm.kernels.moe import reference as moe_reference
 from minilm.kernels.quantized_matmul import cuda as quantized

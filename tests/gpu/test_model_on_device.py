@@ -100,7 +100,7 @@ def test_a_step_moves_only_token_ids_and_tables(cupy):
 
 
 def test_the_kernels_of_a_step_are_the_cuda_ones(cupy, monkeypatch):
-    from minilm.kernels import cuda_launch
+    from minilm.kernels.cuda_tools import launch as cuda_launch
 
     seen = set()
     real = cuda_launch.launch
@@ -109,7 +109,7 @@ def test_the_kernels_of_a_step_are_the_cuda_ones(cupy, monkeypatch):
         seen.add(kernel)
         return real(file, kernel, *rest, **options)
 
-    for folder in ("layer_norm", "rms_norm", "cross_entropy", "swiglu", "activation", "rope",
+    for folder in ("layer_norm", "rms_norm", "cross_entropy", "swiglu", "bias_activation", "rope",
                    "embedding", "adamw", "attention", "softmax", "gelu"):  # fmt: skip
         module = __import__(f"minilm.kernels.{folder}.cuda", fromlist=["launch"])
         monkeypatch.setattr(module, "launch", launch)

@@ -83,7 +83,7 @@ def test_elementwise():
 
 
 def test_bias_and_silu():
-    cuda, reference = load("activation"), load("activation", "reference")
+    cuda, reference = load("bias_activation"), load("bias_activation", "reference")
     h, b = arrays(5, "float32", (5, 9), (9,))
     a, exact = np.empty_like(h), wide(h)
     emulate(cuda.bias_silu_elements, (2, 2), (4, 8), h, b, a)
@@ -123,7 +123,7 @@ def test_adamw():
 
 @pytest.mark.parametrize("causal", [True, False])
 def test_attention(causal):
-    readable, reference = load("attention", "readable"), load("attention", "reference")
+    readable, reference = load("attention", "cuda_readable"), load("attention", "reference")
     n, t, d = 1, 21, readable.HEAD
     q, k, v, g = arrays(10, "float32", *[(n, t, d)] * 4)
     out, dq, dk, dv = (np.empty_like(q) for _ in range(4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minilm.emulator import SCHEDULES
-from minilm.kernels.cuda_launch import emulation
+from minilm.kernels.cuda_tools.launch import emulation
 
 from .helpers import DTYPES, arrays, assert_close, wide
 

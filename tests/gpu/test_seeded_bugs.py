@@ -12,10 +12,10 @@ import pytest
 from minilm.emulator import SCHEDULES, EmulatorError
 from minilm.emulator import launch as emulator_launch
 from minilm.emulator.source import read
-from minilm.kernels import cuda_launch
 from minilm.kernels.attention import cuda as attention_cuda
 from minilm.kernels.attention import reference as attention_reference
-from minilm.kernels.cuda_launch import emulation
+from minilm.kernels.cuda_tools import launch as cuda_launch
+from minilm.kernels.cuda_tools.launch import emulation
 from minilm.kernels.layer_norm import cuda as layer_norm_cuda
 from minilm.kernels.layer_norm import reference as layer_norm_reference
 from minilm.kernels.moe import cuda as moe_cuda

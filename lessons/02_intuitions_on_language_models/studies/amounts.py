@@ -1,6 +1,6 @@
 """Loss against the amount of data, for one model size: is it worth collecting more?
 
-    python -m minilm.analysis.studies.amounts --out amounts.json
+    minilm study run 02/amounts --out amounts.json
 
 After the take-away of Jason Wei (CS25 V4, 24:15-25:23): plot a scaling curve before deciding. Every
 amount is read once, with a learning rate that falls to 0 at its end, so each point is the best
@@ -10,12 +10,13 @@ that this recipe makes of that amount. The rate is tuned once, at a middle amoun
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minilm.analysis.studies.driver import carry_out, from_command_line, known
-from minilm.analysis.studies.record import Record
-from minilm.analysis.studies.runs import SIZES, TUNING_SEED, tune
-from minilm.analysis.studies.scaling import CONTEXT, Exam, run_one
-from minilm.data.worlds import MIXTURE, TaskWorld
+from minilm.data.worlds.world import MIXTURE, TaskWorld
 from minilm.errors import InputError
+from minilm.studies.driver import carry_out, known
+from minilm.studies.record import Record
+from minilm.studies.runs import SIZES, TUNING_SEED, tune
+
+from .scaling import CONTEXT, Exam, run_one
 
 
 def study(
@@ -84,12 +85,3 @@ def study(
         say,
         tuned_as=lambda case: size,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
-    return from_command_line("amounts", study, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

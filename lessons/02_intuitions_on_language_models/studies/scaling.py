@@ -1,6 +1,6 @@
 """Loss against size and compute on the seven-task world, the learning rate tuned per size.
 
-    python -m minilm.analysis.studies.scaling --out study.json
+    minilm study run 02/scaling --out study.json
 
 Eight decoder-only models, 10 k to 3 M parameters, see the same number of tokens. After warm-up the
 learning rate stays constant (so a point early in a run is what a shorter run would have given),
@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from minilm.analysis import metrics, probes
-from minilm.analysis.studies.driver import carry_out, from_command_line, known
-from minilm.analysis.studies.record import Record, rounded
-from minilm.analysis.studies.runs import (
+from minilm.data.worlds.world import MIXTURE, TaskWorld
+from minilm.errors import InputError
+from minilm.models.transformer import Transformer
+from minilm.studies.driver import carry_out, known
+from minilm.studies.record import Record, rounded
+from minilm.studies.runs import (
     SIZES,
     TUNING_SEED,
     config_of,
@@ -24,14 +27,11 @@ from minilm.analysis.studies.runs import (
     train_and_test,
     tune,
 )
-from minilm.data.worlds import MIXTURE, TaskWorld
-from minilm.errors import InputError
-from minilm.models.transformer import Transformer
 
 Test = Callable[[Transformer], dict[str, Any]]
 
 CONTEXT = 32
-STEPS, TUNE_STEPS = 1600, 320  # those of lessons/data/talk2_scaling.json
+STEPS, TUNE_STEPS = 1600, 320  # those of data/scaling.json
 MIXTURES = {
     "even": MIXTURE,
     "sums": {
@@ -190,12 +190,3 @@ def study(
         lambda made: f"loss {made['points'][-1]['loss']:.4f}",
         say,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
-    return from_command_line("scaling", study, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

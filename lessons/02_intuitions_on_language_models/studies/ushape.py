@@ -1,8 +1,8 @@
 """The U: repeating a misquote, right in small, wrong in middle, right again in large models.
 
-    python -m minilm.analysis.studies.ushape --out ushape.json
+    minilm study run 02/ushape --out ushape.json
 
-Models of growing size read the misquote world (`minilm.data.worlds_quotes`) with the same number
+Models of growing size read the misquote world (`minilm.data.worlds.quotes`) with the same number
 of tokens; the three sub-skills and the task itself are measured along the way. `--corpus plain` is
 the control without corrected misquotes, in which a U must not appear.
 """
@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minilm.analysis import probes
-from minilm.analysis.studies.driver import carry_out, from_command_line, known
-from minilm.analysis.studies.record import Record
-from minilm.analysis.studies.runs import (
+from minilm.data.worlds.quotes import LENGTH, MIXTURE, QuoteWorld
+from minilm.studies.driver import carry_out, known
+from minilm.studies.record import Record
+from minilm.studies.runs import (
     SIZES,
     TUNING_SEED,
     aligned,
@@ -23,7 +24,6 @@ from minilm.analysis.studies.runs import (
     train_and_test,
     tune,
 )
-from minilm.data.worlds_quotes import LENGTH, MIXTURE, QuoteWorld
 
 CONTEXT = 2 * LENGTH
 NAMES = ("1x16", "1x32", "2x48", "2x64", "3x96", "4x128")
@@ -122,12 +122,3 @@ def study(
         show,
         say,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
-    return from_command_line("ushape", study, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

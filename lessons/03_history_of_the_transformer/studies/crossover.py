@@ -1,6 +1,6 @@
 """Structure against data: a window of a few tokens is ahead early, full attention wins later.
 
-    python -m minilm.analysis.studies.crossover --out crossover.json
+    minilm study run 03/crossover --out crossover.json
 
 After Hyung Won Chung (CS25 V4, 42:00-43:58). Two models of the same weights differ in their mask
 alone: full causal attention, or a window that reaches all of a local grammar and never the topic
@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 
 from minilm.analysis.probes import log_softmax
-from minilm.analysis.studies.driver import carry_out, from_command_line, known
-from minilm.analysis.studies.record import Record
-from minilm.analysis.studies.runs import (
+from minilm.backend import rng
+from minilm.data.toys.sequences import LocalGrammar
+from minilm.errors import InputError
+from minilm.models.transformer import Transformer
+from minilm.studies.driver import carry_out, known
+from minilm.studies.record import Record
+from minilm.studies.runs import (
     TUNING_SEED,
     Size,
     config_of,
@@ -27,10 +31,6 @@ from minilm.analysis.studies.runs import (
     train_and_test,
     tune,
 )
-from minilm.backend import rng
-from minilm.data.toys import LocalGrammar
-from minilm.errors import InputError
-from minilm.models.transformer import Transformer
 
 LENGTH = 48
 SIZE = Size(2, 48, 4, 1.2e-2)
@@ -197,12 +197,3 @@ def study(
         lambda made: "loss {loss:.4f}, local {local:.4f}, far {far:.4f}".format(**made["best"]),
         say,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
-    return from_command_line("crossover", study, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

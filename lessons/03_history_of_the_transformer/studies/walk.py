@@ -1,6 +1,6 @@
 """The walk from encoder-decoder to decoder-only, one switch at a time, on tasks of two sides.
 
-    python -m minilm.analysis.studies.walk --out walk.json
+    minilm study run 03/walk --out walk.json
 
 Hyung Won Chung (CS25 V4, 54:36-61:39): take away cross-attention's own weights (S1), the
 separate stacks (S2), reading the last layer only (S3), the bidirectional input (S4); `m` merges
@@ -17,16 +17,16 @@ import numpy as np
 
 from minilm.analysis import accounting
 from minilm.analysis.probes import log_softmax
-from minilm.analysis.studies.driver import carry_out, from_command_line, known
-from minilm.analysis.studies.record import Record
-from minilm.analysis.studies.runs import TUNING_SEED, train_and_test, tune
 from minilm.data import toys
 from minilm.data.pairs import IGNORE, Pairs
-from minilm.data.toys_facts import SharedFacts
+from minilm.data.toys.facts import SharedFacts
 from minilm.errors import InputError
 from minilm.models import Config
 from minilm.models.transformer import Transformer
 from minilm.nn import Module
+from minilm.studies.driver import carry_out, known
+from minilm.studies.record import Record
+from minilm.studies.runs import TUNING_SEED, train_and_test, tune
 from minilm.tensor import Tensor, no_grad
 
 CHANNELS, HEADS, LR = 32, 4, 3e-3
@@ -267,12 +267,3 @@ def _tuning_loss(task: str, model: str, lr: float, steps: int, batch: int, examp
         return float(np.mean([s["loss"] for name, s in scores.items() if "then" not in name]))
 
     return float(np.mean([loss(TUNING_SEED + i) for i in range(TASKS[task].tuning_runs)]))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
-    return from_command_line("walk", study, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

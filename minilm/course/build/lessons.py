@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from minilm.course import notebook as nb
-from minilm.course.build import fits
-from minilm.course.places import root
+from minilm.course.build import notebook as nb
+from minilm.course.places import Course, LessonFolder, fits
 from minilm.errors import InputError
 
 
@@ -30,6 +29,11 @@ class Lesson:
     def number(self) -> str:
         """What stands before the first underscore, such as "03a"."""
         return self.slug.split("_")[0]
+
+    @property
+    def place(self) -> LessonFolder:
+        """All else that belongs to the lesson, if it lies in a course."""
+        return LessonFolder(self.path.absolute().parents[1], self.slug)
 
     @cached_property
     def notebook(self) -> nb.Notebook:
@@ -97,8 +101,8 @@ def find_lessons(wanted: Sequence[str] = (), folder: Path | None = None) -> list
         if not path.is_file():
             raise InputError(f"{path} does not exist; give a lesson's number or its notebook.")
     if names or not wanted:
-        home = folder or root() / "lessons"
-        built = sorted(home.glob("[0-9]*_*.ipynb"))
+        built = sorted(folder.glob("[0-9]*_*.ipynb")) if folder else Course.here().notebooks
+        home = folder or "lessons/"
         if not built:
             raise InputError(f"{home} holds no built lessons; run `minilm build` first.")
         for name in names:

@@ -6,15 +6,14 @@ cell whose id does not fit its text has been edited since.
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from minilm.errors import InputError
+from minilm.files import write_text
 
 Cell = dict[str, Any]
 Notebook = dict[str, Any]
@@ -151,31 +150,6 @@ def read(path: Path | str) -> Notebook:
 def write(path: Path | str, notebook: Notebook) -> bool:
     """Write a notebook in one step; returns False if the file already says exactly this."""
     return write_text(path, dumps(notebook))
-
-
-def write_text(path: Path | str, text: str) -> bool:
-    """Replace a file in one step, so that no reader and no crash ever sees half of it.
-
-    Returns False, and leaves the file alone, if it already holds this text.
-    """
-    path = Path(path)
-    data = text.encode("utf-8", "surrogatepass")
-    if path.is_file() and path.read_bytes() == data:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return True
 
 
 def _why(text: str, error: ValueError) -> str:

@@ -8,7 +8,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from minilm.course.notebook import Cell, Notebook, fingerprint, kept_metadata, make_cell, source_of
+from minilm.course.build.notebook import (
+    Cell,
+    Notebook,
+    fingerprint,
+    kept_metadata,
+    make_cell,
+    source_of,
+)
 from minilm.errors import InputError
 
 HEADER = """\

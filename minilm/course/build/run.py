@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minilm.course import notebook as nb
-from minilm.course.lessons import Lesson, joined
+from minilm.course.build import notebook as nb
+from minilm.course.build.lessons import Lesson, joined
 
 WIDGETS = (
     "application/vnd.jupyter.widget-view+json",
@@ -108,7 +108,7 @@ class Kernel:
 
     def _environment(self) -> dict[str, str]:
         """The kernel's environment: this very package, the lesson's name, no colours."""
-        package = str(Path(__file__).resolve().parents[2])
+        package = str(Path(__file__).resolve().parents[3])
         known = os.environ.get("PYTHONPATH")
         return {
             **os.environ,
@@ -263,7 +263,7 @@ def _renumber(notebook: nb.Notebook, done: list[int]) -> None:
 
 
 def save(run: Run) -> list[Path]:
-    """Store the outputs in the notebook, and the verdicts in `claims/NN_slug.json` beside it.
+    """Store the outputs in the notebook, and the verdicts in `NN_slug/claims.json` beside it.
 
     Returns the files that changed.
     """
@@ -277,7 +277,7 @@ def save(run: Run) -> list[Path]:
     record["machine"] = machine()
     record["seconds"] = round(run.seconds)
     record["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
-    claims = run.lesson.path.parent / "claims" / f"{run.lesson.slug}.json"
+    claims = run.lesson.place.claims
     changed = [run.lesson.path] if nb.write(run.lesson.path, notebook) else []
     if run.claims or claims.exists():
         text = json.dumps(run.claims, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

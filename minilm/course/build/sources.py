@@ -1,8 +1,8 @@
-"""Notebooks from their sources: lessons/*.py and solutions/*.py are what an author writes.
+"""Notebooks from their sources: what an author writes lies in lessons/NN/.
 
-    lessons/NN.py   -> lessons/NN.ipynb      outputs of unchanged cells stay
-    solutions/NN.py -> solutions/NN.ipynb    without the solution marks
-                    -> exercises/NN.ipynb    what students get: each region is a stub
+    lesson.py    -> lessons/NN.ipynb      outputs of unchanged cells stay
+    questions.py -> solutions/NN.ipynb    without the solution marks
+                 -> exercises/NN.ipynb    what students get: each region is a stub
 
 A region goes from a line `### BEGIN SOLUTION` to a line `### END SOLUTION`. In a function it
 becomes `raise NotImplementedError("your turn")`; at the left margin it becomes a comment. A cell
@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from minilm.course import notebook as nb
-from minilm.course.percent import parse_percent, read_percent, write_percent
+from minilm.course.build import notebook as nb
+from minilm.course.build.percent import parse_percent, read_percent, write_percent
+from minilm.course.places import Course, LessonFolder
 from minilm.errors import InputError
 
 STUB = 'raise NotImplementedError("your turn")'
@@ -80,20 +81,20 @@ def _regions(text: str, name: str, stub: bool) -> list[str]:
     return kept
 
 
-def lesson(path: Path, old: nb.Notebook | None = None) -> nb.Notebook:
+def lesson(path: Path, name: str, old: nb.Notebook | None = None) -> nb.Notebook:
     """The notebook of a lesson, with the outputs that `old` holds for cells that are the same."""
     cells, metadata = read_percent(path)
-    return _finish(cells, metadata, "lesson", path.stem, old)
+    return _finish(cells, metadata, "lesson", name, old)
 
 
-def solution(path: Path, old: nb.Notebook | None = None) -> nb.Notebook:
+def solution(path: Path, name: str, old: nb.Notebook | None = None) -> nb.Notebook:
     """The solved notebook of an exercise set."""
     cells, metadata = read_percent(path)
     cells = [_rewrite(cell, drop_marks(nb.source_of(cell), str(path))) for cell in cells]
-    return _finish(cells, metadata, "solution", path.stem, old)
+    return _finish(cells, metadata, "solution", name, old)
 
 
-def exercise(path: Path) -> nb.Notebook:
+def exercise(path: Path, name: str) -> nb.Notebook:
     """The notebook that students get."""
     cells, metadata = read_percent(path)
     cells = [
@@ -101,11 +102,11 @@ def exercise(path: Path) -> nb.Notebook:
         for cell in cells
         if "solution" not in nb.tags_of(cell)
     ]
-    return _finish(cells, metadata, "exercise", path.stem, None)
+    return _finish(cells, metadata, "exercise", name, None)
 
 
 def build(
-    root: Path,
+    course: Course,
     names: Sequence[str] = (),
     *,
     check: bool = False,
@@ -115,7 +116,7 @@ def build(
     """Bring every notebook of a course and its source into step.
 
     Args:
-        root: the folder of the course.
+        course: where to build.
         names: lessons and sets to build, by number ("3", "03") or name; empty means all.
         check: change nothing, only say what is out of step.
         prefer: the side that wins where a lesson and its notebook both changed.
@@ -127,34 +128,15 @@ def build(
     Raises:
         InputError: a name fits nothing, or a source cannot be read.
     """
-    lessons = sorted((root / "lessons").glob("*.py"))
-    sets = sorted((root / "solutions").glob("*.py"))
-    for name in names:
-        if not any(fits(path.stem, name) for path in [*lessons, *sets]):
-            known = ", ".join(sorted({path.stem for path in [*lessons, *sets]})) or "none"
-            raise InputError(f"NAME is {name!r}; the lessons and sets here are: {known}.")
-    changes = []
-    for path in _chosen(lessons, names):
-        changes.append(_sync_lesson(path, check, prefer))
-    for path in _chosen(sets, names):
-        target = path.with_suffix(".ipynb")
-        changes.append(_place(target, solution(path, _read(target)), check, force))
-        target = root / "exercises" / target.name
-        changes.append(_place(target, exercise(path), check, force))
-    if not names:
-        changes += _orphans(root, {path.stem for path in lessons}, {path.stem for path in sets})
-    return changes
-
-
-def fits(stem: str, name: str) -> bool:
-    """Whether a lesson called `stem` ("03_transformers") is meant by `name` ("3", "03", ...)."""
-    number = stem.split("_")[0]
-    wanted = Path(name).name.removesuffix(".py").removesuffix(".ipynb")
-    return wanted in (stem, number) or f"0{wanted}" == number
-
-
-def _chosen(paths: list[Path], names: Sequence[str]) -> list[Path]:
-    return [p for p in paths if not names or any(fits(p.stem, name) for name in names)]
+    chosen = course.named(names)
+    changes = [_sync_lesson(one, check, prefer) for one in chosen if one.source.is_file()]
+    for one in chosen:
+        if one.questions.is_file():
+            made = solution(one.questions, one.slug, _read(one.solution))
+            changes.append(_place(one.solution, made, check, force))
+            made = exercise(one.questions, one.slug)
+            changes.append(_place(one.exercise, made, check, force))
+    return changes if names else changes + _orphans(course)
 
 
 def _rewrite(cell: nb.Cell, text: str) -> nb.Cell:
@@ -197,10 +179,10 @@ def _built(notebook: nb.Notebook) -> str | None:
     return record.get("built") if isinstance(record, dict) else None
 
 
-def _sync_lesson(path: Path, check: bool, prefer: Side | None) -> Change:
-    target = path.with_suffix(".ipynb")
+def _sync_lesson(one: LessonFolder, check: bool, prefer: Side | None) -> Change:
+    path, target = one.source, one.notebook
     old = _read(target)
-    made = lesson(path, old)
+    made = lesson(path, one.slug, old)
     if old is None:
         return _write(target, made, check)
     now, then, source = nb.fingerprint(old), _built(old), nb.fingerprint(made)
@@ -211,8 +193,8 @@ def _sync_lesson(path: Path, check: bool, prefer: Side | None) -> Change:
         return Change(
             target,
             "conflict",
-            f"{path.name} and {target.name} both changed since the last build; choose one with "
-            "--from-source or --from-notebook",
+            f"{one.slug}/{path.name} and {target.name} both changed since the last build; choose "
+            "one with --from-source or --from-notebook",
         )
     if check:
         return Change(path, "stale", f"{target.name} was edited; minilm build takes the edit over")
@@ -221,7 +203,7 @@ def _sync_lesson(path: Path, check: bool, prefer: Side | None) -> Change:
         note = "it cannot be written as py:percent text; is a quote in one of its cells left open?"
         return Change(target, "conflict", note)
     nb.write_text(path, text)
-    nb.write(target, lesson(path, old))
+    nb.write(target, lesson(path, one.slug, old))
     return Change(path, "synced", f"taken from {target.name}")
 
 
@@ -244,13 +226,17 @@ def _write(target: Path, made: nb.Notebook, check: bool) -> Change:
     return Change(target, "written" if nb.write(target, made) else "same")
 
 
-def _orphans(root: Path, lessons: set[str], sets: set[str]) -> list[Change]:
+def _orphans(course: Course) -> list[Change]:
     """Built notebooks whose source is gone."""
     found = []
-    for folder, stems in (("lessons", lessons), ("solutions", sets), ("exercises", sets)):
-        for path in sorted((root / folder).glob("*.ipynb")):
-            if path.stem not in stems and _built(nb.read(path)) is not None:
-                where = "lessons" if folder == "lessons" else "solutions"
-                note = f"its source {where}/{path.stem}.py is gone; delete it"
+    for folder, source in (
+        ("lessons", "lesson.py"),
+        ("solutions", "questions.py"),
+        ("exercises", "questions.py"),
+    ):
+        for path in sorted((course.root / folder).glob("*.ipynb")):
+            kept = course.root / "lessons" / path.stem / source
+            if not kept.is_file() and _built(nb.read(path)) is not None:
+                note = f"its source lessons/{path.stem}/{source} is gone; delete it"
                 found.append(Change(path, "stale", note))
     return found

@@ -14,10 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minilm.course import progress
-from minilm.course.places import find_root
-from minilm.course.questions import ExerciseSet, Outcome, Question, Test, load_set, run_test
-from minilm.course.student import LocalChannel, Student
+from minilm.course.checking import progress
+from minilm.course.checking.questions import (
+    ExerciseSet,
+    Outcome,
+    Question,
+    Test,
+    load_set,
+    run_test,
+)
+from minilm.course.checking.student import LocalChannel, Student
+from minilm.course.places import Course
 from minilm.errors import InputError
 
 
@@ -137,14 +144,14 @@ def run_tests(
 def make_report(one: ExerciseSet, question: Question, names: Mapping[str, Any]) -> Report:
     """Test a question, note the result in the progress file, and say how the course stands."""
     report = Report(question, run_tests(one, question, names))
-    root = find_root()
-    path = progress.progress_path(root)
+    course = Course.find()
+    path = progress.progress_path(course.root if course else None)
     source = _source(question, names) if report.passed else ""
     try:
         progress.record(path, one.name, question.name, report.points, question.points, source)
         done = progress.load(path)
-    except OSError as error:
-        report.footer.append(f"(progress could not be kept: {error.strerror})")
+    except (OSError, InputError) as error:
+        report.footer.append(f"(progress could not be kept: {error})")
         done = {}
     mine = done.get(one.name, {})
     earned = sum(mine.get(q.name, {}).get("points", 0) for q in one.questions)
@@ -152,18 +159,18 @@ def make_report(one: ExerciseSet, question: Question, names: Mapping[str, Any]) 
         f"{report.points:g} of {question.points:g} points here, "
         f"{earned:g} of {one.points:g} in this set."
     )
-    if root is not None:
-        passed, total = _counted(root, done)
+    if course is not None:
+        passed, total = _counted(course, done)
         report.footer.append(f"{passed} of {total} questions of the course passed.")
     return report
 
 
-def _counted(root: Path, done: dict[str, Any]) -> tuple[int, int]:
+def _counted(course: Course, done: dict[str, Any]) -> tuple[int, int]:
     """Questions passed and asked in the whole course, without loading every set."""
     passed = total = 0
-    for path in sorted((root / "tests" / "exercises").glob("[0-9]*.py")):
-        asked = _asked(path)
-        mine = done.get(path.stem, {})
+    for name, one in course.sets.items():
+        asked = _asked(one.tests)
+        mine = done.get(name, {})
         total += len(asked)
         passed += sum(bool(mine.get(name, {}).get("passed")) for name in asked)
     return passed, total
@@ -177,13 +184,13 @@ def _asked(path: Path) -> list[str]:
 
 def _find_set(question: str | None, name: str | None, names: Mapping[str, Any]) -> ExerciseSet:
     """The set that a notebook belongs to: as told, by the notebook's file, or by the question."""
-    root = find_root()
-    if root is None or not (root / "tests" / "exercises").is_dir():
+    course = Course.find()
+    if course is None or not course.sets:
         raise InputError(
-            f"no folder tests/exercises was found at or above {Path.cwd()}; "
+            f"no exercise set was found at or above {Path.cwd()}; "
             "open the notebook inside a clone of the course."
         )
-    paths = {path.stem: path for path in sorted((root / "tests" / "exercises").glob("[0-9]*.py"))}
+    paths = {name: one.tests for name, one in course.sets.items()}
     name = name or names.get("EXERCISE")
     if name is None:
         opened = os.environ.get("JPY_SESSION_NAME") or names.get("__vsc_ipynb_file__") or ""
@@ -195,11 +202,11 @@ def _find_set(question: str | None, name: str | None, names: Mapping[str, Any]) 
         return load_set(paths[name])
     if question is None:
         raise InputError('which set? Say check(set="NN_slug"), or name a question.')
-    holders = [path for path in paths.values() if question in _asked(path)]
+    holders = [name for name, path in paths.items() if question in _asked(path)]
     if len(holders) == 1:
-        return load_set(holders[0])
+        return load_set(paths[holders[0]])
     if holders:
-        sets = ", ".join(path.stem for path in holders)
+        sets = ", ".join(holders)
         raise InputError(f"several sets ask for {question!r} ({sets}); add set=... to the check.")
     known = ", ".join(name for path in paths.values() for name in _asked(path))
     raise InputError(f"question is {question!r}; the questions of the course are: {known}.")

@@ -125,7 +125,7 @@ def true(condition: Any, text: str, kind: str = "value") -> None:
 
 def fails(call: Any, *args: Any, what: str = "the call", **named: Any) -> None:
     """The student's function refuses these arguments with an error of its own."""
-    from minilm.course.student import StudentError
+    from minilm.course.checking.student import StudentError
 
     try:
         call(*args, **named)
@@ -138,7 +138,7 @@ def fails(call: Any, *args: Any, what: str = "the call", **named: Any) -> None:
 
 def kind_of(value: Any) -> str:
     """What a value is, for people: "a list", "an array of text", "an object of type Foo"."""
-    from minilm.course.student import Held
+    from minilm.course.checking.student import Held
 
     if isinstance(value, Held):
         return f"an object of type {value.kind_}"

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from minilm.course.expect import Wrong
-from minilm.course.kernel_rules import Program, RuleError, read
-from minilm.course.student import Student
+from minilm.course.checking.expect import Wrong
+from minilm.course.checking.kernel_rules import Program, RuleError, read
+from minilm.course.checking.student import Student
 from minilm.emulator import SCHEDULES
 
 SECONDS = 2  # of processor time; then the emulator names the line where a launch still runs

@@ -2,15 +2,15 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import minilm
-from minilm.course import notebook as nb
-from minilm.course.checking import run_tests
-from minilm.course.inside.cells import LEAN, Notebook
-from minilm.course.progress import course_sets, is_passed
+from minilm.course.build import notebook as nb
+from minilm.course.checking.check import run_tests
+from minilm.course.checking.progress import course_sets, is_passed
+from minilm.course.places import Course
 from minilm.errors import InputError
+from minilm.sandbox.inside.cells import LEAN, Notebook
 
 # a part that the plain GPT has no place for, and what the model becomes to use it
 SHAPES: dict[str, dict[str, Any]] = {
@@ -24,7 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def own_parts(root: Path, done: dict[str, Any]) -> tuple[dict[str, Callable], list[str]]:
+def own_parts(course: Course, done: dict[str, Any]) -> tuple[dict[str, Callable], list[str]]:
     """The passed functions as they stand in the notebooks today, by public name of minilm.
 
     Only imports, definitions and constants of a notebook are run, and every function is checked
@@ -35,9 +35,9 @@ def own_parts(root: Path, done: dict[str, Any]) -> tuple[dict[str, Callable], li
     """
     parts: dict[str, Callable] = {}
     troubles = []
-    for one in course_sets(root):
+    for one in course_sets(course):
         asked = [q for q in one.questions if q.plugs and is_passed(one, q, done)]
-        path = root / "exercises" / f"{one.name}.ipynb"
+        path = course.sets[one.name].exercise
         if not asked:
             continue
         if not path.exists():

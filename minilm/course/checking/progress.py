@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from minilm.course.notebook import write_text
-from minilm.course.places import find_root
-from minilm.course.questions import ExerciseSet, Question, load_set
+from minilm.course.checking.questions import ExerciseSet, Question, load_set
+from minilm.course.places import Course
+from minilm.files import write_text
 
 VERSION = 1
 PATIENCE = 2.0  # seconds to wait for another notebook that writes at the same moment
@@ -26,7 +26,8 @@ def progress_path(root: Path | None = None) -> Path:
     named = os.environ.get("MINILM_PROGRESS")
     if named:
         return Path(named)
-    root = root or find_root()
+    found = Course.find()
+    root = root or (found.root if found else None)
     if root is not None and os.access(root, os.W_OK):
         return root / ".minilm" / "progress.json"
     return Path.home() / ".minilm" / "progress.json"
@@ -88,9 +89,9 @@ def is_passed(one: ExerciseSet, question: Question, done: dict[str, Any]) -> boo
     return bool(mine.get("passed")) and mine.get("max") == question.points
 
 
-def course_sets(root: Path) -> list[ExerciseSet]:
+def course_sets(course: Course) -> list[ExerciseSet]:
     """All exercise sets of a course, in order."""
-    return [load_set(path) for path in sorted((root / "tests" / "exercises").glob("[0-9]*.py"))]
+    return [load_set(one.tests) for one in course.sets.values()]
 
 
 def _copy(path: Path) -> Path:

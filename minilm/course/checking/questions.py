@@ -1,11 +1,11 @@
-"""The format of an exercise set's tests: `tests/exercises/NN_slug.py`.
+"""The format of an exercise set's tests: `lessons/NN_slug/tests.py`.
 
-The set NN_slug consists of two files. `solutions/NN_slug.py` is what students read and fill in
-(see `minilm.course.build`); `tests/exercises/NN_slug.py` says what is asked for and tests it:
+The set NN_slug consists of two files there. `questions.py` is what students read and fill in (see
+`minilm.course.build.sources`); `tests.py` says what is asked for and tests it:
 
     import numpy as np
-    from minilm.course.expect import close
-    from minilm.course.questions import Question
+    from minilm.course.checking.expect import close
+    from minilm.course.checking.questions import Question
 
     TITLE = "Attention from scratch"
 
@@ -23,10 +23,10 @@ The set NN_slug consists of two files. `solutions/NN_slug.py` is what students r
         x = rng.standard_normal(shape, dtype=np.float32)
         close(student.softmax(x).sum(-1), np.ones(shape[:-1]), dtype=np.float32)
 
-A test takes the `student` (see `minilm.course.student`), a seeded generator and what `cases`
-yields. The same function serves `check` in the notebook, with level "public", and the grader, with
-"public" and then "hidden": other seeds for every student, and whatever sizes and edges `cases`
-adds. Its points are earned if all its cases pass. Without `cases`, hidden means three other seeds.
+A test takes the `student` (see `checking.student`), a seeded generator and what `cases` yields. The
+same function serves `check` in the notebook, with level "public", and the grader, with "public" and
+then "hidden": other seeds for every student, and whatever sizes and edges `cases` adds. Its points
+are earned if all its cases pass. Without `cases`, hidden means three other seeds.
 
 Write a test so that it computes what it expects by itself (a formula in float64, a published
 number), never with the function of minilm that the exercise asks for, and so that a function which
@@ -49,10 +49,10 @@ from typing import Any
 
 import numpy as np
 
-from minilm.course.expect import Wrong
-from minilm.course.session import SessionError
-from minilm.course.student import Student, StudentError
+from minilm.course.checking.expect import Wrong
+from minilm.course.checking.student import Student, StudentError
 from minilm.errors import InputError
+from minilm.sandbox.session import SessionError
 
 Cases = Callable[[np.random.Generator, str], Iterable[dict[str, Any]]]
 HIDDEN_SEEDS = 3  # runs of a test that names no cases of its own
@@ -208,7 +208,8 @@ def load_set(path: Path) -> ExerciseSet:
     Raises:
         InputError: the file is missing, fails to run, or holds no question with a test.
     """
-    name = f"minilm_exercise_{path.stem}"
+    slug = path.parent.name if path.name == "tests.py" else path.stem  # a lecturer's: NN_slug.py
+    name = f"minilm_exercise_{slug}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or not path.is_file():
         raise InputError(f"there is no exercise set {path}.")
@@ -229,7 +230,7 @@ def load_set(path: Path) -> ExerciseSet:
     names = [question.name for question in found]
     if len(set(names)) < len(names):
         raise InputError(f"{path} has two questions of the same name.")
-    return ExerciseSet(path.stem, str(getattr(module, "TITLE", path.stem)), found)
+    return ExerciseSet(slug, str(getattr(module, "TITLE", slug)), found)
 
 
 def run_test(test: Test, student: Student, level: str, *words: str) -> Outcome:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from minilm.course.inside import wire
-from minilm.course.inside.worker import Worker, _Missing
-from minilm.course.session import Session, SessionError
+from minilm.sandbox.inside import wire
+from minilm.sandbox.inside.worker import Worker, _Missing
+from minilm.sandbox.session import Session, SessionError
 
 
 class StudentError(Exception):
@@ -43,7 +43,7 @@ class Student:
         return self._channel.ask("inplace", name, args=args, named=named)
 
     def kernel_source(self, name: str) -> Any:
-        """The source of a CUDA kernel, for `minilm.course.kernel_answers.launch`."""
+        """The source of a CUDA kernel, for `minilm.course.checking.kernel_answers.launch`."""
         return self._channel.ask("source", name)
 
     def run_kernel(self, *arguments: Any) -> Any:

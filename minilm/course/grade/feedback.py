@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minilm.course.grade import Grade, QuestionResult, TestResult
-from minilm.course.notebook import write_text
-from minilm.course.questions import COARSE
+from minilm.course.checking.questions import COARSE
+from minilm.course.grade.grading import Grade, QuestionResult, TestResult
 from minilm.errors import InputError
+from minilm.files import write_text
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{5,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")

@@ -17,14 +17,15 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from minilm.course import notebook as nb
-from minilm.course.inside.cells import FULL, LEAN, SKIP
-from minilm.course.kit import make_kit
-from minilm.course.questions import ExerciseSet, Outcome, Question, Test, run_test
-from minilm.course.sandbox import Isolation, Limits, choose
-from minilm.course.session import Session, SessionError
-from minilm.course.student import RemoteChannel, Student, StudentError
-from minilm.course.submissions import Submission
+from minilm.course.build import notebook as nb
+from minilm.course.checking.questions import ExerciseSet, Outcome, Question, Test, run_test
+from minilm.course.checking.student import RemoteChannel, Student, StudentError
+from minilm.course.grade.submissions import Submission
+from minilm.sandbox.choice import choose
+from minilm.sandbox.inside.cells import FULL, LEAN, SKIP
+from minilm.sandbox.kit import make_kit
+from minilm.sandbox.session import Session, SessionError
+from minilm.sandbox.walls import Isolation, Limits
 
 MOST_LOADS = 6  # starts of one notebook that end in a hang or a crash before it is given up
 MOST_CELLS = 2000
@@ -118,9 +119,8 @@ def read_secret(folder: Path | None) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def given_cells(root: Path, name: str) -> tuple[str, ...]:
-    """The code that students were given with a set."""
-    path = root / "exercises" / f"{name}.ipynb"
+def given_cells(path: Path) -> tuple[str, ...]:
+    """The code that students were given with an exercise notebook."""
     if not path.exists():
         return ()
     return tuple(nb.source_of(c) for c in nb.read(path)["cells"] if c["cell_type"] == "code")
@@ -142,7 +142,7 @@ def grade_all(
         submissions: each with a `set_name` that `assignments` has.
         limits: memory, and seconds for one question and for one cell.
         jobs: how many run at once.
-        isolation: see `sandbox.choose`.
+        isolation: see `sandbox.choice.choose`.
         unsafe: accept no isolation where none works.
         progress: called after each submission, from any thread.
     """

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from minilm.course.feedback import write_all
-from minilm.course.grade import Assignment, Grade, given_cells, grade_all, read_secret
-from minilm.course.places import root as course_root
-from minilm.course.questions import load_set
-from minilm.course.sandbox import Limits
-from minilm.course.session import MOST_SLOTS
-from minilm.course.submissions import Submission, choose_set, find_submissions
+from minilm.course.checking.questions import load_set
+from minilm.course.grade.feedback import write_all
+from minilm.course.grade.grading import Assignment, Grade, given_cells, grade_all, read_secret
+from minilm.course.grade.submissions import Submission, choose_set, find_submissions
+from minilm.course.places import Course, LessonFolder
 from minilm.errors import InputError
+from minilm.sandbox.session import MOST_SLOTS
+from minilm.sandbox.walls import Limits
 
 
 def grade_paths(
     paths: Sequence[Path],
     *,
-    root: Path | None = None,
+    course: Course | None = None,
     set_name: str | None = None,
     hidden: Path | None = None,
     out: Path = Path("grades"),
@@ -34,7 +34,7 @@ def grade_paths(
 
     Args:
         paths: notebooks, folders of notebooks, or folders of folders (one per student).
-        root: folder of the course; default: found from here.
+        course: whose sets were handed out; default: found from here.
         set_name: the set that all submissions belong to; default: each says it itself.
         hidden: folder with the lecturer's own tests and secret.
         out: where grades.csv, feedback/ and gradescope/ go.
@@ -60,14 +60,14 @@ def grade_paths(
         raise InputError(f"--jobs is {jobs}; it must be between 1 and {MOST_SLOTS}.")
     if hidden is not None and not hidden.is_dir():
         raise InputError(f"--hidden {hidden} is not a folder.")
-    top = root or course_root()
-    files = {path.stem: path for path in sorted((top / "tests/exercises").glob("[0-9]*.py"))}
+    course = course or Course.here()
+    files = course.sets
     if not files:
-        raise InputError(f"{top} holds no exercise set in tests/exercises.")
+        raise InputError(f"{course.root} holds no exercise set.")
     wanted = choose_set(set_name, list(files))
     submissions = _assigned(find_submissions(paths, list(files)), wanted, list(files))
     used = sorted({submission.set_name for submission in submissions})
-    assignments = {name: _assignment(top, files[name], hidden) for name in used}
+    assignments = {name: _assignment(files[name], hidden) for name in used}
     bar = _Bar(len(submissions))
     grades, wall = grade_all(
         submissions,
@@ -101,15 +101,15 @@ def _assigned(
     return [replace(s, set_name=s.set_name or default) for s in submissions]
 
 
-def _assignment(root: Path, path: Path, hidden: Path | None) -> Assignment:
-    exercise = load_set(path)
+def _assignment(place: LessonFolder, hidden: Path | None) -> Assignment:
+    exercise = load_set(place.tests)
     extra = {}
-    own = hidden / path.name if hidden else None
+    own = hidden / f"{place.slug}.py" if hidden else None
     if own is not None and own.exists():
         for question in load_set(own).questions:
             exercise.question(question.name)  # refuses a name that the set does not ask
             extra[question.name] = question.tests
-    return Assignment(exercise, extra, given_cells(root, path.stem), read_secret(hidden))
+    return Assignment(exercise, extra, given_cells(place.exercise), read_secret(hidden))
 
 
 class _Bar:

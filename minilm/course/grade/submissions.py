@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from minilm.course import notebook as nb
-from minilm.course.build import fits
+from minilm.course.build import notebook as nb
+from minilm.course.places import fits
 from minilm.errors import InputError
 
 

@@ -1,4 +1,4 @@
-"""The claims board: the verdicts of all lessons, as text, JSON, HTML and the README's table."""
+"""The claims board: the verdicts of all lessons, as text, JSON, HTML and in CLAIMS.md."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from minilm.course import notebook as nb
-from minilm.course.build import fits
-from minilm.course.claims import NOT, PARTLY, REPRODUCED, measured_text, number_text, pill, spread
-from minilm.course.lessons import Lesson
-from minilm.course.run import claims_in
+from minilm.course.build.lessons import Lesson
+from minilm.course.build.run import claims_in
+from minilm.course.places import Course, fits
+from minilm.course.show.claims import (
+    NOT,
+    PARTLY,
+    REPRODUCED,
+    measured_text,
+    number_text,
+    pill,
+    spread,
+)
 from minilm.errors import InputError
-from minilm.files import replace_between
+from minilm.files import replace_between, write_text
 
 BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
 SIGNS = {REPRODUCED: "✓", PARTLY: "◐", NOT: "✗"}
@@ -25,16 +31,16 @@ SIGNS = {REPRODUCED: "✓", PARTLY: "◐", NOT: "✗"}
 Record = dict[str, Any]
 
 
-def read_board(root: Path, lessons: Sequence[str] = ()) -> list[Record]:
+def read_board(course: Course, lessons: Sequence[str] = ()) -> list[Record]:
     """The stored verdicts of a course, by lesson; `mean` and `spread` are added to each.
 
     Raises:
         InputError: a claims file is no JSON list, or a lesson asked for has none.
     """
-    files = sorted((root / "lessons" / "claims").glob("*.json"))
+    files = [one.claims for one in course.lessons if one.claims.is_file()]
     if lessons:
-        files = [path for path in files if _named(path.stem, lessons)]
-        known = {name for name in lessons for path in files if _named(path.stem, [name])}
+        files = [path for path in files if _named(path.parent.name, lessons)]
+        known = {name for name in lessons for path in files if _named(path.parent.name, [name])}
         missing = [name for name in lessons if name not in known]
         if missing:
             raise InputError(
@@ -108,7 +114,7 @@ def as_text(board: Sequence[Record], width: int = 100) -> str:
 
 
 def as_markdown(board: Sequence[Record]) -> str:
-    """The README's table."""
+    """The table of CLAIMS.md."""
     rows = [
         "| lesson | claim | measure | expected | measured | spread | seeds | verdict |",
         "|---|---|---|---|---|---|---|---|",
@@ -126,8 +132,7 @@ def as_markdown(board: Sequence[Record]) -> str:
             f"{SIGNS[record['verdict']]} {record['verdict']}",
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    summary = "<details><summary>Every claim, what was measured, and the verdict</summary>"
-    return "\n".join([f"{tally(board)}.", "", summary, "", *rows, "", "</details>"])
+    return "\n".join([f"{tally(board)}.", "", *rows])
 
 
 def as_html(board: Sequence[Record], lesson_address: str = "{slug}.html") -> str:
@@ -156,8 +161,8 @@ def as_html(board: Sequence[Record], lesson_address: str = "{slug}.html") -> str
     )
 
 
-def readme_with(text: str, board: Sequence[Record]) -> str:
-    """The README with its table between the marks replaced.
+def page_with(text: str, board: Sequence[Record]) -> str:
+    """CLAIMS.md with its table between the marks replaced.
 
     Raises:
         InputError: the marks are missing, or not in order.
@@ -165,28 +170,28 @@ def readme_with(text: str, board: Sequence[Record]) -> str:
     return replace_between(text, BEGIN, END, as_markdown(board))
 
 
-def write_readme(root: Path) -> bool:
-    """Put the table into README.md; returns whether the file changed."""
-    path = root / "README.md"
-    return nb.write_text(path, readme_with(path.read_text(encoding="utf-8"), read_board(root)))
+def write_page(course: Course) -> bool:
+    """Put the table into CLAIMS.md; returns whether the file changed."""
+    path = course.claims
+    return write_text(path, page_with(path.read_text(encoding="utf-8"), read_board(course)))
 
 
-def stale(root: Path) -> list[str]:
-    """What disagrees: claims files with their notebooks' outputs, README with claims files."""
+def stale(course: Course) -> list[str]:
+    """What disagrees: claims files with their notebooks' outputs, CLAIMS.md with claims files."""
     wrong = []
-    folder = root / "lessons" / "claims"
-    for path in sorted((root / "lessons").glob("[0-9]*_*.ipynb")):
+    for path in course.notebooks:
         lesson = Lesson(path)
-        stored = folder / f"{lesson.slug}.json"
+        stored = lesson.place.claims
         said = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else []
         if said != claims_in(lesson.notebook, lesson):
             wrong.append(
-                f"{stored.name} is not what {path.name} shows; minilm run {lesson.number} --save"
+                f"{lesson.slug}/{stored.name} is not what {path.name} shows; "
+                f"minilm run {lesson.number} --save"
             )
-    for path in sorted(folder.glob("*.json")):
-        if not (root / "lessons" / f"{path.stem}.ipynb").exists():
-            wrong.append(f"{path.name} belongs to no lesson; delete it")
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    if readme_with(readme, read_board(root)) != readme:
-        wrong.append("the table in README.md is out of date; minilm claims --readme")
+    for one in course.lessons:
+        if one.claims.is_file() and not one.notebook.is_file():
+            wrong.append(f"{one.slug}/{one.claims.name} belongs to no notebook; delete it")
+    page = course.claims.read_text(encoding="utf-8")
+    if page_with(page, read_board(course)) != page:
+        wrong.append("the table in CLAIMS.md is out of date; minilm claims --write")
     return wrong

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from minilm.course.lessons import joined
-from minilm.course.notebook import tags_of
+from minilm.course.build.lessons import joined
+from minilm.course.build.notebook import tags_of
 
 ASSETS = Path(__file__).parent / "assets"
 TEMPLATES = Path(__file__).parent / "templates"

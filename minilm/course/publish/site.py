@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from minilm.course import reference
-from minilm.course.board import as_html, read_board, tally
-from minilm.course.lessons import Lesson
-from minilm.course.render import (
+from minilm.course.build.lessons import Lesson
+from minilm.course.places import Course
+from minilm.course.publish import api
+from minilm.course.publish.board import as_html, read_board, tally
+from minilm.course.publish.render import (
     ASSETS,
     TEMPLATES,
     blocks,
@@ -26,7 +27,7 @@ from minilm.course.render import (
     katex_css,
     markdown,
 )
-from minilm.course.slides import COURSE, slide_type, write_decks
+from minilm.course.publish.slides import COURSE, slide_type, write_decks
 
 Hit = dict[str, str]  # what search finds: t title, u address, k kind, x text
 
@@ -84,12 +85,12 @@ aria-label="Search the course"><ul></ul></div></header>
 
 
 def write_site(
-    lessons: Sequence[Lesson], root: Path, out: Path, package: Path | None = None
+    lessons: Sequence[Lesson], course: Course, out: Path, package: Path | None = None
 ) -> Site:
     """Write the whole site into `out` (pages that are there are replaced, others stay).
 
     Args:
-        root: the course, for its claims.
+        course: for its claims.
         package: the folder whose reference is written; by default all of minilm.
     """
     site = Site(out, lessons)
@@ -100,12 +101,12 @@ def write_site(
     (assets / "katex.css").write_text(katex_css(), encoding="utf-8")
     shutil.copyfile(TEMPLATES / "site.js", assets / "site.js")
     shutil.copyfile(ASSETS / "katex.min.js", assets / "katex.min.js")
-    board = read_board(root)
+    board = read_board(course)
     _front(site, board)
     for place, lesson in enumerate(site.lessons):
         _lesson(site, place, lesson)
     _claims(site, board)
-    _reference(site, package or Path(__file__).parents[1])
+    _reference(site, package or Path(__file__).parents[2])
     write_decks(site.lessons, out / "decks")
     index = json.dumps(site.hits, ensure_ascii=False).replace("</", "<\\/")
     (assets / "search_index.js").write_text(f"window.SEARCH_INDEX = {index};\n", encoding="utf-8")
@@ -210,7 +211,7 @@ def _claims(site: Site, board: Sequence[dict[str, Any]]) -> None:
 
 
 def _reference(site: Site, package: Path) -> None:
-    found = reference.modules(package)
+    found = api.modules(package)
     side = _reference_side(found, None)
     rows = "".join(
         f'<li><h3><a href="{module.name}.html"><code>{module.name}</code></a></h3>'
@@ -224,13 +225,13 @@ def _reference(site: Site, package: Path) -> None:
         kind = "module"
         site.hits.append({"t": module.name, "u": address, "k": kind, "x": module.doc})
         for entry in module.entries:
-            where = f"{address}#{reference.anchor(entry.name)}"
+            where = f"{address}#{api.anchor(entry.name)}"
             site.hits.append({"t": entry.name, "u": where, "k": module.name, "x": entry.summary})
         side = _reference_side(found, module)
-        site.write(address, module.name, reference.as_html(module), "Reference", side)
+        site.write(address, module.name, api.as_html(module), "Reference", side)
 
 
-def _reference_side(found: Sequence[reference.Module], current: reference.Module | None) -> str:
+def _reference_side(found: Sequence[api.Module], current: api.Module | None) -> str:
     items = []
     for module in found:
         here = " aria-current=page" if module is current else ""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minilm.course.lessons import Lesson
-from minilm.course.notebook import tags_of
-from minilm.course.render import (
+from minilm.course.build.lessons import Lesson
+from minilm.course.build.notebook import tags_of
+from minilm.course.publish.render import (
     ASSETS,
     TEMPLATES,
     blocks,
@@ -222,7 +222,7 @@ def pdf_of(page: Path, notes: bool = False) -> bytes:
     Raises:
         InputError: no Chromium, Chrome or Edge is installed.
     """
-    from minilm.course.chrome import Page
+    from minilm.course.publish.chrome import Page
 
     address = page.resolve().as_uri() + "?print-pdf" + ("&show-notes" if notes else "")
     with Page() as browser:
@@ -238,7 +238,7 @@ def write_decks(
     lessons: Sequence[Lesson], out: Path, pdf: bool = False, notes: bool = False
 ) -> list[Path]:
     """Write `NN_slug.html` (and `.pdf`) per lesson, `index.html` and `licences.txt` into `out`."""
-    from minilm.course.chrome import find_chromium
+    from minilm.course.publish.chrome import find_chromium
     from minilm.errors import InputError
 
     if pdf and find_chromium() is None:

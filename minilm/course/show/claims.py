@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from minilm.course.style import in_notebook
+from minilm.course.show.style import in_notebook
 from minilm.errors import InputError
 
 REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not reproduced"

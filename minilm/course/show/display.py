@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from minilm.course.style import Picture, in_notebook
+from minilm.course.show.style import Picture, in_notebook
 from minilm.errors import InputError
 
 QUICK = 0.15  # seconds; a function this fast is redrawn while the slider moves
@@ -57,7 +57,7 @@ def source_text(thing: Any, docstring: str = "first") -> tuple[str, str]:
         raise InputError(
             f"{name} has no Python source to show; give a function, method, class or module."
         ) from None
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     place = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
     return (code if docstring == "full" else _trim(code, docstring == "first")), place
 

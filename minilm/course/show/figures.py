@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilm.course.style import COLOURS, INK, MARKERS, MUTED, STYLES, Picture, name_axes, page
+from minilm.course.show.style import COLOURS, INK, MARKERS, MUTED, STYLES, Picture, name_axes, page
 from minilm.errors import InputError
 
 if TYPE_CHECKING:

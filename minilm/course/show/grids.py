@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilm.course.style import (
+from minilm.course.show.style import (
     INK,
     Picture,
     colour_map,

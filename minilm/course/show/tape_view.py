@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minilm.course.style import BLUE, FAINT, INK, MUTED, VERMILION, Picture, page
+from minilm.course.show.style import BLUE, FAINT, INK, MUTED, VERMILION, Picture, page
 from minilm.errors import InputError
 from minilm.tape import saved_arrays, steps_behind
 from minilm.tensor import Tensor

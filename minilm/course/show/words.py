@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from minilm.course.style import COLOURS, MUTED, in_notebook
+from minilm.course.show.style import COLOURS, MUTED, in_notebook
 from minilm.errors import InputError
 
 

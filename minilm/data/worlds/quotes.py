@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilm.backend import rng
-from minilm.data.worlds import Corpus, Floor, Probe
+from minilm.data.worlds.world import Corpus, Floor, Probe
 from minilm.errors import InputError
 
 KINDS = ("copy", "corrected", "quote", "plain", "literal")

@@ -10,12 +10,10 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from minilm.data.worlds import TaskWorld
+from minilm.data.worlds.lexicon import Lexicon
 
 WIDTH = 16  # room for the longest segment, grammar with three distractors (14)
 
@@ -62,9 +60,7 @@ def choose(r: np.random.Generator, ids: np.ndarray, shape: int | tuple[int, ...]
     return ids[r.integers(0, len(ids), shape)]
 
 
-def grammar(
-    w: TaskWorld, r: np.random.Generator, n: int, distractors: int | None = None
-) -> Segments:
+def grammar(w: Lexicon, r: np.random.Generator, n: int, distractors: int | None = None) -> Segments:
     """the NOUN (near the NOUN){0..3} is/are ADJECTIVE . -- the verb agrees with the first noun."""
     depth = r.integers(0, 4, n) if distractors is None else np.full(n, distractors)
     number = r.integers(0, 2, n)
@@ -84,7 +80,7 @@ def grammar(
     return Segments.join(parts)[order]
 
 
-def grammar_entropy(w: TaskWorld) -> Entropy:
+def grammar_entropy(w: Lexicon) -> Entropy:
     """After d distractors the verb follows with probability 1 / (4 - d): that choice is scored."""
     verb = sum(log(4 - d) for d in range(4)) / 4
     # The choices on the way are the one draw of d, log 4 nats in all; those at `near` are prompt.
@@ -92,7 +88,7 @@ def grammar_entropy(w: TaskWorld) -> Entropy:
     return Entropy(9.5, 1, log(4) + nouns + log(len(w.adjectives)), verb)
 
 
-def lexical(w: TaskWorld, r: np.random.Generator, n: int) -> Segments:
+def lexical(w: Lexicon, r: np.random.Generator, n: int) -> Segments:
     """list A B C . -- three different words of one category."""
     categories, words = w.nouns.shape
     category = r.integers(0, categories, n)
@@ -101,16 +97,14 @@ def lexical(w: TaskWorld, r: np.random.Generator, n: int) -> Segments:
     return Segments.of([w.LIST, *items.T, w.END], [3], n)
 
 
-def lexical_entropy(w: TaskWorld) -> Entropy:
+def lexical_entropy(w: Lexicon) -> Entropy:
     """The third item is one of the category's remaining words."""
     categories, words = w.nouns.shape
     last = log(words - 2)
     return Entropy(5, 1, log(categories) + log(words) + log(words - 1) + last, last)
 
 
-def facts(
-    w: TaskWorld, r: np.random.Generator, n: int, ranks: np.ndarray | None = None
-) -> Segments:
+def facts(w: Lexicon, r: np.random.Generator, n: int, ranks: np.ndarray | None = None) -> Segments:
     """SYLLABLE SYLLABLE emblem VALUE . -- a fixed table, asked with Zipf frequencies."""
     if ranks is None:
         cumulative = np.cumsum(w.fact_probability)
@@ -119,13 +113,13 @@ def facts(
     return Segments.of([first, second, w.EMBLEM, w.fact_values[ranks], w.END], [3], n)
 
 
-def facts_entropy(w: TaskWorld) -> Entropy:
+def facts_entropy(w: Lexicon) -> Entropy:
     """A name carries the entropy of its Zipf rank; its value none."""
     p = w.fact_probability
     return Entropy(5, 1, float(-(p * np.log(p)).sum()), 0.0)
 
 
-def sentiment(w: TaskWorld, r: np.random.Generator, n: int) -> Segments:
+def sentiment(w: Lexicon, r: np.random.Generator, n: int) -> Segments:
     """review W W W W W verdict good/bad . -- the majority of five words decides."""
     picks = r.integers(0, len(w.adjectives), (n, 5))
     good = (picks < len(w.adjectives) // 2).sum(axis=1) > 2
@@ -133,12 +127,12 @@ def sentiment(w: TaskWorld, r: np.random.Generator, n: int) -> Segments:
     return Segments.of([w.REVIEW, *w.adjectives[picks].T, w.VERDICT, verdict, w.END], [7], n)
 
 
-def sentiment_entropy(w: TaskWorld) -> Entropy:
+def sentiment_entropy(w: Lexicon) -> Entropy:
     """Five free words; the verdict follows from them."""
     return Entropy(9, 1, 5 * log(len(w.adjectives)), 0.0)
 
 
-def translation(w: TaskWorld, r: np.random.Generator, n: int) -> Segments:
+def translation(w: Lexicon, r: np.random.Generator, n: int) -> Segments:
     """translate ADJECTIVE NOUN => noun adjective . -- a dictionary, and the order turns round."""
     a = r.integers(0, len(w.adjectives), n)
     b = r.integers(0, w.nouns.size, n)
@@ -147,12 +141,12 @@ def translation(w: TaskWorld, r: np.random.Generator, n: int) -> Segments:
     return Segments.of(source + target, [4, 5], n)
 
 
-def translation_entropy(w: TaskWorld) -> Entropy:
+def translation_entropy(w: Lexicon) -> Entropy:
     """The source is free; the target follows from it."""
     return Entropy(7, 2, log(len(w.adjectives)) + log(w.nouns.size), 0.0)
 
 
-def spatial(w: TaskWorld, r: np.random.Generator, n: int) -> Segments:
+def spatial(w: Lexicon, r: np.random.Generator, n: int) -> Segments:
     """AGENT ROOM (x4) where AGENT ROOM . -- three of the agents walk; the last room counts."""
     cast = r.random((n, len(w.agents))).argsort(axis=1)[:, :3]
     who, rooms = r.integers(0, 3, (n, 4)), choose(r, w.rooms, (n, 4))
@@ -164,7 +158,7 @@ def spatial(w: TaskWorld, r: np.random.Generator, n: int) -> Segments:
     return Segments.of(story + question, [10], n)
 
 
-def spatial_entropy(w: TaskWorld) -> Entropy:
+def spatial_entropy(w: Lexicon) -> Entropy:
     """Agents: a new one of those left, or an old one; then who is asked; the room follows."""
     total = 4 * log(len(w.rooms))
     for story in itertools.product(range(3), repeat=4):
@@ -180,7 +174,7 @@ def spatial_entropy(w: TaskWorld) -> Entropy:
     return Entropy(12, 1, total, 0.0)
 
 
-def arithmetic(w: TaskWorld, r: np.random.Generator, n: int, kind: str | None = None) -> Segments:
+def arithmetic(w: Lexicon, r: np.random.Generator, n: int, kind: str | None = None) -> Segments:
     """a a + b b = s s s . with the sum's lowest digit first; a share is a a * b b + c c mod 97.
 
     `kind` is "sum" or "modular"; None draws it with the world's `modular` share.
@@ -209,7 +203,7 @@ def arithmetic(w: TaskWorld, r: np.random.Generator, n: int, kind: str | None = 
     return rows
 
 
-def arithmetic_entropy(w: TaskWorld) -> Entropy:
+def arithmetic_entropy(w: Lexicon) -> Entropy:
     """Four free digits (six with a product), the choice of the operation; the answer follows."""
     m = w.modular
     choice = -sum(p * log(p) for p in (m, 1 - m) if p > 0)

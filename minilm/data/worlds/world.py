@@ -8,24 +8,14 @@ rules are known, so the best possible loss of every task is known too.
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from minilm.backend import rng
-from minilm.data.worlds_tasks import ENTROPIES, GENERATORS, WIDTH, Entropy, Segments, facts, grammar
-from minilm.data.worlds_words import (
-    AGENTS,
-    BAD,
-    CATEGORIES,
-    GOOD,
-    PLURAL,
-    ROOMS,
-    SINGULAR,
-    pairs,
-    syllables,
-)
+from minilm.data.worlds.lexicon import Lexicon
+from minilm.data.worlds.tasks import ENTROPIES, GENERATORS, WIDTH, Entropy, Segments, facts, grammar
 from minilm.errors import InputError
 
 TASKS = tuple(GENERATORS)
@@ -101,7 +91,7 @@ class Floor(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TaskWorld:
+class TaskWorld(Lexicon):
     """Grammar, word categories, facts, sentiment, translation, places and sums, in one stream.
 
     Args:
@@ -114,76 +104,6 @@ class TaskWorld:
     Raises:
         InputError: a number outside its range.
     """
-
-    categories: int = 8
-    words: int = 8
-    facts: int = 5000
-    zipf: float = 1.0
-    modular: float = 0.0
-    seed: int = 7
-    vocabulary: tuple[str, ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        for name, low, high in (("categories", 1, 12), ("words", 3, 12), ("facts", 1, 60_000)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"{name} is {value}; it must lie in {low}..{high}")
-        if self.zipf < 0 or not 0 <= self.modular <= 1:
-            raise InputError(
-                f"zipf is {self.zipf} and modular {self.modular}; "
-                "zipf must be 0 or more and modular lie in 0..1"
-            )
-        self._name_words()
-        self._make_facts()
-
-    def _set(self, **values: object) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    def _name_words(self) -> None:
-        """Give every word its id, in a fixed order."""
-        vocabulary: list[str] = []
-
-        def ids(names: Sequence[str]) -> np.ndarray:
-            start = len(vocabulary)
-            vocabulary.extend(names)
-            return np.arange(start, len(vocabulary))
-
-        marks = ". the near is are list emblem good bad review verdict translate => where + * ="
-        signs = "END THE NEAR IS ARE LIST EMBLEM GOOD BAD REVIEW VERDICT TRANSLATE ARROW WHERE"
-        names = [*signs.split(), "PLUS", "TIMES", "EQUALS"]
-        self._set(**dict(zip(names, ids(marks.split()).tolist(), strict=True)))
-        nouns = [
-            pair
-            for text in list(CATEGORIES.values())[: self.categories]
-            for pair in pairs(text)[: self.words]
-        ]
-        adjectives = pairs(GOOD) + pairs(BAD)
-        self._set(
-            digits=ids([str(i) for i in range(10)]),
-            number=np.stack([ids(SINGULAR), ids(PLURAL)]),
-            verbs=np.array([vocabulary.index("is"), vocabulary.index("are")]),
-            nouns=ids([english for english, _ in nouns]).reshape(self.categories, self.words),
-            spanish_nouns=ids([spanish for _, spanish in nouns]),
-            adjectives=ids([english for english, _ in adjectives]),
-            spanish_adjectives=ids([spanish for _, spanish in adjectives]),
-            agents=ids(AGENTS[:6]),
-            rooms=ids(ROOMS),
-        )
-        needed, taken = math.isqrt(self.facts - 1) + 1, set(vocabulary)
-        made = [s for s in syllables(needed + 40) if s not in taken]
-        self._set(syllables=ids(made[:needed]))
-        self._set(vocabulary=tuple(vocabulary))
-
-    def _make_facts(self) -> None:
-        r, n = rng(self.seed, "worlds", "facts"), len(self.syllables)
-        name = r.permutation(n * n)[: self.facts]
-        weight = np.arange(1, self.facts + 1, dtype=np.float64) ** -self.zipf
-        self._set(
-            fact_names=np.stack([self.syllables[name // n], self.syllables[name % n]], axis=1),
-            fact_values=self.nouns.ravel()[r.integers(0, self.nouns.size, self.facts)],
-            fact_probability=weight / weight.sum(),
-        )
 
     @property
     def vocab_size(self) -> int:

@@ -8,8 +8,8 @@ from numba import carray
 
 from minilm import backend
 from minilm.kernels.adamw import reference
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import pointer
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import pointer
 
 _WORTH = 1 << 19  # numbers below which one thread is faster than two
 _VECTORS = 64  # numbers: a multiple of what any processor computes in one turn of the loop

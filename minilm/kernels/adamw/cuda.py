@@ -10,8 +10,8 @@ from numba import cuda
 
 from minilm.backend import Array, xp_of
 from minilm.kernels.adamw import reference
-from minilm.kernels.cuda_arrays import dense, empty, or_reference
-from minilm.kernels.cuda_launch import C_TYPES, c_type, launch
+from minilm.kernels.cuda_tools.arrays import dense, empty, or_reference
+from minilm.kernels.cuda_tools.launch import C_TYPES, c_type, launch
 
 CHUNK = 4096  # as in cuda.cu
 

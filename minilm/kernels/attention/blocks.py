@@ -2,10 +2,10 @@
 
 from numba import carray
 
-from minilm.kernels.jit import jit
-from minilm.kernels.panels import copy_strip, turn_block
-from minilm.kernels.simd import address, ask, pointer
-from minilm.kernels.tiles import ROWS, width
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.panels import copy_strip, turn_block
+from minilm.kernels.numba_tools.simd import address, ask, pointer
+from minilm.kernels.numba_tools.tiles import ROWS, width
 
 _FAR = 1 << 40  # keys: farther than any
 AHEAD = 8  # rows, of which each lies in a page of its own: the processor does not guess them

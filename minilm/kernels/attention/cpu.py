@@ -26,9 +26,9 @@ from minilm.kernels.attention.blocks import (
     row_of,
     up,
 )
-from minilm.kernels.jit import per_dtype
-from minilm.kernels.simd import address, ask, exp, fmax
-from minilm.kernels.tiles import PAD, add_product, width, write_product
+from minilm.kernels.numba_tools.jit import per_dtype
+from minilm.kernels.numba_tools.simd import address, ask, exp, fmax
+from minilm.kernels.numba_tools.tiles import PAD, add_product, width, write_product
 
 _BLOCK = 32  # queries at a time
 _CHUNK = 512  # keys at a time: 32 x 512 scores are 64 kB

@@ -5,7 +5,7 @@
 //   1 two matrix products with a softmax between    writes and reads T x T scores: 4 T^2 numbers of
 //     (products.py)                                 traffic where q, k, v, out are 4 T D
 //   2 one thread per query, keys in shared memory,  no scores in memory, but one multiply-add per
-//     online softmax (readable.py)                  shared-memory read and no tensor cores
+//     online softmax (cuda_readable.py)             shared-memory read and no tensor cores
 //   3 this file                                     tensor cores (mma.sync m16n8k16); each warp
 //                                                   keeps 32 queries, their sums and their output in
 //                                                   registers; keys and values stream through two

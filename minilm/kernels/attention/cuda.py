@@ -1,11 +1,19 @@
-"""Attention on a GPU: the launchers of cuda.cu and backward.cu (readable.py has Numba versions)."""
+"""Attention on a GPU: the launchers of cuda.cu and backward.cu (Numba: cuda_readable.py)."""
 
 import numpy as np
 
 from minilm.backend import Array, is_half, xp_of
 from minilm.kernels.attention import products, reference
-from minilm.kernels.cuda_arrays import address, blocks, dense, empty, floats, integers, or_reference
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import (
+    address,
+    blocks,
+    dense,
+    empty,
+    floats,
+    integers,
+    or_reference,
+)
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.decode_attention.cuda import with_logsumexp
 
 HEAD_SIZES = (64, 128)

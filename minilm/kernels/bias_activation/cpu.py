@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import erf, exp
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import erf, exp
 
 _S = 2 * math.sqrt(2 / math.pi)  # 0.5 (1 + tanh(s)) = sigmoid(2 s)
 _CUBIC = 0.044715

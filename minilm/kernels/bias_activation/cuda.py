@@ -5,9 +5,9 @@ import math
 from numba import cuda
 
 from minilm.backend import Array, xp_of
-from minilm.kernels.activation import reference
-from minilm.kernels.cuda_arrays import dense, or_reference
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.bias_activation import reference
+from minilm.kernels.cuda_tools.arrays import dense, or_reference
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.gelu.cuda import GELU_ERF, GELU_TANH, RELU, SILU, elementwise_grid
 from minilm.kernels.layer_norm.cuda import weight_gradients
 
@@ -30,7 +30,7 @@ def bias_activation(h: Array, b: Array | None, kind: str) -> Array:
     work = dense(h)
     a = xp_of(work).empty_like(work)
     launch(
-        "activation/cuda", "bias_activation", *elementwise_grid(work),
+        "bias_activation/cuda", "bias_activation", *elementwise_grid(work),
         work, None if b is None else dense(b, work), a, work.size, work.shape[-1],
         DTYPE=c_type(work, "h"), KIND=KINDS[kind],
     )  # fmt: skip
@@ -44,7 +44,7 @@ def bias_activation_backward(g: Array, h: Array, kind: str) -> Array:
     """See ``reference.bias_activation_backward``."""
     gradient, value = dense(g, h), dense(h)
     launch(
-        "activation/cuda", "bias_activation_backward", *elementwise_grid(value),
+        "bias_activation/cuda", "bias_activation_backward", *elementwise_grid(value),
         gradient, value, value.size, DTYPE=c_type(value, "h"), KIND=KINDS[kind],
     )  # fmt: skip
     if gradient is not g:

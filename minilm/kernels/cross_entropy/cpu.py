@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import exp, fmax
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import exp, fmax
 
 
 def cross_entropy(

@@ -7,8 +7,15 @@ from numba import cuda, float32
 
 from minilm.backend import Array, xp_of
 from minilm.kernels.cross_entropy import reference
-from minilm.kernels.cuda_arrays import dense, empty, floats, integers, or_reference, row_threads
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import (
+    dense,
+    empty,
+    floats,
+    integers,
+    or_reference,
+    row_threads,
+)
+from minilm.kernels.cuda_tools.launch import c_type, launch
 
 
 @cuda.jit

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minilm.backend import Array, xp_of
-from minilm.kernels.cuda_launch import C_TYPES
+from minilm.kernels.cuda_tools.launch import C_TYPES
 
 
 def or_reference(reference: ModuleType) -> Callable[[Callable], Callable]:

@@ -1,8 +1,8 @@
 """Compiles the CUDA C++ kernels with no GPU, exactly as CuPy's RawModule would on one.
 
 NVRTC comes with the CUDA wheels; its assembler reports registers, spills and static shared memory.
-`python -m minilm.kernels.cuda_compile` writes what it finds to ceilings.json, which a test holds
-the kernels to.
+`python -m minilm.kernels.cuda_tools.compile` writes what it finds to ceilings.json, which a test
+holds the kernels to.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minilm.errors import InputError
-from minilm.kernels.cuda_launch import options, source
+from minilm.kernels.cuda_tools.launch import options, source
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_90a")
 CEILINGS = Path(__file__).parent / "ceilings.json"
@@ -38,7 +38,7 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
         plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe")
         found += [(f"{folder}/cuda", {"DTYPE": kind}) for folder in plain]
         for form in range(4):
-            files = ("gelu", "swiglu", "activation") if form < 3 else ("activation",)
+            files = ("gelu", "swiglu", "bias_activation") if form < 3 else ("bias_activation",)
             found += [(f"{f}/cuda", {"DTYPE": kind, "KIND": form}) for f in files]
         found += [("rope/cuda", {"DTYPE": kind, "INTERLEAVED": i}) for i in (0, 1)]
         copies = (

@@ -20,7 +20,8 @@ from minilm.backend import Array
 from minilm.emulator.source import KernelSource, dtype_of, read
 from minilm.errors import InputError
 
-HERE = Path(__file__).parent
+TOOLS = Path(__file__).parent  # headers that several kernels include
+HERE = TOOLS.parent
 C_TYPES = {"float32": "float", "bfloat16": "__nv_bfloat16", "float16": "__half"}
 STATIC_SHARED = 48 * 1024  # more than this per block must be asked for
 
@@ -66,7 +67,7 @@ def source(file: str) -> KernelSource:
 def _headers(folder: str) -> str:
     """A digest of the headers: CuPy's disk cache knows a source's text, not what it includes."""
     digest = hashlib.sha256()
-    for path in sorted([*HERE.glob("*.cuh"), *(HERE / folder).glob("*.cuh")]):
+    for path in sorted([*TOOLS.glob("*.cuh"), *(HERE / folder).glob("*.cuh")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -76,7 +77,7 @@ def options(file: str, defines: dict[str, Any]) -> tuple[str, ...]:
     names = tuple(f"-D{name}={value}" for name, value in sorted(defines.items()))
     folder = Path(file).parent
     headers = f"-DHEADERS=0x{_headers(str(folder))}"
-    return ("--std=c++17", f"-I{HERE}", f"-I{HERE / folder}", headers, *names)
+    return ("--std=c++17", f"-I{TOOLS}", f"-I{HERE / folder}", headers, *names)
 
 
 @lru_cache(None)

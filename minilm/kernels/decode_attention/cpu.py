@@ -7,8 +7,8 @@ and values are read once, side by side.
 import numpy as np
 
 from minilm.kernels.decode_attention import reference
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import expf
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import expf
 
 
 def decode_attention(

@@ -6,8 +6,8 @@ import numpy as np
 from numba import cuda, float32
 
 from minilm.backend import Array
-from minilm.kernels.cuda_arrays import address, dense, empty, floats, integers, or_reference
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import address, dense, empty, floats, integers, or_reference
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.decode_attention import reference
 
 HEAD_SIZES = (64, 128)

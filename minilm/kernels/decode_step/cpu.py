@@ -27,8 +27,8 @@ from minilm.kernels.decode_step.token import (
     decode,
 )
 from minilm.kernels.decode_step.weights import ACTIVATIONS, ROPES, Map, Norm, Weights
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import fmax
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import fmax
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _SHARE = 2_000_000  # bytes of weights to read per call below which one thread is faster than two

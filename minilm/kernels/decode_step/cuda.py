@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from minilm.backend import Array, is_half, xp_of
-from minilm.kernels.cuda_arrays import blocks, empty
-from minilm.kernels.cuda_launch import c_type, launch, on_device
+from minilm.kernels.cuda_tools.arrays import blocks, empty
+from minilm.kernels.cuda_tools.launch import c_type, launch, on_device
 from minilm.kernels.decode_attention.cuda import attend, plan
 from minilm.kernels.decode_step.weights import ACTIVATIONS, ROPES, Layer, Map, Norm, Weights
 

@@ -6,7 +6,7 @@ from numba import types
 
 from minilm.kernels.decode_step.dots import LINE, SUMS, WIDTH, dots8x1
 from minilm.kernels.decode_step.rows import floats, inner
-from minilm.kernels.simd import address, ask, erf, expf, fmax, pointer
+from minilm.kernels.numba_tools.simd import address, ask, erf, expf, fmax, pointer
 
 _f = types.float32
 _ONE, _ZERO, _HALF = np.float32(1), np.float32(0), np.float32(0.5)

@@ -12,9 +12,9 @@ from minilm.kernels.decode_step.dots import (
     dots8x1,
     dots8x1_int8,
 )
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import address, fmax, nearest_int16, pointer
-from minilm.kernels.tiles import ROWS, STREAM, stream_tile
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import address, fmax, nearest_int16, pointer
+from minilm.kernels.numba_tools.tiles import ROWS, STREAM, stream_tile
 
 inner = jit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from compiled code alone
 

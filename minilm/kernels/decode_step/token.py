@@ -6,8 +6,8 @@ import numpy as np
 from minilm.kernels.decode_step.dots import arrive, arrived, give_way
 from minilm.kernels.decode_step.layers import activate, look, norm, turn
 from minilm.kernels.decode_step.rows import ROOM, floats, inner, multiply, stride
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import address, fmax, pointer
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import address, fmax, pointer
 
 _ONE = np.float32(1)
 _SPINS = 4000  # some microseconds, longer than a barrier takes where every thread has a core

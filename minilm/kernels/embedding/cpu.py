@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minilm.kernels.jit import jit
+from minilm.kernels.numba_tools.jit import jit
 
 
 def embedding_backward(g: np.ndarray, ids: np.ndarray, rows: int) -> np.ndarray:

@@ -5,8 +5,8 @@ import math
 from numba import cuda
 
 from minilm.backend import Array, xp_of
-from minilm.kernels.cuda_arrays import blocks, dense, or_reference
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import blocks, dense, or_reference
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.gelu import reference
 
 GELU_ERF, GELU_TANH, SILU, RELU = range(4)  # as in activations.cuh

@@ -6,8 +6,8 @@ import numpy as np
 from numba import cuda, float32
 
 from minilm.backend import Array, xp_of
-from minilm.kernels.cuda_arrays import blocks, dense, empty, floats, or_reference, row_threads
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import blocks, dense, empty, floats, or_reference, row_threads
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.layer_norm import reference
 
 

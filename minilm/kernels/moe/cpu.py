@@ -5,8 +5,8 @@ The products of the experts are BLAS's, one per expert that has rows: see ``refe
 
 import numpy as np
 
-from minilm.kernels.jit import jit
 from minilm.kernels.moe import reference
+from minilm.kernels.numba_tools.jit import jit
 
 
 def moe_permute_backward(g: np.ndarray, place: np.ndarray, choices: int) -> np.ndarray:

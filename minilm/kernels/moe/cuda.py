@@ -4,8 +4,15 @@ import numpy as np
 from numba import cuda, float32
 
 from minilm.backend import Array, xp_of
-from minilm.kernels.cuda_arrays import dense, empty, floats, integers, or_reference, row_threads
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import (
+    dense,
+    empty,
+    floats,
+    integers,
+    or_reference,
+    row_threads,
+)
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.moe import reference
 from minilm.kernels.moe.reference import sort_by_expert  # noqa: F401
 

@@ -46,7 +46,7 @@ event.register("numba:compile", _SayOnce())
 def _stamp(folder: Path) -> int:
     """A number that changes with the text of any module of a folder that has to do with Numba."""
     texts = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
-    return zlib.crc32(b"".join(t for t in texts if b"numba" in t or b"kernels.jit" in t))
+    return zlib.crc32(b"".join(t for t in texts if b"numba" in t or b"numba_tools" in t))
 
 
 def _compile(function: Callable, **settings: Any) -> Any:

@@ -4,8 +4,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from minilm.kernels.simd import even_and_odd
-from minilm.kernels.tiles import VECTOR_BYTES
+from minilm.kernels.numba_tools.simd import even_and_odd
+from minilm.kernels.numba_tools.tiles import VECTOR_BYTES
 
 _I64 = ir.IntType(64)
 

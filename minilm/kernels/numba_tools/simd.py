@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from minilm.kernels.jit import jit
+from minilm.kernels.numba_tools.jit import jit
 
 
 @intrinsic

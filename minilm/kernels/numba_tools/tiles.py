@@ -11,8 +11,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import prefetch
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import prefetch
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 _WIDE = bool(_FEATURES.get("avx512f"))

@@ -6,7 +6,7 @@ eighth of float32's bytes.
 
 import numpy as np
 
-from minilm.kernels.jit import jit
+from minilm.kernels.numba_tools.jit import jit
 from minilm.kernels.quantized_matmul import reference
 
 

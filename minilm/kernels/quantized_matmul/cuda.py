@@ -3,8 +3,8 @@
 from numba import cuda, float32
 
 from minilm.backend import Array
-from minilm.kernels.cuda_arrays import blocks, dense, empty, floats, or_reference
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import blocks, dense, empty, floats, or_reference
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.quantized_matmul import reference
 
 

@@ -3,8 +3,8 @@
 from numba import cuda
 
 from minilm.backend import Array, xp_of
-from minilm.kernels.cuda_arrays import address, blocks, dense, floats, or_reference
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import address, blocks, dense, floats, or_reference
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.rope import reference
 
 

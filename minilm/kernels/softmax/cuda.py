@@ -5,8 +5,8 @@ import math
 from numba import cuda, float32
 
 from minilm.backend import Array, xp_of
-from minilm.kernels.cuda_arrays import dense, or_reference, row_threads, rows_of
-from minilm.kernels.cuda_launch import c_type, launch
+from minilm.kernels.cuda_tools.arrays import dense, or_reference, row_threads, rows_of
+from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.softmax import reference
 
 THREADS = 64

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from minilm.kernels.jit import jit
-from minilm.kernels.simd import erf, exp
+from minilm.kernels.numba_tools.jit import jit
+from minilm.kernels.numba_tools.simd import erf, exp
 
 _SQRT_HALF = math.sqrt(0.5)
 _DENSITY = 1 / math.sqrt(2 * math.pi)

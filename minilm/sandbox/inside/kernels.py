@@ -1,7 +1,7 @@
 """Kernels out of a student's notebook: their text, and a launch of such a text in the emulator.
 
 `gather` runs where the student's code lives and is believed nothing. `launch` runs in a worker of
-its own that never saw the notebook, on a text that `minilm.course.kernel_rules` has let through, so
+its own that never saw the notebook, on a text that the course's `kernel_rules` let through, so
 its counts are the emulator's and nobody else's.
 """
 

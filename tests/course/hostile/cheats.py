@@ -178,7 +178,7 @@ CASES = [
     ),
     Case(
         "claims another student's function",
-        {"softmax": "softmax = minilm.course.grade.softmax\n" + HONEST["layer_norm"]},
+        {"softmax": "softmax = minilm.course.grade.grading.softmax\n" + HONEST["layer_norm"]},
         lost=("softmax",),
     ),
 ]

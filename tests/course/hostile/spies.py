@@ -105,7 +105,7 @@ from types import ModuleType
 named = [n for n in sys.modules if 'exercise' in n or 'questions' in n or 'expect' in n]
 if named:
     raise RuntimeError('STO' 'LEN ' + str(named))
-for name in ('minilm.course.questions', 'minilm.course.grade', 'tests', 'conftest'):
+for name in ('minilm.course.checking.questions', 'minilm.course.grade', 'tests', 'conftest'):
     try:
         __import__(name)
         raise RuntimeError('STO' 'LEN ' + name)

@@ -1,0 +1,1 @@
+"""Notebooks from their sources, and their execution."""

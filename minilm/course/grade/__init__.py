@@ -1,0 +1,1 @@
+"""The grader: submissions in, points and feedback out."""

@@ -1,0 +1,1 @@
+"""Slides, the site, the claims board and the reference of the package."""

@@ -1,0 +1,1 @@
+"""What a lesson shows: figures, controls, source and verdicts, in one look."""

@@ -1,0 +1,1 @@
+"""Cleaning a corpus: quality filters and near duplicates."""

@@ -1,0 +1,5 @@
+"""Images without a download."""
+
+from minilm.data.images.photos import digits, photographs
+
+__all__ = ["digits", "photographs"]

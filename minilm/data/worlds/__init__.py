@@ -1,0 +1,1 @@
+"""Labelled synthetic worlds, whose rules and best possible losses are known exactly."""

@@ -1,0 +1,1 @@
+"""What compiled CPU kernels share: the decorator, SIMD operations, register tiles, panels."""
