@@ -168,7 +168,7 @@ def test_a_lesson_finds_its_records_from_anywhere(made, tmp_path, monkeypatch):
     (folder / "data" / "tiny.json").write_bytes(out.read_bytes())
     for place in (tmp_path, tmp_path / "lessons", folder):
         monkeypatch.chdir(place)
-        assert lesson_folder("02").recorded("tiny") == data
+        assert lesson_folder("02").recorded("tiny").data == data
     with pytest.raises(InputError, match="record is 'none'; lesson 02 has: tiny"):
         lesson_folder("02").recorded("none")
 

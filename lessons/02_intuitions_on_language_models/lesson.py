@@ -93,7 +93,7 @@ class Study:
     """A recorded study by size and seed; `whole` are the sizes that have enough seeds."""
 
     def __init__(self, name, key="size"):
-        self.name, self.data = name, here.recorded(name)
+        self.name, self.data = name, here.recorded(name).data
         self.settings = self.data["settings"]
         self.runs = {(run[key], run["seed"]): run for run in self.data["runs"]}
         self.parameters = {run[key]: run["parameters"] for run in self.data["runs"]}

@@ -241,10 +241,9 @@ def the_law_of_the_recorded_study():
     """
     from minilm.analysis import scaling
     from minilm.course import lesson_folder
-    from minilm.studies.record import points
 
     study = lesson_folder("02").recorded("scaling")
-    seen = [p for p in points(study) if p["step"] >= 100 and not p["annealed"]]
+    seen = [p for p in study.points if p["step"] >= 100 and not p["annealed"]]
     columns = [np.array([p[key] for p in seen]) for key in ("parameters", "tokens", "loss")]
 
     def yours(size, tokens, loss):
@@ -254,7 +253,7 @@ def the_law_of_the_recorded_study():
         law = scaling.fit_chinchilla(*columns)
     print(f"L = {law.E:.3f} + {law.A:.3g} / N^{law.alpha:.2f} + {law.B:.3g} / D^{law.beta:.2f}")
     error = np.abs(law.loss(*columns[:2]) / columns[2] - 1).mean()
-    floor = study["settings"]["floors"]["total"]["all"]
+    floor = study.settings["floors"]["total"]["all"]
     verdict = "finds" if abs(law.E / floor - 1) < 0.1 else "does not find"
     print(f"It is {error:.1%} off on average, and {verdict} the least possible loss, {floor:.3f}.")
     scatter(
@@ -307,7 +306,6 @@ def tokens_for_each_parameter():
     """What three published fits and the recorded study say, each asked by your function."""
     from minilm.analysis import scaling
     from minilm.course import lesson_folder
-    from minilm.studies.record import points
 
     class Yours(scaling.Chinchilla):
         def optimal(self, compute):
@@ -315,7 +313,7 @@ def tokens_for_each_parameter():
 
     seen = [
         p
-        for p in points(lesson_folder("02").recorded("scaling"))
+        for p in lesson_folder("02").recorded("scaling").points
         if p["step"] >= 100 and not p["annealed"]
     ]
     columns = [[p[key] for p in seen] for key in ("parameters", "tokens", "loss")]
@@ -382,12 +380,11 @@ check("bootstrap_fit")
 def which_losses_still_fall():
     """The exponent of compute for each task of the recorded study, dots at both ends of yours."""
     from minilm.course import lesson_folder
-    from minilm.studies.record import points
 
     study = lesson_folder("02").recorded("scaling")
-    seen = [p for p in points(study) if p["step"] >= 100 and not p["annealed"]]
+    seen = [p for p in study.points if p["step"] >= 100 and not p["annealed"]]
     compute = np.array([p["compute"] for p in seen])
-    tasks = [name for name in study["settings"]["weights"] if name.endswith(" scored")]
+    tasks = [name for name in study.settings["weights"] if name.endswith(" scored")]
     ends = [
         bootstrap_fit(compute, np.array([p["losses"][task] for p in seen]), 400, seed=0)
         for task in tasks
@@ -460,12 +457,12 @@ def the_tasks_of_the_recorded_study():
     from minilm.course import lesson_folder
 
     study = lesson_folder("02").recorded("scaling")
-    sizes = sorted({run["parameters"] for run in study["runs"]})
+    sizes = sorted({run["parameters"] for run in study.data["runs"]})
     guess = {"grammar": 1 / 2, "sentiment": 1 / 2, "spatial": 1 / 8, "facts": 1 / 64}
-    for name in study["runs"][0]["points"][-1]["probes"]:
+    for name in study.data["runs"][0]["points"][-1]["probes"]:
         scores = []
         for size in sizes:
-            ends = [run["points"][-1] for run in study["runs"] if run["parameters"] == size]
+            ends = [run["points"][-1] for run in study.data["runs"] if run["parameters"] == size]
             scores.append(np.mean([end["probes"][name]["exact_match"] for end in ends]))
         with minilm.use(classify_curve=classify_curve):
             kind = curves.classify_curve(sizes, scores, chance=guess.get(name.split()[0], 0.0))
@@ -507,9 +504,8 @@ def is_it_a_mirage():
     """Does the rate p of one right token foretell whole answers, in the recorded study?"""
     from minilm.analysis import metrics
     from minilm.course import lesson_folder
-    from minilm.studies.record import points
 
-    seen, groups = points(lesson_folder("02").recorded("scaling")), {}
+    seen, groups = lesson_folder("02").recorded("scaling").points, {}
     print("mean error of the share all right    p^L    p1 ... pL, each place its own")
     for task, length in (("translation", 2), ("arithmetic", 3)):
         scores = [point["probes"][task] for point in seen]
@@ -707,7 +703,7 @@ def the_u_of_the_recorded_study():
     """Three skills measured one by one; composed by you, do they give the task itself?"""
     from minilm.course import lesson_folder
 
-    runs = lesson_folder("02").recorded("ushape")["runs"]
+    runs = lesson_folder("02").recorded("ushape").data["runs"]
     sizes = sorted({run["parameters"] for run in runs})
     measured, composed = [], []
     for size in sizes:

@@ -241,7 +241,7 @@ coloured_words(
 # rate tuned for every point. The least amount is run once more here, with a seed of its own.
 
 # %% slideshow={"slide_type": "skip"}
-grown = here.recorded("crossover")
+grown = here.recorded("crossover").data
 amounts = sorted({run["sequences"] for run in grown["runs"]})
 kept = {(run["sequences"], run["seed"], run["mask"]): run["best"] for run in grown["runs"]}
 whole_seeds = [
@@ -669,7 +669,7 @@ claim(
 #   its verdict is *partly*.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-walked = here.recorded("walk")
+walked = here.recorded("walk").data
 TESTS = {"facts": ("ask", "tell")}  # the forms that were trained; other tasks have one test
 NAMES = {"translation": "translation", "facts": "shared facts", "long": "long target"}
 CALLED = {

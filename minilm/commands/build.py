@@ -25,6 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         const="source",
         help="where both changed, or the notebook did, take the source",
     )
+    parser.add_argument(
+        "--openings", action="store_true", help="draw the opening pictures of the lessons, only"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite edited exercises too")
     parser.add_argument("--root", type=Path, help="folder of the course; default: found from here")
 
@@ -35,6 +38,14 @@ def run(args: argparse.Namespace) -> int:
     from minilm.course.places import Course
 
     top = Course(args.root) if args.root else Course.here()
+    if args.openings:
+        from minilm.course.build.openings import draw_opening
+
+        for one in top.named(args.names):
+            print(
+                f"{'written' if draw_opening(one) else 'same':8}  {one.opening.name} of {one.slug}"
+            )
+        return 0
     changes = build(top, args.names, check=args.check, prefer=args.prefer, force=args.force)
     for change in changes:
         if change.kind != "same":

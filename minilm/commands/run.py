@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 HELP = "execute lessons; --save stores their outputs and verdicts"
 
@@ -11,7 +12,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("lessons", nargs="*", metavar="NN", help="lesson numbers; all by default")
     parser.add_argument("--save", action="store_true", help="store outputs and verdicts")
+    parser.add_argument(
+        "--seeds",
+        metavar="3,4,5",
+        default="",
+        help="other seeds for the experiments; says which verdicts they turn, and with --save "
+        "stores that for the claims board",
+    )
     parser.add_argument("--seconds", type=float, default=600, help="limit per cell (600)")
+    parser.add_argument("--most", type=float, help="seconds a whole lesson may take; no limit")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="write the executed notebooks into a folder, too"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -19,28 +31,52 @@ def run(args: argparse.Namespace) -> int:
     """Execute the lessons one after the other; status 1 if any fails."""
     import sys
 
+    from minilm.course.build import notebook as nb
     from minilm.course.build.lessons import find_lessons
-    from minilm.course.build.run import LessonError, run_lesson, save
+    from minilm.course.build.run import LessonError, Run, run_lesson, save, save_fresh, turned
+    from minilm.course.show.seeds import parse_seeds
     from minilm.errors import InputError
 
     if args.seconds <= 0:
-        raise InputError(f"--seconds is {args.seconds:g}; it must be more than 0.")
-    failed = []
-    for lesson in find_lessons(args.lessons):
-        try:
-            done = run_lesson(lesson, not args.quiet, args.seconds)
-        except LessonError as error:
-            failed.append(lesson.number)
-            print(f"{error}\n", file=sys.stderr)
-            continue
-        cell, longest = done.slowest()
+        raise InputError(f"--seconds is {args.seconds:g}; it must be more than 0")
+    if args.most is not None and args.most <= 0:
+        raise InputError(f"--most is {args.most:g}; it must be more than 0")
+    seeds = ",".join(map(str, parse_seeds(args.seeds))) if args.seeds else ""
+
+    def say(done: Run) -> None:
+        ((cell, longest),) = done.slowest()
         said = [f"{len(done.cells)} cells", f"{done.seconds:.1f} s"]
         said.append(f"longest: cell {cell + 1}, {longest:.1f} s")
         if done.claims:
             said.append(f"{len(done.claims)} verdicts")
-        print(f"{lesson.slug}: {', '.join(said)}", flush=True)
-        if args.save:
+        print(f"{done.lesson.slug}: {', '.join(said)}", flush=True)
+        if seeds:
+            verdicts = {record["claim"]: record["verdict"] for record in done.claims}
+            other = save_fresh(done, seeds) if args.save else turned(done.lesson, verdicts)
+            for line in other or ["no verdict turned"]:
+                print(f"  seeds {seeds}: {line}", flush=True)
+
+    failed = []
+    for lesson in find_lessons(args.lessons):
+        try:
+            done = run_lesson(lesson, not args.quiet, args.seconds, seeds)
+        except LessonError as error:
+            failed.append(lesson.number)
+            print(f"{error}\n", file=sys.stderr)
+            continue
+        say(done)
+        if args.save and not seeds:
             save(done)
+        if args.keep is not None:
+            nb.write(args.keep / lesson.path.name, done.notebook)
+        if args.most is not None and done.seconds > args.most:
+            failed.append(lesson.number)
+            slow = ", ".join(f"cell {k + 1} {seconds:.1f} s" for k, seconds in done.slowest(3))
+            print(
+                f"minilm: {lesson.slug} took {done.seconds:.0f} s; it may take {args.most:g} s "
+                f"(slowest: {slow})",
+                file=sys.stderr,
+            )
     if failed:
         print(f"minilm: failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

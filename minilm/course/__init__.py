@@ -23,6 +23,7 @@ _HOMES = {
     "lesson_folder": "places",
     "lines": "show.figures",
     "scatter": "show.figures",
+    "seeds": "show.seeds",
     "source": "show.display",
     "tape_bytes": "show.tape_view",
     "tape_steps": "show.tape_view",

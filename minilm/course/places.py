@@ -2,7 +2,8 @@
 
     lessons/NN_slug.ipynb      what readers open
     lessons/NN_slug/           what an author edits: lesson.py, pictures.py, studies/, data/,
-                               claims.json, opening.png, questions.py, tests.py, wrong.py
+                               opening.png, questions.py, tests.py, wrong.py; and what runs
+                               leave: claims.json, fresh.json
     exercises/NN_slug.ipynb    what students get
     solutions/NN_slug.ipynb    the same, solved
     README.md, CLAIMS.md, BENCHMARKS.md
@@ -21,9 +22,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from minilm.errors import InputError
+
+if TYPE_CHECKING:
+    from minilm.studies.recorded import Recorded
 
 _FOLDER = re.compile(r"\d+[a-z]?_\w+")
 PARTS = ("lesson.py", "questions.py", "tests.py")  # a folder with one of them is a lesson's
@@ -90,6 +94,11 @@ class LessonFolder:
         return self.folder / "claims.json"
 
     @property
+    def fresh(self) -> Path:
+        """The verdicts of runs with other seeds, beside `claims`, those of the stored run."""
+        return self.folder / "fresh.json"
+
+    @property
     def opening(self) -> Path:
         return self.folder / "opening.png"
 
@@ -118,19 +127,19 @@ class LessonFolder:
             raise InputError(f"study is {self.number}/{name}; the studies here are: {known}")
         return self.module(f"studies.{name}")
 
-    def recorded(self, name: str) -> dict[str, Any]:
-        """What a study left in `data/NAME.json`; see `minilm.studies.record.load`.
+    def recorded(self, name: str) -> Recorded:
+        """What a study left in `data/NAME.json`.
 
         Raises:
             InputError: there is no such file.
         """
-        from minilm.studies.record import load
+        from minilm.studies.recorded import Recorded
 
         path = self.data / f"{name}.json"
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in self.data.glob("*.json"))) or "none"
             raise InputError(f"record is {name!r}; lesson {self.number} has: {known}")
-        return load(path)
+        return Recorded(path)
 
     def module(self, name: str) -> ModuleType:
         """A module of this folder, dots for folders; it may import its neighbours relatively.

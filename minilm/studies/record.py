@@ -161,7 +161,7 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def points(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """One flat row per evaluation: the run's entries with those of the point."""
+    """One flat row per test: the run's entries with those of the point."""
     flat = []
     for run in data["runs"]:
         shared = {key: value for key, value in run.items() if key != "points"}

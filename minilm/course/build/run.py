@@ -8,6 +8,7 @@ went to stderr (progress bars). A warning on stderr fails the lesson: learners w
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import os
 import platform
@@ -21,6 +22,8 @@ from typing import Any
 
 from minilm.course.build import notebook as nb
 from minilm.course.build.lessons import Lesson, joined
+from minilm.course.show.seeds import VARIABLE
+from minilm.files import write_text
 
 WIDGETS = (
     "application/vnd.jupyter.widget-view+json",
@@ -51,9 +54,9 @@ class Run:
         """The verdicts recorded in the outputs, in order."""
         return claims_in(self.notebook, self.lesson)
 
-    def slowest(self) -> tuple[int, float]:
-        """Index and seconds of the cell that took longest."""
-        return max(self.cells, key=lambda cell: cell[1], default=(0, 0.0))
+    def slowest(self, count: int = 1) -> list[tuple[int, float]]:
+        """Index and seconds of the cells that took longest, the slowest first."""
+        return sorted(self.cells, key=lambda cell: -cell[1])[:count]
 
 
 def claims_in(notebook: nb.Notebook, lesson: Lesson) -> list[dict[str, Any]]:
@@ -82,8 +85,8 @@ def code_cells(notebook: nb.Notebook) -> list[int]:
 class Kernel:
     """A Jupyter kernel that executes the cells of one lesson, in the lesson's folder."""
 
-    def __init__(self, lesson: Lesson, seconds: float = SLOWEST) -> None:
-        self.lesson = lesson
+    def __init__(self, lesson: Lesson, seconds: float = SLOWEST, seeds: str = "") -> None:
+        self.lesson, self._seeds = lesson, seeds
         self.notebook = copy.deepcopy(lesson.notebook)
         self._seconds = seconds
 
@@ -113,6 +116,7 @@ class Kernel:
         return {
             **os.environ,
             "MINILM_LESSON": self.lesson.slug,
+            VARIABLE: self._seeds,
             "PYTHONPATH": os.pathsep.join(filter(None, (package, known))),
             "JUPYTER_PLATFORM_DIRS": "1",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
@@ -226,19 +230,22 @@ def machine() -> str:
     return f"{cores} CPU cores, {platform.machine()}, {system}, {gpu}"
 
 
-def run_lesson(lesson: Lesson, progress: bool = True, seconds: float = SLOWEST) -> Run:
+def run_lesson(
+    lesson: Lesson, progress: bool = True, seconds: float = SLOWEST, seeds: str = ""
+) -> Run:
     """Execute a lesson top to bottom in a kernel of its own; nothing is written.
 
     Args:
         progress: show a bar with the cell that runs (only where the terminal can).
         seconds: how long one cell may take.
+        seeds: the seeds of the lesson's experiments, as in "3,4,5"; its own by default.
 
     Raises:
         LessonError: a cell fails.
     """
     from tqdm import tqdm
 
-    kernel = Kernel(lesson, seconds)
+    kernel = Kernel(lesson, seconds, seeds)
     todo = code_cells(kernel.notebook)
     done = Run(lesson, kernel.notebook)
     began = time.perf_counter()
@@ -281,5 +288,33 @@ def save(run: Run) -> list[Path]:
     changed = [run.lesson.path] if nb.write(run.lesson.path, notebook) else []
     if run.claims or claims.exists():
         text = json.dumps(run.claims, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-        changed += [claims] if nb.write_text(claims, text) else []
+        changed += [claims] if write_text(claims, text) else []
     return changed
+
+
+def save_fresh(run: Run, seeds: str) -> list[str]:
+    """Store what a run with other seeds gave in `NN_slug/fresh.json`, beside earlier ones.
+
+    Returns:
+        One line for each claim whose verdict those seeds turn.
+    """
+    path = run.lesson.place.fresh
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    kept = [one for one in kept if one["seeds"] != seeds]
+    verdicts = {record["claim"]: record["verdict"] for record in run.claims}
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    kept.append({"seeds": seeds, "date": today, "machine": machine(), "verdicts": verdicts})
+    kept.sort(key=lambda one: one["seeds"])
+    write_text(path, json.dumps(kept, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    return turned(run.lesson, verdicts)
+
+
+def turned(lesson: Lesson, verdicts: dict[str, str]) -> list[str]:
+    """The claims of a lesson that these verdicts judge otherwise than its stored run does."""
+    path = lesson.place.claims
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return [
+        f"{record['claim']}: {record['verdict']} -> {verdicts[record['claim']]}"
+        for record in stored
+        if verdicts.get(record["claim"], record["verdict"]) != record["verdict"]
+    ]

@@ -7,6 +7,7 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -14,12 +15,15 @@ from minilm.course.build.lessons import Lesson
 from minilm.course.build.run import claims_in
 from minilm.course.places import Course, fits
 from minilm.course.show.claims import (
+    KINDS,
     NOT,
     PARTLY,
     REPRODUCED,
+    counted,
     measured_text,
     number_text,
     pill,
+    sentence,
     spread,
 )
 from minilm.errors import InputError
@@ -51,7 +55,8 @@ def read_board(course: Course, lessons: Sequence[str] = ()) -> list[Record]:
     for path in files:
         try:
             records = json.loads(path.read_text(encoding="utf-8"))
-            board += [_completed(record) for record in records]
+            others = _fresh(path.parent)
+            board += [_completed(record, others) for record in records]
         except (ValueError, TypeError, KeyError):
             raise InputError(
                 f"{path} is no list of verdicts; `minilm run --save` writes it."
@@ -63,9 +68,19 @@ def _named(slug: str, names: Sequence[str]) -> bool:
     return any(fits(slug, name) for name in names)
 
 
-def _completed(record: Record) -> Record:
+def _fresh(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "fresh.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+def _completed(record: Record, others: Sequence[dict[str, Any]] = ()) -> Record:
     means = {name: float(f"{fmean(numbers):.6g}") for name, numbers in record["values"].items()}
-    return {**record, "mean": means, "spread": spread(record["values"])}
+    fresh = {o["seeds"]: o["verdicts"][record["claim"]] for o in others if _judged(o, record)}
+    return {**record, "mean": means, "spread": spread(record["values"]), "fresh": fresh}
+
+
+def _judged(other: dict[str, Any], record: Record) -> bool:
+    return record["claim"] in other["verdicts"]
 
 
 def tally(board: Sequence[Record]) -> str:
@@ -116,23 +131,33 @@ def as_text(board: Sequence[Record], width: int = 100) -> str:
 def as_markdown(board: Sequence[Record]) -> str:
     """The table of CLAIMS.md."""
     rows = [
-        "| lesson | claim | measure | expected | measured | spread | seeds | verdict |",
-        "|---|---|---|---|---|---|---|---|",
+        "| lesson | claim | whose | what came out | expected | over | other seeds |",
+        "|---|---|---|---|---|---|---|",
     ]
     for record in board:
         number = record["lesson"].split("_")[0]
         cells = [
             f"[{number}](lessons/{record['lesson']}.ipynb)",
             f"{record['claim']} ({record['source']})",
-            record["measure"],
-            record["expected"],
-            measured_text(record["values"], record["unit"]),
-            spread_text(record),
-            "-" if record["exact"] else str(len(record["seeds"])),
-            f"{SIGNS[record['verdict']]} {record['verdict']}",
+            KINDS[record.get("kind", "talk")],
+            f"{SIGNS[record['verdict']]} {sentence(record)}",
+            f"{record['measure']}: {record['expected']}",
+            counted(record),
+            fresh_text(record),
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([f"{tally(board)}.", "", *rows])
+
+
+def fresh_text(record: Record) -> str:
+    """What runs with other seeds said of a claim: "3,4,5: the same", or the verdict that it got."""
+    if record["exact"] or record.get("recorded"):
+        return "-"
+    said = [
+        f"{seeds}: {'the same' if verdict == record['verdict'] else verdict}"
+        for seeds, verdict in record["fresh"].items()
+    ]
+    return "; ".join(said) or "not run"
 
 
 def as_html(board: Sequence[Record], lesson_address: str = "{slug}.html") -> str:
@@ -187,6 +212,13 @@ def stale(course: Course) -> list[str]:
             wrong.append(
                 f"{lesson.slug}/{stored.name} is not what {path.name} shows; "
                 f"minilm run {lesson.number} --save"
+            )
+    for record in read_board(course):
+        if fresh_text(record) == "not run" and record["verdict"] == REPRODUCED:
+            number = record["lesson"].split("_")[0]
+            wrong.append(
+                f"lesson {number} says reproduced, and no other seeds were tried: "
+                f"{record['claim']}; minilm run {number} --seeds 3,4,5 --save"
             )
     for one in course.lessons:
         if one.claims.is_file() and not one.notebook.is_file():

@@ -85,7 +85,7 @@ def _fonts() -> None:
     """Tell matplotlib about the course's own typeface, once."""
     from matplotlib import font_manager
 
-    for path in sorted((Path(__file__).parent / "assets" / "fonts").glob("*.ttf")):
+    for path in sorted((Path(__file__).parents[1] / "publish" / "assets" / "fonts").glob("*.ttf")):
         font_manager.fontManager.addfont(path)
 
 
