@@ -72,8 +72,8 @@ kernels: env  ## install NVIDIA's compilers; compile every CUDA kernel for real 
 	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[gpu-proof]'
 	$(PY) -m pytest -m nvrtc $(ARGS)
 
-browser: env  ## run the tests that need Chromium
-	$(PY) -m pytest -m browser $(ARGS)
+browser: env  ## run the tests that need Chromium, on executed/ where that is there
+	$(if $(wildcard executed),MINILM_EXECUTED=executed) $(PY) -m pytest -m browser $(ARGS)
 
 slow: env  ## run the tests that take minutes
 	$(PY) -m pytest -m "slow and not oracle and not nvrtc and not gpu" $(ARGS)
@@ -104,14 +104,16 @@ check-notebooks: env  ## fail where a notebook and its source are out of step
 notebooks: build  ## build every lesson, run it, store its outputs and verdicts
 	$(MINILM) run --save
 
-run-lessons: env  ## run every lesson from top to bottom, storing nothing
-	$(MINILM) run --quiet
+# Lessons are executed once: what they gave, in executed/, serves the decks and the browser's tests.
+# A lesson takes 75 s or less on two cores; slower machines get twice that.
+run-lessons: env  ## run every lesson from top to bottom; keeps what it shows in executed/
+	$(MINILM) run --quiet --keep executed --most 150
 
 grade-all: env  ## grade every solution (full marks) and every empty exercise (0)
 	$(PY) -m pytest -m grading $(ARGS)
 
-decks: env  ## a slide deck of every lesson, in decks/
-	$(MINILM) slides
+decks: env  ## a slide deck of every lesson, in decks/; of executed/ where that is there
+	$(MINILM) slides $(if $(wildcard executed),--lessons executed)
 
 check-claims: env  ## fail where lessons, stored verdicts and CLAIMS.md disagree
 	$(MINILM) claims --write --check

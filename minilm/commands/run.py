@@ -31,9 +31,8 @@ def run(args: argparse.Namespace) -> int:
     """Execute the lessons one after the other; status 1 if any fails."""
     import sys
 
-    from minilm.course.build import notebook as nb
     from minilm.course.build.lessons import find_lessons
-    from minilm.course.build.run import LessonError, Run, run_lesson, save, save_fresh, turned
+    from minilm.course.build.run import LessonError, Run, keep, run_lesson, save, save_fresh, turned
     from minilm.course.show.seeds import parse_seeds
     from minilm.errors import InputError
 
@@ -68,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         if args.save and not seeds:
             save(done)
         if args.keep is not None:
-            nb.write(args.keep / lesson.path.name, done.notebook)
+            keep(done, args.keep)
         if args.most is not None and done.seconds > args.most:
             failed.append(lesson.number)
             slow = ", ".join(f"cell {k + 1} {seconds:.1f} s" for k, seconds in done.slowest(3))

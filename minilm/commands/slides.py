@@ -11,6 +11,9 @@ HELP = "turn lessons into slide decks that need no network"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("lessons", nargs="*", metavar="NN", help="lesson numbers; all by default")
+    parser.add_argument(
+        "--lessons", type=Path, dest="folder", metavar="DIR", help="folder of executed notebooks"
+    )
     parser.add_argument("--out", type=Path, default=Path("decks"), help="folder to write into")
     parser.add_argument("--pdf", action="store_true", help="also print each deck to PDF (Chromium)")
     parser.add_argument(
@@ -23,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from minilm.course.build.lessons import find_lessons
     from minilm.course.publish.slides import write_decks
 
-    lessons = find_lessons(args.lessons)
+    lessons = find_lessons(args.lessons, args.folder)
     for path in write_decks(lessons, args.out, args.pdf, args.notes):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     bare = [lesson.number for lesson in lessons if not lesson.executed]

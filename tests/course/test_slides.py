@@ -10,7 +10,7 @@ from minilm.course.publish.render import ASSETS, katex_css, markdown
 from minilm.course.publish.slides import deck, slides_of, write_decks
 from minilm.errors import InputError
 
-from .specimen import make_lesson
+from .specimen import executed_lessons, make_lesson
 
 HERE = Path(".")
 
@@ -129,11 +129,6 @@ def test_a_pdf_without_a_browser_is_refused_before_anything_is_written(
     assert not (tmp_path / "decks").exists()
 
 
-def committed_lessons() -> list[Path]:
-    """The executed notebooks of the course itself."""
-    return sorted((Path(__file__).parents[2] / "lessons").glob("[0-9]*_*.ipynb"))
-
-
 def examine(path: Path) -> dict:
     """Open a deck, walk through it, and report what a lecturer would complain about."""
     from minilm.course.publish.chrome import Page
@@ -183,7 +178,7 @@ def test_the_specimen_deck_fits_and_asks_for_nothing(specimen, tmp_path: Path) -
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("path", committed_lessons(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", executed_lessons(), ids=lambda path: path.stem)
 def test_every_deck_fits_and_asks_for_nothing(path: Path, tmp_path: Path) -> None:
     [made] = write_decks([Lesson(path)], tmp_path)
     assert_presentable(examine(made))

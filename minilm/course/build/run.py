@@ -23,7 +23,7 @@ from typing import Any
 from minilm.course.build import notebook as nb
 from minilm.course.build.lessons import Lesson, joined
 from minilm.course.show.seeds import VARIABLE
-from minilm.files import write_text
+from minilm.files import write_atomically, write_text
 
 WIDGETS = (
     "application/vnd.jupyter.widget-view+json",
@@ -290,6 +290,16 @@ def save(run: Run) -> list[Path]:
         text = json.dumps(run.claims, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
         changed += [claims] if write_text(claims, text) else []
     return changed
+
+
+def keep(run: Run, folder: Path) -> None:
+    """Write an executed notebook, and the picture it opens with, into another folder."""
+    nb.write(folder / run.lesson.path.name, run.notebook)
+    picture = run.lesson.place.opening
+    if picture.is_file():
+        beside = folder / run.lesson.slug
+        beside.mkdir(parents=True, exist_ok=True)
+        write_atomically(beside / picture.name, picture.read_bytes())
 
 
 def save_fresh(run: Run, seeds: str) -> list[str]:
