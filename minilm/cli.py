@@ -38,7 +38,7 @@ def help_line(name: str) -> str:
             continue
         if value and any(isinstance(t, ast.Name) and t.id == "HELP" for t in targets):
             return str(ast.literal_eval(value))
-    raise ValueError(f"{spec.origin} has no HELP line.")
+    raise ValueError(f"{spec.origin} has no HELP line")
 
 
 def overview() -> str:

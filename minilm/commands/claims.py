@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     from minilm.errors import InputError
 
     if args.check and not args.write:
-        raise InputError("--check goes with --write; it says whether that would change anything.")
+        raise InputError("--check goes with --write; it says whether that would change anything")
     if args.write and args.lessons:
-        raise InputError("--write writes the verdicts of all lessons; leave the numbers out.")
+        raise InputError("--write writes the verdicts of all lessons; leave the numbers out")
     here = Course.here()
     if args.write and args.check:
         wrong = board.stale(here)

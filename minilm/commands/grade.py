@@ -34,10 +34,11 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from minilm.course.grade.run import grade_paths
+    from minilm.course.places import Course
 
     grades, wall, folder = grade_paths(
         args.paths,
-        root=args.root,
+        course=Course(args.root) if args.root else None,
         set_name=args.set,
         hidden=args.hidden,
         out=args.out,

@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     if not 1 <= args.port <= 65535:
-        raise InputError(f"--port is {args.port}; it must be from 1 to 65535.")
+        raise InputError(f"--port is {args.port}; it must be from 1 to 65535")
     from minilm.course.build.lessons import find_lessons
 
     wanted = [args.lesson] if args.lesson else []
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError(
             "JupyterLab is not installed here; `make env` installs it, and so does "
-            "`pip install -e '.[course]'` in the repository."
+            "`pip install -e '.[course]'` in the repository"
         )
     # One folder up, so that exercises/ beside lessons/ is within reach.
     serve(lesson.parents[1], lesson, args.port, browser=not args.no_browser)

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     if args.show:
         found = [qs[args.show] for qs in done.values() if qs.get(args.show, {}).get("source")]
         if not found:
-            raise InputError(f"--show is {args.show!r}; no code that passed is kept under it.")
+            raise InputError(f"--show is {args.show!r}; no code that passed is kept under it")
         print(found[-1]["source"], end="")
         return 0
     sets = progress.course_sets(top)

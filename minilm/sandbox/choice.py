@@ -23,7 +23,7 @@ def choose(kit: Path, kind: str = "auto", unsafe: bool = False) -> Isolation:
         InputError: no wall works and `unsafe` is not set, or the one asked for does not work.
     """
     if kind not in ("auto", *KINDS):
-        raise InputError(f"isolation is {kind!r}; it must be auto or one of {', '.join(KINDS)}.")
+        raise InputError(f"isolation is {kind!r}; it must be auto or one of {', '.join(KINDS)}")
     reasons = []
     wanted = KINDS if kind == "auto" else (kind,)
     for one in wanted:
@@ -36,7 +36,7 @@ def choose(kit: Path, kind: str = "auto", unsafe: bool = False) -> Isolation:
     raise InputError(
         "submissions are programs by strangers, and this machine offers no wall around them ("
         + "; ".join(reasons)
-        + "); install bubblewrap, or use Linux 5.13 or later, or accept the risk with --unsafe."
+        + "); install bubblewrap, or use Linux 5.13 or later, or accept the risk with --unsafe"
     )
 
 

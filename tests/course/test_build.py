@@ -190,6 +190,12 @@ def test_a_source_that_is_gone_is_noticed(course: Path) -> None:
     assert kinds(course, check=True) == {"lessons/03_pattern.ipynb": "stale"}
 
 
+def test_hidden_code_is_folded_in_jupyterlab(course: Path) -> None:
+    hidden, shown = (c["metadata"].get("jupyter") for c in nb.read(lesson(course))["cells"][1:3])
+    assert hidden == {"source_hidden": True} and shown is None
+    assert "source_hidden" not in source_of(course).read_text()
+
+
 def test_names_choose(course: Path) -> None:
     assert [c.path.name for c in build(Course(course), ["3"])] == ["03_pattern.ipynb"]
     assert [c.path.parent.name for c in build(Course(course), ["00"])] == ["solutions", "exercises"]

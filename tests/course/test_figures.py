@@ -73,7 +73,7 @@ def test_seeds_make_a_band() -> None:
 
 @pytest.mark.parametrize("alt", ["", None, "a plot", 3])
 def test_alt_text_is_asked_for(alt: object) -> None:
-    with pytest.raises(InputError, match="alt must say"):
+    with pytest.raises(InputError, match="it must say in a sentence"):
         lines([1, 2], {"a": [1, 2]}, alt=alt)  # type: ignore[arg-type]
 
 

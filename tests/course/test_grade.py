@@ -13,6 +13,7 @@ from course.hostile import HONEST
 from minilm.cli import main
 from minilm.course.grade.grading import Grade
 from minilm.course.grade.run import grade_paths
+from minilm.course.places import Course
 from minilm.errors import InputError
 
 FULL = {"softmax": 4, "layer_norm": 2, "merge": 2, "momentum": 3, "greedy": 2}
@@ -145,7 +146,7 @@ def test_one_notebook_gives_gradescope_results(course: Path, tmp_path: Path) -> 
     student = tmp_path / "carol"
     student.mkdir()
     path = write_submission(student / f"{SET}.ipynb", [IMPORTS, S, *REST[1:]])
-    grades, _, _ = grade_paths([path], root=course, out=tmp_path / "out", seconds=5)
+    grades, _, _ = grade_paths([path], course=Course(course), out=tmp_path / "out", seconds=5)
     assert grades[0].submission.student == "carol"
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert (results["score"], results["max_score"]) == (11, 13)
@@ -208,7 +209,7 @@ def test_odd_files_cost_only_their_owner(course: Path, tmp_path: Path) -> None:
     (folder / ".hidden.ipynb").write_text("{}")
     write_submission(folder / "many cells.ipynb", ["x = 1"] * 3000)
     write_submission(folder / "line\nbreak.ipynb", [IMPORTS, S, *REST])
-    grades, _, out = grade_paths([folder], root=course, out=tmp_path / "out", seconds=5)
+    grades, _, out = grade_paths([folder], course=Course(course), out=tmp_path / "out", seconds=5)
     by_name = {grade.submission.student: grade for grade in grades}
     whole = {"honest", "line\nbreak"}
     assert {name for name, grade in by_name.items() if grade.points} == whole
@@ -241,7 +242,7 @@ def test_a_folder_per_student(course: Path, tmp_path: Path) -> None:
     write_submission(folder / "bob" / "mine.ipynb", [IMPORTS, *REST])
     (folder / "eve").mkdir()
     (folder / "eve" / "linked").symlink_to(folder / "ann" / "deeper")
-    grades, _, _ = grade_paths([folder], root=course, out=tmp_path / "out", seconds=5)
+    grades, _, _ = grade_paths([folder], course=Course(course), out=tmp_path / "out", seconds=5)
     assert {g.submission.student: g.points for g in grades} == {"ann": 4, "bob": 9}
 
 
@@ -256,12 +257,12 @@ def test_mistakes_of_the_lecturer_are_one_sentence(course: Path, tmp_path: Path)
         ({"isolation": "none"}, "no wall"),
     ):
         with pytest.raises(InputError, match=words):
-            grade_paths([path], root=course, out=tmp_path / "out", **options)
+            grade_paths([path], course=Course(course), out=tmp_path / "out", **options)
     with pytest.raises(InputError, match="does not exist"):
-        grade_paths([tmp_path / "nobody"], root=course)
+        grade_paths([tmp_path / "nobody"], course=Course(course))
     (tmp_path / "bare").mkdir()
     with pytest.raises(InputError, match="no notebook"):
-        grade_paths([tmp_path / "bare"], root=course)
+        grade_paths([tmp_path / "bare"], course=Course(course))
 
 
 def test_without_a_wall_it_says_so(

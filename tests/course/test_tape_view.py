@@ -58,7 +58,7 @@ def test_what_cannot_be_shown_is_refused() -> None:
     one = long = minilm.tensor(1.0, requires_grad=True)
     for _ in range(20):
         long = long + one
-    with pytest.raises(InputError, match="21 nodes; a picture holds 16"):
+    with pytest.raises(InputError, match="21 nodes; a picture holds at most 16"):
         TapeView(long)
 
 

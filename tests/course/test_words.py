@@ -30,5 +30,5 @@ def test_the_page_holds_every_word_in_its_colour() -> None:
 def test_what_cannot_be_shown_is_refused() -> None:
     with pytest.raises(InputError, match="lengths 1, 2 and 1"):
         coloured_words(["a"], ["x", "y"])
-    with pytest.raises(InputError, match=f"there are {len(COLOURS)} colours"):
+    with pytest.raises(InputError, match=f"it may hold {len(COLOURS)}"):
         coloured_words("abcdefgh", "abcdefgh")

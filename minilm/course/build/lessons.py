@@ -99,17 +99,17 @@ def find_lessons(wanted: Sequence[str] = (), folder: Path | None = None) -> list
     names = [name for name in wanted if not name.endswith(".ipynb")]
     for path in paths:
         if not path.is_file():
-            raise InputError(f"{path} does not exist; give a lesson's number or its notebook.")
+            raise InputError(f"{path} does not exist; give a lesson's number or its notebook")
     if names or not wanted:
         built = sorted(folder.glob("[0-9]*_*.ipynb")) if folder else Course.here().notebooks
         home = folder or "lessons/"
         if not built:
-            raise InputError(f"{home} holds no built lessons; run `minilm build` first.")
+            raise InputError(f"{home} holds no built lessons; run `minilm build` first")
         for name in names:
             near = [path for path in built if fits(path.stem, name)]
             if not near:
                 known = ", ".join(path.stem.split("_")[0] for path in built)
-                raise InputError(f"there is no lesson {name!r}; there are {known}.")
+                raise InputError(f"there is no lesson {name!r}; there are {known}")
             paths += near
         if not wanted:
             paths = built

@@ -118,11 +118,11 @@ def parse(text: str | bytes, name: str = "the notebook") -> Notebook:
     try:
         notebook = json.loads(text)
     except RecursionError:
-        raise InputError(f"{name} is nested too deep to be a notebook.") from None
+        raise InputError(f"{name} is nested too deep to be a notebook") from None
     except ValueError as error:
-        raise InputError(f"{name} is not a notebook: {_why(text, error)}.") from None
+        raise InputError(f"{name} is not a notebook: {_why(text, error)}") from None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-        raise InputError(f"{name} is not a notebook of format 4: it has no list of cells.")
+        raise InputError(f"{name} is not a notebook of format 4: it has no list of cells")
     metadata = notebook.get("metadata")
     notebook["metadata"] = metadata if isinstance(metadata, dict) else {}
     notebook["cells"] = [cell for cell in notebook["cells"] if _is_cell(cell)]
@@ -140,11 +140,11 @@ def read(path: Path | str) -> Notebook:
         size = path.stat().st_size
         if size > LARGEST:
             raise InputError(
-                f"{path} has {size / 1e6:.0f} MB; a notebook has at most {LARGEST / 1e6:.0f} MB."
+                f"{path} has {size / 1e6:.0f} MB; a notebook has at most {LARGEST / 1e6:.0f} MB"
             )
         return parse(path.read_bytes(), str(path))
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def write(path: Path | str, notebook: Notebook) -> bool:

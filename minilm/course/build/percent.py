@@ -36,9 +36,9 @@ def read_percent(path: Path) -> tuple[list[Cell], dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}).") from None
+        raise InputError(f"{path} is not UTF-8 text (byte {error.start})") from None
     return parse_percent(text, str(path))
 
 
@@ -49,7 +49,7 @@ def parse_percent(text: str, name: str = "the source") -> tuple[list[Cell], dict
     try:
         notebook = jupytext.reads(text, fmt="py:percent")
     except Exception as error:  # yaml, json and jupytext each have their own
-        raise InputError(f"{name} is not py:percent text: {str(error).splitlines()[0]}.") from None
+        raise InputError(f"{name} is not py:percent text: {str(error).splitlines()[0]}") from None
     cells = []
     for cell in notebook.cells:
         metadata = kept_metadata(dict(cell.metadata))
@@ -57,7 +57,7 @@ def parse_percent(text: str, name: str = "the source") -> tuple[list[Cell], dict
             raise InputError(
                 f"{name} has a cell whose metadata cannot be read: "
                 f"{metadata['incorrectly_encoded_metadata']!r}; "
-                'write it as key="value" or key=["list"].'
+                'write it as key="value" or key=["list"]'
             )
         cells.append(make_cell(cell.cell_type, cell.source, metadata))
     said = {key: notebook.metadata.get(key) for key in ("title", "talk", "speaker")}

@@ -68,16 +68,16 @@ def _regions(text: str, name: str, stub: bool) -> list[str]:
                 kept.append(line)
         elif mark[2] == "BEGIN":
             if begun is not None:
-                raise InputError(f"{name} has a ### BEGIN SOLUTION inside another.")
+                raise InputError(f"{name} has a ### BEGIN SOLUTION inside another")
             begun = mark[1]
             if stub:
                 kept.append(begun + (STUB if begun else TODO))
         else:
             if begun is None:
-                raise InputError(f"{name} has an ### END SOLUTION without its BEGIN.")
+                raise InputError(f"{name} has an ### END SOLUTION without its BEGIN")
             begun = None
     if begun is not None:
-        raise InputError(f"{name} has a ### BEGIN SOLUTION that never ends.")
+        raise InputError(f"{name} has a ### BEGIN SOLUTION that never ends")
     return kept
 
 
@@ -153,6 +153,9 @@ def _finish(
     """A notebook with ids, the record of what it was built from, and what `old` still offers."""
     made = nb.make_notebook(cells, metadata)
     record = {"kind": kind, "name": name, "built": nb.fingerprint(made)}
+    for cell in made["cells"]:
+        if "hide-input" in nb.tags_of(cell):  # JupyterLab folds the code; the tag alone does not
+            cell["metadata"] = {**cell["metadata"], "jupyter": {"source_hidden": True}}
     if old is not None:
         said = {nb.cell_digest(cell) + _count(cell): cell for cell in old["cells"]}
         for cell in made["cells"]:

@@ -188,7 +188,7 @@ def _find_set(question: str | None, name: str | None, names: Mapping[str, Any]) 
     if course is None or not course.sets:
         raise InputError(
             f"no exercise set was found at or above {Path.cwd()}; "
-            "open the notebook inside a clone of the course."
+            "open the notebook inside a clone of the course"
         )
     paths = {name: one.tests for name, one in course.sets.items()}
     name = name or names.get("EXERCISE")
@@ -197,19 +197,19 @@ def _find_set(question: str | None, name: str | None, names: Mapping[str, Any]) 
         stem = Path(str(opened)).stem
         name = next((known for known in paths if stem.startswith(known)), None)
     if name is not None and name not in paths:
-        raise InputError(f"set is {name!r}; the sets here are: {', '.join(paths) or 'none'}.")
+        raise InputError(f"set is {name!r}; the sets here are: {', '.join(paths) or 'none'}")
     if name is not None:
         return load_set(paths[name])
     if question is None:
-        raise InputError('which set? Say check(set="NN_slug"), or name a question.')
+        raise InputError('which set? Say check(set="NN_slug"), or name a question')
     holders = [name for name, path in paths.items() if question in _asked(path)]
     if len(holders) == 1:
         return load_set(paths[holders[0]])
     if holders:
         sets = ", ".join(holders)
-        raise InputError(f"several sets ask for {question!r} ({sets}); add set=... to the check.")
+        raise InputError(f"several sets ask for {question!r} ({sets}); add set=... to the check")
     known = ", ".join(name for path in paths.values() for name in _asked(path))
-    raise InputError(f"question is {question!r}; the questions of the course are: {known}.")
+    raise InputError(f"question is {question!r}; the questions of the course are: {known}")
 
 
 def _source(question: Question, names: Mapping[str, Any]) -> str:

@@ -91,9 +91,9 @@ def train_own(parts: dict[str, Callable], steps: int = 100) -> tuple[list[float]
         InputError: there are no parts, or steps is less than 1.
     """
     if not parts:
-        raise InputError("no part of minilm runs on your code yet; pass an exercise first.")
+        raise InputError("no part of minilm runs on your code yet; pass an exercise first")
     if steps < 1:
-        raise InputError(f"--steps is {steps}; it must be 1 or more.")
+        raise InputError(f"--steps is {steps}; it must be 1 or more")
     from minilm.data import corpus
     from minilm.models import Config, Transformer
     from minilm.tokenizers import ByteTokenizer

@@ -124,7 +124,7 @@ class Question:
         poison: Sequence[str] = (),
     ) -> None:
         if not name.isidentifier():
-            raise InputError(f"name is {name!r}; a question has the name of a function.")
+            raise InputError(f"name is {name!r}; a question has the name of a function")
         self.name, self.title = name, title or name
         self.asks = tuple(asks) or (name,)
         self.lines, self.hint, self.plugs = lines, hint, plugs
@@ -140,7 +140,7 @@ class Question:
     ) -> Callable[[Callable[..., None]], Callable[..., None]]:
         """Add the decorated function as a test worth `points`; its docstring is its title."""
         if not points > 0:
-            raise InputError(f"points is {points!r}; a test is worth more than 0.")
+            raise InputError(f"points is {points!r}; a test is worth more than 0")
 
         def add(function: Callable[..., None]) -> Callable[..., None]:
             title = (function.__doc__ or function.__name__.replace("_", " ")).strip()
@@ -187,7 +187,7 @@ class ExerciseSet:
             if question.name == name:
                 return question
         known = ", ".join(q.name for q in self.questions)
-        raise InputError(f"question is {name!r}; the questions of {self.name} are: {known}.")
+        raise InputError(f"question is {name!r}; the questions of {self.name} are: {known}")
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def load_set(path: Path) -> ExerciseSet:
     name = f"minilm_exercise_{slug}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or not path.is_file():
-        raise InputError(f"there is no exercise set {path}.")
+        raise InputError(f"there is no exercise set {path}")
     module = importlib.util.module_from_spec(spec)
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
@@ -220,16 +220,16 @@ def load_set(path: Path) -> ExerciseSet:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path} cannot be used: {type(error).__name__}: {error}.") from error
+        raise InputError(f"{path} cannot be used: {type(error).__name__}: {error}") from error
     finally:
         sys.dont_write_bytecode = writes
     found = [value for value in vars(module).values() if isinstance(value, Question)]
     found = list(dict.fromkeys(question for question in found if question.tests))
     if not found:
-        raise InputError(f"{path} holds no Question with a test.")
+        raise InputError(f"{path} holds no Question with a test")
     names = [question.name for question in found]
     if len(set(names)) < len(names):
-        raise InputError(f"{path} has two questions of the same name.")
+        raise InputError(f"{path} has two questions of the same name")
     return ExerciseSet(slug, str(getattr(module, "TITLE", slug)), found)
 
 

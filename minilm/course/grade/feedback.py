@@ -184,7 +184,7 @@ def write_all(folder: Path, grades: Sequence[Grade]) -> list[Path]:
         for name, text in files.items():
             write_text(folder / name, text)
     except OSError as error:
-        raise InputError(f"--out {folder} cannot be written: {error.strerror}.") from None
+        raise InputError(f"--out {folder} cannot be written: {error.strerror}") from None
     return [folder / name for name in files]
 
 

@@ -51,19 +51,19 @@ def grade_paths(
         InputError: an argument is out of range, nothing was found, or there is no wall.
     """
     if not 0.1 <= seconds <= 3600:
-        raise InputError(f"--seconds is {seconds:g}; it must be between 0.1 and 3600.")
+        raise InputError(f"--seconds is {seconds:g}; it must be between 0.1 and 3600")
     if not 0.5 <= memory <= 1024:
-        raise InputError(f"--memory is {memory:g}; it must be between 0.5 and 1024 GB.")
+        raise InputError(f"--memory is {memory:g}; it must be between 0.5 and 1024 GB")
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     jobs = jobs if jobs is not None else processors or os.cpu_count() or 1
     if not 1 <= jobs <= MOST_SLOTS:
-        raise InputError(f"--jobs is {jobs}; it must be between 1 and {MOST_SLOTS}.")
+        raise InputError(f"--jobs is {jobs}; it must be between 1 and {MOST_SLOTS}")
     if hidden is not None and not hidden.is_dir():
-        raise InputError(f"--hidden {hidden} is not a folder.")
+        raise InputError(f"--hidden {hidden} is not a folder")
     course = course or Course.here()
     files = course.sets
     if not files:
-        raise InputError(f"{course.root} holds no exercise set.")
+        raise InputError(f"{course.root} holds no exercise set")
     wanted = choose_set(set_name, list(files))
     submissions = _assigned(find_submissions(paths, list(files)), wanted, list(files))
     used = sorted({submission.set_name for submission in submissions})
@@ -96,7 +96,7 @@ def _assigned(
         default = sets[0]
     else:
         raise InputError(
-            f"no submission says which set it belongs to; add --set with one of {', '.join(sets)}."
+            f"no submission says which set it belongs to; add --set with one of {', '.join(sets)}"
         )
     return [replace(s, set_name=s.set_name or default) for s in submissions]
 

@@ -50,11 +50,11 @@ def find_submissions(paths: Sequence[Path], sets: Sequence[str]) -> list[Submiss
     found: list[tuple[str, Path]] = []
     for path in paths:
         if not path.exists() and not path.is_symlink():
-            raise InputError(f"PATH {path} does not exist.")
+            raise InputError(f"PATH {path} does not exist")
         found += _in(path, sets)
     if not found:
         where = ", ".join(map(str, paths))
-        raise InputError(f"no notebook (.ipynb) was found in {where}.")
+        raise InputError(f"no notebook (.ipynb) was found in {where}")
     named: dict[str, int] = {}
     submissions = []
     for student, path in sorted(dict.fromkeys(found), key=lambda pair: (pair[0], str(pair[1]))):
@@ -124,16 +124,16 @@ def _read_plain_file(path: Path) -> bytes:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     flags |= getattr(os, "O_BINARY", 0)
     if path.is_symlink():
-        raise InputError("it is a link to another file; links are not followed.")
+        raise InputError("it is a link to another file; links are not followed")
     handle = os.open(path, flags)
     with os.fdopen(handle, "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
-            raise InputError("it is not a file.")
+            raise InputError("it is not a file")
         if facts.st_size > nb.LARGEST:
             raise InputError(
                 f"it has {facts.st_size / 1e6:.0f} MB; a submission has at most "
-                f"{nb.LARGEST / 1e6:.0f} MB (clear the outputs)."
+                f"{nb.LARGEST / 1e6:.0f} MB (clear the outputs)"
             )
         return file.read(nb.LARGEST + 1)
 
@@ -149,4 +149,4 @@ def choose_set(name: str | None, sets: Sequence[str]) -> str | None:
     for one in sets:
         if fits(one, name):
             return one
-    raise InputError(f"--set is {name!r}; the sets here are: {', '.join(sets) or 'none'}.")
+    raise InputError(f"--set is {name!r}; the sets here are: {', '.join(sets) or 'none'}")

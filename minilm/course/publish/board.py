@@ -49,7 +49,7 @@ def read_board(course: Course, lessons: Sequence[str] = ()) -> list[Record]:
         if missing:
             raise InputError(
                 f"lesson {missing[0]!r} has no stored verdicts; run `minilm run {missing[0]} "
-                "--save` first."
+                "--save` first"
             )
     board = []
     for path in files:
@@ -59,7 +59,7 @@ def read_board(course: Course, lessons: Sequence[str] = ()) -> list[Record]:
             board += [_completed(record, others) for record in records]
         except (ValueError, TypeError, KeyError):
             raise InputError(
-                f"{path} is no list of verdicts; `minilm run --save` writes it."
+                f"{path} is no list of verdicts; `minilm run --save` writes it"
             ) from None
     return board
 

@@ -78,7 +78,7 @@ class Page:
         if browser is None:
             raise InputError(
                 "no Chromium was found on PATH; install Chromium, Chrome or Edge, or name one in "
-                "MINILM_CHROMIUM."
+                "MINILM_CHROMIUM"
             )
         self._folder = tempfile.mkdtemp(prefix="minilm-browser-")
         root = sys.platform != "win32" and os.geteuid() == 0
@@ -125,7 +125,7 @@ class Page:
                 if pages:
                     return pages[0]["webSocketDebuggerUrl"]
             time.sleep(0.05)
-        raise BrowserError("the browser did not start.")
+        raise BrowserError("the browser did not start")
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Send one protocol command and return its result; events that arrive are kept."""
@@ -270,7 +270,7 @@ class _WebSocket:
         )
         self._reader = self._connection.makefile("rb")
         if b"101" not in self._reader.readline():
-            raise BrowserError("the browser refused the connection.")
+            raise BrowserError("the browser refused the connection")
         while self._reader.readline().strip():
             continue
 
@@ -300,7 +300,7 @@ class _WebSocket:
             if kind == 9:
                 self._frame(10, data)
             elif kind == 8:
-                raise BrowserError("the browser closed the connection.")
+                raise BrowserError("the browser closed the connection")
             elif kind in (0, 1):
                 parts.append(data)
                 if first & 0x80:
@@ -310,9 +310,9 @@ class _WebSocket:
         try:
             data = self._reader.read(count)
         except TimeoutError:
-            raise BrowserError("the browser does not answer.") from None
+            raise BrowserError("the browser does not answer") from None
         if len(data) < count:
-            raise BrowserError("the browser is gone.")
+            raise BrowserError("the browser is gone")
         return data
 
     def close(self) -> None:

@@ -244,7 +244,7 @@ def write_decks(
     if pdf and find_chromium() is None:
         raise InputError(
             "--pdf prints through a browser and none was found; install Chromium, Chrome or Edge, "
-            "or leave --pdf out and print the deck yourself (open it with ?print-pdf)."
+            "or leave --pdf out and print the deck yourself (open it with ?print-pdf)"
         )
     out.mkdir(parents=True, exist_ok=True)
     written = []

@@ -133,18 +133,18 @@ def claim(
         ("expected", expected),
     ):
         if not isinstance(text, str) or not text.strip():
-            raise InputError(f"{name} is {text!r}; it must be a sentence.")
+            raise InputError(f"{name} is {text!r}; it must be a sentence")
     if kind not in KINDS:
         raise InputError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}")
     values = _values(measured)
     count = len(next(iter(values.values())))
     used = list(range(count)) if seeds is None else [int(seed) for seed in seeds]
     if len(used) != count or len(set(used)) != count:
-        raise InputError(f"seeds are {used} for {count} measured values; give one seed per value.")
+        raise InputError(f"seeds are {used} for {count} measured values; give one seed per value")
     if not exact and count < SEEDS_NEEDED:
         raise InputError(
             f"measured has {count} value{'s' if count > 1 else ''}; a noisy measure needs at least "
-            f"{SEEDS_NEEDED} seeds (exact=True if there is no noise)."
+            f"{SEEDS_NEEDED} seeds (exact=True if there is no noise)"
         )
     rows = _rows(values)
     held = [bool(holds(row)) for row in rows]
@@ -207,18 +207,16 @@ def _values(measured: Any) -> dict[str, list[float]]:
             values[str(name)] = [_plain(number) for number in listed]
         except (TypeError, ValueError):
             raise InputError(
-                f"measured ({name}) is {numbers!r}; it must be a list with one number per seed."
+                f"measured ({name}) is {numbers!r}; it must be a list with one number per seed"
             ) from None
     lengths = {len(numbers) for numbers in values.values()}
     if len(lengths) != 1 or 0 in lengths:
         raise InputError(
-            f"measured holds {sorted(lengths)} values; every quantity needs one per seed."
+            f"measured holds {sorted(lengths)} values; every quantity needs one per seed"
         )
     for name, numbers in values.items():
         if not all(map(math.isfinite, numbers)):
-            raise InputError(
-                f"measured ({name}) is {numbers}; every value must be a finite number."
-            )
+            raise InputError(f"measured ({name}) is {numbers}; every value must be a finite number")
     return values
 
 

@@ -28,7 +28,7 @@ def source(thing: Any, *more: Any, docstring: str = "first") -> None:
         InputError: something has no Python source (a built-in, or made at run time).
     """
     if docstring not in ("first", "full", "none"):
-        raise InputError(f"docstring is {docstring!r}; it must be 'first', 'full' or 'none'.")
+        raise InputError(f"docstring is {docstring!r}; it must be 'first', 'full' or 'none'")
     parts = [source_text(one, docstring) for one in (thing, *more)]
     code = "\n\n\n".join(text for text, _ in parts)
     places = list(dict.fromkeys(place for _, place in parts))
@@ -55,7 +55,7 @@ def source_text(thing: Any, docstring: str = "first") -> tuple[str, str]:
     except (TypeError, OSError):
         name = getattr(thing, "__name__", type(thing).__name__)
         raise InputError(
-            f"{name} has no Python source to show; give a function, method, class or module."
+            f"{name} has no Python source to show; give a function, method, class or module"
         ) from None
     root = Path(__file__).parents[3]
     place = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
@@ -106,9 +106,9 @@ def interact(fn: Callable[..., Any], **controls: Any) -> None:
     named = not any(p.kind is p.VAR_KEYWORD for p in allowed.values())
     for name in controls:
         if named and name not in allowed:
-            raise InputError(f"{name} is no argument of the function; it takes {list(allowed)}.")
+            raise InputError(f"{name} is no argument of the function; it takes {list(allowed)}")
     if not controls:
-        raise InputError("interact needs at least one control, such as width=(10, 400).")
+        raise InputError("interact needs at least one control, such as width=(10, 400)")
     specs = {name: control_of(name, given) for name, given in controls.items()}
     start = {name: spec["value"] for name, spec in specs.items()}
     if not in_notebook():
@@ -140,7 +140,7 @@ def control_of(name: str, given: Any) -> dict[str, Any]:
     if not numbers or not 2 <= len(given) <= 4 or given[0] >= given[1]:
         raise InputError(
             f"{name} is {given!r}; a control must be (low, high[, step[, start]]) with low < high, "
-            f"a list of choices, True or False, a text, or an ipywidget."
+            f"a list of choices, True or False, a text, or an ipywidget"
         )
     low, high = given[:2]
     whole = all(isinstance(n, int) for n in given)
@@ -148,7 +148,7 @@ def control_of(name: str, given: Any) -> dict[str, Any]:
     middle = low + round((high - low) / 2 / step) * step
     value = given[3] if len(given) > 3 else (int(middle) if whole else round(middle, 10))
     if not low <= value <= high:
-        raise InputError(f"{name} starts at {value}; it must lie in {low} to {high}.")
+        raise InputError(f"{name} starts at {value}; it must lie in {low} to {high}")
     return {"kind": "slider", "value": value, "low": low, "high": high, "step": step}
 
 

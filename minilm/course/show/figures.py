@@ -27,8 +27,8 @@ def _series(x: Any, name: str, values: Any) -> tuple[np.ndarray, np.ndarray, np.
     y = np.asarray(values, dtype=float)
     if y.ndim not in (1, 2) or y.size == 0:
         raise InputError(
-            f"series {name!r} must be one number per point or an array (seeds, points); "
-            f"given shape {y.shape}"
+            f"series {name!r} has shape {y.shape}; it must be one number per point or an array "
+            "(seeds, points)"
         )
     at = np.arange(y.shape[-1]) if x is None else np.asarray(x)
     if at.shape != y.shape[-1:]:
@@ -69,7 +69,7 @@ def lines(
         InputError: for no series, a shape that does not fit, or a missing alt text.
     """
     if not series:
-        raise InputError("series must hold at least one line; given none")
+        raise InputError("series is empty; it must hold at least one line")
     with page(ax, alt, size) as drawing:
         ax, ends = drawing.ax, []
         for k, (name, values) in enumerate(series.items()):
@@ -275,8 +275,8 @@ def scatter(
             left, up = np.asarray(left, dtype=float), np.asarray(up, dtype=float)
             if left.shape != up.shape or left.ndim != 1:
                 raise InputError(
-                    f"x and y of {name or 'the dots'} must be vectors of one length; "
-                    f"given shapes {left.shape} and {up.shape}"
+                    f"x and y of {name or 'the dots'} have shapes {left.shape} and {up.shape}; "
+                    "they must be vectors of one length"
                 )
             colour = COLOURS[k % len(COLOURS)]
             look = {"marker": MARKERS[k % len(MARKERS)], "color": colour, "alpha": 0.85}

@@ -52,7 +52,9 @@ def heatmap(
     """
     data = np.asarray(matrix, dtype=float)
     if data.ndim != 2 or data.size == 0:
-        raise InputError(f"matrix must have two dimensions and be non-empty; given {data.shape}")
+        raise InputError(
+            f"matrix has shape {data.shape}; it must have two dimensions and not be empty"
+        )
     if numbers == "auto":
         numbers = "{:.2g}" if data.size <= 120 else None
     finite = data[np.isfinite(data)]
@@ -106,8 +108,8 @@ def images(
     data = (np.asarray(pictures, dtype=float) - low) / (high - low)
     if data.ndim not in (3, 4) or len(data) == 0:
         raise InputError(
-            f"pictures must have shape (N, height, width) or (N, height, width, 3); "
-            f"given {data.shape}"
+            f"pictures have shape {data.shape}; it must be (N, height, width) or "
+            "(N, height, width, 3)"
         )
     alt = need_alt(alt or "")
     columns = columns or min(len(data), 10)

@@ -154,8 +154,8 @@ def need_alt(alt: str) -> str:
     """The alt text, or a refusal when there is none worth the name."""
     if not isinstance(alt, str) or len(alt.split()) < 4:
         raise InputError(
-            f"alt must say in a sentence what the figure shows, for those who cannot see it; "
-            f"given {alt!r}"
+            f"alt is {alt!r}; it must say in a sentence what the figure shows, for those who "
+            "cannot see it"
         )
     return " ".join(alt.split())
 

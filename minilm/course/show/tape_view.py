@@ -58,10 +58,14 @@ class TapeView:
         self._row: dict[Tensor, float] = {}
         self._column: dict[Tensor, int] = {}
         if root.is_leaf or root.numel() != 1:
-            raise InputError("root must be a scalar that an expression of Tensors made")
+            raise InputError(
+                "root is no scalar with a tape; it must be one that an expression of Tensors made"
+            )
         self._place(root, [0.0])
         if len(self.nodes) > MOST:
-            raise InputError(f"the tape has {len(self.nodes)} nodes; a picture holds {MOST}")
+            raise InputError(
+                f"the tape has {len(self.nodes)} nodes; a picture holds at most {MOST}"
+            )
         self._inputs = {node: _tensors(node) for node in self.nodes}
         self._leaves = {node for node in self.nodes if node.is_leaf}  # backward frees the rest
         called = {tensor: name for name, tensor in names.items()}

@@ -35,7 +35,9 @@ def coloured_words(
         )
     used = [kind for kind in dict.fromkeys(kinds) if kind]
     if len(used) > len(COLOURS):
-        raise InputError(f"kinds holds {len(used)} kinds; there are {len(COLOURS)} colours")
+        raise InputError(
+            f"kinds holds {len(used)} kinds; it may hold {len(COLOURS)}, one for each colour"
+        )
     if not in_notebook():
         print(*([caption] if caption else []), " ".join(words), sep="\n")
         return

@@ -53,7 +53,7 @@ def _source(function: types.FunctionType) -> tuple[str, ast.stmt]:
         text = textwrap.dedent(inspect.getsource(function))
         (node,) = ast.parse(text).body
     except (OSError, SyntaxError, ValueError):
-        raise TypeError(f"the source of {function.__name__} is not at hand") from None
+        raise TypeError(f"the source of {function.__name__} cannot be found") from None
     if cells.is_stub(node):
         raise NotImplementedError
     return text, node
