@@ -122,7 +122,7 @@ def drop_output() -> None:
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
-        return  # stdout is no file of the system (a notebook, a test): exit flushes nothing
+        return  # stdout is not a file of the system (a notebook, a test): exit flushes nothing
 
 
 def complain(sentence: str, status: int) -> int:

@@ -110,7 +110,7 @@ def _write_page(file: Path) -> int:
         raise
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise InputError(
-            f"--write is {str(file)!r}, which is no file that --json wrote: {problem}"
+            f"--write is {str(file)!r}, which is not a file that --json wrote: {problem}"
         ) from None
     path = Course.here().benchmarks
     text = path.read_text(encoding="utf-8")

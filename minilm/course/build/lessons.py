@@ -40,7 +40,7 @@ class Lesson:
         """The notebook, its sources as single strings.
 
         Raises:
-            InputError: the file is no notebook.
+            InputError: the file is not a notebook.
         """
         notebook = nb.read(self.path)
         for cell in notebook["cells"]:

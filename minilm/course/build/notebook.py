@@ -108,10 +108,10 @@ def dumps(notebook: Notebook) -> str:
 def parse(text: str | bytes, name: str = "the notebook") -> Notebook:
     """Read a notebook from its text and make sure of its shape, whoever wrote it.
 
-    Cells that are no cells are dropped; a text that is no notebook is refused.
+    What is not a cell is dropped; a text that is not a notebook is refused.
 
     Raises:
-        InputError: the text is no JSON, is cut off, is nested too deep, or holds no cells.
+        InputError: the text is not JSON, is cut off, is nested too deep, or holds no cells.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig", errors="replace")
@@ -133,7 +133,7 @@ def read(path: Path | str) -> Notebook:
     """Read a notebook file.
 
     Raises:
-        InputError: there is no such file, it is too large, or it is no notebook.
+        InputError: there is no such file, it is too large, or it is not a notebook.
     """
     path = Path(path)
     try:

@@ -39,7 +39,7 @@ def read_board(course: Course, lessons: Sequence[str] = ()) -> list[Record]:
     """The stored verdicts of a course, by lesson; `mean` and `spread` are added to each.
 
     Raises:
-        InputError: a claims file is no JSON list, or a lesson asked for has none.
+        InputError: a claims file is not a JSON list, or a lesson asked for has none.
     """
     files = [one.claims for one in course.lessons if one.claims.is_file()]
     if lessons:
@@ -59,7 +59,7 @@ def read_board(course: Course, lessons: Sequence[str] = ()) -> list[Record]:
             board += [_completed(record, others) for record in records]
         except (ValueError, TypeError, KeyError):
             raise InputError(
-                f"{path} is no list of verdicts; `minilm run --save` writes it"
+                f"{path} is not a list of verdicts; `minilm run --save` writes it"
             ) from None
     return board
 

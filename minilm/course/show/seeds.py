@@ -28,7 +28,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds as they are typed: "3,4,5".
 
     Raises:
-        InputError: it is no list of three or more different whole numbers.
+        InputError: it is not a list of three or more different whole numbers.
     """
     try:
         found = tuple(int(part) for part in text.split(","))

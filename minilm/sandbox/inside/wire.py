@@ -142,7 +142,7 @@ class Unpack:
     """Turns a JSON tree and blobs back into values.
 
     Args:
-        other: called with the mark and content of a node that is no plain value.
+        other: called with the mark and content of a node that is not a plain value.
     """
 
     def __init__(self, blobs: list[memoryview], other: Callable[[str, Any], Any]) -> None:
