@@ -27,7 +27,7 @@ ELEMENTWISE = {
     "sigmoid": (F.sigmoid, lambda x: 1 / (1 + np.exp(-x)), {}),
     "softplus": (F.softplus, lambda x: np.log(1 + np.exp(x)), {}),
     "relu": (F.relu, lambda x: np.where(x > 0, x, 0), {}),
-    "abs": (F.abs_, np.abs, {}),
+    "abs": (F.abs, np.abs, {}),
     "neg": (F.neg, np.negative, {}),
     "silu": (F.silu, lambda x: x / (1 + np.exp(-x)), {}),
     "gelu": (F.gelu, lambda x: x * 0.5 * (1 + erf(x / 2**0.5)), {}),
