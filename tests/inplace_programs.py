@@ -1,7 +1,7 @@
 """Random programs of views and changes in place, and ways to run them.
 
-A program is a list of steps over numbered values. It is drawn once, on NumPy arrays, whose views and
-changes have the meaning that all the others must have; a runner says how a library does each step.
+A program is a list of steps over numbered values. It is drawn once, on NumPy arrays, whose views
+and changes have the meaning that all others must have; a runner says how a library does each step.
 """
 
 from typing import Any
@@ -84,7 +84,9 @@ class OutOfPlace:
         part = places if key is None else places[key]
         old = F.index(self.roots[root], part)
         if kind == "set":
-            new = F.broadcast_to(value, part.shape) if isinstance(value, Tensor) else old * 0 + value
+            new = (
+                F.broadcast_to(value, part.shape) if isinstance(value, Tensor) else old * 0 + value
+            )
         else:
             new = {"add": F.add, "sub": F.sub, "mul": F.mul, "div": F.div}[kind](old, value)
         size = self.roots[root].numel()

@@ -304,8 +304,13 @@ def test_dropout() -> None:
     again = F.dropout(x, 0.25, np.random.default_rng(0))
     assert np.array_equal(again.data, y.data)
     assert F.dropout(x, 0.25, np.random.default_rng(0), training=False).data is x.data
-    with pytest.raises(InputError, match="below 1"):
-        F.dropout(x, 1.0, np.random.default_rng(0))
+    gone = F.dropout(x, 1.0, np.random.default_rng(0))
+    x.grad = None
+    gone.sum().backward()
+    assert not gone.data.any() and not x.grad.any()
+    for p in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match="from 0 to 1"):
+            F.dropout(x, p, np.random.default_rng(0))
 
 
 def test_no_primitive_changes_dtype() -> None:

@@ -285,7 +285,7 @@ def test_a_changed_tensor_is_freed_by_reference_counts() -> None:
 
 @pytest.mark.parametrize("products", [False, True])
 def test_random_programs_of_views_and_changes(products: bool) -> None:
-    """Values as NumPy's, gradients as out of place and as finite differences, or a refusal."""
+    """Values as NumPy's and gradients as out of place, or a refusal."""
     refused = 0
     for seed in range(150):
         program, leaves, weights = draw(seed, products=products)
@@ -302,11 +302,20 @@ def test_random_programs_of_views_and_changes(products: bool) -> None:
             refused += 1
             continue
         for ours, other in zip(tensors, apart, strict=True):
-            np.testing.assert_allclose(ours.grad, other.grad, rtol=1e-9, atol=1e-9, err_msg=str(seed))
-        if seed < 30:
-            rng = np.random.default_rng(seed)
-            for value, ours in zip(leaves, tensors, strict=True):
-                way = rng.standard_normal(value.shape)
-                measured = slope(lambda: float(run(program, Numpy(), leaves, weights)), value, way)
-                assert np.isclose((ours.grad * way).sum(), measured, rtol=1e-5, atol=1e-6), seed
+            assert np.allclose(ours.grad, other.grad, rtol=1e-9, atol=1e-9), seed
     assert refused < (90 if products else 30)  # `a *= b` and a change of b after it, and the like
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_programs_against_finite_differences(seed: int) -> None:
+    program, leaves, weights = draw(seed)
+    tensors = [Tensor(v.copy(), requires_grad=True) for v in leaves]
+    try:
+        run(program, OnTape(), tensors, weights).backward()
+    except InputError:
+        return  # refused: no wrong number
+    rng = np.random.default_rng(seed)
+    for value, ours in zip(leaves, tensors, strict=True):
+        way = rng.standard_normal(value.shape)
+        measured = slope(lambda: float(run(program, Numpy(), leaves, weights)), value, way)
+        assert np.isclose((ours.grad * way).sum(), measured, rtol=1e-5, atol=1e-6)

@@ -9,6 +9,8 @@ All of them agree on the dtype of what they return (`meeting` does it):
 - float64 gives way to a smaller float: an array such as `np.ones(3)` is float64 only because nobody
   said otherwise. So float64 data and float32 parameters give float32, and a model in float64 needs
   its data in float64;
+- tables of constants (cos and sin of `rope`) take the dtype of the data;
+- a change in place (`add_`, `set_`) changes no dtype;
 - every gradient has the dtype of its tensor.
 """
 

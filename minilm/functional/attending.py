@@ -8,7 +8,7 @@ from minilm import kernels
 from minilm.backend import Array
 from minilm.errors import InputError
 from minilm.functional.attention_checks import check_heads, check_layout, check_sight
-from minilm.functional.meeting import fits, meet, unbroadcast
+from minilm.functional.meeting import as_table, fits, floats, meet, unbroadcast
 from minilm.tensor import Tensor, primitive
 
 
@@ -37,7 +37,8 @@ def rope(x: Array, cos: Array, sin: Array, layout: str = "half"):
             f"rope: cos is {cos.shape} and sin {sin.shape}; with x (..., T, D) of {x.shape} both "
             "must be (..., T, D/2)"
         )
-    x, cos, sin = meet(x, cos, sin)
+    x = floats(x)
+    cos, sin = as_table(cos, x), as_table(sin, x)
     interleaved = layout == "interleaved"
     return kernels.rope(x, cos, sin, interleaved), lambda g: (
         kernels.rope(g, cos, -sin, interleaved),
@@ -102,7 +103,7 @@ def _attention(
 ):
     check_heads(q.shape, k.shape, v.shape)
     check_sight((*q.shape[:3], k.shape[2]), mask, bias, causal, window)
-    q, k, v = meet(q, k, v)
+    q, k, v, bias = meet(q, k, v, bias)
     if q.dtype != k.dtype or q.dtype != v.dtype:
         raise InputError(f"attention: q is {q.dtype}, k {k.dtype}, v {v.dtype}; they must agree")
     bias = None if bias is None else bias.astype(q.dtype, copy=False)

@@ -7,7 +7,7 @@ from minilm import kernels
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
 from minilm.functional.attention_checks import check_layout, check_sight
-from minilm.functional.meeting import as_rows, floats, meet, unbroadcast
+from minilm.functional.meeting import as_rows, as_table, meet, unbroadcast
 from minilm.functional.products import column_sum
 from minilm.tensor import primitive
 
@@ -52,7 +52,7 @@ def self_attention(
             f"self_attention: {packed.shape[-1]} channels for {heads} query and 2 x {kv_heads} "
             "key and value heads; all heads have one size, at least 1, and kv_heads divides heads"
         )
-    packed = floats(packed)
+    packed, bias = meet(packed, bias)
     scale = size**-0.5 if scale is None else scale
     xp = xp_of(packed)
     b, t, width = packed.shape
@@ -68,7 +68,7 @@ def self_attention(
                 f"self_attention with {t} tokens and heads of size {size} needs cos and sin of "
                 f"({t}, {size // 2}) and an even size, not {cos.shape} and {sin.shape}"
             )
-        cos, sin = (x.astype(packed.dtype) if x.dtype == float else x for x in (cos, sin))
+        cos, sin = as_table(cos, packed), as_table(sin, packed)
         source = xp.empty((b, t, turned * size), packed.dtype)
         flat = as_rows(xp.ascontiguousarray(packed))  # (B, T, W) -> (B T, W)
         turned_rows = as_rows(source)  # (B, T, (H + G) D) -> (B T, (H + G) D)

@@ -91,7 +91,8 @@ def _change(
         before = part.copy() if theirs and name in ("mul_", "div_") else None
         pullback = _scattered(target, root, key, back(before, given), _shape(given))
     if change is None:
-        array[key] = given
+        front = len(_shape(given)) - part.ndim  # axes of length 1, which not every key takes
+        array[key] = given.reshape(given.shape[front:]) if front > 0 else given
     else:
         change(array, given)
     target.touch()

@@ -109,6 +109,11 @@ def _weak(number: Any, array: Array) -> Any:
     return array.dtype.type(number) if is_float(array) else number.item()
 
 
+def as_table(table: Array, x: Array) -> Array:
+    """A table of constants in the dtype of the data; beside 16-bit data it stays as it is."""
+    return table if table.dtype == x.dtype or is_half(x) else table.astype(x.dtype)
+
+
 def meet(*arrays: Array | None) -> Sequence[Any]:
     """Arrays of floats in the dtypes in which they meet; None stays None.
 

@@ -20,7 +20,17 @@ from minilm.tensor import Tensor
 # Functions that look at shapes and memory only; no number leaves the tape.
 _LOOKING = {"shape", "ndim", "size", "result_type", "may_share_memory", "shares_memory"}
 # Where ours is called otherwise than NumPy's.
-_OURS = {"absolute": "abs", "hstack": "concatenate", "vstack": "concatenate", "take": "index"}
+_OURS = {
+    "absolute": "abs",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "power": "pow",
+    "negative": "neg",
+    "hstack": "concatenate",
+    "vstack": "concatenate",
+    "take": "index",
+}
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -63,7 +73,8 @@ def array_ufunc(tensor: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **op
     """NumPy's protocol for `np.exp(tensor)` and for `array * tensor`."""
     if method == "__call__" and not options and ufunc.__name__ in _BINARY:
         return _BINARY[ufunc.__name__](*inputs)
-    _refuse_gradients(ufunc.__name__, [inputs, options])
+    name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+    _refuse_gradients(name, [inputs, options])
     return getattr(ufunc, method)(*_arrays(inputs), **_arrays(options))
 
 

@@ -90,9 +90,7 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None):
     if axis is not None:
         axis = check_axes("squeeze", axis, x.ndim)
         if any(x.shape[a] != 1 for a in axis):
-            raise InputError(
-                f"squeeze: x of shape {x.shape} is longer than 1 along an axis of {axis}"
-            )
+            raise InputError(f"squeeze: axis is {axis}; x of shape {x.shape} is longer there")
     before = x.shape
     return x.squeeze(axis), lambda g: (g.reshape(before),)  # (.., ..) -> (.., 1, ..)
 

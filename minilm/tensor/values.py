@@ -214,7 +214,7 @@ class Tensor:
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A Tensor with its own copy of ``data``; Python floats become float32."""
+    """A Tensor with its own copy of `data`; Python floats become float32."""
     array = data.data if isinstance(data, Tensor) else data
     if not hasattr(array, "dtype"):
         array = np.asarray(array)
