@@ -1,11 +1,14 @@
-"""One helper that holds a primitive to its formula: value, shape, dtype, gradient, both tiers."""
+"""One helper that holds a primitive to its formula: value, shape, dtype, gradient, both tiers.
 
-from collections.abc import Callable, Sequence
+And to its shapes: those next to the right ones are refused forward, or work backward too.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from minilm import Tensor, kernels
+from minilm import InputError, Tensor, kernels
 
 Shape = tuple[int, ...]
 
@@ -30,7 +33,7 @@ def probes(shape: Shape, seed: int, most: int = 24) -> list[np.ndarray]:
 def slope(
     f: Callable[[], float], x: np.ndarray, direction: np.ndarray, step: float = 1e-6
 ) -> float:
-    """df along ``direction`` at x by central differences; x is changed and restored in place."""
+    """df along `direction` at x by central differences; x is changed and restored in place."""
     kept = x.copy()
     x += step * direction
     up = f()
@@ -96,6 +99,51 @@ def check_op(
             assert inputs[i].grad.shape == given[i].shape, f"{where}: gradient {i}"
             along = np.array([(inputs[i].grad * d).sum() for d in directions[i]])
             _close(along, slopes[i], tolerance, f"{where}: gradient {i}")
+    check_misfits([s if i in free else given[i] for i, s in enumerate(shapes)], ours)
+
+
+def check_misfits(shapes: Sequence[Shape | np.ndarray], ours: Callable[..., Any]) -> None:
+    """Call a function with shapes next to those that fit.
+
+    Each must be refused forward, in one sentence, or give gradients of its inputs' shapes: what
+    passes forward and breaks backward is found out hours into a training.
+
+    Args:
+        shapes: of the inputs, which fit; an array stands for itself.
+        ours: takes Tensors, returns a Tensor.
+    """
+    for what, others in misfits(shapes):
+        inputs = [
+            x if isinstance(x, np.ndarray) else _leaf(x, seed) for seed, x in enumerate(others)
+        ]
+        with np.errstate(all="ignore"):
+            try:
+                out = ours(*inputs)
+            except InputError as refusal:
+                assert "\n" not in str(refusal), f"{what}: {refusal}"
+                continue
+            if out.requires_grad:
+                out.backward(np.ones(out.shape, out.dtype))
+        for i, x in enumerate(inputs):
+            if isinstance(x, Tensor) and x.grad is not None:
+                assert x.grad.shape == x.shape, f"{what}: gradient {i} has shape {x.grad.shape}"
+
+
+def misfits(shapes: Sequence[Shape | np.ndarray]) -> Iterator[tuple[str, list[Any]]]:
+    """Lists of shapes that differ from the given ones in one axis of one of them."""
+    for i, shape in enumerate(shapes):
+        if isinstance(shape, np.ndarray):
+            continue
+        around = [shape[1:], shape[:-1], (1, *shape), (2, *shape), (*shape, 1), (*shape, 2)]
+        for axis, length in enumerate(shape):
+            for other in {0, 1, length - 1, length + 1, 2 * length} - {length}:
+                around.append((*shape[:axis], other, *shape[axis + 1 :]))
+        for other in around:
+            yield f"input {i} is {other} for {shape}", [*shapes[:i], other, *shapes[i + 1 :]]
+
+
+def _leaf(shape: Shape, seed: int) -> Tensor:
+    return Tensor(numbers(shape, seed, 0.5, 1.5).astype(np.float32), requires_grad=True)
 
 
 def _cast(x: np.ndarray, dtype: Any) -> np.ndarray:

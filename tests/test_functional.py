@@ -27,7 +27,7 @@ ELEMENTWISE = {
     "sigmoid": (F.sigmoid, lambda x: 1 / (1 + np.exp(-x)), {}),
     "softplus": (F.softplus, lambda x: np.log(1 + np.exp(x)), {}),
     "relu": (F.relu, lambda x: np.where(x > 0, x, 0), {}),
-    "abs": (F.abs_, np.abs, {}),
+    "abs": (F.abs, np.abs, {}),
     "neg": (F.neg, np.negative, {}),
     "silu": (F.silu, lambda x: x / (1 + np.exp(-x)), {}),
     "gelu": (F.gelu, lambda x: x * 0.5 * (1 + erf(x / 2**0.5)), {}),
@@ -304,8 +304,13 @@ def test_dropout() -> None:
     again = F.dropout(x, 0.25, np.random.default_rng(0))
     assert np.array_equal(again.data, y.data)
     assert F.dropout(x, 0.25, np.random.default_rng(0), training=False).data is x.data
-    with pytest.raises(InputError, match="below 1"):
-        F.dropout(x, 1.0, np.random.default_rng(0))
+    gone = F.dropout(x, 1.0, np.random.default_rng(0))
+    x.grad = None
+    gone.sum().backward()
+    assert not gone.data.any() and not x.grad.any()
+    for p in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match="from 0 to 1"):
+            F.dropout(x, p, np.random.default_rng(0))
 
 
 def test_no_primitive_changes_dtype() -> None:

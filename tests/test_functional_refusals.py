@@ -24,11 +24,11 @@ REFUSED = {
     "layer_norm weight": (lambda: F.layer_norm(ones(2, 8), ones(8, 3)), "not (8, 3)"),
     "rms_norm weight": (lambda: F.rms_norm(ones(2, 8), ones(16)), "takes w and b of (8,)"),
     "linear bias": (lambda: F.linear(ones(2, 8), ones(4, 8), ones(1)), "takes b of (4,)"),
-    "rope sin": (lambda: F.rope(Q, ones(4, 4), ones(3, 4)), "not (4, 4) and (3, 4)"),
+    "rope sin": (lambda: F.rope(Q, ones(4, 4), ones(3, 4)), "cos is (4, 4) and sin (3, 4)"),
     "rope layout": (lambda: F.rope(Q, ones(4, 4), ones(4, 4), "x"), "'half' and 'interleaved'"),
     "attention mask": (lambda: F.attention(Q, Q, Q, mask=np.ones((3, 4), bool)), "(1, 2, 4, 4)"),
     "attention bias": (lambda: F.attention(Q, Q, Q, bias=ones(3, 4, 4)), "has shape (3, 4, 4)"),
-    "attention dtype": (lambda: F.attention(Q, Q.astype(float), Q), "k float64"),
+    "attention dtype": (lambda: F.attention(Q, Q.astype(np.float16), Q), "k float16"),
     "attention of nothing": (
         lambda: F.attention(Q[..., :0], Q[..., :0], Q, scale=1.0),
         "heads must have a size of at least 1",
@@ -79,6 +79,33 @@ REFUSED = {
     ),
     "smoothing": (lambda: F.cross_entropy(ones(2, 5), IDS, label_smoothing=2.0), "from 0 to 1"),
     "z_loss": (lambda: F.linear_cross_entropy(ones(2, 5), ones(7, 5), IDS, z_loss=-1.0), "0 or"),
+    "heads": (lambda: F.self_attention(ones(1, 4, 48), 0, 0), "at least one head"),
+    "unpacked": (lambda: F.self_attention(ones(4, 48), 2, 2), "packed is (4, 48)"),
+    "activation": (
+        lambda: F.feed_forward(ones(2, 8), ones(4, 8), None, ones(8, 4), None, "tanh"),
+        "allowed are gelu, gelu_tanh, silu, relu",
+    ),
+    "gate name": (
+        lambda: F.gated_feed_forward(ones(2, 8), ones(4, 8), ones(4, 8), ones(8, 4), "glu"),
+        "allowed are swiglu, geglu",
+    ),
+    "norm of a number": (lambda: F.rms_norm(ones(), ones()), "x has shape ()"),
+    "logits of a number": (lambda: F.cross_entropy(ones(), np.int64(0)), "(..., V)"),
+    "cell": (
+        lambda: F.lstm(
+            *(ones(2, 3, 4), ones(20, 4), ones(20, 5), ones(20), ones(2, 5), ones(1, 5))
+        ),
+        "c0 has shape (1, 5)",
+    ),
+    "offsets": (
+        lambda: F.grouped_linear(ones(4, 5), ones(2, 3, 5), np.array([0, 2, 9])),
+        "must rise from 0 to 4",
+    ),
+    "scales": (
+        lambda: F.quantized_linear(ones(2, 8), np.zeros((3, 8), np.uint8), ones(2, 2), 8),
+        "scales are (2, 2)",
+    ),
+    "dropout of attention": (lambda: F.attention(Q, Q, Q, dropout=0.5), "needs a generator"),
     "concatenate": (lambda: F.concatenate([ones(2), ones(2)], axis=1), "axis is 1"),
     "split": (lambda: F.split(ones(2, 3), 0), "sizes is 0"),
 }

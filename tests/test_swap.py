@@ -1,4 +1,4 @@
-"""``minilm.use``: the package runs on somebody else's functions."""
+"""`minilm.use`: the package runs on somebody else's functions."""
 
 import numpy as np
 import pytest

@@ -1,12 +1,23 @@
 """Primitives: each a value and its pullback, written over arrays, called with Tensors.
 
 Importing this module gives Tensor its operators and methods.
+
+All of them agree on the dtype of what they return (`meeting` does it):
+
+- integers and bools become float32 where floats are needed, and beside floats they take theirs;
+- a Python number or a NumPy scalar takes the dtype of the array that it meets;
+- float64 gives way to a smaller float: an array such as `np.ones(3)` is float64 only because nobody
+  said otherwise. So float64 data and float32 parameters give float32, and a model in float64 needs
+  its data in float64;
+- tables of constants (cos and sin of `rope`) take the dtype of the data;
+- a change in place (`add_`, `set_`) changes no dtype;
+- every gradient has the dtype of its tensor.
 """
 
 from minilm.functional.activations import geglu, gelu, silu, swiglu
 from minilm.functional.attending import attention, rope
 from minilm.functional.elementwise import (
-    abs_,
+    abs,
     add,
     astype,
     clip,
@@ -30,9 +41,12 @@ from minilm.functional.elementwise import (
 )
 from minilm.functional.experts import grouped_linear, moe_combine, moe_permute
 from minilm.functional.fused import feed_forward, gated_feed_forward, self_attention
+from minilm.functional.indexing import gather, index, rows_of, scatter_add
 from minilm.functional.inplace import add_, div_, mul_, set_, sub_
+from minilm.functional.joining import concatenate, split, stack
 from minilm.functional.noise import dropout
 from minilm.functional.norms import layer_norm, rms_norm
+from minilm.functional.numpy_calls import COMPARISONS, array_function, array_ufunc
 from minilm.functional.probability import (
     cross_entropy,
     linear_cross_entropy,
@@ -45,24 +59,18 @@ from minilm.functional.recurrent import lstm, rnn
 from minilm.functional.reductions import cumsum, logsumexp, max, mean, min, sum, var
 from minilm.functional.shapes import (
     broadcast_to,
-    concatenate,
     contiguous,
     expand_dims,
-    gather,
-    index,
     pad,
     permute,
     reshape,
-    scatter_add,
-    split,
     squeeze,
-    stack,
     transpose,
 )
 from minilm.tensor import Tensor
 
 __all__ = [
-    "abs_",
+    "abs",
     "add",
     "add_",
     "astype",
@@ -157,11 +165,16 @@ _OPERATORS = {
     "__isub__": sub_,
     "__imul__": mul_,
     "__itruediv__": div_,
-    "__abs__": abs_,
-    "__gt__": lambda a, b: a.data > (b.data if isinstance(b, Tensor) else b),
-    "__lt__": lambda a, b: a.data < (b.data if isinstance(b, Tensor) else b),
-    "__ge__": lambda a, b: a.data >= (b.data if isinstance(b, Tensor) else b),
-    "__le__": lambda a, b: a.data <= (b.data if isinstance(b, Tensor) else b),
+    "__abs__": abs,
+    "__gt__": COMPARISONS["greater"],
+    "__lt__": COMPARISONS["less"],
+    "__ge__": COMPARISONS["greater_equal"],
+    "__le__": COMPARISONS["less_equal"],
+    "__eq__": COMPARISONS["equal"],
+    "__ne__": COMPARISONS["not_equal"],
+    "__iter__": rows_of,
+    "__array_ufunc__": array_ufunc,
+    "__array_function__": array_function,
     "T": property(lambda x: permute(x, *range(x.ndim - 1, -1, -1))),
 }
 _METHODS = {

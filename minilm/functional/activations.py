@@ -3,38 +3,42 @@
 from minilm import kernels
 from minilm.backend import Array
 from minilm.errors import InputError
+from minilm.functional.meeting import floats, meet
 from minilm.tensor import primitive
 
 
 @primitive
 def gelu(x: Array, approximate: str = "none"):
-    """x * Phi(x) (arXiv 1606.08415): exact by erf, or ``approximate="tanh"`` as in GPT-2."""
+    """x * Phi(x) (arXiv 1606.08415): exact by erf, or `approximate="tanh"` as in GPT-2."""
     if approximate not in ("none", "tanh"):
         raise InputError(f"approximate is {approximate!r}; allowed are 'none' and 'tanh'")
-    tanh = approximate == "tanh"
+    x, tanh = floats(x), approximate == "tanh"
     return kernels.gelu(x, tanh), lambda g: (kernels.gelu_backward(g, x, tanh),)
 
 
 @primitive
 def silu(x: Array):
     """x * sigmoid(x), also called swish."""
+    x = floats(x)
     return kernels.silu(x), lambda g: (kernels.silu_backward(g, x),)
 
 
 @primitive
 def swiglu(gate: Array, up: Array):
     """silu(gate) * up (arXiv 2002.05202)."""
-    _same_shape("swiglu", gate, up)
+    _check_alike("swiglu", gate, up)
+    gate, up = meet(gate, up)
     return kernels.swiglu(gate, up), lambda g: kernels.swiglu_backward(g, gate, up)
 
 
 @primitive
 def geglu(gate: Array, up: Array):
     """gelu(gate) * up (arXiv 2002.05202)."""
-    _same_shape("geglu", gate, up)
+    _check_alike("geglu", gate, up)
+    gate, up = meet(gate, up)
     return kernels.geglu(gate, up), lambda g: kernels.geglu_backward(g, gate, up)
 
 
-def _same_shape(name: str, gate: Array, up: Array) -> None:
+def _check_alike(name: str, gate: Array, up: Array) -> None:
     if gate.shape != up.shape:
-        raise InputError(f"{name} needs gate and up of one shape, not {gate.shape} and {up.shape}")
+        raise InputError(f"{name}: gate is {gate.shape} and up {up.shape}; they must be alike")

@@ -1,10 +1,15 @@
 """Rotary positions and attention."""
 
+from typing import Any
+
+import numpy as np
+
 from minilm import kernels
 from minilm.backend import Array
 from minilm.errors import InputError
-from minilm.functional.elementwise import unbroadcast
-from minilm.tensor import primitive
+from minilm.functional.attention_checks import check_heads, check_layout, check_sight
+from minilm.functional.meeting import as_table, fits, floats, meet, unbroadcast
+from minilm.tensor import Tensor, primitive
 
 
 @primitive
@@ -15,27 +20,78 @@ def rope(x: Array, cos: Array, sin: Array, layout: str = "half"):
         x: (..., T, D), D even.
         cos, sin: broadcastable to (..., T, D/2); constants, no gradient.
         layout: "half" pairs i with i + D/2 (Hugging Face), "interleaved" 2i with 2i + 1 (paper).
+
+    Raises:
+        InputError: another layout; tables that do not fit x.
     """
     check_layout(layout)
-    if x.shape[-1] != 2 * cos.shape[-1] or x.shape[-2] != cos.shape[-2] or sin.shape != cos.shape:
+    whole = (*x.shape[:-1], x.shape[-1] // 2) if x.ndim > 1 else ()
+    if (
+        cos.ndim < 2
+        or sin.shape != cos.shape
+        or x.shape[-1:] != (2 * cos.shape[-1],)
+        or cos.shape[-2:] != whole[-2:]
+        or not fits(cos.shape, whole)
+    ):
         raise InputError(
-            f"rope of x (..., T, D) = {x.shape} needs cos and sin of (..., {x.shape[-2]}, "
-            f"{x.shape[-1] // 2}), not {cos.shape} and {sin.shape}"
+            f"rope: cos is {cos.shape} and sin {sin.shape}; with x (..., T, D) of {x.shape} both "
+            "must be (..., T, D/2)"
         )
+    x = floats(x)
+    cos, sin = as_table(cos, x), as_table(sin, x)
     interleaved = layout == "interleaved"
     return kernels.rope(x, cos, sin, interleaved), lambda g: (
         kernels.rope(g, cos, -sin, interleaved),
     )
 
 
-def check_layout(layout: str) -> None:
-    """Refuse a layout of rotary pairs that does not exist."""
-    if layout not in ("half", "interleaved"):
-        raise InputError(f"layout is {layout!r}; allowed are 'half' and 'interleaved'")
+def attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    mask: Any = None,
+    causal: bool = False,
+    window: int | None = None,
+    bias: Any = None,
+    scale: float | None = None,
+    dropout: float = 0.0,
+    rng: np.random.Generator | None = None,
+    return_weights: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """softmax(q k^T * scale + bias) v, where the mask lets a query look (arXiv 1706.03762, eq. 1).
+
+    Args:
+        q: (B, H, T, D) queries.
+        k, v: (B, G, S, D) keys and values; G divides H, each group serves H / G heads.
+        mask: bool, broadcastable to (B, H, T, S), True where a query may look.
+        causal: the last query sees the last key, the one before it the key before, and so on.
+        window: with `causal`, how many keys a query sees, itself included.
+        bias: float, broadcastable to (B, H, T, S), added to the scaled scores.
+        scale: 1 / sqrt(D) where None.
+        dropout: share of the weights that is set to 0, the rest divided by 1 - dropout.
+        rng: where the randomness of `dropout` comes from.
+        return_weights: also return the weights, as they were used. This and `dropout` run the
+            formula step by step, which holds all B H T S weights; the fused kernel never does.
+
+    Returns:
+        (B, H, T, D); zeros for a query that may look nowhere. With `return_weights` also the
+        (B, H, T, S) weights, on the tape.
+
+    Raises:
+        InputError: shapes or dtypes that do not fit each other; heads of size 0; `dropout` without
+            `rng`.
+    """
+    if dropout or return_weights:
+        from minilm.functional.by_parts import attention_by_parts
+
+        return attention_by_parts(
+            *(q, k, v, mask, causal, window, bias, scale), dropout, rng, return_weights
+        )
+    return _attention(q, k, v, mask, causal, window, bias, scale)
 
 
 @primitive
-def attention(
+def _attention(
     q: Array,
     k: Array,
     v: Array,
@@ -45,27 +101,11 @@ def attention(
     bias: Array | None = None,
     scale: float | None = None,
 ):
-    """softmax(q k^T * scale + bias) v, where the mask lets a query look (arXiv 1706.03762, eq. 1).
-
-    Args:
-        q: (B, H, T, D) queries.
-        k, v: (B, G, S, D) keys and values; G divides H, each group serves H / G heads.
-        mask: bool, broadcastable to (B, H, T, S), True where a query may look.
-        causal: the last query sees the last key, the one before it the key before, and so on.
-        window: with ``causal``, how many keys a query sees, itself included.
-        bias: float, broadcastable to (B, H, T, S), added to the scaled scores.
-        scale: 1 / sqrt(D) where None.
-
-    Returns:
-        (B, H, T, D); zeros for a query that may look nowhere.
-
-    Raises:
-        InputError: shapes or dtypes that do not fit each other; heads of size 0.
-    """
-    _fits(q.shape, k.shape, v.shape)
+    check_heads(q.shape, k.shape, v.shape)
+    check_sight((*q.shape[:3], k.shape[2]), mask, bias, causal, window)
+    q, k, v, bias = meet(q, k, v, bias)
     if q.dtype != k.dtype or q.dtype != v.dtype:
         raise InputError(f"attention: q is {q.dtype}, k {k.dtype}, v {v.dtype}; they must agree")
-    check_sight((*q.shape[:3], k.shape[2]), mask, bias, causal, window)
     bias = None if bias is None else bias.astype(q.dtype, copy=False)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     out, lse = kernels.attention(q, k, v, mask, bias, causal, window, scale)
@@ -80,40 +120,4 @@ def attention(
     return out, pullback
 
 
-def _fits(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> None:
-    if len(q) != 4 or len(k) != 4 or len(v) != 4:
-        raise InputError(f"attention needs 4 axes (B, H, T, D); q {q}, k {k}, v {v}")
-    if k[:3] != v[:3] or q[0] != k[0] or q[3] != k[3] or q[1] % k[1]:
-        raise InputError(
-            f"attention: q (B, H, T, D) is {q}, k (B, G, S, D) is {k}, v is {v}; "
-            "B, D and S must agree and G must divide H"
-        )
-    if not q[3] or not v[3]:  # the compiled kernel would read past arrays without memory
-        raise InputError(f"attention: heads must have a size of at least 1; q {q}, k {k}, v {v}")
-
-
-def check_sight(
-    scores: tuple[int, ...],
-    mask: Array | None,
-    bias: Array | None,
-    causal: bool,
-    window: int | None,
-) -> None:
-    """Refuse a mask, bias or window that does not fit scores of the shape (B, H, T, S)."""
-    if mask is not None and mask.dtype != bool:
-        raise InputError(f"attention mask must be bool, True where a query may look: {mask.dtype}")
-    for name, given in (("mask", mask), ("bias", bias)):
-        if given is not None and not _spreads(given.shape, scores):
-            raise InputError(
-                f"attention {name} has shape {given.shape}; it must broadcast to (B, H, T, S) = "
-                f"{scores}"
-            )
-    if window is not None and (not causal or window < 1):
-        raise InputError(f"attention window is {window}; it needs causal=True and at least 1")
-
-
-def _spreads(shape: tuple[int, ...], wide: tuple[int, ...]) -> bool:
-    """Whether broadcasting turns the one shape into the other."""
-    return len(shape) <= len(wide) and all(
-        n in (1, m) for n, m in zip(reversed(shape), reversed(wide), strict=False)
-    )
+attention.arrays = _attention.arrays  # what `minilm.use` puts a student's function in place of

@@ -1,13 +1,17 @@
 """The fused primitives as the steps they fuse, each a call of the package's public function.
 
-They serve ``minilm.use``: who replaces ``log_softmax`` wants the loss to call it.
+They serve `minilm.use`: someone who replaces `log_softmax` wants the loss to call it.
 """
 
 from typing import Any
 
+import numpy as np
+
 from minilm import functional as F
 from minilm.backend import Array, xp_of
-from minilm.functional.elementwise import array_like
+from minilm.errors import InputError
+from minilm.functional.attention_checks import check_heads, check_sight
+from minilm.functional.meeting import array_like
 from minilm.functional.probability import _check_terms, _targets, _weight
 from minilm.kernels.attention.reference import visible
 from minilm.tensor import Tensor
@@ -22,18 +26,31 @@ def attention_by_parts(
     window: int | None = None,
     bias: Any = None,
     scale: float | None = None,
-) -> Tensor:
-    """``attention`` as separate steps of the tape, with the package's ``softmax`` in the middle.
+    dropout: float = 0.0,
+    rng: np.random.Generator | None = None,
+    return_weights: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """`attention` as separate steps of the tape, with the package's `softmax` in the middle.
 
-    Slower, and it holds all scores; it serves whoever wants to look inside or to put a softmax of
-    their own there: ``minilm.use(softmax=...)`` runs the model this way.
+    Slower, and it holds all scores; it serves whoever wants to look inside, to drop weights or to
+    put a softmax of their own there: `minilm.use(softmax=...)` runs the model this way.
+
+    Raises:
+        InputError: as `attention`.
     """
+    if dropout and rng is None:
+        raise InputError(f"attention: dropout is {dropout} and rng None; it needs a generator")
+    check_heads(q.shape, k.shape, v.shape)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     b, h, t, d = q.shape
     groups, s = k.shape[1], k.shape[2]
-    grouped = F.reshape(q, b, groups, h // groups, t, d)
-    keys = F.transpose(F.expand_dims(k, 2), -1, -2)
-    scores = F.reshape(F.mul(F.matmul(grouped, keys), scale), b, h, t, s)
+    mask = mask.data if isinstance(mask, Tensor) else mask
+    check_sight((b, h, t, s), mask, bias, causal, window)
+    per = h // groups
+    grouped = F.reshape(q, b, groups, per, t, d)  # (B, H, T, D) -> (B, G, H/G, T, D)
+    keys = F.transpose(F.expand_dims(k, 2), -1, -2)  # (B, G, S, D) -> (B, G, 1, D, S)
+    scores = F.mul(F.matmul(grouped, keys), scale)
+    scores = F.reshape(scores, b, h, t, s)  # (B, G, H/G, T, S) -> (B, H, T, S)
     if bias is not None:
         scores = F.add(scores, bias)
     xp = xp_of(scores.data)
@@ -41,13 +58,17 @@ def attention_by_parts(
     if mask is not None:
         seen = mask if seen is None else mask & seen
     if seen is not None:
-        scores = F.where(xp.broadcast_to(seen, scores.shape), scores, -1e30)
+        seen = xp.broadcast_to(seen, scores.shape)
+        scores = F.where(seen, scores, -1e30)
     weights = F.softmax(scores)
     if seen is not None:
-        weights = F.where(xp.broadcast_to(seen, scores.shape), weights, 0.0)
-    wide = F.reshape(weights, b, groups, h // groups, t, s)
-    out = F.matmul(wide, F.expand_dims(v, 2))
-    return F.reshape(out, b, h, t, v.shape[-1])
+        weights = F.where(seen, weights, 0.0)
+    if dropout:
+        weights = F.dropout(weights, dropout, rng)
+    wide = F.reshape(weights, b, groups, per, t, s)  # (B, H, T, S) -> (B, G, H/G, T, S)
+    out = F.matmul(wide, F.expand_dims(v, 2))  # (B, G, H/G, T, S) @ (B, G, 1, S, D)
+    out = F.reshape(out, b, h, t, v.shape[-1])  # (B, G, H/G, T, D) -> (B, H, T, D)
+    return (out, weights) if return_weights else out
 
 
 def self_attention_by_parts(
@@ -58,21 +79,23 @@ def self_attention_by_parts(
     layout: str = "half",
     **options: Any,
 ) -> Tensor:
-    """``self_attention`` through ``rope`` and ``attention``."""
+    """`self_attention` through `rope` and `attention`."""
     b, t, width = packed.shape
     size = width // (heads + 2 * kv_heads)
-    split = F.transpose(F.reshape(packed, b, t, heads + 2 * kv_heads, size), 1, 2)
+    count = heads + 2 * kv_heads
+    # (B, T, W) -> (B, T, H + 2 G, D) -> (B, H + 2 G, T, D)
+    split = F.transpose(F.reshape(packed, b, t, count, size), 1, 2)
     q, k = split[:, :heads], split[:, heads : heads + kv_heads]
     if rope is not None:
         q, k = F.rope(q, *rope, layout=layout), F.rope(k, *rope, layout=layout)
     out = F.attention(q, k, split[:, heads + kv_heads :], **options)
-    return F.reshape(F.transpose(out, 1, 2), b, t, heads * size)
+    return F.reshape(F.transpose(out, 1, 2), b, t, heads * size)  # (B, H, T, D) -> (B, T, H D)
 
 
 def feed_forward_by_parts(
     x: Any, up: Any, up_bias: Any, down: Any, down_bias: Any, activation: str = "gelu"
 ) -> Tensor:
-    """``feed_forward`` through ``linear`` and the activation."""
+    """`feed_forward` through `linear` and the activation."""
     h = F.linear(x, up, up_bias)
     if activation == "gelu_tanh":
         a = F.gelu(h, approximate="tanh")
@@ -84,7 +107,7 @@ def feed_forward_by_parts(
 def gated_feed_forward_by_parts(
     x: Any, gate: Any, up: Any, down: Any, activation: str = "swiglu"
 ) -> Tensor:
-    """``gated_feed_forward`` through ``linear`` and the gate."""
+    """`gated_feed_forward` through `linear` and the gate."""
     unit = F.swiglu if activation == "swiglu" else F.geglu
     return F.linear(unit(F.linear(x, gate), F.linear(x, up)), down)
 
@@ -97,9 +120,9 @@ def cross_entropy_by_parts(
     z_loss: float = 0.0,
     reduction: str = "mean",
 ) -> Tensor:
-    """``cross_entropy`` through ``log_softmax``."""
+    """`cross_entropy` through `log_softmax`."""
     _check_terms(label_smoothing, z_loss)
-    rows = F.reshape(logits, -1, logits.shape[-1])
+    rows = F.reshape(logits, -1, logits.shape[-1])  # (..., V) -> (N, V)
     targets = targets.data if isinstance(targets, Tensor) else array_like(targets, rows.data)
     ids = _targets(targets, tuple(logits.shape[:-1]), rows.shape[1], ignore_index)
     xp = xp_of(ids)
@@ -113,20 +136,20 @@ def cross_entropy_by_parts(
         losses = losses + F.mul(F.mul(lse, lse), z_loss)
     losses = F.mul(losses, (ids >= 0).astype(rows.dtype))
     if reduction == "none":
-        return F.reshape(losses, targets.shape)
+        return F.reshape(losses, targets.shape)  # (N,) -> (...)
     return F.mul(F.sum(losses), _weight(ids, reduction))
 
 
 def linear_cross_entropy_by_parts(x: Any, w: Any, targets: Any, **options: Any) -> Tensor:
-    """``linear_cross_entropy`` through ``linear`` and ``cross_entropy``; holds all the logits."""
+    """`linear_cross_entropy` through `linear` and `cross_entropy`; holds all the logits."""
     return F.cross_entropy(F.linear(x, w), targets, **options)
 
 
 def swiglu_by_parts(gate: Any, up: Any) -> Tensor:
-    """``swiglu`` through ``silu``."""
+    """`swiglu` through `silu`."""
     return F.mul(F.silu(gate), up)
 
 
 def geglu_by_parts(gate: Any, up: Any) -> Tensor:
-    """``geglu`` through ``gelu``."""
+    """`geglu` through `gelu`."""
     return F.mul(F.gelu(gate), up)

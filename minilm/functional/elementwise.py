@@ -1,54 +1,25 @@
 """Primitives that work element by element, with NumPy's broadcasting."""
 
 import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minilm.backend import Array, xp_of
+from minilm.errors import InputError
+from minilm.functional.meeting import (
+    array_like,
+    broadcast,
+    floats,
+    is_float,
+    is_number,
+    pair,
+    unbroadcast,
+)
+from minilm.kernels.gelu.reference import sigmoid as sigmoid_of
 from minilm.tensor import primitive
-
-
-def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
-    """Sum a gradient over the axes along which an operand of ``shape`` was repeated."""
-    if g.shape == shape:
-        return g
-    extra = g.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
-    )
-    return g.sum(axis=axes).reshape(shape) if axes else g.reshape(shape)
-
-
-def array_like(x: Any, other: Array) -> Array:
-    """x as an array, where it is a list; on the device of ``other``."""
-    return x if hasattr(x, "dtype") else xp_of(other).asarray(x)
-
-
-def pair(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both operands in one dtype: NumPy would promote float32 with int64 to float64, quietly.
-
-    Where float64 meets a smaller float it gives way: an array such as ``np.ones(3)`` is float64
-    only because nobody said otherwise.
-    """
-    da, db = getattr(a, "dtype", None), getattr(b, "dtype", None)
-    if da is db or da == db or da is None or db is None:
-        if da is None and db is None:
-            return np.float32(a), np.float32(b)
-        if isinstance(a, (list, tuple)):
-            a = np.asarray(a, dtype=db)
-        if isinstance(b, (list, tuple)):
-            b = np.asarray(b, dtype=da)
-        return a, b
-    if da.kind == "f" and (db.kind != "f" or isinstance(b, np.generic)):
-        return a, b.astype(da)
-    if db.kind == "f" and (da.kind != "f" or isinstance(a, np.generic)):
-        return a.astype(db), b
-    if da.kind == "f" and da.itemsize == 8:
-        return a.astype(db), b
-    if db.kind == "f" and db.itemsize == 8:
-        return a, b.astype(da)
-    return a, b
 
 
 def _alike(a: Any, b: Any) -> bool:
@@ -60,6 +31,15 @@ def _shape(x: Any) -> tuple[int, ...]:
     return getattr(x, "shape", ())
 
 
+def _apply(name: str, function: Callable, a: Any, b: Any) -> Array:
+    """function(a, b), with a sentence where the shapes do not broadcast."""
+    try:
+        return function(a, b)
+    except ValueError as error:
+        broadcast(name, _shape(a), _shape(b))
+        raise InputError(f"{name}: {error}") from None
+
+
 @primitive
 def add(a: Array, b: Array):
     """a + b."""
@@ -67,7 +47,8 @@ def add(a: Array, b: Array):
         return a + b, lambda g: (g, g)
     a, b = pair(a, b)
     sa, sb = _shape(a), _shape(b)
-    return a + b, lambda g: (lambda: unbroadcast(g, sa), lambda: unbroadcast(g, sb))
+    value = _apply("add", operator.add, a, b)
+    return value, lambda g: (lambda: unbroadcast(g, sa), lambda: unbroadcast(g, sb))
 
 
 @primitive
@@ -75,7 +56,8 @@ def sub(a: Array, b: Array):
     """a - b."""
     a, b = pair(a, b)
     sa, sb = _shape(a), _shape(b)
-    return a - b, lambda g: (lambda: unbroadcast(g, sa), lambda: unbroadcast(-g, sb))
+    value = _apply("sub", operator.sub, a, b)
+    return value, lambda g: (lambda: unbroadcast(g, sa), lambda: unbroadcast(-g, sb))
 
 
 @primitive
@@ -84,16 +66,25 @@ def mul(a: Array, b: Array):
     if _alike(a, b):
         return a * b, lambda g: (lambda: g * b, lambda: g * a)
     a, b = pair(a, b)
+    if is_number(b):
+        return a * b, lambda g: (g * b,)
+    if is_number(a):
+        return a * b, lambda g: (None, g * a)
     sa, sb = _shape(a), _shape(b)
-    return a * b, lambda g: (lambda: unbroadcast(g * b, sa), lambda: unbroadcast(g * a, sb))
+    value = _apply("mul", operator.mul, a, b)
+    return value, lambda g: (lambda: unbroadcast(g * b, sa), lambda: unbroadcast(g * a, sb))
 
 
 @primitive
 def div(a: Array, b: Array):
-    """a / b."""
+    """a / b; integers become float32."""
     a, b = pair(a, b)
+    if not any(is_float(x) for x in (a, b) if hasattr(x, "dtype")):
+        a, b = floats(a), floats(b)
+    if is_number(b):
+        return a / b, lambda g: (g / b,)
     sa, sb = _shape(a), _shape(b)
-    return a / b, lambda g: (
+    return _apply("div", operator.truediv, a, b), lambda g: (
         lambda: unbroadcast(g / b, sa),
         lambda: unbroadcast(-g * a / (b * b), sb),
     )
@@ -101,13 +92,19 @@ def div(a: Array, b: Array):
 
 @primitive
 def pow(a: Array, b: Array):
-    """a ** b; the gradient of the exponent needs a > 0."""
+    """a ** b. x ** 0 has no slope, also at 0; the gradient of the exponent needs a >= 0."""
     a, b = pair(a, b)
     sa, sb = _shape(a), _shape(b)
-    value = a**b
+    value = _apply("pow", operator.pow, a, b)
+
+    def exponent_gradient(g: Array) -> Array:
+        flat = (a == 0) & (b >= 0)  # there 0 ** b is 0 or 1 for all exponents around
+        xp = xp_of(value)
+        return unbroadcast(g * value * xp.log(xp.where(flat, 1, a).astype(value.dtype)), sb)
+
     return value, lambda g: (
-        lambda: unbroadcast(g * b * a ** (b - 1), sa),
-        lambda: unbroadcast(g * value * xp_of(value).log(a), sb),
+        lambda: unbroadcast(g * b * a ** (b - (b != 0)), sa),
+        lambda: exponent_gradient(g),
     )
 
 
@@ -120,6 +117,7 @@ def neg(x: Array):
 @primitive
 def exp(x: Array):
     """e ** x."""
+    x = floats(x)
     y = xp_of(x).exp(x)
     return y, lambda g: (g * y,)
 
@@ -127,12 +125,14 @@ def exp(x: Array):
 @primitive
 def log(x: Array):
     """Natural logarithm."""
+    x = floats(x)
     return xp_of(x).log(x), lambda g: (g / x,)
 
 
 @primitive
 def sqrt(x: Array):
     """Square root."""
+    x = floats(x)
     y = xp_of(x).sqrt(x)
     return y, lambda g: (g / (2 * y),)
 
@@ -140,35 +140,39 @@ def sqrt(x: Array):
 @primitive
 def sin(x: Array):
     """Sine of x in radians."""
+    x = floats(x)
     return xp_of(x).sin(x), lambda g: (g * xp_of(x).cos(x),)
 
 
 @primitive
 def cos(x: Array):
     """Cosine of x in radians."""
+    x = floats(x)
     return xp_of(x).cos(x), lambda g: (-g * xp_of(x).sin(x),)
 
 
 @primitive
 def tanh(x: Array):
     """Hyperbolic tangent."""
+    x = floats(x)
     y = xp_of(x).tanh(x)
     return y, lambda g: (g * (1 - y * y),)
 
 
 @primitive
 def sigmoid(x: Array):
-    """1 / (1 + exp(-x)), in the form that never overflows."""
-    y = 0.5 * (1 + xp_of(x).tanh(0.5 * x))
-    return y, lambda g: (g * y * (1 - y),)
+    """1 / (1 + exp(-x)), without overflow and with all its digits where it is small."""
+    x = floats(x)
+    return sigmoid_of(x), lambda g: (g * sigmoid_of(x) * sigmoid_of(-x),)
 
 
 @primitive
 def softplus(x: Array):
     """log(1 + exp(x)); -softplus(-x) is the logarithm of sigmoid(x)."""
+    x = floats(x)
     xp = xp_of(x)
-    y = xp.maximum(x, 0) + xp.log1p(xp.exp(-abs(x)))
-    return y, lambda g: (g * 0.5 * (1 + xp.tanh(0.5 * x)),)
+    y = xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+    return y, lambda g: (g * sigmoid_of(x),)
 
 
 @primitive
@@ -178,30 +182,30 @@ def relu(x: Array):
 
 
 @primitive
-def abs_(x: Array):
+def abs(x: Array):
     """Absolute value; the gradient at 0 is 0."""
-    return abs(x), lambda g: (g * xp_of(x).sign(x),)
+    return xp_of(x).abs(x), lambda g: (g * xp_of(x).sign(x),)
 
 
 @primitive
 def maximum(a: Array, b: Array):
     """The larger of the two; a tie gives half of the gradient to each."""
-    return _choose(*pair(a, b), largest=True)
+    return _choose("maximum", *pair(a, b))
 
 
 @primitive
 def minimum(a: Array, b: Array):
     """The smaller of the two; a tie gives half of the gradient to each."""
-    return _choose(*pair(a, b), largest=False)
+    return _choose("minimum", *pair(a, b))
 
 
-def _choose(a: Array, b: Array, largest: bool):
+def _choose(name: str, a: Array, b: Array):
     xp = xp_of(a if hasattr(a, "shape") else b)
     sa, sb = _shape(a), _shape(b)
-    value = xp.maximum(a, b) if largest else xp.minimum(a, b)
+    value = _apply(name, getattr(xp, name), a, b)
 
     def share(mine: Array, other: Array) -> Array:
-        ahead = (mine > other) if largest else (mine < other)
+        ahead = (mine > other) if name == "maximum" else (mine < other)
         return (ahead + 0.5 * (mine == other)).astype(value.dtype)
 
     return value, lambda g: (
@@ -213,16 +217,18 @@ def _choose(a: Array, b: Array, largest: bool):
 @primitive
 def clip(x: Array, low: float = -math.inf, high: float = math.inf):
     """x held between low and high; no gradient where it was held."""
-    low, high = float(low), float(high)  # a NumPy float64 would promote float32
+    x, low, high = floats(x), float(low), float(high)  # a NumPy float64 would promote float32
     inside = (x >= low) & (x <= high)
     return x.clip(low, high), lambda g: (g * inside,)
 
 
 @primitive
 def where(condition: Array, a: Array, b: Array):
-    """a where ``condition`` is True, else b."""
+    """a where `condition` is True, else b."""
     a, b = pair(a, b)
+    condition = array_like(condition, a if hasattr(a, "shape") else b)
     sa, sb = _shape(a), _shape(b)
+    broadcast("where", condition.shape, sa, sb)
     xp = xp_of(condition)
     return xp.where(condition, a, b), lambda g: (
         None,
@@ -233,6 +239,9 @@ def where(condition: Array, a: Array, b: Array):
 
 @primitive
 def astype(x: Array, dtype: Any):
-    """The same numbers in another dtype; the gradient comes back in the first."""
-    before = x.dtype
-    return x.astype(dtype), lambda g: (g.astype(before),)
+    """The same numbers in another dtype; the gradient comes back in the first.
+
+    Integers and bools have no gradient.
+    """
+    before, y = x.dtype, x.astype(dtype)
+    return y, (lambda g: (g.astype(before),)) if is_float(y) else None

@@ -1,13 +1,16 @@
 """Mixture of experts as primitives: bring tokens together by expert, multiply, add up again.
 
 With K choices per token there are N K assignments, number token K + choice.
-``kernels.sort_by_expert`` puts them in order of expert: ``order[i]`` is the assignment in place i,
-``place`` its inverse, expert e has places offsets[e] .. offsets[e + 1] - 1 (arXiv 2211.15841).
+`kernels.sort_by_expert` puts them in order of expert: `order[i]` is the assignment in place i,
+`place` its inverse, expert e has places offsets[e] .. offsets[e + 1] - 1 (arXiv 2211.15841).
 """
+
+import numpy as np
 
 from minilm import kernels
 from minilm.backend import Array
 from minilm.errors import InputError
+from minilm.functional.meeting import floats, meet
 from minilm.tensor import primitive
 
 
@@ -16,10 +19,15 @@ def moe_permute(x: Array, order: Array, place: Array, choices: int):
     """Tokens in order of expert, once per choice: x (N, C) -> (N K, C).
 
     Args:
-        order, place: (N K,) integers from ``sort_by_expert``.
+        order, place: (N K,) integers from `sort_by_expert`.
         choices: K.
+
+    Raises:
+        InputError: x of other than two axes; order and place of another length.
     """
-    _fits("moe_permute", len(x) * choices, order, place)
+    x = floats(x)
+    _check_rows("moe_permute", "x", x)
+    _check_order("moe_permute", len(x) * choices, order, place)
     return kernels.moe_permute(x, order, choices), lambda g: (
         lambda: kernels.moe_permute_backward(g, place, choices),
     )
@@ -30,9 +38,15 @@ def moe_combine(y: Array, weights: Array, order: Array, place: Array):
     """The weighted sum of a token's experts: y (N K, C), weights (N, K) -> (N, C).
 
     Args:
-        order, place: (N K,) integers from ``sort_by_expert``.
+        order, place: (N K,) integers from `sort_by_expert`.
+
+    Raises:
+        InputError: as `moe_permute`; not one row of y for each weight.
     """
-    _fits("moe_combine", weights.size, order, place)
+    y, weights = meet(y, weights)
+    _check_rows("moe_combine", "y", y)
+    _check_rows("moe_combine", "weights", weights)
+    _check_order("moe_combine", weights.size, order, place)
     if len(y) != weights.size:
         raise InputError(
             f"moe_combine of y with {len(y)} rows needs {weights.size}, one per weight"
@@ -53,18 +67,34 @@ def grouped_linear(x: Array, w: Array, offsets: Array):
 
     Returns:
         (M, O).
+
+    Raises:
+        InputError: shapes that do not fit each other; offsets that do not go from 0 up to M.
     """
-    if w.ndim != 3 or x.shape[-1] != w.shape[2] or offsets.shape != (len(w) + 1,):
+    fit = x.ndim == 2 and w.ndim == 3 and x.shape[1] == w.shape[2]
+    if not fit or offsets.shape != (len(w) + 1,):
         raise InputError(
             f"grouped_linear of x {x.shape}, w {w.shape} and offsets {offsets.shape}: they must be "
             "(M, I), (E, O, I) and (E + 1,)"
         )
+    if type(offsets) is np.ndarray and (
+        offsets[0] != 0 or offsets[-1] != len(x) or (np.diff(offsets) < 0).any()
+    ):
+        raise InputError(
+            f"grouped_linear: offsets are {offsets}; they must rise from 0 to {len(x)}"
+        )
+    x, w = meet(x, w)
     return kernels.grouped_matmul(x, w, offsets), lambda g: kernels.grouped_matmul_backward(
         g, x, w, offsets
     )
 
 
-def _fits(name: str, count: int, order: Array, place: Array) -> None:
+def _check_rows(name: str, what: str, x: Array) -> None:
+    if x.ndim != 2:
+        raise InputError(f"{name}: {what} has shape {x.shape}; it must have two axes")
+
+
+def _check_order(name: str, count: int, order: Array, place: Array) -> None:
     if order.shape != (count,) or place.shape != (count,):
         raise InputError(
             f"{name} of {count} assignments takes order and place of ({count},), not {order.shape} "

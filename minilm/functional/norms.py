@@ -3,12 +3,15 @@
 from minilm import kernels
 from minilm.backend import Array
 from minilm.errors import InputError
+from minilm.functional.meeting import as_rows, meet
 from minilm.tensor import primitive
 
 
-def _rows(name: str, x: Array, w: Array, b: Array | None = None) -> Array:
-    """x as (N, C); the kernels read w and b to the width of x without looking."""
+def _check(name: str, x: Array, w: Array, b: Array | None = None) -> None:
+    """The kernels read w and b to the width of x without looking."""
     width = x.shape[-1:]
+    if not width:
+        raise InputError(f"{name}: x has shape (); it must be (..., C)")
     if w.shape != width or (b is not None and b.shape != width):
         given = f"{w.shape}" if b is None else f"{w.shape} and {b.shape}"
         raise InputError(
@@ -16,7 +19,6 @@ def _rows(name: str, x: Array, w: Array, b: Array | None = None) -> Array:
         )
     if not width[0]:
         raise InputError(f"{name}: x of shape {x.shape} has no channels to take the mean of")
-    return x.reshape(-1, *width)
 
 
 @primitive
@@ -28,14 +30,16 @@ def layer_norm(x: Array, w: Array, b: Array | None = None, eps: float = 1e-5):
     Raises:
         InputError: w or b of another width than x; no channels.
     """
-    rows = _rows("layer_norm", x, w, b)
+    _check("layer_norm", x, w, b)
+    x, w, b = meet(x, w, b)
+    rows = as_rows(x)  # (..., C) -> (N, C)
     y, mean, rstd = kernels.layer_norm(rows, w, b, eps)
 
     def pullback(g: Array):
-        dx, dw, db = kernels.layer_norm_backward(g.reshape(rows.shape), rows, w, mean, rstd)
-        return dx.reshape(x.shape), dw, None if b is None else db
+        dx, dw, db = kernels.layer_norm_backward(as_rows(g), rows, w, mean, rstd)
+        return dx.reshape(x.shape), dw, None if b is None else db  # (N, C) -> (..., C)
 
-    return y.reshape(x.shape), pullback
+    return y.reshape(x.shape), pullback  # (N, C) -> (..., C)
 
 
 @primitive
@@ -45,13 +49,15 @@ def rms_norm(x: Array, w: Array, eps: float = 1e-5):
     x (..., C), w (C,) -> (..., C).
 
     Raises:
-        InputError: as ``layer_norm``.
+        InputError: as `layer_norm`.
     """
-    rows = _rows("rms_norm", x, w)
+    _check("rms_norm", x, w)
+    x, w = meet(x, w)
+    rows = as_rows(x)  # (..., C) -> (N, C)
     y, rstd = kernels.rms_norm(rows, w, eps)
 
     def pullback(g: Array):
-        dx, dw = kernels.rms_norm_backward(g.reshape(rows.shape), rows, w, rstd)
-        return dx.reshape(x.shape), dw
+        dx, dw = kernels.rms_norm_backward(as_rows(g), rows, w, rstd)
+        return dx.reshape(x.shape), dw  # (N, C) -> (..., C)
 
-    return y.reshape(x.shape), pullback
+    return y.reshape(x.shape), pullback  # (N, C) -> (..., C)

@@ -5,7 +5,8 @@ import numpy as np
 from minilm import kernels
 from minilm.backend import Array, is_half, matmul, xp_of
 from minilm.errors import InputError
-from minilm.functional.elementwise import array_like
+from minilm.functional.meeting import array_like, as_rows, floats, meet
+from minilm.functional.products import check_map
 from minilm.tensor import is_grad_enabled, primitive
 
 _CHUNK = 1 << 21  # logits computed at a time by linear_cross_entropy: 8 MB in float32
@@ -13,7 +14,7 @@ _CHUNK_GPU = 1 << 28  # a GPU needs thousands of rows at once: 512 MB in 16 bits
 
 
 def _is_last(name: str, x: Array, axis: int) -> bool:
-    """Whether ``axis`` is the last one of x."""
+    """Whether `axis` is the last one of x."""
     if not -x.ndim <= axis < x.ndim:
         raise InputError(f"{name}: axis is {axis}; x of shape {x.shape} has {x.ndim} axes")
     if not x.shape[axis]:
@@ -28,14 +29,15 @@ def softmax(x: Array, axis: int = -1):
     Raises:
         InputError: an axis that x does not have or that is empty.
     """
-    last = _is_last("softmax", x, axis)
+    x, last = floats(x), _is_last("softmax", x, axis)
+    # elsewhere the axis changes places with the last one: (.., V, .., C) <-> (.., C, .., V)
     y = kernels.softmax(x) if last else kernels.softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
 
     def pullback(g: Array):
         if last:
             return (kernels.softmax_backward(g, y),)
         back = kernels.softmax_backward(g.swapaxes(axis, -1), y.swapaxes(axis, -1))
-        return (back.swapaxes(axis, -1),)
+        return (back.swapaxes(axis, -1),)  # (.., C, .., V) -> (.., V, .., C)
 
     return y, pullback
 
@@ -45,9 +47,10 @@ def log_softmax(x: Array, axis: int = -1):
     """x - log(sum(exp(x))) along one axis.
 
     Raises:
-        InputError: as ``softmax``.
+        InputError: as `softmax`.
     """
-    last = _is_last("log_softmax", x, axis)
+    x, last = floats(x), _is_last("log_softmax", x, axis)
+    # elsewhere the axis changes places with the last one: (.., V, .., C) <-> (.., C, .., V)
     y = kernels.log_softmax(x if last else x.swapaxes(axis, -1))
 
     def pullback(g: Array):
@@ -69,10 +72,10 @@ def _targets(targets: Array, lead: tuple[int, ...], vocabulary: int, ignore_inde
     if not vocabulary:
         raise InputError("the vocabulary is empty; logits must be (..., V) with V at least 1")
     if targets.dtype.kind not in "iu":
-        raise InputError(f"targets must be integers, not {targets.dtype}")
+        raise InputError(f"targets are {targets.dtype}; they must be integers")
     if targets.shape != lead:
         raise InputError(f"targets has shape {targets.shape}; the logits have {lead} rows")
-    flat = targets.reshape(-1)
+    flat = targets.reshape(-1)  # (...) -> (N,)
     xp = xp_of(flat)
     marked = xp.where(flat == ignore_index, -1, flat).astype(xp.int64)
     if marked.size and xp.__name__ == "numpy":
@@ -113,7 +116,7 @@ def cross_entropy(
 
     Args:
         logits: (..., V).
-        targets: (...) integers; those equal to ``ignore_index`` count for nothing.
+        targets: (...) integers; those equal to `ignore_index` count for nothing.
         label_smoothing: e of the target (1 - e) onehot + e / V.
         z_loss: weight of logsumexp(logits) squared.
         reduction: "mean" over the kept targets, "sum", or "none" for (...) losses.
@@ -123,20 +126,22 @@ def cross_entropy(
             empty vocabulary.
     """
     _check_terms(label_smoothing, z_loss)
-    targets = array_like(targets, logits)
+    logits, targets = floats(logits), array_like(targets, logits)
+    if not logits.ndim:
+        raise InputError("cross_entropy: logits have shape (); they must be (..., V)")
     ids = _targets(targets, logits.shape[:-1], logits.shape[-1], ignore_index)
-    rows = logits.reshape(-1, logits.shape[-1])
+    rows = as_rows(logits)  # (..., V) -> (N, V)
     weight = _weight(ids, reduction)
-    losses, lse = kernels.cross_entropy(rows, ids, label_smoothing, z_loss)
+    losses, top = kernels.cross_entropy(rows, ids, label_smoothing, z_loss)
 
     def pullback(g: Array):
-        each = g.reshape(-1) * g.dtype.type(weight)
+        each = g.reshape(-1) * g.dtype.type(weight)  # () or (...) -> (1,) or (N,)
         each = xp_of(g).ascontiguousarray(xp_of(g).broadcast_to(each, losses.shape))
-        back = kernels.cross_entropy_backward(each, rows, ids, lse, label_smoothing, z_loss)
-        return (back.reshape(logits.shape),)
+        back = kernels.cross_entropy_backward(each, rows, ids, top, label_smoothing, z_loss)
+        return (back.reshape(logits.shape),)  # (N, V) -> (..., V)
 
     if reduction == "none":
-        return losses.reshape(targets.shape), pullback
+        return losses.reshape(targets.shape), pullback  # (N,) -> (...)
     return losses.sum() * losses.dtype.type(weight), pullback
 
 
@@ -158,17 +163,17 @@ def linear_cross_entropy(
     Args:
         x: (..., C) the last hidden states.
         w: (V, C) the output embedding.
-        targets, ignore_index, label_smoothing, z_loss: as for ``cross_entropy``.
+        targets, ignore_index, label_smoothing, z_loss: as for `cross_entropy`.
         reduction: "mean" or "sum".
 
     Raises:
-        InputError: as ``cross_entropy``; widths of x and w that differ.
+        InputError: as `cross_entropy`; widths of x and w that differ.
     """
     _check_terms(label_smoothing, z_loss)
+    check_map("linear_cross_entropy", x, w)
+    x, w = meet(x, w)
     xp = xp_of(x)
-    rows = x.reshape(-1, x.shape[-1])
-    if rows.shape[1] != w.shape[1]:
-        raise InputError(f"x has {rows.shape[1]} features, w of shape {w.shape} takes {w.shape[1]}")
+    rows = as_rows(x)  # (..., C) -> (N, C)
     ids = _targets(array_like(targets, x), x.shape[:-1], len(w), ignore_index)
     if reduction not in ("mean", "sum"):
         raise InputError(f"reduction is {reduction!r}; allowed are 'mean' and 'sum'")
@@ -184,13 +189,13 @@ def linear_cross_entropy(
     total = 0.0
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        logits = rows[part] @ w.T
+        logits = rows[part] @ w.T  # (n, C) @ (C, V)
         if wants:
             losses = kernels.cross_entropy_with_gradient(
                 logits, ids[part], label_smoothing, z_loss, inside
             )
             matmul(logits, w, out=dx[part])
-            matmul(logits.T, rows[part], out=dw, add=True)
+            matmul(logits.T, rows[part], out=dw, add=True)  # (V, n) @ (n, C)
         else:
             losses, _ = kernels.cross_entropy(logits, ids[part], label_smoothing, z_loss)
         total = total + losses.sum(dtype=xp.float64)
@@ -199,9 +204,10 @@ def linear_cross_entropy(
         if half:
             share = g * np.float32(after)
             return (
+                # (N, C) -> (..., C)
                 lambda: (dx.astype(np.float32) * share).astype(x.dtype).reshape(x.shape),
                 lambda: (dw * share).astype(w.dtype),
             )
-        return lambda: (dx * g).reshape(x.shape), lambda: dw * g
+        return lambda: (dx * g).reshape(x.shape), lambda: dw * g  # (N, C) -> (..., C)
 
     return xp.asarray(total * weight, dtype=np.float32 if half else x.dtype), pullback

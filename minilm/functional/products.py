@@ -8,39 +8,51 @@ from minilm import kernels
 from minilm.backend import Array, is_half, xp_of
 from minilm.backend import matmul as product
 from minilm.errors import InputError
-from minilm.functional.elementwise import array_like, pair, unbroadcast
+from minilm.functional.meeting import array_like, as_rows, is_float, meet, pair, unbroadcast
 from minilm.tensor import Tensor, primitive
 
 
 @primitive
 def matmul(a: Array, b: Array):
-    """a @ b: (..., n, k) and (..., k, m) -> (..., n, m), leading axes broadcast."""
+    """a @ b: (..., n, k) and (..., k, m) -> (..., n, m), leading axes broadcast.
+
+    Raises:
+        InputError: a number; inner sizes that differ; leading axes that do not broadcast.
+    """
     a, b = pair(a, b)
-    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
-        raise InputError(f"matmul of shapes {a.shape} and {b.shape}: inner sizes differ")
+    sa, sb = getattr(a, "shape", ()), getattr(b, "shape", ())
+    if not sa or not sb or sa[-1] != sb[-2 if len(sb) > 1 else 0]:
+        raise InputError(f"matmul of shapes {sa} and {sb}: inner sizes differ")
+    if any(n != m and 1 not in (n, m) for n, m in zip(sa[-3::-1], sb[-3::-1], strict=False)):
+        raise InputError(f"matmul of shapes {sa} and {sb}: leading axes do not broadcast")
     if a.ndim == 1 and b.ndim == 1:
         return product(a, b), lambda g: (g * b, g * a)
     if b.ndim == 1:
         return product(a, b), lambda g: (
-            lambda: g[..., None] * b,
+            lambda: g[..., None] * b,  # (..., n) -> (..., n, 1)
+            # (..., n, k) -> (N, k), summed over N
             lambda: (g[..., None] * a).reshape(-1, len(b)).sum(axis=0),
         )
     if a.ndim == 1:
         return product(a, b), lambda g: (
-            lambda: unbroadcast(product(b, g[..., None])[..., 0], a.shape),
-            lambda: unbroadcast(a[:, None] * g[..., None, :], b.shape),
+            # (..., k, m) @ (..., m, 1) -> (..., k)
+            lambda: unbroadcast(product(b, g[..., None])[..., 0], sa),
+            lambda: unbroadcast(a[:, None] * g[..., None, :], sb),  # (k, 1) * (..., 1, m)
         )
     return product(a, b), lambda g: (
-        lambda: unbroadcast(product(g, b.swapaxes(-1, -2)), a.shape),
-        lambda: unbroadcast(product(a.swapaxes(-1, -2), g), b.shape),
+        lambda: unbroadcast(product(g, b.swapaxes(-1, -2)), sa),  # (.., n, m) @ (.., m, k)
+        lambda: unbroadcast(product(a.swapaxes(-1, -2), g), sb),  # (.., k, n) @ (.., n, m)
     )
 
 
 def einsum(pattern: str, *operands: Any) -> Tensor:
-    """Sum of products, as numpy.einsum with an explicit ``->``.
+    """Sum of products, as numpy.einsum with an explicit `->`.
 
     No letter twice in one operand, no ellipsis. The gradient of an operand is the einsum of the
     output's gradient with the other operands; letters that only it has are broadcast.
+
+    Raises:
+        InputError: another pattern; operands whose axes do not fit it.
     """
     left, arrow, out = pattern.replace(" ", "").partition("->")
     terms = left.split(",")
@@ -48,13 +60,25 @@ def einsum(pattern: str, *operands: Any) -> Tensor:
         raise InputError(
             f"einsum pattern is {pattern!r}; it needs '->', no '...', no letter twice in a term"
         )
+    if not set(out) <= set(left) or not all(letter.isalpha() for letter in "".join([*terms, out])):
+        raise InputError(f"einsum pattern is {pattern!r}; it makes letters that no operand has")
     if len(terms) != len(operands):
         raise InputError(f"einsum pattern {pattern!r} has {len(terms)} terms, not {len(operands)}")
+    operands = tuple(o if hasattr(o, "dtype") else np.asarray(o) for o in operands)
+    sizes: dict[str, int] = {}
+    for term, operand in zip(terms, operands, strict=True):
+        if len(term) != operand.ndim or any(
+            sizes.setdefault(letter, n) != n for letter, n in zip(term, operand.shape, strict=True)
+        ):
+            shapes = ", ".join(str(o.shape) for o in operands)
+            raise InputError(f"einsum pattern {pattern!r} does not fit the shapes {shapes}")
     return _einsum(*operands, terms=terms, out=out)
 
 
 @primitive
 def _einsum(*operands: Array, terms: list[str], out: str):
+    if any(is_float(o) for o in operands):
+        operands = meet(*operands)
     xp = xp_of(operands[0])
     value = xp.einsum(f"{','.join(terms)}->{out}", *operands, optimize=len(operands) > 2)
 
@@ -65,6 +89,7 @@ def _einsum(*operands: Array, terms: list[str], out: str):
         arrays = [o for j, o in enumerate(operands) if j != i]
         part = xp.einsum(f"{','.join([out, *others])}->{reachable}", g, *arrays)
         lost = tuple(j for j, letter in enumerate(terms[i]) if letter not in known)
+        # the axes of letters that only this operand has: 1 -> their length
         return xp.broadcast_to(xp.expand_dims(part, lost), operands[i].shape)
 
     return value, lambda g: [lambda i=i: gradient(i, g) for i in range(len(operands))]
@@ -72,30 +97,40 @@ def _einsum(*operands: Array, terms: list[str], out: str):
 
 @primitive
 def linear(x: Array, w: Array, b: Array | None = None):
-    """x @ w.T + b: (..., I), (O, I), (O,) -> (..., O)."""
-    if x.shape[-1] != w.shape[1]:
-        raise InputError(
-            f"linear of x with {x.shape[-1]} features and w of shape {w.shape}: "
-            f"w takes {w.shape[1]}"
-        )
+    """x @ w.T + b: (..., I), (O, I), (O,) -> (..., O).
+
+    Raises:
+        InputError: shapes that do not fit each other.
+    """
+    x, b = array_like(x, w), b if b is None else array_like(b, w)
+    check_map("linear", x, w)
     if b is not None and b.shape != w.shape[:1]:
         raise InputError(
             f"linear with w of shape {w.shape} takes b of {w.shape[:1]}, not {b.shape}"
         )
-    rows = x.reshape(-1, x.shape[-1])  # (N, I)
-    y = rows @ w.T
+    x, w, b = meet(x, w, b)
+    rows = as_rows(x)  # (..., I) -> (N, I)
+    y = rows @ w.T  # (N, I) @ (I, O)
     if b is not None:
         y += b
 
     def pullback(g: Array):
-        flat = g.reshape(-1, g.shape[-1])  # (N, O)
+        flat = as_rows(g)  # (..., O) -> (N, O)
         return (
-            lambda: (flat @ w).reshape(x.shape),
-            lambda: flat.T @ rows,
+            lambda: (flat @ w).reshape(x.shape),  # (N, I) -> (..., I)
+            lambda: flat.T @ rows,  # (O, N) @ (N, I)
             None if b is None else lambda: column_sum(flat),
         )
 
-    return y.reshape(*x.shape[:-1], len(w)), pullback
+    return y.reshape(*x.shape[:-1], len(w)), pullback  # (N, O) -> (..., O)
+
+
+def check_map(name: str, x: Array, w: Array) -> None:
+    """Refuse x (..., I) and w that is not (O, I)."""
+    if x.ndim == 0 or w.ndim != 2 or x.shape[-1] != w.shape[1]:
+        raise InputError(
+            f"{name}: x is {x.shape} and w {w.shape}; they must be (..., I) and (O, I)"
+        )
 
 
 def column_sum(x: Array) -> Array:
@@ -111,11 +146,13 @@ def embedding(ids: Array, w: Array):
     """Rows of a table: ids (...) integers, w (V, C) -> (..., C).
 
     Raises:
-        InputError: ids that are not integers, or outside 0 .. V - 1.
+        InputError: ids that are not integers, or outside 0 .. V - 1; w of other than two axes.
     """
-    ids = array_like(ids, w)
+    ids, w = array_like(ids, w), meet(w)[0]
     if ids.dtype.kind not in "iu":
-        raise InputError(f"embedding ids must be integers, not {ids.dtype}")
+        raise InputError(f"embedding ids are {ids.dtype}; they must be integers")
+    if w.ndim != 2:
+        raise InputError(f"embedding: w has shape {w.shape}; it must be (V, C)")
     if ids.size and xp_of(ids) is xp_of(w) and xp_of(ids).__name__ == "numpy":
         low, high = int(ids.min()), int(ids.max())
         if low < 0 or high >= len(w):
@@ -123,9 +160,13 @@ def embedding(ids: Array, w: Array):
                 f"token id {low if low < 0 else high} is outside the vocabulary 0 .. {len(w) - 1}"
             )
 
+    rows = len(w)  # and not w itself, which backward does not need
+
     def pullback(g: Array):
         return None, lambda: kernels.embedding_backward(
-            g.reshape(-1, w.shape[1]), ids.reshape(-1), len(w)
+            as_rows(g),  # (..., C) -> (N, C)
+            ids.reshape(-1),  # (...) -> (N,)
+            rows,
         )
 
     return w[ids], pullback

@@ -7,6 +7,7 @@ is what attention was to remove.
 
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
+from minilm.functional.meeting import as_rows, meet
 from minilm.tensor import primitive
 
 
@@ -19,9 +20,14 @@ def rnn(x: Array, w: Array, u: Array, b: Array, h0: Array):
         w, u, b: (C, I), (C, C), (C,).
         h0: (B, C), the state before the first token.
 
-    Returns: (B, T, C), every h_t.
+    Returns:
+        (B, T, C), every h_t.
+
+    Raises:
+        InputError: shapes that do not fit each other.
     """
     _check("rnn", 1, x, w, u, b, h0)
+    x, w, u, b, h0 = meet(x, w, u, b, h0)
     xp = xp_of(x)
     pre = _inputs(x, w, b)  # (T, B, C)
     states = xp.empty((len(pre) + 1, *h0.shape), x.dtype)
@@ -38,7 +44,7 @@ def rnn(x: Array, w: Array, u: Array, b: Array, h0: Array):
             dh = dz[t] @ u
         return (*_weight_gradients(x, w, u, states[:-1], dz), dh)
 
-    return states[1:].swapaxes(0, 1), pullback
+    return states[1:].swapaxes(0, 1), pullback  # (T, B, C) -> (B, T, C)
 
 
 @primitive
@@ -55,9 +61,18 @@ def lstm(x: Array, w: Array, u: Array, b: Array, h0: Array, c0: Array):
         w, u, b: (4C, I), (4C, C), (4C,); rows in the order i, f, g, o, as PyTorch keeps them.
         h0, c0: (B, C), state and cell before the first token.
 
-    Returns: (B, T, 2C), h_t and c_t side by side.
+    Returns:
+        (B, T, 2C), h_t and c_t side by side.
+
+    Raises:
+        InputError: shapes that do not fit each other.
     """
     _check("lstm", 4, x, w, u, b, h0)
+    if c0.shape != h0.shape:
+        raise InputError(
+            f"lstm: c0 has shape {c0.shape}; h0 has {h0.shape}, and they must be alike"
+        )
+    x, w, u, b, h0, c0 = meet(x, w, u, b, h0, c0)
     xp = xp_of(x)
     width = h0.shape[1]
     i, f, g, o = (slice(k * width, (k + 1) * width) for k in range(4))
@@ -92,29 +107,33 @@ def lstm(x: Array, w: Array, u: Array, b: Array, h0: Array, c0: Array):
             dh, dc = d @ u, dc * a[:, f]
         return (*_weight_gradients(x, w, u, h[:-1], dz), dh, dc)
 
+    # (T, B, C) twice -> (T, B, 2C) -> (B, T, 2C)
     return xp.concatenate([h[1:], c[1:]], axis=2).swapaxes(0, 1), pullback
 
 
 def _inputs(x: Array, w: Array, b: Array) -> Array:
     """W x_t + b for all steps at once: (B, T, I) -> (T, B, ...)."""
-    steps = xp_of(x).ascontiguousarray(x.swapaxes(0, 1))
+    steps = xp_of(x).ascontiguousarray(x.swapaxes(0, 1))  # (B, T, I) -> (T, B, I)
     return steps @ w.T + b
 
 
 def _weight_gradients(x: Array, w: Array, u: Array, before: Array, dz: Array) -> tuple:
     """Gradients of x, w, u and b from those before the squashing, dz (T, B, ...)."""
-    flat = dz.reshape(-1, dz.shape[2])
+    flat = as_rows(dz)  # (T, B, ...) -> (T B, ...)
     return (
-        lambda: (dz @ w).swapaxes(0, 1),
-        lambda: flat.T @ x.swapaxes(0, 1).reshape(-1, x.shape[2]),
-        lambda: flat.T @ before.reshape(-1, before.shape[2]),
+        lambda: (dz @ w).swapaxes(0, 1),  # (T, B, I) -> (B, T, I)
+        lambda: flat.T @ as_rows(x.swapaxes(0, 1)),  # (B, T, I) -> (T, B, I) -> (T B, I)
+        lambda: flat.T @ as_rows(before),  # (T, B, C) -> (T B, C)
         lambda: flat.sum(axis=0),
     )
 
 
 def _check(name: str, gates: int, x: Array, w: Array, u: Array, b: Array, h0: Array) -> None:
-    if x.ndim != 3:
-        raise InputError(f"{name}: x has shape {x.shape}; it must be (batch, time, features)")
+    if x.ndim != 3 or h0.ndim != 2:
+        raise InputError(
+            f"{name}: x has shape {x.shape} and h0 {h0.shape}; they must be "
+            "(batch, time, features) and (batch, units)"
+        )
     batch, _, features = x.shape
     width = h0.shape[-1]
     wanted = ((gates * width, features), (gates * width, width), (gates * width,), (batch, width))

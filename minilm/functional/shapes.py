@@ -1,4 +1,4 @@
-"""Primitives that move elements and compute nothing: views, indexing, joining."""
+"""Primitives that move elements and compute nothing: other shapes, repeats, borders."""
 
 from typing import Any
 
@@ -6,179 +6,108 @@ import numpy as np
 
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
-from minilm.tensor import Tensor, primitive
+from minilm.functional.meeting import fits, unbroadcast
+from minilm.tensor import primitive
 
 
-@primitive(view=True)
+def check_axis(name: str, axis: Any, ndim: int, new: int = 0) -> int:
+    """The axis counted from the front.
+
+    Args:
+        new: how many axes are added, which the axis may count among.
+
+    Raises:
+        InputError: no integer, or an axis that is not there.
+    """
+    if not isinstance(axis, (int, np.integer)) or not -ndim - new <= axis < ndim + new:
+        raise InputError(f"{name}: axis is {axis!r}; the array has {ndim + new} axes")
+    return int(axis) % (ndim + new)
+
+
+def check_axes(name: str, axes: Any, ndim: int, new: int = 0) -> tuple[int, ...]:
+    axes = axes if isinstance(axes, (tuple, list)) else (axes,)
+    counted = tuple(check_axis(name, axis, ndim, new) for axis in axes)
+    if len(set(counted)) < len(counted):
+        raise InputError(f"{name}: axes are {tuple(axes)}; each may be named once")
+    return counted
+
+
+@primitive
 def reshape(x: Array, *shape: int | tuple[int, ...]):
     """The same elements in another shape; one entry may be -1."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
-    try:
-        y = x.reshape(shape)
-    except ValueError:
-        raise InputError(f"reshape of {x.shape} to {shape}: the sizes do not match") from None
     before = x.shape
-    return y, lambda g: (g.reshape(before),)
+    try:
+        y = x.reshape(shape)  # x.shape -> shape
+    except ValueError:
+        raise InputError(f"reshape of {before} to {shape}: the sizes do not match") from None
+    return y, lambda g: (g.reshape(before),)  # shape -> x.shape
 
 
-@primitive(view=True)
+@primitive
 def permute(x: Array, *axes: int | tuple[int, ...]):
     """Axes in another order."""
     if len(axes) == 1 and isinstance(axes[0], (tuple, list)):
         axes = tuple(axes[0])
-    back = tuple(int(i) for i in np.argsort([a % x.ndim for a in axes]))
-    return x.transpose(axes), lambda g: (g.transpose(back),)
+    axes = check_axes("permute", axes, x.ndim)
+    if len(axes) != x.ndim:
+        raise InputError(f"permute: axes are {axes}; x of shape {x.shape} has {x.ndim}")
+    back = tuple(int(i) for i in np.argsort(axes))
+    return x.transpose(axes), lambda g: (g.transpose(back),)  # axis axes[i] -> axis i, and back
 
 
-@primitive(view=True)
+@primitive
 def transpose(x: Array, a: int, b: int):
     """Two axes exchanged."""
-    return x.swapaxes(a, b), lambda g: (g.swapaxes(a, b),)
+    a, b = (check_axis("transpose", axis, x.ndim) for axis in (a, b))
+    return x.swapaxes(a, b), lambda g: (
+        g.swapaxes(a, b),
+    )  # (.., a, .., b, ..) <-> (.., b, .., a, ..)
 
 
-@primitive(view=True)
+@primitive
 def broadcast_to(x: Array, shape: tuple[int, ...]):
-    """x repeated to ``shape`` without a copy."""
-    from minilm.functional.elementwise import unbroadcast
-
-    before = x.shape
+    """x repeated to `shape` without a copy."""
+    before, shape = x.shape, tuple(shape)
+    if not fits(before, shape):
+        raise InputError(f"broadcast_to of {before} to {shape}: the shapes do not fit")
     return xp_of(x).broadcast_to(x, shape), lambda g: (unbroadcast(g, before),)
 
 
-@primitive(view=True)
+@primitive
 def expand_dims(x: Array, axis: int | tuple[int, ...]):
     """New axes of length 1."""
-    return xp_of(x).expand_dims(x, axis), lambda g: (g.reshape(x.shape),)
+    many = len(axis) if isinstance(axis, (tuple, list)) else 1
+    axes = check_axes("expand_dims", axis, x.ndim, many)
+    before = x.shape
+    return xp_of(x).expand_dims(x, axes), lambda g: (g.reshape(before),)  # (.., 1, ..) -> (.., ..)
 
 
-@primitive(view=True)
+@primitive
 def squeeze(x: Array, axis: int | tuple[int, ...] | None = None):
     """Axes of length 1 dropped."""
-    return x.squeeze(axis), lambda g: (g.reshape(x.shape),)
-
-
-def _is_basic(index: Any) -> bool:
-    """Whether NumPy answers this index with a view: no element is reached twice."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is Ellipsis or isinstance(p, (int, slice, np.integer)) for p in parts)
-
-
-def _arrays_in(index: Any) -> Any:
-    """The index with Tensors replaced by their arrays."""
-    if isinstance(index, tuple):
-        return tuple(_arrays_in(part) for part in index)
-    return index.data if isinstance(index, Tensor) else index
-
-
-def index(x: Any, key: Any) -> Tensor:
-    """x[key], as NumPy means it: slices give views, arrays of integers or bools gather."""
-    key = _arrays_in(key)
-    return _view(x, key) if _is_basic(key) else _gather(x, key)
-
-
-@primitive(view=True)
-def _view(x: Array, key: Any):
-    def pullback(g: Array):
-        dx = xp_of(x).zeros_like(x)
-        dx[key] = g
-        return (dx,)
-
-    return x[key], pullback
-
-
-@primitive
-def _gather(x: Array, key: Any):
-    def pullback(g: Array):
-        xp = xp_of(x)
-        dx = xp.zeros_like(x)
-        xp.add.at(dx, key, g)  # an element that was picked twice gets both gradients
-        return (dx,)
-
-    return x[key], pullback
-
-
-@primitive
-def gather(x: Array, ids: Array, axis: int = -1):
-    """x picked along ``axis`` by ``ids``, an integer array with as many axes as x."""
-    xp = xp_of(x)
-
-    def pullback(g: Array):
-        dx = xp.zeros_like(x)
-        grid = list(xp.indices(ids.shape, sparse=True))
-        grid[axis] = ids
-        xp.add.at(dx, tuple(grid), g)
-        return (dx,)
-
-    return xp.take_along_axis(x, ids, axis=axis), pullback
-
-
-@primitive
-def scatter_add(x: Array, ids: Array, values: Array, axis: int = -1):
-    """A copy of x with ``values`` added at ``ids`` along ``axis``; equal ids add up."""
-    xp = xp_of(x)
-    grid = list(xp.indices(ids.shape, sparse=True))
-    grid[axis] = ids
-    y = x.copy()
-    xp.add.at(y, tuple(grid), values)
-    return y, lambda g: (g, None, lambda: xp.take_along_axis(g, ids, axis=axis))
-
-
-@primitive
-def _join(*parts: Array, axis: int = 0):
-    xp = xp_of(parts[0])
-    ends = np.cumsum([p.shape[axis] for p in parts])[:-1].tolist()
-    return xp.concatenate(parts, axis=axis), lambda g: xp.split(g, ends, axis=axis)
-
-
-def concatenate(parts: list[Any] | tuple[Any, ...], axis: int = 0) -> Tensor:
-    """Arrays joined along an axis that they have.
-
-    Raises:
-        InputError: shapes that differ in another axis than ``axis``.
-    """
-    shapes = [tuple(p.shape) for p in parts]
-    if not parts:
-        raise InputError("concatenate needs at least one array")
-    if any(not -len(s) <= axis < len(s) for s in shapes):
-        raise InputError(f"concatenate: axis is {axis}; not all of the shapes {shapes} have it")
-    kept = {s[: axis % len(s)] + s[axis % len(s) + 1 :] for s in shapes}
-    if len(kept) > 1:
-        raise InputError(f"concatenate along axis {axis}: shapes {shapes} differ elsewhere")
-    return _join(*parts, axis=axis)
-
-
-def stack(parts: list[Any] | tuple[Any, ...], axis: int = 0) -> Tensor:
-    """Arrays of one shape joined along a new axis."""
-    shapes = {tuple(p.shape) for p in parts}
-    if len(shapes) != 1:
-        raise InputError(f"stack needs arrays of one shape, not {sorted(shapes)}")
-    axis = axis % (len(shapes.pop()) + 1)
-    return concatenate([expand_dims(p, axis) for p in parts], axis=axis)
-
-
-def split(x: Any, sizes: list[int] | int, axis: int = -1) -> list[Tensor]:
-    """Views of consecutive pieces along an axis: of the sizes given, or of one size each."""
-    total = x.shape[axis]
-    if isinstance(sizes, int):
-        if sizes < 1:
-            raise InputError(f"split: sizes is {sizes}; it must be 1 or more")
-        sizes = [sizes] * (total // sizes)
-    if sum(sizes) != total:
-        raise InputError(f"split of an axis of {total} into {sizes}: they add up to {sum(sizes)}")
-    lead = (slice(None),) * (axis % x.ndim)
-    starts = np.cumsum([0, *sizes]).tolist()
-    return [index(x, (*lead, slice(a, b))) for a, b in zip(starts, starts[1:], strict=False)]
+    if axis is not None:
+        axis = check_axes("squeeze", axis, x.ndim)
+        if any(x.shape[a] != 1 for a in axis):
+            raise InputError(f"squeeze: axis is {axis}; x of shape {x.shape} is longer there")
+    before = x.shape
+    return x.squeeze(axis), lambda g: (g.reshape(before),)  # (.., ..) -> (.., 1, ..)
 
 
 @primitive
 def pad(x: Array, widths: Any, value: float = 0.0):
-    """x with a border: ``widths`` as for numpy.pad, one (before, after) per axis."""
-    inner = tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))
-    return xp_of(x).pad(x, widths, constant_values=value), lambda g: (g[inner],)
+    """x with a border: `widths` as for numpy.pad, one (before, after) per axis."""
+    pairs = [tuple(w) if isinstance(w, (tuple, list)) else () for w in widths]
+    if len(pairs) != x.ndim or any(len(p) != 2 or min(p) < 0 for p in pairs):
+        raise InputError(
+            f"pad: widths is {widths}; x of shape {x.shape} takes {x.ndim} pairs of numbers from 0"
+        )
+    inner = tuple(slice(a, a + n) for (a, _), n in zip(pairs, x.shape, strict=True))
+    return xp_of(x).pad(x, pairs, constant_values=value), lambda g: (g[inner],)
 
 
 @primitive
 def contiguous(x: Array):
     """x as one block of memory; x itself where it is one."""
-    return xp_of(x).ascontiguousarray(x), lambda g: (g,)
+    return x if x.flags.c_contiguous else x.copy(), lambda g: (g,)

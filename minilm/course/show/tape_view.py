@@ -25,14 +25,14 @@ _SIGNS = {"mul": "×", "add": "+", "sub": "−", "div": "÷"}
 
 def tape_steps(root: Tensor) -> int:
     """How many primitives the tape behind a tensor holds."""
-    return sum(not node.is_leaf for node in steps_behind(root))
+    return len(steps_behind(root))
 
 
 def tape_bytes(root: Tensor) -> int:
     """Bytes of the arrays that the pullbacks behind a tensor keep, each array counted once."""
     kept: dict[int, int] = {}
     for node in steps_behind(root):
-        for array in saved_arrays(node._pullback):
+        for array in saved_arrays(node.pullback):
             while isinstance(array.base, np.ndarray):
                 array = array.base
             kept[id(array)] = array.nbytes
@@ -69,12 +69,14 @@ class TapeView:
         self._inputs = {node: _tensors(node) for node in self.nodes}
         self._leaves = {node for node in self.nodes if node.is_leaf}  # backward frees the rest
         called = {tensor: name for name, tensor in names.items()}
-        self._names = {n: called.get(n) or _SIGNS.get(n._name, n._name) for n in self.nodes}
+        self._made_by = {n: n.made_by for n in self.nodes}
+        self._names = {n: called.get(n) or _SIGNS.get(m, m) for n, m in self._made_by.items()}
+        order = {step: i for i, step in enumerate(reversed(steps_behind(root)))}
         self.forward = [node for node in self.nodes if node not in self._leaves]
-        self.forward.sort(key=lambda node: node._made)
+        self.forward.sort(key=lambda node: order.get(node._node, -1))
         for node in self._leaves:  # beside the step that reads it
-            reader = min(self._column[n] for n in self.forward if node in self._inputs[n])
-            self._column[node] = reader - 1
+            readers = [n for n in self.forward if any(node is t for t in self._inputs[n])]
+            self._column[node] = min(self._column[n] for n in readers) - 1
         self._values = {node: node.item() for node in self.nodes}
         self.gradients: dict[Tensor, float] = {}
         self.backward: list[Tensor] = []
@@ -110,7 +112,7 @@ class TapeView:
         if step <= len(self.forward):
             node = self.forward[step - 1]
             values = ", ".join(f"{self._values[source]:.3g}" for source in self._inputs[node])
-            result = f"{node._name}({values}) = {self._values[node]:.3g}"
+            result = f"{self._made_by[node]}({values}) = {self._values[node]:.3g}"
             return f"Forward: {result}, and its pullback is kept."
         node = self.backward[step - len(self.forward) - 1]
         g = self.gradients[node]
@@ -122,7 +124,8 @@ class TapeView:
 
     def draw(self, step: int) -> Picture | None:
         """The picture of one step, from 0 to `steps`."""
-        forward, done = self.forward[:step], self.backward[: max(0, step - len(self.forward))]
+        forward = set(self.forward[:step])
+        done = set(self.backward[: max(0, step - len(self.forward))])
         now = ([None, *self.forward, *self.backward])[step]
         alt = f"A graph of {len(self.nodes)} boxes, step {step} of {self.steps}. {self.words(step)}"
         with page(None, alt) as drawing:
@@ -171,4 +174,4 @@ class TapeView:
 
 def _tensors(node: Tensor) -> list[Tensor]:
     """The Tensors a step read; one that it read twice is there twice."""
-    return [t for t in node._inputs or () if isinstance(t, Tensor)]
+    return [t for t in node.inputs if isinstance(t, Tensor)]

@@ -3,15 +3,15 @@
 import numpy as np
 
 from minilm.kernels.numba_tools.jit import jit
-from minilm.kernels.numba_tools.simd import exp, fmax
+from minilm.kernels.numba_tools.simd import exp, fmax, minus
 
 
 def cross_entropy(
     logits: np.ndarray, targets: np.ndarray, smoothing: float = 0.0, z_loss: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.cross_entropy``."""
+    """See `reference.cross_entropy`."""
     kind = logits.dtype.type
-    losses, lse = np.empty(len(logits), logits.dtype), np.empty(len(logits), logits.dtype)
+    losses, lse = np.empty(len(logits), logits.dtype), np.empty((2, len(logits)), logits.dtype)
     _forward(np.ascontiguousarray(logits), targets, kind(smoothing), kind(z_loss), losses, lse)
     return losses, lse
 
@@ -24,7 +24,7 @@ def cross_entropy_backward(
     smoothing: float = 0.0,
     z_loss: float = 0.0,
 ) -> np.ndarray:
-    """See ``reference.cross_entropy_backward``."""
+    """See `reference.cross_entropy_backward`."""
     kind = logits.dtype.type
     gradient = np.empty(logits.shape, logits.dtype)
     logits = np.ascontiguousarray(logits)
@@ -35,7 +35,7 @@ def cross_entropy_backward(
 def cross_entropy_with_gradient(
     logits: np.ndarray, targets: np.ndarray, smoothing: float, z_loss: float, scale: float
 ) -> np.ndarray:
-    """See ``reference.cross_entropy_with_gradient``; ``logits`` must be one block of memory."""
+    """See `reference.cross_entropy_with_gradient`; `logits` must be one block of memory."""
     kind = logits.dtype.type
     losses = np.empty(len(logits), logits.dtype)
     _both(logits, targets, kind(smoothing), kind(z_loss), kind(scale), losses)
@@ -43,13 +43,15 @@ def cross_entropy_with_gradient(
 
 
 @jit(inline="always")
-def _loss(row, target, lse, smoothing, z_loss):
+def _loss(row, target, top, log_total, smoothing, z_loss):
+    """Taken from `top` first, added up after: so large logits leave the loss its digits."""
     one = row.dtype.type(1)
-    loss = lse - (one - smoothing) * row[target] + z_loss * lse * lse
+    lse = top + log_total
+    loss = log_total - (one - smoothing) * minus(row[target], top) + z_loss * lse * lse
     if smoothing > 0:
         total = row.dtype.type(0)
         for j in range(row.size):
-            total += row[j]
+            total += minus(row[j], top)
         loss -= smoothing * total / row.dtype.type(row.size)
     return loss
 
@@ -65,8 +67,11 @@ def _forward(logits, targets, smoothing, z_loss, losses, lse):
         total = zero
         for j in range(row.size):
             total += exp(row[j] - top)
-        lse[i] = top + np.log(total)
-        losses[i] = _loss(row, targets[i], lse[i], smoothing, z_loss) if targets[i] >= 0 else zero
+        log_total = np.log(total)
+        lse[0, i], lse[1, i] = top, log_total
+        losses[i] = zero
+        if targets[i] >= 0:
+            losses[i] = _loss(row, targets[i], top, log_total, smoothing, z_loss)
 
 
 @jit
@@ -78,10 +83,11 @@ def _backward(g, logits, targets, lse, smoothing, z_loss, gradient):
             for j in range(row.size):
                 out[j] = zero
             continue
-        scale, shift = g[i] * (one + two * z_loss * lse[i]), lse[i]
+        top, log_total = lse[0, i], lse[1, i]
+        scale = g[i] * (one + two * z_loss * (top + log_total))
         spread = g[i] * smoothing / logits.dtype.type(row.size)
         for j in range(row.size):
-            out[j] = exp(row[j] - shift) * scale - spread
+            out[j] = exp(minus(minus(row[j], top), log_total)) * scale - spread
         out[targets[i]] -= g[i] * (one - smoothing)
 
 
@@ -98,18 +104,19 @@ def _both(logits, targets, smoothing, z_loss, scale, losses):
         top = row[0]
         for j in range(row.size):
             top = fmax(top, row[j])
-        picked, summed = row[target], zero
+        picked, summed = minus(row[target], top), zero
         if smoothing > 0:
             for j in range(row.size):
-                summed += row[j]
+                summed += minus(row[j], top)
         total = zero
         for j in range(row.size):
             e = exp(row[j] - top)
             row[j] = e
             total += e
-        lse = top + np.log(total)
+        log_total = np.log(total)
+        lse = top + log_total
         mean = summed / logits.dtype.type(row.size)
-        losses[i] = lse - (one - smoothing) * picked - smoothing * mean + z_loss * lse * lse
+        losses[i] = log_total - (one - smoothing) * picked - smoothing * mean + z_loss * lse * lse
         factor = scale * (one + two * z_loss * lse) / total
         spread = scale * smoothing / logits.dtype.type(row.size)
         for j in range(row.size):

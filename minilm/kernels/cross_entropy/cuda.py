@@ -40,12 +40,12 @@ def cross_entropy_rows(x, targets, losses, scale):
             total = total * math.exp(top - both) + other * math.exp(other_top - both)
         top = both
         step //= 2
-    lse = top + math.log(total)
+    rest = math.log(total)  # apart from the maximum: added up, large logits would swallow it
     if lane == 0:
-        losses[row] = lse - x[row, target] if target >= 0 else float32(0)
+        losses[row] = rest - (x[row, target] - top) if target >= 0 else float32(0)
     cuda.syncwarp()  # the target's logit is read before it is overwritten
     for j in range(lane, x.shape[1], 32):
-        d = math.exp(x[row, j] - lse)
+        d = math.exp((x[row, j] - top) - rest)
         if j == target:
             d -= 1
         x[row, j] = d * scale if target >= 0 else float32(0)
@@ -59,10 +59,10 @@ def _threads(n: int, itemsize: int) -> tuple[int]:
 def cross_entropy(
     logits: Array, targets: Array, smoothing: float = 0.0, z_loss: float = 0.0
 ) -> tuple[Array, Array]:
-    """See ``reference.cross_entropy``; losses and logsumexp are float32."""
+    """See `reference.cross_entropy`; losses and logsumexp are float32."""
     x = dense(logits)
     rows, n = x.shape
-    losses, lse = (empty(x, (rows,), np.float32) for _ in range(2))
+    losses, lse = (empty(x, shape, np.float32) for shape in ((rows,), (2, rows)))
     launch(
         "cross_entropy/cuda", "cross_entropy", (rows,), _threads(n, x.itemsize),
         x, integers(targets), losses, lse, n, smoothing, z_loss, DTYPE=c_type(x, "logits"),
@@ -79,7 +79,7 @@ def cross_entropy_backward(
     smoothing: float = 0.0,
     z_loss: float = 0.0,
 ) -> Array:
-    """See ``reference.cross_entropy_backward``."""
+    """See `reference.cross_entropy_backward`."""
     x = dense(logits)
     rows, n = x.shape
     dx = xp_of(x).empty_like(x)
@@ -95,7 +95,7 @@ def cross_entropy_backward(
 def cross_entropy_with_gradient(
     logits: Array, targets: Array, smoothing: float, z_loss: float, scale: float
 ) -> Array:
-    """See ``reference.cross_entropy_with_gradient``."""
+    """See `reference.cross_entropy_with_gradient`."""
     x = dense(logits)
     rows, n = x.shape
     losses = empty(x, (rows,), np.float32)

@@ -20,7 +20,7 @@ HEAD, TOKENS, POSITIONS, COS, SIN, DISTANCE = 2, 5, 6, 7, 8, 9  # of the last li
 
 @inner
 def _meet(barrier, target):
-    """Wait until ``target`` threads have come, counted from the start of the job."""
+    """Wait until `target` threads have come, counted from the start of the job."""
     arrive(barrier)
     spins = 0
     while arrived(barrier) < target:
@@ -69,6 +69,41 @@ def decode(
     best,
     barrier,
 ):
+    """Feed `count` tokens to a row each, the likeliest next: what one thread of the crew does.
+
+    All threads run this with the same arguments but `part`. Each owns a share of the rows of every
+    matrix and of the pairs (row of the batch, head); what the others need of its results lies in
+    `shared`, and before it is read all have met at `barrier`. The residual x and its norm every
+    thread computes for itself: they are short, and a meeting would cost more.
+
+    Args:
+        part, parts: which thread this is, of how many.
+        table: (L + 1, COLUMNS) int64 addresses of float32 or int8 arrays, 0 for none. A line per
+            layer, columns NORM1 .. DOWN: a norm's weight and bias (C,), a map's weight (O, I), its
+            scales (O,) and bias (O,). The last line holds the final norm in columns 0 and 1, the
+            head's map (V, C) from HEAD, and TOKENS (V, C), POSITIONS (P, C), COS and SIN (P, D/2),
+            DISTANCE (H, reach).
+        sizes: integers: layers L, channels C, heads H, groups G, head size D, feed-forward width F,
+            vocabulary V, reach of the distances (0 for none), window (0 for none), whether norms
+            are RMS norms, the activation's number, whether there is a gate, the number of the kind
+            of rope (0 for none), whether weights are int8.
+        factors: (4,) float32: of the embedding, of attention scores, of logits; eps of the norms.
+        keys, values: (L, B, G, S, D) float32 cache, gets the new ones; place p is in slot p mod S.
+        ids: (B,) int64, the first tokens to feed.
+        begin: (B,) int64, the place of each row's first token.
+        place: of the tokens in `ids`.
+        count: how many tokens to feed, T.
+        shared: float32 scratch of all threads: queries, keys and values (B, (H + 2 G) D), mixed
+            heads (B, H D), hidden and gate (B, F), a block's change (B, C), scores (B, V); each row
+            padded to `stride` floats.
+        alone: (parts, ...) float32 scratch, a line for each thread: x and y (B, C), a query and a
+            turned key (D,), sums of a tile (ROOM,), the steps (B,) and 16-bit codes of vectors that
+            meet int8 weights, the scores of one head (S,).
+        logits: (B, V) float32, gets those after the last token.
+        new: (T, B) int64, gets the likeliest token after each one fed; of equals the lowest.
+        found, best: (parts, B) int64 and float32: each thread's likeliest token and its logit.
+        barrier: (8,) int64, zeros: how many threads have come, in a cache line of its own.
+    """
     layers, c, heads, groups, d, f, vocab, reach, window, rms, kind, gated, rope, int8 = sizes
     scale, eps = factors[1], factors[3]
     batch = ids.size
@@ -76,13 +111,14 @@ def decode(
     packed = (heads + 2 * groups) * d
     cs, ps, ms, fs, vs = stride(c), stride(packed), stride(heads * d), stride(f), stride(vocab)
     bell, target = address(barrier), 0
-    qkv = shared[: batch * ps].reshape(batch, ps)
-    mixed = shared[batch * ps :][: batch * ms].reshape(batch, ms)
-    hidden = shared[batch * (ps + ms) :][: batch * fs].reshape(batch, fs)
-    gate = shared[batch * (ps + ms + fs) :][: batch * fs].reshape(batch, fs)
-    change = shared[batch * (ps + ms + 2 * fs) :][: batch * cs].reshape(batch, cs)
-    scored = shared[batch * (ps + ms + 2 * fs + cs) :][: batch * vs].reshape(batch, vs)
+    qkv = shared[: batch * ps].reshape(batch, ps)  # -> (B, (H + 2 G) D)
+    mixed = shared[batch * ps :][: batch * ms].reshape(batch, ms)  # -> (B, H D)
+    hidden = shared[batch * (ps + ms) :][: batch * fs].reshape(batch, fs)  # -> (B, F)
+    gate = shared[batch * (ps + ms + fs) :][: batch * fs].reshape(batch, fs)  # -> (B, F)
+    change = shared[batch * (ps + ms + 2 * fs) :][: batch * cs].reshape(batch, cs)  # -> (B, C)
+    scored = shared[batch * (ps + ms + 2 * fs + cs) :][: batch * vs].reshape(batch, vs)  # -> (B, V)
     own = alone[part]
+    # both (B, C)
     x, y = own[: batch * cs].reshape(batch, cs), own[batch * cs :][: batch * cs].reshape(batch, cs)
     own = own[2 * batch * cs :]
     q, turned, own = own[: stride(d)], own[stride(d) : 2 * stride(d)], own[2 * stride(d) :]

@@ -85,6 +85,16 @@ def nearest_int16(typing, x):
     return types.int16(types.float32), build
 
 
+@intrinsic
+def minus(typing, x, y):
+    """x - y of one type of float, where it stands: fast maths makes x - (y + z) of (x - y) - z."""
+
+    def build(context, builder, signature, args):
+        return builder.fsub(*args, flags=("nsz",))  # Numba leaves alone what has a flag of its own
+
+    return x(x, y), build
+
+
 def _unary(name: str, result: types.Type, argument: types.Type, body):
     @intrinsic
     def operation(typing, x):

@@ -68,8 +68,8 @@ extern "C" __global__ void log_softmax(const T *__restrict__ x, T *__restrict__ 
     x += (size_t)blockIdx.x * n, y += (size_t)blockIdx.x * n;
     bool wide = wide_rows(n, x, y);
     Online o = row_online(x, n, wide, scratch);
-    float lse = o.max + __logf(o.sum);
-    map(y, n, wide, [&](int, float v) { return v - lse; }, x);
+    float rest = __logf(o.sum);  // apart from the maximum, which would have no room for it where it is large
+    map(y, n, wide, [&](int, float v) { return (v - o.max) - rest; }, x);
 }
 
 // dx = y (g - sum(g y)), from the output y.

@@ -1,0 +1,152 @@
+"""The walk back along the tape.
+
+Sorting the nodes by `made` is all the ordering that reverse-mode differentiation needs: whatever
+made a value is older than it.
+"""
+
+import operator
+from collections.abc import Callable, Iterable
+from sys import getrefcount
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from minilm.backend import Array, xp_of
+from minilm.errors import InputError
+from minilm.tape.memory import refresh, refuse_stale
+from minilm.tape.node import Clock, Node
+
+
+def backward(
+    root: Any,
+    grad: Array | None,
+    into: dict[Any, Array] | None,
+    apart: Iterable[Any] = (),
+) -> None:
+    """Walk the tape back from `root`; leaves in `apart` use `grad` despite `into`."""
+    if not root.requires_grad:
+        raise InputError("backward of a tensor that no tensor with requires_grad leads to")
+    refresh(root)
+    start = root._node or root
+    nodes, leaves = ([], [root]) if start is root else _behind(start)
+    grads = {start: _seed(root, grad)}
+    _walk(nodes, grads, into)
+    for leaf in leaves:
+        g = grads.pop(leaf, None)
+        if g is None:
+            continue
+        if leaf._hooks:
+            g = _run_hooks(leaf._hooks, g)
+        if isinstance(g, np.generic):
+            g = np.asarray(g)
+        if g.base is not None or _holders(g) > _ONE:
+            g = g.copy()
+        _accumulate(leaf, g, None if leaf in apart else into)
+
+
+def _seed(root: Any, grad: Any) -> Array:
+    """The gradient that the walk starts with, in the root's shape and dtype."""
+    xp = xp_of(root.data)
+    if grad is None:
+        if root.data.size != 1:
+            raise InputError(
+                f"backward of a tensor of shape {root.shape} needs grad, an array of that shape; "
+                "only a scalar does without"
+            )
+        return xp.ones_like(root.data)
+    if hasattr(grad, "_node"):
+        if grad.requires_grad:
+            raise InputError(
+                "grad is a tensor that requires grad; there is no gradient of a gradient here: "
+                "give grad.detach()"
+            )
+        grad = grad.data
+    grad = xp.asarray(grad)
+    if grad.shape != root.shape:
+        raise InputError(f"grad has shape {grad.shape}; the tensor has shape {root.shape}")
+    return grad.astype(root.dtype, copy=False)
+
+
+def _walk(nodes: list[Node], grads: dict[Any, Array], into: dict[Any, Array] | None) -> None:
+    """Run the pullbacks, the last made first, and free them; the leaves' gradients stay."""
+    changed, get, function = Clock.changed, grads.get, FunctionType
+    for node in nodes:
+        g = grads.pop(node, None)
+        if g is None:
+            continue
+        special = node.special
+        if special:
+            if node.hooks:
+                g = _run_hooks(node.hooks, g)
+            keeper = node.keeper and node.keeper()
+            if keeper is not None:
+                keeper.grad = g.copy() if keeper.grad is None else keeper.grad + g
+        if changed > node.made or (special and node.checksums is not None):
+            refuse_stale(node)
+        pullback, sources = node.pullback, node.sources
+        node.pullback = node.inputs = node.sources = node.array = None
+        entries = pullback(g, into) if special and node.recomputes else pullback(g)
+        for source, entry in zip(sources, entries):
+            if source is not None and entry is not None:
+                if type(entry) is function:
+                    entry = entry()
+                before = get(source)
+                grads[source] = entry if before is None else before + entry
+
+
+def steps_behind(root: Any) -> list[Node]:
+    """Every step that leads to a tensor, the last made first; none behind a leaf."""
+    return _behind(root._node)[0] if root._node else []
+
+
+def _behind(start: Node) -> tuple[list[Node], list[Any]]:
+    """The steps that lead to a node, the last made first, and the leaves that they start from."""
+    seen, nodes, leaves = {start}, [start], []
+    for node in nodes:  # grows as it is walked: no recursion, however long the chain
+        if node.sources is None:
+            raise InputError(
+                f"backward a second time through {node.name!r}: the graph is freed after the first"
+            )
+        for source in node.sources:
+            if source is not None and source not in seen:
+                seen.add(source)
+                (nodes if type(source) is Node else leaves).append(source)
+    nodes.sort(key=operator.attrgetter("made"), reverse=True)
+    return nodes, leaves
+
+
+def _run_hooks(hooks: list[Callable], g: Array) -> Array:
+    for hook in hooks:
+        replaced = hook(g)
+        if replaced is not None:
+            g = replaced.data if hasattr(replaced, "_node") else replaced
+    return g
+
+
+def _holders(array: Array) -> int:
+    """How many names hold an array, plus what looking costs."""
+    return getrefcount(array)
+
+
+def _count_of_one() -> int:
+    array = np.empty(0)
+    return _holders(array)
+
+
+_ONE = _count_of_one()  # an array with one holder and no base is its own: no copy for a leaf
+
+
+def _accumulate(leaf: Any, g: Array, into: dict[Any, Array] | None) -> None:
+    """Add a gradient that belongs to the leaf alone to what the leaf has."""
+    if g.shape != leaf.data.shape:
+        raise InputError(
+            f"a pullback gave a gradient of shape {g.shape} to a tensor of shape {leaf.shape}"
+        )
+    if g.dtype != leaf.data.dtype:  # a wider constant met it on the way
+        g = g.astype(leaf.data.dtype)
+    if into is not None:
+        before = into.get(leaf)
+        into[leaf] = g if before is None else before + g
+    else:
+        leaf.grad = g if leaf.grad is None else leaf.grad + g
