@@ -8,7 +8,8 @@ import pytest
 
 from minilm import InputError, models
 from minilm.interop.hf import from_hf, load_hf, save_hf, to_hf
-from minilm.interop.hf_config import architecture_of, config_from_hf, config_to_hf
+from minilm.interop.hf_config import config_from_hf
+from minilm.interop.hf_config_out import architecture_of, config_to_hf
 from minilm.models import Config, Rope, Transformer, model_of
 from minilm.tensor import Tensor
 
@@ -218,6 +219,9 @@ def test_berts_head_has_the_feed_forwards_activation(activation):
 def test_what_has_no_counterpart_says_so():
     with pytest.raises(InputError, match="no Hugging Face counterpart"):
         architecture_of(Config(**TINY, positions="alibi"))
+    for config in (models.gpt2(**TINY, window=4), CONFIGS["t5"].replace(joint_positions=True)):
+        with pytest.raises(InputError, match="no Hugging Face counterpart"):
+            architecture_of(config)
     with pytest.raises(InputError, match="rope_type"):
         fields = config_to_hf(CONFIGS["llama"])
         config_from_hf({**fields, "rope_scaling": {"rope_type": "longrope", "factor": 2.0}})

@@ -57,7 +57,9 @@ class Decoder:
             raise InputError(f"{reason}; the fast decoder cannot run this model")
         _check_cache(model, cache)
         self.cache = cache
-        self.begin = _whole("begin", np.zeros(cache.batch, int) if begin is None else begin, cache)
+        self.begin = _check_whole(
+            "begin", np.zeros(cache.batch, int) if begin is None else begin, cache
+        )
         self._latest = int(self.begin.max())
         if self.begin.min() < 0:
             raise InputError(f"begin has {int(self.begin.min())}; it must be 0 or more")
@@ -98,7 +100,7 @@ class Decoder:
         """
         if not isinstance(count, (int, np.integer)) or count < 1:
             raise InputError(f"count is {count!r}; it must be a whole number of at least 1")
-        ids = _whole("ids", ids, self.cache)
+        ids = _check_whole("ids", ids, self.cache)
         if ids.min() < 0 or ids.max() >= self.logits.shape[1]:
             raise InputError(
                 f"ids has {ids.tolist()}; all must be from 0 to {self.logits.shape[1] - 1}"
@@ -150,7 +152,7 @@ def _check_cache(model: Transformer, cache: Any) -> None:
             )
 
 
-def _whole(name: str, given: Any, cache: ContiguousCache) -> np.ndarray:
+def _check_whole(name: str, given: Any, cache: ContiguousCache) -> np.ndarray:
     """One whole number per row of the cache, (B,) int64 in memory of its own.
 
     Raises:
@@ -324,10 +326,11 @@ def _distance(model: Transformer, length: int) -> Array | None:
     xp = backend.xp_of(model.tokens.weight.data)
     last, keys = np.array([length - 1]), np.arange(length)
     if config.positions == "alibi":
-        return xp.asarray(np.ascontiguousarray(alibi_bias(last, keys, config.heads)[:, 0]))
+        bias = alibi_bias(last, keys, config.heads)[:, 0]  # (H, 1, S) -> (H, S)
+        return xp.asarray(np.ascontiguousarray(bias))
     if config.positions == "relative":
         sizes = (config.relative.buckets, config.relative.distance)
         bucket = relative_bucket(last, keys, config.kind != "decoder", *sizes)[0]
         rows = model.stack.relative.weight.data[xp.asarray(bucket)]
-        return xp.ascontiguousarray(rows.T.astype(np.float32, copy=False))
+        return xp.ascontiguousarray(rows.T.astype(np.float32, copy=False))  # (S, H) -> (H, S)
     return None

@@ -281,7 +281,7 @@ class _Following:
         length = batch.ids.shape[1]
         short = length <= _SHORT and batch.even and kind == "decoder"
         if short and self.decoder is not None:
-            for column in batch.ids.T:
+            for column in batch.ids.T:  # (B, T) -> T columns (B,)
                 logits = self.decoder.step(column)
             return logits
         options: dict[str, Any] = {} if kind != "prefix-lm" else {"prefix": length}
@@ -320,7 +320,7 @@ def _last_logits(model: Any, ids: np.ndarray, cache: ContiguousCache, **options:
     """The (B, V) logits after the last token; the head runs on that one place only."""
     with no_grad():
         hidden = model.hidden(ids, cache=cache, **options)
-        logits = model.logits(hidden[:, -1:]).data[:, 0]
+        logits = model.logits(hidden[:, -1:]).data[:, 0]  # (B, T, C) -> (B, 1, V) -> (B, V)
     return logits.astype(np.float32) if backend.is_half(logits) else logits
 
 

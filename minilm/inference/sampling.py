@@ -60,7 +60,7 @@ def top_k(logits: Array, k: int) -> Array:
     if k >= logits.shape[-1]:
         return logits
     xp = xp_of(logits)
-    least = xp.partition(logits, -k, axis=-1)[..., -k, None]
+    least = xp.partition(logits, -k, axis=-1)[..., -k, None]  # (..., V) -> (..., 1)
     return xp.where(logits >= least, logits, -xp.inf).astype(logits.dtype)
 
 

@@ -1,13 +1,9 @@
-"""Hugging Face checkpoints in and out: GPT-2, Llama, Mistral, BERT, T5.
-
-Ours packs queries, keys and values into one weight; theirs keeps three (GPT-2: one, transposed).
-"""
+"""Hugging Face checkpoints in and out, array by array; `hf_names` says where each lies."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,175 +12,12 @@ import numpy as np
 from minilm.backend import to_numpy
 from minilm.errors import InputError
 from minilm.files import atomic_file, write_atomically
-from minilm.interop.hf_config import architecture_of, config_from_hf, config_to_hf
+from minilm.interop.hf_config import config_from_hf
+from minilm.interop.hf_config_out import config_to_hf
+from minilm.interop.hf_names import copies_of, left_aside, name_map
 from minilm.interop.safetensors import read_safetensors
-from minilm.models import Config, EncoderDecoderConfig, model_of
+from minilm.models import Config, model_of
 from minilm.models.language_model import LanguageModel
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where one of our arrays is kept: their names, joined row by row, each perhaps transposed."""
-
-    names: tuple[str, ...]
-    rows: tuple[int, ...] = ()
-    transposed: bool = False
-
-
-# What a file may hold beside the weights, by architecture: buffers, and a head that we do not have.
-_ASIDE = {
-    "gpt2": r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)",
-    "llama": r".*\.rotary_emb\.inv_freq",
-    "bert": r"(bert\.)?embeddings\.position_ids|cls\.seq_relationship\.(weight|bias)",
-    # written by old T5s, read by none
-    "t5": r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",
-}
-
-
-def name_map(config: Config) -> dict[str, Entry]:
-    """Our parameter name -> where Hugging Face keeps it.
-
-    Raises:
-        InputError: no Hugging Face architecture has this config.
-    """
-    return {"gpt2": _gpt2, "llama": _llama, "bert": _bert, "t5": _t5}[_family(config)](config)
-
-
-def _family(config: Config) -> str:
-    kind = architecture_of(config)
-    return "llama" if kind == "mistral" else kind
-
-
-def _copies(config: Config) -> dict[str, str]:
-    """Names under which a file may hold an array once more -> the name it has first."""
-    family = _family(config)
-    copies = {}
-    if family == "bert":
-        copies["cls.predictions.decoder.bias"] = "cls.predictions.bias"
-    if family == "t5":
-        copies = {f"{stack}.embed_tokens.weight": "shared.weight" for stack in _T5_STACKS}
-    if config.tie:
-        head = "cls.predictions.decoder.weight" if family == "bert" else "lm_head.weight"
-        copies[head] = name_map(config)["tokens.weight"].names[0]
-    return copies
-
-
-def _pair(entries: dict[str, Entry], ours: str, theirs: str, transposed: bool = False) -> None:
-    """Weight and bias."""
-    entries[f"{ours}.weight"] = Entry((f"{theirs}.weight",), transposed=transposed)
-    entries[f"{ours}.bias"] = Entry((f"{theirs}.bias",))
-
-
-def _qkv_rows(config: Config) -> tuple[int, int, int]:
-    return config.heads * config.D, config.G * config.D, config.G * config.D
-
-
-def _gpt2(config: Config) -> dict[str, Entry]:
-    entries = {
-        "tokens.weight": Entry(("transformer.wte.weight",)),
-        "positions.weight": Entry(("transformer.wpe.weight",)),
-    }
-    for i in range(config.layers):
-        ours, theirs = f"stack.blocks.{i}", f"transformer.h.{i}"
-        _pair(entries, f"{ours}.norm1", f"{theirs}.ln_1")
-        _pair(entries, f"{ours}.attention.qkv", f"{theirs}.attn.c_attn", transposed=True)
-        _pair(entries, f"{ours}.attention.out", f"{theirs}.attn.c_proj", transposed=True)
-        _pair(entries, f"{ours}.norm2", f"{theirs}.ln_2")
-        _pair(entries, f"{ours}.feed_forward.up", f"{theirs}.mlp.c_fc", transposed=True)
-        _pair(entries, f"{ours}.feed_forward.down", f"{theirs}.mlp.c_proj", transposed=True)
-    _pair(entries, "stack.norm", "transformer.ln_f")
-    if not config.tie:
-        entries["head.weight"] = Entry(("lm_head.weight",))
-    return entries
-
-
-def _llama(config: Config) -> dict[str, Entry]:
-    entries = {"tokens.weight": Entry(("model.embed_tokens.weight",))}
-    for i in range(config.layers):
-        ours, theirs = f"stack.blocks.{i}", f"model.layers.{i}"
-        entries[f"{ours}.norm1.weight"] = Entry((f"{theirs}.input_layernorm.weight",))
-        entries[f"{ours}.norm2.weight"] = Entry((f"{theirs}.post_attention_layernorm.weight",))
-        parts = tuple(f"{theirs}.self_attn.{part}_proj.weight" for part in "qkv")
-        entries[f"{ours}.attention.qkv.weight"] = Entry(parts, _qkv_rows(config))
-        entries[f"{ours}.attention.out.weight"] = Entry((f"{theirs}.self_attn.o_proj.weight",))
-        for part in ("gate", "up", "down"):
-            name = f"{theirs}.mlp.{part}_proj.weight"
-            entries[f"{ours}.feed_forward.{part}.weight"] = Entry((name,))
-    entries["stack.norm.weight"] = Entry(("model.norm.weight",))
-    if not config.tie:
-        entries["head.weight"] = Entry(("lm_head.weight",))
-    return entries
-
-
-def _bert(config: Config) -> dict[str, Entry]:
-    embeddings = "bert.embeddings"
-    entries = {
-        "tokens.weight": Entry((f"{embeddings}.word_embeddings.weight",)),
-        "positions.weight": Entry((f"{embeddings}.position_embeddings.weight",)),
-        "segments.weight": Entry((f"{embeddings}.token_type_embeddings.weight",)),
-    }
-    _pair(entries, "embedding_norm", f"{embeddings}.LayerNorm")
-    for i in range(config.layers):
-        ours, theirs = f"stack.blocks.{i}", f"bert.encoder.layer.{i}"
-        for what in ("weight", "bias"):
-            parts = ("query", "key", "value")
-            names = tuple(f"{theirs}.attention.self.{part}.{what}" for part in parts)
-            entries[f"{ours}.attention.qkv.{what}"] = Entry(names, _qkv_rows(config))
-        _pair(entries, f"{ours}.attention.out", f"{theirs}.attention.output.dense")
-        _pair(entries, f"{ours}.norm1", f"{theirs}.attention.output.LayerNorm")
-        _pair(entries, f"{ours}.feed_forward.up", f"{theirs}.intermediate.dense")
-        _pair(entries, f"{ours}.feed_forward.down", f"{theirs}.output.dense")
-        _pair(entries, f"{ours}.norm2", f"{theirs}.output.LayerNorm")
-    _pair(entries, "pooler.dense", "bert.pooler.dense")
-    _pair(entries, "head.dense", "cls.predictions.transform.dense")
-    _pair(entries, "head.norm", "cls.predictions.transform.LayerNorm")
-    if not config.tie:
-        entries["head.weight"] = Entry(("cls.predictions.decoder.weight",))
-    entries["head.bias"] = Entry(("cls.predictions.bias",))
-    return entries
-
-
-_T5_STACKS = ("encoder", "decoder")
-
-
-def _t5(config: EncoderDecoderConfig) -> dict[str, Entry]:
-    entries = {"tokens.weight": Entry(("shared.weight",))}
-    for stack, count in zip(_T5_STACKS, (config.layers, config.T_layers), strict=True):
-        for i in range(count):
-            ours, theirs = f"{stack}.blocks.{i}", f"{stack}.block.{i}.layer"
-            _t5_attention(entries, config, f"{ours}.attention", f"{theirs}.0.SelfAttention")
-            entries[f"{ours}.norm1.weight"] = Entry((f"{theirs}.0.layer_norm.weight",))
-            if stack == "decoder":
-                _t5_cross(entries, config, f"{ours}.cross", f"{theirs}.1.EncDecAttention")
-                entries[f"{ours}.cross_norm.weight"] = Entry((f"{theirs}.1.layer_norm.weight",))
-            last = f"{theirs}.{2 if stack == 'decoder' else 1}"
-            entries[f"{ours}.norm2.weight"] = Entry((f"{last}.layer_norm.weight",))
-            parts = {"up": "wi", "down": "wo"}
-            if config.gated:
-                parts = {"gate": "wi_0", "up": "wi_1", "down": "wo"}
-            for part, name in parts.items():
-                entry = Entry((f"{last}.DenseReluDense.{name}.weight",))
-                entries[f"{ours}.feed_forward.{part}.weight"] = entry
-        relative = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-        entries[f"{stack}.relative.weight"] = Entry((relative,))
-        entries[f"{stack}.norm.weight"] = Entry((f"{stack}.final_layer_norm.weight",))
-    if not config.tie:
-        entries["head.weight"] = Entry(("lm_head.weight",))
-    return entries
-
-
-def _t5_attention(entries: dict[str, Entry], config: Config, ours: str, theirs: str) -> None:
-    parts = tuple(f"{theirs}.{part}.weight" for part in "qkv")
-    entries[f"{ours}.qkv.weight"] = Entry(parts, _qkv_rows(config))
-    entries[f"{ours}.out.weight"] = Entry((f"{theirs}.o.weight",))
-
-
-def _t5_cross(entries: dict[str, Entry], config: Config, ours: str, theirs: str) -> None:
-    rows = _qkv_rows(config)
-    entries[f"{ours}.query.weight"] = Entry((f"{theirs}.q.weight",))
-    names = (f"{theirs}.k.weight", f"{theirs}.v.weight")
-    entries[f"{ours}.key_value.weight"] = Entry(names, rows[1:])
-    entries[f"{ours}.out.weight"] = Entry((f"{theirs}.o.weight",))
 
 
 def from_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
@@ -220,7 +53,7 @@ def from_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
 
 def _refuse_unread(theirs: dict[str, Any], read: set[str], config: Config) -> None:
     """Refuse arrays that the model would go without, and copies that are none."""
-    copies, aside = _copies(config), re.compile(_ASIDE[_family(config)])
+    copies, aside = copies_of(config), re.compile(left_aside(config))
     for name in sorted(theirs.keys() - read):
         if name in copies:
             original = _find(theirs, copies[name])
@@ -269,7 +102,7 @@ def to_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
         for part_name, part in zip(entry.names, parts, strict=True):
             theirs[part_name] = np.ascontiguousarray(part.T if entry.transposed else part)
     if not config.tie:  # their untied BERT does not tie the two biases either, and reads the copy
-        for name, original in _copies(config).items():
+        for name, original in copies_of(config).items():
             if name.startswith("cls."):
                 theirs[name] = theirs[original].copy()
     return theirs

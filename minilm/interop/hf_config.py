@@ -1,4 +1,4 @@
-"""Hugging Face's config.json to a `Config`, and back."""
+"""Hugging Face's config.json to a `Config`; `hf_config_out` is the way back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ARCHITECTURES = {
     "bert": "BertForPreTraining",
     "t5": "T5ForConditionalGeneration",
 }
-_ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu", "silu": "silu"}
-_ACTIVATIONS["gelu_pytorch_tanh"] = "gelu_tanh"  # another name of the same; we write the first
-_ROPE = {"linear": "linear", "yarn": "yarn", "llama3": "llama3"}
-_ROPE_FIELDS = {
+ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu", "silu": "silu"}
+ACTIVATIONS["gelu_pytorch_tanh"] = "gelu_tanh"  # another name of the same; we write the first
+ROPE_KINDS = ("linear", "yarn", "llama3")
+ROPE_FIELDS = {
     "factor": "factor",
     "original_max_position_embeddings": "original_context",
     "beta_fast": "beta_fast",
@@ -53,9 +53,9 @@ def config_from_hf(fields: dict[str, Any]) -> Config:
 
 
 def _activation(name: str) -> str:
-    if name not in _ACTIVATIONS:
-        raise InputError(f"activation is {name!r}; it must be one of {', '.join(_ACTIVATIONS)}")
-    return _ACTIVATIONS[name]
+    if name not in ACTIVATIONS:
+        raise InputError(f"activation is {name!r}; it must be one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
 
 
 def _refuse_other(fields: dict[str, Any], **normal: Any) -> None:
@@ -112,16 +112,18 @@ def _llama(f: dict[str, Any]) -> Config:
 def _rope_scaling(given: dict[str, Any], context: int) -> dict[str, Any] | None:
     kind = given.get("rope_type", given.get("type", "default"))
     _refuse_other(given, **_ROPE_ONLY)
-    known = {"rope_type", "type", "rope_theta", *_ROPE_ONLY, *_ROPE_FIELDS}
+    known = {"rope_type", "type", "rope_theta", *_ROPE_ONLY, *ROPE_FIELDS}
     for name in sorted(given.keys() - known):
         raise InputError(
             f"the rope settings have {name!r}; minilm knows {', '.join(sorted(known))}"
         )
     if kind == "default":
         return None
-    if kind not in _ROPE:
-        raise InputError(f"rope_type is {kind!r}; it must be one of default, {', '.join(_ROPE)}")
-    ours = {ours: given[theirs] for theirs, ours in _ROPE_FIELDS.items() if given.get(theirs)}
+    if kind not in ROPE_KINDS:
+        raise InputError(
+            f"rope_type is {kind!r}; it must be one of default, {', '.join(ROPE_KINDS)}"
+        )
+    ours = {ours: given[theirs] for theirs, ours in ROPE_FIELDS.items() if given.get(theirs)}
     if kind != "linear":
         ours.setdefault("original_context", context)
     return {"kind": kind, **ours}
@@ -184,133 +186,3 @@ def _t5(f: dict[str, Any]) -> EncoderDecoderConfig:
         attention_scale=1.0,
         logit_scale=f["d_model"] ** -0.5 if scaled else 1.0,
     )
-
-
-def architecture_of(config: Config) -> str:
-    """Which of Hugging Face's architectures has this Config: "gpt2", "llama", "bert" or "t5".
-
-    Raises:
-        InputError: none of them has it.
-    """
-    for name, write in (
-        ("gpt2", _to_gpt2),
-        ("llama", _to_llama),
-        ("bert", _to_bert),
-        ("t5", _to_t5),
-    ):
-        if (name == "t5") != isinstance(config, EncoderDecoderConfig):
-            continue
-        try:
-            back = config_from_hf({**write(config), "model_type": name})
-        except InputError:
-            continue
-        # Whether and where dropout and the first weights were random is no part of the map.
-        same = {"dropout": config.dropout, "init_std": config.init_std}
-        if _resolved(back.replace(**same)) == _resolved(config):
-            return "mistral" if name == "llama" and config.window else name
-    raise InputError(
-        f"config has kind {config.kind!r}, norm {config.norm!r}, positions {config.positions!r} "
-        "and no Hugging Face counterpart: none of gpt2, llama, mistral, bert, t5 has all its fields"
-    )
-
-
-def _resolved(config: Config) -> dict[str, Any]:
-    fields = config.to_dict()
-    bias = config.bias if config.attention_bias is None else config.attention_bias
-    fields |= {"kv_heads": config.G, "head_size": config.D, "ff": config.F, "attention_bias": bias}
-    if isinstance(config, EncoderDecoderConfig):
-        fields["decoder_layers"] = config.T_layers
-    scale = config.D**-0.5 if config.attention_scale is None else config.attention_scale
-    return {**fields, "attention_scale": scale, "window": None}
-
-
-def config_to_hf(config: Config) -> dict[str, Any]:
-    """What Hugging Face's config.json says of this Config.
-
-    Raises:
-        InputError: there is no counterpart.
-    """
-    kind = architecture_of(config)
-    write = {"gpt2": _to_gpt2, "llama": _to_llama, "mistral": _to_llama, "bert": _to_bert}
-    fields = write.get(kind, _to_t5)(config)
-    if kind == "mistral":
-        fields["sliding_window"] = config.window
-    return {"model_type": kind, "architectures": [ARCHITECTURES[kind]], **fields}
-
-
-def _theirs(activation: str) -> str:
-    return next((theirs for theirs, ours in _ACTIVATIONS.items() if ours == activation), activation)
-
-
-def _to_gpt2(c: Config) -> dict[str, Any]:
-    return {
-        "vocab_size": c.vocab_size,
-        "n_positions": c.context,
-        "n_layer": c.layers,
-        "n_head": c.heads,
-        "n_embd": c.channels,
-        "n_inner": c.F,
-        "activation_function": _theirs(c.activation),
-        "layer_norm_epsilon": c.eps,
-        "tie_word_embeddings": c.tie,
-    }
-
-
-def _to_llama(c: Config) -> dict[str, Any]:
-    rope = c.rope or Rope()
-    fields = {
-        "vocab_size": c.vocab_size,
-        "max_position_embeddings": c.context,
-        "num_hidden_layers": c.layers,
-        "num_attention_heads": c.heads,
-        "num_key_value_heads": c.G,
-        "head_dim": c.D,
-        "hidden_size": c.channels,
-        "intermediate_size": c.F,
-        "hidden_act": "silu",
-        "rms_norm_eps": c.eps,
-        "tie_word_embeddings": c.tie,
-        "rope_theta": rope.theta,
-    }
-    if rope.scaling and rope.scaling["kind"] in _ROPE:
-        back = {ours: theirs for theirs, ours in _ROPE_FIELDS.items()}
-        scaling = {back[k]: v for k, v in rope.scaling.items() if k != "kind"}
-        fields["rope_scaling"] = {"rope_type": rope.scaling["kind"], **scaling}
-    return fields
-
-
-def _to_bert(c: Config) -> dict[str, Any]:
-    return {
-        "vocab_size": c.vocab_size,
-        "max_position_embeddings": c.context,
-        "num_hidden_layers": c.layers,
-        "num_attention_heads": c.heads,
-        "hidden_size": c.channels,
-        "intermediate_size": c.F,
-        "hidden_act": _theirs(c.activation),
-        "layer_norm_eps": c.eps,
-        "type_vocab_size": c.token_types,
-        "tie_word_embeddings": c.tie,
-    }
-
-
-def _to_t5(c: EncoderDecoderConfig) -> dict[str, Any]:
-    relative = c.relative or Relative()
-    return {
-        "vocab_size": c.vocab_size,
-        "n_positions": c.context,
-        "num_layers": c.layers,
-        "num_decoder_layers": c.T_layers,
-        "num_heads": c.heads,
-        "d_kv": c.D,
-        "d_model": c.channels,
-        "d_ff": c.F,
-        "layer_norm_epsilon": c.eps,
-        "feed_forward_proj": "gated-gelu" if c.gated else _theirs(c.activation),
-        "tie_word_embeddings": c.tie,
-        "scale_decoder_outputs": c.logit_scale != 1.0,
-        "relative_attention_num_buckets": relative.buckets,
-        "relative_attention_max_distance": relative.distance,
-        "is_encoder_decoder": True,
-        "decoder_start_token_id": 0,
-    }

@@ -1,7 +1,7 @@
 """Blocks of an encoder-decoder: one that is read layer by layer, two that read, and their stacks.
 
 What `EncoderDecoder` repeats. Which of them a model has depends on how far it has gone on the walk
-from encoder-decoder to decoder-only; see `EncoderDecoderConfig`.
+from encoder-decoder to decoder-only; see `EncoderDecoderConfig`. M is the source's length.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Rung 3 of this folder's ladder: gpt -> transformer -> encoder_decoder -> presets. To a
 `Transformer` it adds cross-attention, and the walk that takes the two stacks back to one (Chung,
 CS25 V4, 54:36-56:57): four differences and two finer ones, each a switch of its config. It does
-not take several sources, or a target that is not causal.
+not take several sources, or a target that is not causal. M is the source's length, T the target's.
 """
 
 from __future__ import annotations

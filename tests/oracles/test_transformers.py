@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minilm.interop.hf import from_hf, load_hf, save_hf, to_hf
-from minilm.interop.hf_config import config_from_hf, config_to_hf
+from minilm.interop.hf_config import config_from_hf
+from minilm.interop.hf_config_out import config_to_hf
 from minilm.models import model_of
 
 pytestmark = pytest.mark.oracle
