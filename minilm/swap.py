@@ -92,13 +92,13 @@ def _find(name: str) -> Any:
     import minilm
 
     floors = ("tensor", "functional", "nn", "models", "optim", "train", "inference", "tokenizers")
-    skipped = {"minilm.commands", "minilm.course", "minilm.bench", "minilm.emulator", "minilm.cli"}
+    skipped = {"commands", "course", "bench", "emulator", "sandbox", "cli"}
     for part in floors:
         found = vars(importlib.import_module(f"minilm.{part}")).get(name)
         if callable(found):
             return found
     for info in pkgutil.walk_packages(minilm.__path__, "minilm."):
-        if any(info.name.startswith(s) for s in skipped) or ".kernels." in info.name:
+        if info.name.split(".")[1] in skipped or ".kernels." in info.name:
             continue
         if info.name.removeprefix("minilm.") in floors or info.name.endswith("__main__"):
             continue
