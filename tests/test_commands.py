@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 import pytest
+from texts import sentences
 
 from minilm import data
 from minilm.cli import main
-from minilm.commands.train import _name_of
-from minilm.data.held_out import PHRASE, hold_out
+from minilm.commands._prepare import name_of
 from minilm.train import checkpoints, load
 from minilm.train.recipes import RECIPES, Recipe, find_recipe
 from minilm.train.watch import read_log
@@ -26,18 +26,6 @@ SMALL = {
     "batch": 4,
     "lr": 0.01,
 }
-
-
-def sentences(count, seed):
-    """Text of a small grammar, so that there is something to learn and little that repeats."""
-    rng = np.random.default_rng(seed)
-    who = ["the cat", "a dog", "my aunt", "the old sailor", "a student"]
-    does = ["saw", "wrote to", "forgot", "painted", "listened to"]
-    whom = ["the sea", "a small bird", "the king", "her teacher", "nobody at all"]
-    picks = rng.integers(0, 5, (count, 3))
-    return " ".join(
-        f"{who[a]} {does[b]} {whom[c]} {rng.integers(1000)} times." for a, b, c in picks
-    )
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +117,8 @@ def test_interrupted_and_resumed_the_weights_are_those_of_one_run(here, capsys, 
 
     plain = loop._show
 
-    def press(bar, loss, speed):
-        plain(bar, loss, speed)
+    def press(*shown):
+        plain(*shown)
         if len(presses) == 4:
             signal.raise_signal(signal.SIGINT)
         presses.append(1)
@@ -139,11 +127,30 @@ def test_interrupted_and_resumed_the_weights_are_those_of_one_run(here, capsys, 
     monkeypatch.setattr(loop, "_show", press)
     assert main(["train", *options, "--steps", "10", "--out", "halves"]) == 130
     out = capsys.readouterr().out
-    assert "stopped after step 5" in out and "minilm train --resume halves" in out
+    assert "interrupted after step 5 of 10; everything is saved in halves\n" in out
+    assert "go on with\n  minilm train --resume halves\n" in out
     monkeypatch.setattr(loop, "_show", plain)
     assert main(["train", "--resume", "halves", "--steps", "10"]) == 0
     one, two = (load(name)[0].state_dict() for name in ("straight", "halves"))
     assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_a_finished_run_that_is_resumed_says_so(here, capsys):
+    for steps in ([], ["--steps", "12"], ["--steps", "3"]):
+        before = {p: p.stat().st_mtime_ns for p in (here / "runs" / "texts").iterdir()}
+        assert main(["train", "--resume", "runs/texts", *steps]) == 0
+        assert capsys.readouterr().out == (
+            f"runs/texts has taken 12 of {(steps or ['', 12])[1]} steps and is finished; train it "
+            "longer with\n  minilm train --resume runs/texts --steps 24\n"
+        )
+        assert {p: p.stat().st_mtime_ns for p in (here / "runs" / "texts").iterdir()} == before
+    options = ["--text", "texts", "--config", "small.json", "--minutes", "0.001"]
+    assert main(["train", *options, "--out", "timed"]) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", "timed"]) == 0
+    said = capsys.readouterr().out
+    assert "timed has trained for its 0.001 minutes and is finished" in said
+    assert "minilm train --resume timed --minutes 0.002" in said
 
 
 def test_a_second_run_keeps_the_first(here, capsys):
@@ -170,7 +177,7 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
     assert process.returncode == 130 and "Traceback" not in err
     assert "minilm train --resume stopped" in out
     _, facts = checkpoints.load_arrays(here / "stopped" / "state.safetensors")
-    assert f"stopped after step {facts['step']}" in out
+    assert f"interrupted after step {facts['step']:,} of 1,000,000" in out
 
 
 @pytest.mark.parametrize(
@@ -179,16 +186,23 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
         (["train", "--steps", "0"], "--steps is 0; it must be 1 or more"),
         (["train", "--minutes", "0"], "--minutes is 0.0; it must be more than 0"),
         (["train", "--seed", "-1"], "--seed is -1; it must be 0 or more"),
-        (["train", "--corpus", "wikipedia"], "allowed are python-docs, python-code"),
+        (["train", "--corpus", "wikipedia"], "it must be python-docs or python-code"),
         (["train", "--text", "a", "--corpus", "python-docs"], "choose one"),
         (["train", "--text", "nowhere"], "'nowhere'"),
-        (["train", "--text", ""], "path is ''"),
+        (["train", "--text", ""], "--text is ''"),
+        (["train", "--text", "nowhere"], "--text is 'nowhere'; there is no such file"),
+        (["train", "--vocab", "9"], "--vocab is 9; it must be 257"),
+        (["train", "--text", "texts", "--vocab", "9999999"], "--vocab is 9999999; it must be"),
+        (["train", "--resume", "runs/texts", "--vocab", "300"], "--vocab was given with --resume"),
         (["train", "--minutes", "inf"], "--minutes is inf"),
-        (["train", "--text", "empty.txt"], "is empty"),
-        (["train", "--text", "binary.txt"], "is binary"),
+        (["train", "--text", "empty.txt"], "--text 'empty.txt' is empty"),
+        (["train", "--text", "binary.txt"], "--text 'binary.txt' is binary"),
         (["train", "--text", "short.txt"], "has 40 characters; at least 1000"),
-        (["train", "--text", "texts", "--config", "huge"], "config is 'huge'; it must be nano"),
-        (["train", "--text", "texts", "--config", "list.json"], "must hold a JSON object"),
+        (["train", "--text", "texts", "--config", "huge"], "--config is 'huge'; it must be nano"),
+        (
+            ["train", "--text", "texts", "--config", "list.json"],
+            "holds a list; it must hold a",
+        ),
         (["train", "--text", "texts", "--config", "typo.json"], "no field 'layer'"),
         (["train", "--text", "texts", "--config", "odd.json"], "no field 'speed'"),
         (["train", "--text", "texts", "--config", "vocab.json"], "vocab_size is 20"),
@@ -200,26 +214,36 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
         (["train", "--text", "texts", "--config", "long.json"], "a context of 100000"),
         (
             ["train", "--text", "texts", "--dtype", "float16"],
-            "needs device 'cuda'; on the CPU use float32 or float64",
+            "--dtype 'float16' needs device 'cuda'; on the CPU use float32 or float64",
         ),
-        (["train", "--text", "texts", "--dtype", "int8"], "allowed are float32, bfloat16"),
-        (["train", "--text", "texts", "--device", "tpu"], "device is 'tpu'"),
-        (["train", "--text", "texts", "--out", "runs/texts"], "already holds a checkpoint"),
-        (["train", "--resume", "nowhere"], "'nowhere' is no folder"),
+        (
+            ["train", "--text", "texts", "--dtype", "int8"],
+            "--dtype is 'int8'; allowed are",
+        ),
+        (["train", "--text", "texts", "--device", "tpu"], "--device is 'tpu'"),
+        (
+            ["train", "--text", "texts", "--out", "runs/texts"],
+            "--out is 'runs/texts', which",
+        ),
+        (
+            ["train", "--text", "texts", "--out", "short.txt/a"],
+            "--out is 'short.txt/a'",
+        ),
+        (["train", "--resume", "nowhere"], "'nowhere' is not a folder"),
         (["train", "--resume", "texts"], "config.json is missing"),
         (["train", "--resume", "foreign"], "recipe.json was not written by minilm train"),
         (["train", "--resume", "runs/texts", "--seed", "1"], "--seed was given with --resume"),
-        (["generate", "nowhere"], "'nowhere' is no folder"),
+        (["generate", "nowhere"], "'nowhere' is not a folder"),
         (["generate", "texts"], "holds no checkpoint"),
         (["generate", "runs/texts", "--tokens", "0"], "--tokens is 0"),
-        (["generate", "runs/texts", "--temperature", "-1"], "temperature is -1.0"),
-        (["generate", "runs/texts", "--temperature", "nan"], "temperature is nan"),
-        (["generate", "runs/texts", "--top-k", "0"], "top_k is 0"),
-        (["generate", "runs/texts", "--top-p", "2"], "top_p is 2.0"),
+        (["generate", "runs/texts", "--temperature", "-1"], "--temperature is -1.0"),
+        (["generate", "runs/texts", "--temperature", "nan"], "--temperature is nan"),
+        (["generate", "runs/texts", "--top-k", "0"], "--top-k is 0"),
+        (["generate", "runs/texts", "--top-p", "2"], "--top-p is 2.0"),
         (["generate", "runs/texts", "--seed", "-3"], "--seed is -3"),
         (["generate", "runs/texts", "--prompt", "cat " * 99], "the model's context is 32"),
-        (["info", "nowhere"], "'nowhere' is no folder"),
-        (["info", "runs/texts/config.json"], "is no folder"),
+        (["info", "nowhere"], "'nowhere' is not a folder"),
+        (["info", "runs/texts/config.json"], "is not a folder"),
     ],
 )
 def test_every_mistake_is_one_sentence_and_nothing_is_left_behind(here, capsys, argv, words):
@@ -255,7 +279,7 @@ def test_every_mistake_is_one_sentence_and_nothing_is_left_behind(here, capsys, 
 def test_a_run_is_named_after_its_text(tmp_path, monkeypatch, given, name):
     (tmp_path / "above" / "here").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "above" / "here")
-    assert _name_of(given) == name
+    assert name_of(given) == name
 
 
 def test_cuda_without_a_gpu_is_one_sentence(here, capsys, monkeypatch):
@@ -268,31 +292,3 @@ def test_recipes_survive_json_and_can_be_built(name):
     recipe = find_recipe(name)
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert recipe.config(recipe.vocab_size).vocab_size == recipe.vocab_size
-
-
-def test_held_out_documents_share_no_long_text_with_the_rest():
-    rng = np.random.default_rng(0)
-    texts = [" ".join(map(str, rng.integers(0, 900, 80))) for _ in range(60)]
-    texts[1::3] = texts[0::3]  # two of three stand in two places
-    known, new = hold_out(texts, share=0.1)
-    assert sorted(known + new) == sorted(texts)
-    assert 4 <= len(new) <= 8
-    assert set(new) <= set(texts[2::3])
-    assert (known, new) == hold_out(texts, share=0.1)
-    assert new != hold_out(texts, share=0.1, seed=1)[1]
-
-
-def test_a_shared_paragraph_disqualifies_and_a_shared_line_does_not():
-    rng = np.random.default_rng(0)
-    paragraph = " ".join(map(str, rng.integers(0, 900, 30)))
-    line = " ".join(map(str, rng.integers(0, 900, PHRASE)))
-    own = [" ".join(map(str, rng.integers(0, 900, 100))) for _ in range(40)]
-    texts = [f"{t} {paragraph}" for t in own[:20]] + [f"{t} {line}" for t in own[20:]]
-    _, new = hold_out(texts, share=0.2)
-    assert new and all(line in text and paragraph not in text for text in new)
-
-
-def test_a_single_text_is_cut_in_two():
-    known, new = hold_out([sentences(100, 0)], share=0.1)
-    assert "".join(known + new) == sentences(100, 0)
-    assert len(new[0]) == pytest.approx(0.1 * len(sentences(100, 0)), rel=0.1)

@@ -6,29 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optimizer_kinds import MAKERS, gradients, parameter
 
 from minilm import InputError, Tensor, backend, kernels, nn, optim
 from minilm import functional as F
 from minilm.nn import Parameter
-
-MAKERS = {
-    "sgd": lambda p: optim.SGD(p, lr=0.05),
-    "momentum": lambda p: optim.SGD(p, lr=0.02, momentum=0.8),
-    "nesterov": lambda p: optim.SGD(p, lr=0.02, momentum=0.8, nesterov=True),
-    "adam": lambda p: optim.Adam(p, lr=0.05),
-    "adamw": lambda p: optim.AdamW(p, lr=0.05, weight_decay=0.0),
-    "adafactor": lambda p: optim.Adafactor(p, lr=0.1),
-    "lion": lambda p: optim.Lion(p, lr=0.02, betas=(0.9, 0.95)),
-    "muon": lambda p: optim.Muon(p, lr=0.05, weight_decay=0.0),
-}
-
-
-def parameter(array, dtype=np.float32):
-    return Tensor(np.array(array, dtype), requires_grad=True)
-
-
-def gradients(shape, steps, seed=0):
-    return np.random.default_rng(seed).normal(size=(steps, *shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -235,19 +217,6 @@ def test_muon_steps_have_the_size_of_adamw_steps_where_asked():
     assert 0.15 < rms < 0.25
 
 
-def test_groups_have_their_own_settings():
-    matrix, bias = parameter(np.ones((2, 2))), parameter(np.ones(2))
-    optimizer = optim.AdamW(
-        [{"params": [matrix]}, {"params": [bias], "weight_decay": 0.0, "lr": 1e-2}],
-        lr=0.1,
-        weight_decay=0.5,
-    )
-    matrix.grad, bias.grad = np.zeros((2, 2), np.float32), np.zeros(2, np.float32)
-    optimizer.step(0.5)
-    np.testing.assert_allclose(matrix.data, 1 - 0.1 * 0.5 * 0.5, rtol=1e-6)
-    np.testing.assert_array_equal(bias.data, 1)
-
-
 def test_a_parameter_without_a_gradient_stays():
     p, q = parameter(np.ones(3)), parameter(np.ones(3))
     optimizer = optim.AdamW([p, q], lr=0.1)
@@ -290,19 +259,26 @@ def test_a_foreign_state_is_refused_and_changes_nothing():
     "make, words",
     [
         (lambda p: optim.SGD([p], lr=-1), "lr of SGD is -1; it must be 0 or more"),
-        (lambda p: optim.SGD([p], lr=1, nesterov=True), "nesterov needs momentum above 0"),
+        (lambda p: optim.SGD([p], lr=1, nesterov=True), "momentum of SGD is 0; with nesterov"),
         (lambda p: optim.Adam([p], betas=(0.9, 1.0)), r"betas of Adam is \(0.9, 1.0\)"),
         (lambda p: optim.AdamW([]), "was given no parameters"),
         (lambda p: optim.AdamW([p, p]), "the same parameter twice"),
         (lambda p: optim.AdamW([{"params": [p], "beta": 1}]), "a parameter group has 'beta'"),
-        (lambda p: optim.AdamW([np.ones(3)]), "takes parameters"),
-        (lambda p: optim.Muon([p]), r"Muon takes matrices; a parameter has shape \(3,\)"),
-        (lambda p: optim.Muon([p], adjust="x"), "adjust is 'x'"),
+        (lambda p: optim.AdamW([np.ones(3)]), "takes Tensors with requires_grad"),
+        (lambda p: optim.AdamW([{"lr": 1}]), "a parameter group has lr; it must have params"),
+        (lambda p: optim.AdamW([p], lr=math.nan), "lr of AdamW is nan; it must be 0 or more"),
+        (lambda p: optim.AdamW([p], lr="fast"), "lr of AdamW is 'fast'; it must be 0 or more"),
+        (lambda p: optim.Muon([p]), r"a parameter has shape \(3,\); Muon takes matrices"),
+        (lambda p: optim.Muon([p], adjust="x"), "adjust of Muon is 'x'; it must be one of"),
         (lambda p: optim.clip_grad_norm([p], 0), "max_norm is 0; it must be more than 0"),
         (lambda p: optim.cosine(-1, 10), "step is -1"),
         (lambda p: optim.cosine(0, 10, warmup=11), "warmup is 11; it must be from 0 to steps, 10"),
         (lambda p: optim.wsd(0, 10, decay=2), "decay is 2"),
         (lambda p: optim.inverse_sqrt(0, 0), "warmup is 0; it must be 1 or more"),
+        (lambda p: optim.linear(0, 10, floor=2), "floor is 2"),
+        (lambda p: optim.linear(0, 0), "steps is 0"),
+        (lambda p: optim.constant(-1), "step is -1"),
+        (lambda p: optim.constant(0, -1), "warmup is -1; it must be 0 or more"),
     ],
 )
 def test_mistakes_give_one_sentence(make, words):
@@ -344,6 +320,14 @@ def test_schedules_at_their_corners():
     assert optim.cosine(110, 110, warmup=10, floor=0.1) == pytest.approx(0.1)
     assert optim.cosine(999, 110, floor=0.1) == pytest.approx(0.1)
     assert [optim.wsd(s, 100, warmup=5) for s in (0, 5, 80, 90, 100)] == [0.2, 1, 1, 0.5, 0]
+    assert [optim.constant(s, warmup=4) for s in (0, 1, 3, 4, 10**9)] == [0.25, 0.5, 1, 1, 1]
+    assert optim.constant(0) == 1.0
+    assert [optim.linear(s, 110, warmup=10) for s in (0, 9, 10, 60, 110, 999)] == [
+        *(0.1, 1.0, 1.0),
+        *(0.5, 0.0, 0.0),
+    ]
+    assert optim.linear(60, 110, warmup=10, floor=0.2) == pytest.approx(0.6)
+    assert optim.linear(110, 110, floor=0.2) == pytest.approx(0.2)
     assert optim.inverse_sqrt(99, warmup=100) == 1.0
     assert optim.inverse_sqrt(399, warmup=100) == 0.5
 

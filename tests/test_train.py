@@ -18,8 +18,7 @@ from minilm import functional as F
 from minilm.models import Config, Transformer
 from minilm.nn import Parameter
 from minilm.tokenizers import ByteTokenizer
-from minilm.train import Diverged, checkpoints, load, plot_loss, train, watch
-from minilm.train.gradients import gradients_on_cpu
+from minilm.train import Diverged, checkpoints, choose_engine, load, plot_loss, train, watch
 
 TOKENS = np.frombuffer(b"to be or not to be, that is the question; " * 40, np.uint8)
 
@@ -44,7 +43,7 @@ def quiet(m, steps, **options):
 @pytest.fixture(autouse=True)
 def split_small_steps(monkeypatch):
     """The models here are tiny; their steps are split over threads all the same."""
-    monkeypatch.setattr("minilm.train.gradients._SPLIT_FROM", 0)
+    monkeypatch.setattr("minilm.train.engine._SPLIT_FROM", 0)
 
 
 @pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
@@ -108,7 +107,7 @@ def test_only_large_steps_are_split_over_threads(monkeypatch):
     before = backend.threads()
     backend.set_threads(2)
     for limit, expected in ((0, [2, 2]), (1e9, [4])):
-        monkeypatch.setattr("minilm.train.gradients._SPLIT_FROM", limit)
+        monkeypatch.setattr("minilm.train.engine._SPLIT_FROM", limit)
         widths.clear()
         spied = Spied(model().config)
         quiet(spied, 1, batch=4)
@@ -143,7 +142,7 @@ def test_threads_change_nothing_but_rounding():
 
 @pytest.mark.parametrize("ignored", ["most of one row", "a whole shard", "everything"])
 def test_targets_that_do_not_count_weigh_nothing_whatever_the_threads(monkeypatch, ignored):
-    monkeypatch.setattr("minilm.train.gradients._SPLIT_FROM", 0)
+    monkeypatch.setattr("minilm.train.engine._SPLIT_FROM", 0)
     m = model()
     ids = np.random.default_rng(0).integers(0, m.config.vocab_size, (4, m.config.context))
     targets = np.roll(ids, -1, axis=1)
@@ -151,7 +150,8 @@ def test_targets_that_do_not_count_weigh_nothing_whatever_the_threads(monkeypatc
     params, before, found = m.parameters(), backend.threads(), []
     for count in (1, 2, 3):
         backend.set_threads(count)
-        loss = gradients_on_cpu(m, params, iter([(ids, targets)]), 1, 0, 0)
+        engine = choose_engine(m, [])
+        loss = engine.gradients(engine.feed(iter([(ids, targets)])), 0)
         found.append((loss, [p.grad for p in params]))
     backend.set_threads(before)
     for loss, grads in found[1:]:
@@ -417,7 +417,7 @@ def another_models_weights(folder):
         (break_file("model.safetensors", lambda b: b[:5]), "half-written"),
         (break_file("model.safetensors", lambda b: b""), "half-written"),
         (break_file("model.safetensors", lambda b: b"PK\x03\x04" + b), "half-written or no"),
-        (break_file("config.json", lambda b: b[:20]), "config.json is no readable JSON"),
+        (break_file("config.json", lambda b: b[:20]), "config.json is not readable JSON"),
         (break_file("config.json", lambda b: b"[1, 2]"), "must hold a JSON object"),
         (foreign_json, "was not written by minilm"),
         (bfloat16_weights, "numbers that NumPy lacks"),
@@ -434,7 +434,7 @@ def test_a_half_written_or_foreign_checkpoint_is_refused_in_one_sentence(tmp_pat
 
 
 def test_a_folder_that_is_none_or_taken(tmp_path):
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         load(tmp_path / "nowhere")
     quiet(model(), 1, out=tmp_path / "run")
     with pytest.raises(InputError, match="already holds a checkpoint"):

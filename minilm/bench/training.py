@@ -69,17 +69,17 @@ SIZES = {
 def our_step(model: Transformer, ids: np.ndarray, targets: np.ndarray) -> Callable[[], float]:
     """One step as `minilm.train.train` takes it, the batch split over ``backend.threads()``."""
     from minilm import optim
-    from minilm.train.gradients import gradients_on_cpu
+    from minilm.train import choose_engine
 
     params = model.parameters()
     optimizer = optim.AdamW(params, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1)
-    source = repeat((ids, targets))
+    engine = choose_engine(model, optimizer)
+    source = engine.feed(repeat((ids, targets)))
     model.train()
 
     def step() -> float:
-        loss = gradients_on_cpu(model, params, source, 1, 0, 0)
-        optimizer.step()
-        optimizer.zero_grad()
+        loss = engine.gradients(source, 0)
+        engine.update(1.0)
         return loss
 
     return step

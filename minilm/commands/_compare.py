@@ -1,12 +1,20 @@
 """The table that says what a model is worth: bits per byte beside those of its rivals."""
 
 from pathlib import Path
+from typing import Any
 
 from minilm.errors import InputError
 
 END = "<|endoftext|>"
 TRAIN, HELD_OUT = "train.tokens", "held_out.tokens"
 LARGEST = 50_000_000  # bytes of text; the n-gram tables of more would not fit small machines
+PART = 1 << 20  # ids looked at at a time
+
+
+def text_size(ids: Any, byte_lengths: Any) -> int:
+    """Bytes that ids stand for, without their text in memory; special tokens count as none."""
+    parts = range(0, len(ids), PART)
+    return sum(int(byte_lengths[ids[first : first + PART]].sum()) for first in parts)
 
 
 def comparison(folder: Path) -> str:
@@ -27,9 +35,13 @@ def comparison(folder: Path) -> str:
     model, tokenizer = load(folder)
     ids = [TokenFile(folder / name).tokens for name in (TRAIN, HELD_OUT)]
     end, between = END.encode(), SEPARATOR.encode()
-    known, new = (tokenizer.decode_bytes(part).replace(end, between) for part in ids)
-    rows = []
-    if len(known) <= LARGEST:
+
+    def text_of(part: Any) -> bytes:
+        return tokenizer.decode_bytes(part).replace(end, between)
+
+    new, rows = text_of(ids[1]), []
+    if text_size(ids[0], tokenizer.byte_lengths) <= LARGEST:
+        known = text_of(ids[0])
         counts = KneserNey(ids[0], 5, tokenizer.vocab_size)
         rows = [
             ("Kneser-Ney 5-gram over bytes", ngram_bits_per_byte(known, new)),

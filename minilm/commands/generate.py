@@ -5,6 +5,7 @@ import itertools
 import sys
 from pathlib import Path
 
+from minilm.commands._options import naming
 from minilm.errors import InputError
 
 HELP = "write text with a trained model"
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     from minilm.tokenizers import StreamDecoder
     from minilm.train import load
 
-    rules = Rules(args.temperature, args.top_k, args.top_p)
+    with naming(temperature="--temperature", top_k="--top-k", top_p="--top-p"):
+        rules = Rules(args.temperature, args.top_k, args.top_p)
     if args.tokens < 1:
         raise InputError(f"--tokens is {args.tokens}; it must be 1 or more")
     if args.seed < 0:

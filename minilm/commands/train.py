@@ -1,23 +1,20 @@
 """`minilm train`: text in, a trained model out, and what it was worth."""
 
 import argparse
-import dataclasses
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minilm.commands._compare import END, HELD_OUT, TRAIN, comparison
+from minilm.commands._compare import HELD_OUT, TRAIN, comparison
+from minilm.commands._options import naming
+from minilm.commands._prepare import CORPORA, say_if_long, start
 from minilm.errors import InputError
 
 HELP = "train a model on the Python documentation, or on text of yours"
 
-CORPORA = ("python-docs", "python-code")
-RUNS = Path("runs")
-LEAST = 1000  # characters
 OPENINGS = {"python-docs": "Return the", "python-code": "def"}
-FIXED = ("text", "corpus", "config", "seed", "out", "dtype")  # what a resumed run has already
+FIXED = "text", "corpus", "config", "vocab", "seed", "out", "dtype"  # a resumed run has them
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", metavar="PATH", help="a text file or a folder of them")
     parser.add_argument("--corpus", metavar="NAME", help="python-docs (default) or python-code")
     parser.add_argument("--config", metavar="NAME|FILE", help="nano, micro, tiny, small or JSON")
+    parser.add_argument("--vocab", type=int, metavar="N", help="tokens to learn from the text")
     parser.add_argument("--steps", type=int, metavar="N", help="steps in all")
     parser.add_argument("--minutes", type=float, metavar="M", help="train for this long instead")
     parser.add_argument("--seed", type=int, metavar="S", help="of weights and data order (0)")
@@ -44,97 +42,17 @@ def run(args: argparse.Namespace) -> int:
     """Train, compare, and say what to try next."""
     from minilm import backend
 
-    if args.dtype is not None:
-        backend.precision(args.dtype, backend.on_gpu(args.device))
-    backend.array_module(args.device)  # says at once where there is no GPU
+    with naming(dtype="--dtype", device="--device"):
+        if args.dtype is not None:
+            backend.precision(args.dtype, backend.on_gpu(args.device))
+        backend.array_module(args.device)  # says at once where there is no GPU
     backend.keep_freed_memory()
     if args.minutes is not None and not 0 < args.minutes < math.inf:
         raise InputError(f"--minutes is {args.minutes}; it must be more than 0 and finite")
     if args.steps is not None and args.steps < 1:
         raise InputError(f"--steps is {args.steps}; it must be 1 or more")
-    folder = _start(args) if args.resume is None else args.resume
+    folder = start(args) if args.resume is None else args.resume
     return _train(folder, args)
-
-
-def _start(args: argparse.Namespace) -> Path:
-    """Check what was typed, then read the text and write down all that a resumed run needs."""
-    from minilm.train import checkpoints
-    from minilm.train.recipes import DEFAULT, find_recipe
-    from minilm.train.warm import compiling
-
-    if args.text is not None and args.corpus is not None:
-        raise InputError("--text and --corpus were both given; choose one")
-    if args.corpus not in (None, *CORPORA):
-        raise InputError(f"--corpus is {args.corpus!r}; allowed are {', '.join(CORPORA)}")
-    seed = args.seed or 0
-    if seed < 0:
-        raise InputError(f"--seed is {seed}; it must be 0 or more")
-    recipe = find_recipe(args.config or DEFAULT)
-    if args.minutes is not None:
-        recipe = dataclasses.replace(recipe, steps=10**9)
-    if args.steps is not None:
-        recipe = dataclasses.replace(recipe, steps=args.steps)
-    name = args.corpus or CORPORA[0] if args.text is None else _name_of(args.text)
-    folder = args.out if args.out is not None else RUNS / name
-    if args.out is not None:
-        checkpoints.refuse_taken(folder)
-
-    config = recipe.config(recipe.vocab_size)
-    with compiling(config, args.dtype or "float32", args.device):
-        return _prepare(args, recipe, folder, name, seed)
-
-
-def _prepare(args: argparse.Namespace, recipe: Any, folder: Path, name: str, seed: int) -> Path:
-    """The part of `_start` that takes time: text to documents, vocabulary and ids, written down."""
-    from minilm import data
-    from minilm.data.held_out import hold_out
-    from minilm.models import Transformer
-    from minilm.tokenizers import train_bpe
-    from minilm.train import checkpoints
-
-    documents = data.documents(name) if args.text is None else data.load_documents(args.text)
-    size = sum(map(len, documents))
-    if size < LEAST:
-        raise InputError(f"the text has {size} characters; at least {LEAST} are needed to train")
-    known, held_out = hold_out(documents, seed=0)
-    vocabulary = min(recipe.vocab_size, 257 + size // 64)
-    tokenizer = train_bpe(known, vocabulary, special=[END])
-    config = recipe.config(tokenizer.vocab_size)
-    ids = [data.encode_documents(tokenizer, texts) for texts in (known, held_out)]
-    if len(ids[0]) <= config.context:
-        raise InputError(
-            f"the text has {len(ids[0])} tokens; a context of {config.context} needs at least "
-            f"{config.context + 1}"
-        )
-    if config.kind != "decoder":
-        raise InputError(
-            f"the config's kind is {config.kind!r}; minilm train predicts the next token, which "
-            "takes kind 'decoder'"
-        )
-    Transformer(config, allocate=False)  # a config that cannot be built is refused before a write
-    if args.out is None:
-        _set_aside(folder)
-    facts = {"name": name, "seed": seed, "dtype": args.dtype or "float32", "minutes": args.minutes}
-    checkpoints.begin(folder, config, tokenizer, {**facts, "recipe": recipe.to_dict()})
-    for file, part in zip((TRAIN, HELD_OUT), ids):
-        data.TokenFile.write(folder / file, part, tokenizer.vocab_size)
-    many = len(documents) > 1
-    what = f"{len(held_out)} of {len(documents)} documents are" if many else "the end is"
-    print(
-        f"{name}: {_amount(size)} of text; {what} held out ({_amount(sum(map(len, held_out)))})\n"
-        f"vocabulary: {tokenizer.vocab_size:,} tokens of "
-        f"{(size - sum(map(len, held_out))) / len(ids[0]):.1f} characters on average"
-    )
-    return folder
-
-
-def _amount(characters: int) -> str:
-    return f"{characters / 1e6:.2f} MB" if characters >= 100_000 else f"{characters / 1e3:.1f} kB"
-
-
-def _name_of(text: str) -> str:
-    """What a run on a file, folder or pattern is called: its own name, fit to name a folder."""
-    return re.sub(r"[^\w.-]+", "-", Path(text).resolve().stem).strip("-.") or "text"
 
 
 def _train(folder: Path, args: argparse.Namespace) -> int:
@@ -161,11 +79,14 @@ def _train(folder: Path, args: argparse.Namespace) -> int:
     recipe = Recipe.from_dict(facts["recipe"])
     steps = args.steps or recipe.steps
     minutes = args.minutes or (facts.get("minutes") if args.steps is None else None)
+    resume = (folder / checkpoints.STATE).is_file()
+    if resume and (said := _is_finished(folder, steps, minutes)):
+        print(said)
+        return 0
     precision = backend.precision(facts["dtype"], backend.on_gpu(args.device))
     first = "float32" if precision.half else precision.name
     model = Transformer(config, seed=facts["seed"], dtype=first)
     model.to(device=args.device).to(dtype=precision.dtype)
-    resume = (folder / checkpoints.STATE).is_file()
     goal = f"{minutes:g} minutes" if minutes else f"{steps:,} steps"
     print(
         f"model: {model.num_parameters():,} parameters, {config.layers} layers of "
@@ -188,16 +109,30 @@ def _train(folder: Path, args: argparse.Namespace) -> int:
         report=_reporter(model, tokenizer, TokenFile(folder / HELD_OUT).tokens, opening),
     )
     if outcome.interrupted:
-        print(
-            f"stopped after step {outcome.step}, everything is saved; go on with\n"
-            f"  minilm train --resume {folder}"
-        )
+        print(f"go on with\n  minilm train --resume {folder}")
         return 130
     drawn = plot_loss(outcome.log, folder / PLOT)
+    say_if_long((folder / TRAIN).stat().st_size, "comparing with other models")
     print(f"\n{comparison(folder)}\n")
     print(f"saved in {folder}" + (f"; {folder / PLOT} shows how it learnt" if drawn else ""))
     print(_what_next(folder, facts["name"], outcome.step, opening))
     return 0
+
+
+def _is_finished(folder: Path, steps: int, minutes: float | None) -> str | None:
+    """What to say of a run that has nothing left to do; None: it has."""
+    from minilm.train import Plan, checkpoints
+
+    facts = checkpoints.read_facts(folder)
+    step, seconds = facts.get("step", 0), facts.get("seconds", 0.0)
+    if Plan(steps, minutes=minutes).done(step, seconds) < 1:
+        return None
+    if minutes is not None and step < steps:
+        has, more = f"has trained for its {minutes:g} minutes", f"--minutes {2 * minutes:g}"
+    else:
+        has, more = f"has taken {step:,} of {steps:,} steps", f"--steps {2 * step}"
+    command = f"  minilm train --resume {folder} {more}"
+    return f"{folder} {has} and is finished; train it longer with\n{command}"
 
 
 def _reporter(model: Any, tokenizer: Any, held_out: Any, opening: str) -> Any:
@@ -223,16 +158,6 @@ def _reporter(model: Any, tokenizer: Any, held_out: Any, opening: str) -> Any:
         ]
 
     return report
-
-
-def _set_aside(folder: Path) -> None:
-    """Free the name of a folder: what an earlier run left there gets another and is kept."""
-    if folder.exists():
-        number = 1
-        while (kept := folder.with_name(f"{folder.name}-{number}")).exists():
-            number += 1
-        folder.rename(kept)
-        print(f"{folder} was there already; it is now {kept}")
 
 
 def _what_next(folder: Path, name: str, steps: int, opening: str) -> str:

@@ -1,7 +1,8 @@
 """Text to test on that does not stand in the training text: held-out documents, decontaminated."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from minilm import backend
 from minilm.data.corpora import split
@@ -9,10 +10,15 @@ from minilm.errors import InputError
 
 PHRASE = 8  # words; GPT-3 looked for 13 (arXiv 2005.14165, appendix C), docstrings are shorter
 _WORD = re.compile(r"\w+")
+_PIECE = 1 << 20  # characters whose words are in memory at a time
 
 
 def hold_out(
-    documents: Sequence[str], share: float = 0.05, seed: int = 0, repeated: float = 0.05
+    documents: Sequence[str],
+    share: float = 0.05,
+    seed: int = 0,
+    repeated: float = 0.05,
+    told: Callable[[int], Any] = lambda characters: None,
 ) -> tuple[list[str], list[str]]:
     """Documents to train on, and others to test on that the first do not give away.
 
@@ -25,6 +31,7 @@ def hold_out(
         share: of all characters, to hold out; above 0 and below 1. Fewer where little is unique.
         seed: chooses the documents.
         repeated: largest share of a held-out document's phrases that stand elsewhere.
+        told: called with the length of each document once it is compared, to show progress.
 
     Returns:
         both lists, each in the order given.
@@ -46,7 +53,9 @@ def hold_out(
             if len(phrases) >= 4 * PHRASE:  # a shorter one says little about a model
                 candidates[i] = phrases
                 size += len(documents[i])
-    elsewhere = _shared(documents, candidates)
+    if not candidates:  # one text, say: nothing to compare, however long it is
+        return split(tuple(documents), share, seed)
+    elsewhere = _shared(documents, candidates, told)
     chosen: set[int] = set()
     size = 0
     for i, phrases in candidates.items():
@@ -61,7 +70,9 @@ def hold_out(
     return train, [documents[i] for i in sorted(chosen)]
 
 
-def _shared(documents: Sequence[str], candidates: dict[int, set[int]]) -> set[int]:
+def _shared(
+    documents: Sequence[str], candidates: dict[int, set[int]], told: Callable[[int], Any]
+) -> set[int]:
     """The candidates' phrases that stand in another document."""
     owner: dict[int, int] = {}
     shared: set[int] = set()
@@ -73,10 +84,18 @@ def _shared(documents: Sequence[str], candidates: dict[int, set[int]]) -> set[in
         for phrase in _phrases(text):
             if owner.get(phrase, i) != i:
                 shared.add(phrase)
+        told(len(text))
     return shared
 
 
 def _phrases(text: str) -> Iterator[int]:
     """A number for each run of words; equal runs of one process have equal numbers."""
-    words = _WORD.findall(text.lower())
-    return map(hash, zip(*(words[k:] for k in range(PHRASE))))
+    words: list[str] = []
+    begin = 0
+    while begin < len(text):
+        end = begin + _PIECE
+        while end < len(text) and _WORD.match(text, end):  # not inside a word
+            end += 1
+        words = words[1 - PHRASE :] + _WORD.findall(text[begin:end].lower())
+        yield from map(hash, zip(*(words[k:] for k in range(PHRASE))))
+        begin = end

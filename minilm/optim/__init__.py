@@ -18,7 +18,7 @@ from minilm.optim.clip import clip_grad_norm, grad_norm
 from minilm.optim.lion import Lion
 from minilm.optim.muon import Muon, orthogonalize
 from minilm.optim.optimizer import Optimizer
-from minilm.optim.schedules import cosine, inverse_sqrt, wsd
+from minilm.optim.schedules import constant, cosine, inverse_sqrt, linear, wsd
 from minilm.optim.sgd import SGD
 
 __all__ = [
@@ -30,9 +30,11 @@ __all__ = [
     "Muon",
     "Optimizer",
     "clip_grad_norm",
+    "constant",
     "cosine",
     "grad_norm",
     "inverse_sqrt",
+    "linear",
     "orthogonalize",
     "wsd",
 ]

@@ -12,14 +12,14 @@ class Adafactor(Optimizer):
     """Adafactor (Shazeer & Stern 2018, arXiv 1804.04235, algorithms 4 and 5).
 
     Adam keeps the mean square of every weight's gradient. Adafactor keeps only the means of its
-    rows r and of its columns c, and rebuilds the matrix as ``r c / mean(r)``: R + C numbers
-    instead of R x C. There is no momentum. The update is clipped to a root mean square of ``d``,
-    and the step is relative to the size of the weights: ``max(eps2, rms(p)) * min(lr, 1/sqrt(t))``.
+    rows r and of its columns c, and rebuilds the matrix as `r c / mean(r)`: R + C numbers
+    instead of R x C. There is no momentum. The update is clipped to a root mean square of `d`,
+    and the step is relative to the size of the weights: `max(eps2, rms(p)) * min(lr, 1/sqrt(t))`.
 
     Args:
         params: parameters, or groups of them; vectors keep their full mean square.
         lr: largest relative step.
-        beta2_decay: the mean square remembers ``1 - t ** beta2_decay`` of the last one, so that
+        beta2_decay: the mean square remembers `1 - t ** beta2_decay` of the last one, so that
             its memory grows with the step t (section 7.2).
         eps: (added under the root, smallest size of a weight).
         d: largest root mean square of an update before the learning rate.
@@ -28,6 +28,12 @@ class Adafactor(Optimizer):
     Raises:
         InputError: a setting out of range.
     """
+
+    ranges = Optimizer.ranges | {
+        "eps": (lambda x: len(x) == 2 and all(0 <= e < math.inf for e in x), "two numbers from 0"),
+        "beta2_decay": (lambda x: -math.inf < x <= 0, "0 or less, and finite"),
+        "d": (lambda x: x > 0, "more than 0"),
+    }
 
     def __init__(
         self,
@@ -42,7 +48,7 @@ class Adafactor(Optimizer):
             params, lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay
         )
 
-    def _start(self, p: Array) -> dict[str, Array]:
+    def _start(self, p: Array, group: dict[str, Any]) -> dict[str, Array]:
         xp = xp_of(p)
         if p.ndim < 2:
             return {"v": xp.zeros_like(p)}
@@ -52,12 +58,18 @@ class Adafactor(Optimizer):
         }
 
     def _update(
-        self, p: Array, g: Array, state: dict[str, Array], lr: float, group: dict[str, Any]
+        self,
+        p: Array,
+        g: Array,
+        state: dict[str, Array],
+        lr: float,
+        group: dict[str, Any],
+        age: int,
     ) -> None:
         xp = xp_of(p)
         eps1, eps2 = group["eps"]
-        new = float(self.steps) ** group["beta2_decay"]  # share of this step's squares
-        step = max(eps2, _rms(p)) * min(lr, 1 / math.sqrt(self.steps))
+        new = float(age) ** group["beta2_decay"]  # share of this step's squares
+        step = max(eps2, _rms(p)) * min(lr, 1 / math.sqrt(age))
         if group["weight_decay"]:
             p *= 1 - lr * group["weight_decay"]
         square = g * g

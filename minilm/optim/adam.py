@@ -17,14 +17,15 @@ class Adam(Optimizer):
         v <- b2 v + (1 - b2) g^2        running mean of its square
         p <- p - lr m' / (sqrt(v') + eps)
 
-    where m' = m / (1 - b1^t) and v' = v / (1 - b2^t) make up for starting both at 0.
+    where m' = m / (1 - b1^t) and v' = v / (1 - b2^t) make up for starting both at 0; t counts the
+    parameter's own steps, those that had a gradient.
 
     Args:
         params: parameters, or groups of them.
         lr: learning rate; about the size of one weight's step.
         betas: b1 and b2.
         eps: keeps a weight whose gradient is nearly 0 from taking a full step.
-        weight_decay: adds ``weight_decay * p`` to the gradient, which Adam then rescales: weights
+        weight_decay: adds `weight_decay * p` to the gradient, which Adam then rescales: weights
             with large gradients hardly decay. AdamW does not have that flaw.
 
     Raises:
@@ -41,12 +42,18 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def _start(self, p: Array) -> dict[str, Array]:
+    def _start(self, p: Array, group: dict[str, Any]) -> dict[str, Array]:
         xp = xp_of(p)
         return {"m": xp.zeros_like(p), "v": xp.zeros_like(p)}
 
     def _update(
-        self, p: Array, g: Array, state: dict[str, Array], lr: float, group: dict[str, Any]
+        self,
+        p: Array,
+        g: Array,
+        state: dict[str, Array],
+        lr: float,
+        group: dict[str, Any],
+        age: int,
     ) -> None:
         m, v = state["m"], state["v"]
         b1, b2 = group["betas"]
@@ -54,14 +61,14 @@ class Adam(Optimizer):
             g = g + group["weight_decay"] * p
         m += (1 - b1) * (g - m)
         v += (1 - b2) * (g * g - v)
-        size = xp_of(p).sqrt(v) / math.sqrt(1 - b2**self.steps) + group["eps"]
-        p -= lr / (1 - b1**self.steps) * m / size
+        size = xp_of(p).sqrt(v) / math.sqrt(1 - b2**age) + group["eps"]
+        p -= lr / (1 - b1**age) * m / size
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2017, arXiv 1711.05101).
 
-    First ``p <- p - lr weight_decay p``, then Adam's step from a gradient that knows nothing of
+    First `p <- p - lr weight_decay p`, then Adam's step from a gradient that knows nothing of
     the decay. One fused kernel does both in a single pass over memory.
 
     Args:
@@ -90,10 +97,11 @@ class AdamW(Adam):
         held: list[tuple[Tensor, dict[str, Array]]],
         lr: float,
         group: dict[str, Any],
+        age: int,
         factor: float = 1.0,
     ) -> None:
         halves = [pair for pair in held if "master" in pair[1]]
-        settings = (lr, *group["betas"], group["eps"], group["weight_decay"], self.steps)
+        settings = (lr, *group["betas"], group["eps"], group["weight_decay"], age)
         for part in (halves, [pair for pair in held if "master" not in pair[1]]):
             copies = [p.data for p, _ in part] if part is halves else None
             if part:

@@ -20,7 +20,7 @@ def grad_norm(params: Iterable[Tensor]) -> float:
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
-    """Shorten all gradients together so that their norm is at most ``max_norm``.
+    """Shorten all gradients together so that their norm is at most `max_norm`.
 
     Their direction stays (Pascanu et al. 2013, arXiv 1211.5063). A norm that is not finite leaves
     them as they are, for the caller to find the culprit.
@@ -33,7 +33,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
         The norm before clipping.
 
     Raises:
-        InputError: ``max_norm`` is not above 0.
+        InputError: `max_norm` is not above 0.
     """
     if not max_norm > 0:
         raise InputError(f"max_norm is {max_norm}; it must be more than 0")

@@ -35,11 +35,17 @@ class Lion(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
 
-    def _start(self, p: Array) -> dict[str, Array]:
+    def _start(self, p: Array, group: dict[str, Any]) -> dict[str, Array]:
         return {"m": xp_of(p).zeros_like(p)}
 
     def _update(
-        self, p: Array, g: Array, state: dict[str, Array], lr: float, group: dict[str, Any]
+        self,
+        p: Array,
+        g: Array,
+        state: dict[str, Array],
+        lr: float,
+        group: dict[str, Any],
+        age: int,
     ) -> None:
         m = state["m"]
         b1, b2 = group["betas"]

@@ -10,6 +10,11 @@ from minilm.optim.optimizer import Optimizer
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at 0 while every singular value stays near 1
 
+_SIZES = {  # of a step, given the rows and columns of a matrix
+    "original": lambda rows, columns: math.sqrt(max(1.0, rows / columns)),
+    "match_rms_adamw": lambda rows, columns: 0.2 * math.sqrt(max(rows, columns)),
+}
+
 
 def orthogonalize(g: Array, iterations: int = 5) -> Array:
     """Nearly the closest orthogonal matrix: U S V^T becomes U S' V^T with S' about 0.7 to 1.2.
@@ -47,15 +52,20 @@ class Muon(Optimizer):
         params: matrices, or groups of them.
         lr: learning rate.
         momentum: share of the last direction that is kept.
-        nesterov: step along ``(1 - momentum) g + momentum m``.
+        nesterov: step along `(1 - momentum) g + momentum m`.
         weight_decay: decoupled, as in AdamW.
-        adjust: the ``size`` above; ``"original"`` is sqrt(max(1, R/C)), ``"match_rms_adamw"`` is
+        adjust: the `size` above; `"original"` is sqrt(max(1, R/C)), `"match_rms_adamw"` is
             0.2 sqrt(max(R, C)), which lets AdamW's learning rate serve both (section 2.2).
         iterations: of Newton-Schulz.
 
     Raises:
         InputError: a parameter that is not a matrix; a setting out of range.
     """
+
+    ranges = Optimizer.ranges | {
+        "adjust": (_SIZES.__contains__, f"one of {', '.join(_SIZES)}"),
+        "iterations": (lambda x: x >= 1 and x == int(x), "a whole number from 1"),
+    }
 
     def __init__(
         self,
@@ -67,8 +77,6 @@ class Muon(Optimizer):
         adjust: str = "original",
         iterations: int = 5,
     ) -> None:
-        if adjust not in ("original", "match_rms_adamw"):
-            raise InputError(f"adjust is {adjust!r}; allowed are 'original' and 'match_rms_adamw'")
         super().__init__(
             params,
             lr=lr,
@@ -79,23 +87,25 @@ class Muon(Optimizer):
             iterations=iterations,
         )
 
-    def _start(self, p: Array) -> dict[str, Array]:
+    def _start(self, p: Array, group: dict[str, Any]) -> dict[str, Array]:
         if p.ndim != 2:
             raise InputError(
-                f"Muon takes matrices; a parameter has shape {p.shape}: give it to AdamW"
+                f"a parameter has shape {p.shape}; Muon takes matrices, give the rest to AdamW"
             )
         return {"m": xp_of(p).zeros_like(p)}
 
     def _update(
-        self, p: Array, g: Array, state: dict[str, Array], lr: float, group: dict[str, Any]
+        self,
+        p: Array,
+        g: Array,
+        state: dict[str, Array],
+        lr: float,
+        group: dict[str, Any],
+        age: int,
     ) -> None:
         m, momentum = state["m"], group["momentum"]
         m += (1 - momentum) * (g - m)
         direction = (1 - momentum) * g + momentum * m if group["nesterov"] else m
-        rows, columns = p.shape
-        if group["adjust"] == "original":
-            size = math.sqrt(max(1.0, rows / columns))
-        else:
-            size = 0.2 * math.sqrt(max(rows, columns))
+        size = _SIZES[group["adjust"]](*p.shape)
         p *= 1 - lr * group["weight_decay"]
-        p -= lr * size * orthogonalize(direction, group["iterations"])
+        p -= lr * size * orthogonalize(direction, int(group["iterations"]))

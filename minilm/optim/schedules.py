@@ -1,6 +1,6 @@
 """Learning-rate schedules: functions of the step that return a share of the peak, 0 to 1.
 
-``optimizer.step(cosine(step, steps, warmup=100))`` is all there is to using one. Each keeps no
+`optimizer.step(cosine(step, steps, warmup=100))` is all there is to using one. Each keeps no
 state, so a resumed run needs only the step.
 """
 
@@ -9,12 +9,53 @@ import math
 from minilm.errors import InputError
 
 
-def cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
-    """Rise in a line over ``warmup`` steps, then fall along half a cosine (arXiv 1608.03983).
+def constant(step: int, warmup: int = 0) -> float:
+    """Rise in a line over `warmup` steps, then stay at the peak.
 
     Args:
         step: the step about to be taken, from 0.
-        steps: how many there will be; later steps stay at ``floor``.
+        warmup: steps of the rise.
+
+    Returns:
+        The share of the peak learning rate.
+
+    Raises:
+        InputError: a number out of range.
+    """
+    if warmup < 0:
+        raise InputError(f"warmup is {warmup}; it must be 0 or more")
+    _check(step, max(1, warmup), warmup, 0.0)
+    return min(1.0, (step + 1) / max(1, warmup))
+
+
+def linear(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
+    """Rise in a line over `warmup` steps, then fall in a line (arXiv 1810.04805, appendix A.2).
+
+    Args:
+        step: the step about to be taken, from 0.
+        steps: how many there will be; later steps stay at `floor`.
+        warmup: steps of the rise.
+        floor: the share at the end.
+
+    Returns:
+        The share of the peak learning rate.
+
+    Raises:
+        InputError: a number out of range.
+    """
+    _check(step, steps, warmup, floor)
+    if step < warmup:
+        return (step + 1) / warmup
+    done = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return floor + (1 - floor) * (1 - done)
+
+
+def cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
+    """Rise in a line over `warmup` steps, then fall along half a cosine (arXiv 1608.03983).
+
+    Args:
+        step: the step about to be taken, from 0.
+        steps: how many there will be; later steps stay at `floor`.
         warmup: steps of the rise.
         floor: the share at the end.
 
@@ -32,16 +73,16 @@ def cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
 
 
 def wsd(step: int, steps: int, warmup: int = 0, decay: float = 0.2, floor: float = 0.0) -> float:
-    """Warm up, stay at the peak, fall in a line over the last ``decay`` share (arXiv 2404.06395).
+    """Warm up, stay at the peak, fall in a line over the last `decay` share (arXiv 2404.06395).
 
-    Every checkpoint of the plateau can be continued or cooled down: no need to know ``steps``
+    Every checkpoint of the plateau can be continued or cooled down: no need to know `steps`
     before the fall begins.
 
     Args:
         step: the step about to be taken, from 0.
-        steps: how many there will be; later steps stay at ``floor``.
+        steps: how many there will be; later steps stay at `floor`.
         warmup: steps of the rise.
-        decay: the share of ``steps`` that falls.
+        decay: the share of `steps` that falls.
         floor: the share at the end.
 
     Returns:
@@ -61,9 +102,9 @@ def wsd(step: int, steps: int, warmup: int = 0, decay: float = 0.2, floor: float
 
 
 def inverse_sqrt(step: int, warmup: int) -> float:
-    """Rise over ``warmup`` steps, then fall as 1 / sqrt(step) (arXiv 1706.03762, equation 3).
+    """Rise over `warmup` steps, then fall as 1 / sqrt(step) (arXiv 1706.03762, equation 3).
 
-    The paper's lrate is this times ``channels ** -0.5 * warmup ** -0.5``.
+    The paper's lrate is this times `channels ** -0.5 * warmup ** -0.5`.
 
     Args:
         step: the step about to be taken, from 0.

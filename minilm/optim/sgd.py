@@ -19,7 +19,7 @@ class SGD(Optimizer):
         lr: learning rate.
         momentum: share of the last velocity that is kept; 0 keeps no state at all.
         nesterov: step from where the momentum will have led (Sutskever et al. 2013).
-        weight_decay: adds ``weight_decay * p`` to the gradient.
+        weight_decay: adds `weight_decay * p` to the gradient.
 
     Raises:
         InputError: a setting out of range; Nesterov without momentum.
@@ -33,21 +33,32 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        if nesterov and momentum == 0:
-            raise InputError("nesterov needs momentum above 0; momentum is 0")
         super().__init__(
             params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
         )
 
-    def _start(self, p: Array) -> dict[str, Array]:
-        return {"velocity": xp_of(p).zeros_like(p)} if self.settings["momentum"] else {}
+    def _start(self, p: Array, group: dict[str, Any]) -> dict[str, Array]:
+        return {"velocity": xp_of(p).zeros_like(p)} if group["momentum"] else {}
+
+    def _check(self, group: dict[str, Any]) -> None:
+        super()._check(group)
+        if group["nesterov"] and group["momentum"] == 0:
+            raise InputError("momentum of SGD is 0; with nesterov it must be more than 0")
 
     def _update(
-        self, p: Array, g: Array, state: dict[str, Array], lr: float, group: dict[str, Any]
+        self,
+        p: Array,
+        g: Array,
+        state: dict[str, Array],
+        lr: float,
+        group: dict[str, Any],
+        age: int,
     ) -> None:
         if group["weight_decay"]:
             g = g + group["weight_decay"] * p
-        if state:
+        if group["momentum"]:
+            if "velocity" not in state:  # the group was given its momentum after the first step
+                state["velocity"] = xp_of(p).zeros_like(p)
             v = state["velocity"]
             v *= group["momentum"]
             v += g

@@ -123,6 +123,7 @@ def train_bpe(
     vocab_size: int,
     pattern: str = "gpt4",
     special: Iterable[str] = (),
+    fewer: bool = False,
 ) -> BPE:
     """Learn a vocabulary: 256 bytes, then merges, then special tokens.
 
@@ -134,6 +135,7 @@ def train_bpe(
         vocab_size: number of ids wanted, special tokens included.
         pattern: how text is cut into words, see ``pretokenize``.
         special: names of special tokens; where one stands in the text, words end.
+        fewer: where the text does not allow so many ids, give it those that it does.
 
     Raises:
         InputError: empty or binary text, or a vocabulary smaller than its fixed part or larger
@@ -166,7 +168,7 @@ def train_bpe(
         byte_ids[order] = np.arange(256, dtype=np.int32)
         parts = [item.encode() for item in texts]
         left, right = train(parts, wanted, code, class_table(), byte_ids)
-    if len(left) < wanted:
+    if len(left) < wanted and not fewer:
         raise InputError(
             f"vocab_size is {vocab_size}; this text allows at most {fixed + len(left)} (256 bytes, "
             f"{len(left)} merges, {len(special)} special tokens)"
@@ -174,6 +176,6 @@ def train_bpe(
     tokens = [bytes([b]) for b in byte_order()]
     for a, b in zip(left.tolist(), right.tolist()):
         tokens.append(tokens[a] + tokens[b])
-    merges = np.stack([left, right, 256 + np.arange(wanted, dtype=np.int32)], axis=1)
+    merges = np.stack([left, right, 256 + np.arange(len(left), dtype=np.int32)], axis=1)
     numbered = numbered_specials(special, len(tokens))
     return BPE(tokens + [None] * len(special), merges, pattern, numbered)

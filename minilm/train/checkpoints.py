@@ -1,9 +1,9 @@
 """Checkpoints: a folder whose files are each replaced in one step, so that one is always whole.
 
-``config.json``          what the model is; ``tokenizer.json``: how text becomes ids
-``model.safetensors``    the weights, to use
-``state.safetensors``    the weights and all else that training needs, to go on
-``recipe.json``          how it is trained
+`config.json`          what the model is; `tokenizer.json`: how text becomes ids
+`model.safetensors`    the weights to use: the averages, where a run keeps them
+`state.safetensors`    the weights and all else that training needs, to go on
+`recipe.json`          how it is trained
 
 The two safetensors files do not need each other: whoever resumes reads only the second, whoever
 generates only the first. So there is no moment at which killing the process can leave a mixture.
@@ -23,6 +23,7 @@ from minilm.files import write_atomically
 from minilm.models import Config, model_of
 from minilm.models.language_model import LanguageModel
 from minilm.tokenizers import Tokenizer
+from minilm.train.ema import EMA
 
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.json", "model.safetensors"
 STATE, RECIPE = "state.safetensors", "recipe.json"
@@ -46,11 +47,17 @@ def save_arrays(path: Path, arrays: dict[str, Any], facts: dict[str, Any]) -> No
     write_atomically(path, save(host, {"format": FORMAT, "facts": json.dumps(facts)}))
 
 
-def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What ``save_arrays`` wrote: (arrays, facts); facts are empty in other programs' files.
+def load_arrays(
+    path: Path, only_facts: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What `save_arrays` wrote: (arrays, facts); facts are empty in other programs' files.
+
+    Args:
+        path: the file.
+        only_facts: leave the arrays unread.
 
     Raises:
-        InputError: the file is missing, cut off, or no safetensors file.
+        InputError: the file is missing, cut off, or not in the safetensors format.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -59,9 +66,10 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            names = [] if only_facts else file.keys()
+            arrays = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, OSError):
-        raise InputError(f"{path} is half-written or no safetensors file") from None
+        raise InputError(f"{path} is half-written or not in the safetensors format") from None
     except TypeError as error:  # bfloat16, which other programs write
         raise InputError(f"{path} holds numbers that NumPy lacks: {error}") from None
     for name, array in arrays.items():
@@ -79,15 +87,15 @@ def load_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file.
 
     Raises:
-        InputError: missing, unreadable or no JSON object.
+        InputError: missing, unreadable or not a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else "is no readable JSON"
+        reason = "is missing" if isinstance(error, FileNotFoundError) else "is not readable JSON"
         raise InputError(f"{path} {reason}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path} must hold a JSON object, not {type(content).__name__}")
+        raise InputError(f"{path} holds a {type(content).__name__}; it must hold a JSON object")
     return content
 
 
@@ -100,8 +108,14 @@ def refuse_taken(folder: Path) -> None:
         )
 
 
-def begin(folder: Path, config: Config, tokenizer: Tokenizer | None, recipe: dict) -> None:
+def begin(folder: Path, config: Any, tokenizer: Tokenizer | None, recipe: dict) -> None:
     """Make the folder and write what does not change during training.
+
+    Args:
+        folder: where.
+        config: written if it has a `to_dict`; a model of your own need not have one.
+        tokenizer: written if there is one.
+        recipe: JSON.
 
     Raises:
         InputError: the folder already holds a checkpoint, or cannot be written.
@@ -113,14 +127,21 @@ def begin(folder: Path, config: Config, tokenizer: Tokenizer | None, recipe: dic
         raise InputError(
             f"out is {str(folder)!r}, which cannot be made: {error.strerror}"
         ) from None
-    save_json(folder / CONFIG, {"format": FORMAT, **config.to_dict()})
+    if hasattr(config, "to_dict"):
+        save_json(folder / CONFIG, {"format": FORMAT, **config.to_dict()})
     save_json(folder / RECIPE, recipe)
     if tokenizer is not None:
         tokenizer.save(folder / TOKENIZER)
 
 
-def save(folder: Path, model: LanguageModel, optimizers: list[Any], facts: dict[str, Any]) -> None:
-    """Replace the checkpoint in a folder made by ``begin``.
+def save(
+    folder: Path,
+    model: LanguageModel,
+    optimizers: list[Any],
+    facts: dict[str, Any],
+    ema: EMA | None = None,
+) -> None:
+    """Replace the checkpoint in a folder made by `begin`.
 
     Weights of 16 bits are saved as the optimizers' float32 masters, so a checkpoint is the same
     kind of file whatever the run computed in.
@@ -130,6 +151,7 @@ def save(folder: Path, model: LanguageModel, optimizers: list[Any], facts: dict[
         model: its weights are saved twice, see the top of this file.
         optimizers: their states are saved in order.
         facts: JSON: the step, the seconds spent and whatever else resuming needs.
+        ema: averaged weights; `load` finds these.
 
     Raises:
         InputError: the disk is full or the folder is not writable; the old checkpoint is whole.
@@ -141,19 +163,34 @@ def save(folder: Path, model: LanguageModel, optimizers: list[Any], facts: dict[
         for name, array in optimizer.state_dict().items():
             if not name.endswith(".master"):  # they are the model's own numbers
                 arrays[f"optimizer.{number}.{name}"] = array
+    if ema is not None:
+        arrays |= {f"ema.{name}": array for name, array in ema.state_dict().items()}
     save_arrays(folder / STATE, arrays, facts)
-    save_arrays(folder / MODEL, weights, facts)
+    save_arrays(folder / MODEL, weights if ema is None else ema.averages, facts)
 
 
-def restore(folder: Path, model: LanguageModel, optimizers: list[Any]) -> dict[str, Any]:
-    """Bring model and optimizers back to where ``save`` left them; returns its facts.
+def read_facts(folder: Path) -> dict[str, Any]:
+    """The facts of the last `save`, without its arrays.
 
     Raises:
-        InputError: no whole state there, or one of another model; nothing is changed then.
+        InputError: no whole state there.
+    """
+    return load_arrays(folder / STATE, only_facts=True)[1]
+
+
+def restore(
+    folder: Path, model: LanguageModel, optimizers: list[Any], ema: EMA | None = None
+) -> dict[str, Any]:
+    """Bring model, optimizers and averages back to where `save` left them; returns its facts.
+
+    Raises:
+        InputError: no whole state there, or one of another model; the model is unchanged then.
     """
     arrays, facts = load_arrays(folder / STATE)
     if "step" not in facts:
         raise InputError(f"{folder / STATE} was not written by minilm")
+    averages = _below("ema.", arrays)
+    _check_kinds(folder, arrays, len(optimizers), averages, ema)
     before = {name: array.copy() for name, array in model.state_dict().items()}
     names = {id(p): name for name, p in model.named_parameters()}
     weights = _below("model.", arrays)
@@ -165,10 +202,30 @@ def restore(folder: Path, model: LanguageModel, optimizers: list[Any]) -> dict[s
                 if "master" in state:
                     own[f"{index}.master"] = weights[names[id(p)]]
             optimizer.load_state_dict(own)
+        if ema is not None:
+            ema.load_state_dict(averages)
     except InputError as error:
         model.load_state_dict(before)
         raise InputError(f"{folder / STATE} does not fit the model: {error}") from None
     return facts
+
+
+def _check_kinds(folder: Path, arrays: dict, optimizers: int, averages: dict, ema: Any) -> None:
+    """Refuse a state that was saved with other optimizers, or with averages and is resumed without.
+
+    Raises:
+        InputError: it is such a state.
+    """
+    saved = len({name.split(".")[1] for name in arrays if name.startswith("optimizer.")})
+    if saved != optimizers:
+        raise InputError(
+            f"{folder / STATE} holds the state of {saved} optimizers; this run has {optimizers}"
+        )
+    if (ema is not None) != bool(averages):
+        held, wanted = ("averaged", "a number") if averages else ("no averaged", "None")
+        raise InputError(
+            f"{folder / STATE} holds {held} weights; ema must be {wanted} to resume it"
+        )
 
 
 def _states(optimizers: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -194,7 +251,9 @@ def load_config(folder: str | Path) -> Config:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{str(folder)!r} is no folder; give one that minilm train has written")
+        raise InputError(
+            f"{str(folder)!r} is not a folder; it must be one that minilm train has written"
+        )
     if not (folder / CONFIG).is_file():
         raise InputError(f"{str(folder)!r} holds no checkpoint: {CONFIG} is missing")
     fields = load_json(folder / CONFIG)
@@ -221,7 +280,7 @@ def load(folder: str | Path) -> tuple[LanguageModel, Tokenizer]:
     """A trained model, ready to use, and its tokenizer.
 
     Args:
-        folder: what ``minilm train --out`` or ``train(out=...)`` wrote.
+        folder: what `minilm train --out` or `train(out=...)` wrote.
 
     Raises:
         InputError: the folder holds no checkpoint, half of one, or another program's.

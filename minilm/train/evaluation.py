@@ -24,8 +24,8 @@ def bits_per_byte(
 ) -> float:
     """The bits a model needs for a text, over its bytes; the first token is given, not scored.
 
-    The text is read in windows of ``context`` tokens. Each overlaps the one before, and only what
-    is new is scored, so a token is predicted from at least ``overlap * context`` before it.
+    The text is read in windows of `context` tokens. Each overlaps the one before, and only what
+    is new is scored, so a token is predicted from at least `overlap * context` before it.
 
     Args:
         model: a decoder.
@@ -87,7 +87,7 @@ def bits_per_byte(
 
 
 def _windows(length: int, context: int, overlap: float) -> Iterator[tuple[int, int, int]]:
-    """(first input, end, first input that is scored) until all ``length`` inputs are scored."""
+    """(first input, end, first input that is scored) until all `length` inputs are scored."""
     stride = max(1, context - int(context * overlap))
     scored = 0
     end = min(context, length)

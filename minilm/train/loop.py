@@ -1,51 +1,60 @@
-"""The training loop, one step per screen: gradients, clipping, schedule, step; save and go on."""
+"""The training loop: `train` sets up once, `take_step` is the step, and around it is the log.
+
+Where a step is computed is the engine's matter (`engine`), what is saved and when the keeper's
+(`keeper`), how far it moves the plan's (`plan`).
+"""
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from minilm.backend import LossScale, Precision, Prefetch, xp_of
-from minilm.data import batches
+from minilm.backend import LossScale
 from minilm.errors import InputError
-from minilm.optim import AdamW, Optimizer, clip_grad_norm, cosine
-from minilm.optim.clip import grad_norm
-from minilm.train import checkpoints
-from minilm.train.gradients import gradients_on_cpu, gradients_on_gpu
-from minilm.train.watch import Interrupt, Log, make_bar, peak_memory, say
-
-Report = Callable[[int, Any], Sequence[str]]
-
-
-class Diverged(InputError):
-    """The loss or a gradient is no longer a number."""
+from minilm.optim import AdamW, Optimizer
+from minilm.train.ema import EMA
+from minilm.train.engine import (
+    Diverged,
+    EndOfBatches,
+    Engine,
+    Loss,
+    Source,
+    Weigh,
+    choose_engine,
+)
+from minilm.train.keeper import Keeper
+from minilm.train.plan import Plan, sort_settings
+from minilm.train.watch import Interrupt, Log, make_bar, peak_memory
 
 
 @dataclass
 class Run:
-    """What came of a call of ``train``.
+    """What came of a call of `train`.
 
     Attributes:
         step: steps taken, those of earlier calls included.
         log: every step's loss and every evaluation.
-        interrupted: Ctrl-C ended it early; everything is saved.
+        interrupted: Ctrl-C (or the notebook's stop button) was pressed, and the run ended with
+            that step. The model is half trained: what is measured on it says nothing about a
+            whole training, and a verdict must not rest on it.
+        exhausted: the batches ended before the steps were done.
         seconds: spent in steps, those of earlier calls included.
         loss_scale: what the loss is multiplied by; always 1 but for float16 weights.
+        ema: the averaged weights, where they were asked for.
     """
 
     step: int = 0
     log: Log = field(default_factory=lambda: Log(None))
     interrupted: bool = False
+    exhausted: bool = False
     seconds: float = 0.0
     loss_scale: LossScale = field(default_factory=lambda: LossScale(1.0, patience=None))
+    ema: EMA | None = None
 
     @property
     def losses(self) -> list[float]:
-        """The loss of every step, in nats per token."""
+        """The loss of every step; a language model's is in nats per token."""
         return self.log.column("loss")[1]
 
 
@@ -64,29 +73,20 @@ def train(
     model: Any,
     tokens: Any,
     steps: int,
-    batch: int = 16,
-    context: int | None = None,
-    lr: float = 3e-3,
-    weight_decay: float = 0.1,
+    *,
+    loss: Loss | None = None,
+    weigh: Weigh | None = None,
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
-    schedule: Callable[[int], float] | None = None,
-    warmup: int | None = None,
-    accumulate: int = 1,
-    clip: float = 1.0,
-    seed: int = 0,
-    minutes: float | None = None,
-    out: str | Path | None = None,
-    tokenizer: Any = None,
-    recipe: dict[str, Any] | None = None,
-    resume: bool = False,
-    save_every: int | None = None,
-    report: Report | None = None,
-    report_every: int | None = None,
-    progress: bool = True,
+    ema: float | None = None,
+    after_step: Callable[[Run], Any] | None = None,
+    **settings: Any,
 ) -> Run:
-    """Train a language model on a stream of token ids.
+    """Train a model: on a stream of token ids, or on any batches with any loss.
 
-    A large step's batch is split over ``backend.threads()`` threads, each with its own tape; so
+        train(model, tokens, 800, batch=8, lr=5e-3)
+        train(model, pictures, 800, loss=denoising, weigh=examples, ema=0.999)
+
+    A large step's batch is split over `backend.threads()` threads, each with its own tape; so
     results are the same bit for bit for the same number of threads. On a GPU the next batch is
     copied while the step runs. Ctrl-C finishes the step, saves and returns.
 
@@ -95,226 +95,158 @@ def train(
     whose gradients overflow is left out.
 
     Args:
-        model: anything with ``parameters()`` and ``loss(ids, targets) -> Tensor``.
-        tokens: (N,) ids, an array or a ``TokenFile``; or an iterator of batches of your own, ids
-            and targets (batch, context) each, which then is where this call's first step begins.
+        model: anything with `parameters()`, `named_parameters()`, `train()`, `eval()` and, without
+            a `loss` of your own, `loss(ids, targets) -> Tensor`.
+        tokens: (N,) ids, an array or a `TokenFile`. Or a function from the number of a batch,
+            from 0, to a batch, which is all that a resumed run needs. Or an iterator of batches,
+            which then is where this call's first step begins; it may end, and the run with it.
         steps: how many there are in all, those before a resume included.
-        batch: sequences per step and accumulation.
-        context: tokens per sequence; None: the model's context.
-        lr: AdamW's peak learning rate; with an ``optimizer`` of your own, its ``lr`` holds.
-        weight_decay: AdamW's, of matrices.
+        loss: (model, batch) -> a Tensor of one number, a mean over the batch; None:
+            `model.loss(*batch)`. What it draws at random must come with the batch.
+        weigh: batch -> how many things its loss is a mean over, such as `train.examples`: then
+            accumulated batches weigh by it, and a batch may be split over threads. None: a language
+            model's scored targets; with a `loss` of your own, all batches weigh the same and none
+            is split, as where its examples know of each other.
         optimizer: one or several, each over its share of the parameters; None: AdamW.
-        schedule: step -> share of the learning rate; None: cosine to 0 after ``warmup``.
-        warmup: steps of the rise; None: 5 % of the steps, at most 100.
-        accumulate: gradients of this many batches are averaged for one step.
-        clip: largest norm of all gradients together.
-        seed: of the order of the data and of dropout.
-        minutes: stop after this long even if ``steps`` are not done; the schedule follows the
-            clock then, so such a run cannot be repeated bit for bit.
-        out: folder for checkpoints and the log; None keeps everything in memory.
-        tokenizer: saved beside the model.
-        recipe: JSON saved beside the model, for whoever resumes.
-        resume: go on from the checkpoint in ``out``.
-        save_every: steps between checkpoints; None: 10 in all. There is always one at the end.
-        report: called as ``report(step, log)`` now and then, returns lines to print.
-        report_every: steps between reports; None: 8 in all.
-        progress: show a bar.
+        ema: keep averages of the weights with this decay; `run.ema.applied()` puts them into the
+            model, and they are what `load` finds in `out`.
+        after_step: called with the run after every step, before it is saved; True ends the run.
+        settings: of the run, `batch`, `context`, `accumulate`, `lr`, `weight_decay`, `warmup`,
+            `schedule`, `clip`, `minutes`, `seed`: see `train.Plan`. Of what is shown and kept,
+            `out`, `tokenizer`, `recipe`, `resume`, `save_every`, `report`, `report_every`,
+            `progress`: see `train.Keep`.
 
     Returns:
-        What happened.
+        What happened. `interrupted` says that it is only a part.
 
     Raises:
         Diverged: a loss or gradient that is not finite; names the step and the parameter.
         InputError: an argument out of range; a step that does not fit into memory; a disk that is
             full (the last checkpoint is whole).
     """
-    limit = getattr(getattr(model, "config", None), "context", None)
-    context = limit if context is None else context
-    _check(limit, steps, batch, context, accumulate, clip, minutes, warmup)
-    optimizers = _as_list(optimizer or default_optimizer(model, lr, weight_decay))
-    params = model.parameters()  # once: the walk over the modules costs as much as a small layer
-    gpu = xp_of(params[0].data) is not np
-    clock = _Clock(steps, minutes, min(100, max(1, steps // 20)) if warmup is None else warmup)
-    folder = None if out is None else Path(out)
-    run = Run(loss_scale=Precision(str(params[0].dtype)).loss_scale())
-    if folder is not None and resume:
-        facts = checkpoints.restore(folder, model, optimizers)
-        run.step, run.seconds = facts["step"], facts["seconds"]
-        if "loss_scale" in facts:
-            run.loss_scale.restore(facts["loss_scale"])
-    elif folder is not None:
-        checkpoints.begin(folder, model.config, tokenizer, recipe or {})
-    run.log = Log(folder, run.step)
-    own = isinstance(tokens, Iterator)
-    tokens = tokens if own else getattr(tokens, "tokens", tokens)  # those of a TokenFile
-    source = tokens if own else batches(tokens, batch, context, seed, run.step * accumulate)
-    if gpu:
-        source = Prefetch(source, ahead=not own)
+    plan, keep = sort_settings(steps, settings)
+    plan = plan.fitted(model)
+    optimizer = optimizer or default_optimizer(model, plan.lr, plan.weight_decay)
+    engine = choose_engine(model, optimizer, loss, weigh, plan.accumulate, plan.seed, ema)
+    keeper = Keeper(keep, engine)
+    first, seconds = keeper.restore()
+    source = engine.feed(*plan.batches(tokens, first))
+    run = Run(
+        step=first,
+        log=keeper.begin(first),
+        seconds=seconds,
+        loss_scale=engine.loss_scale,
+        ema=engine.ema,
+    )
     model.train()
-    bar = make_bar(steps if minutes is None else None, run.step, progress)
-    saved = run.step if resume else None
+    bar = make_bar(plan.steps if plan.minutes is None else None, first, keep.progress)
     try:
         with Interrupt() as interrupt:
-            if folder is not None and not resume:  # from here on there is always one to go back to
-                saved = _save(folder, model, optimizers, run, None)
-            while not interrupt.asked:
-                began = time.perf_counter()
-                done = clock.done(run)
-                if done >= 1:
-                    break
-                share = schedule(run.step) if schedule else clock.share(run)
-                scale = run.loss_scale.value
-                gradients = gradients_on_gpu if gpu else gradients_on_cpu
+            keeper.save(first, seconds)  # from here on there is always one to go back to
+            done = plan.done(first, seconds)
+            while done < 1 and not interrupt.asked:
                 try:
-                    loss = gradients(model, params, source, accumulate, seed, run.step, scale)
-                except MemoryError:
-                    raise InputError(_no_room(batch, context, accumulate)) from None
-                if gpu:  # clipping costs no pass: the optimizer multiplies as it reads
-                    norm = grad_norm(params) / scale
-                    factor = (clip / norm if norm > clip else 1.0) / scale
-                else:
-                    norm, factor = clip_grad_norm(params, clip), 1.0
-                finite = math.isfinite(norm)
-                if not (math.isfinite(loss) and run.loss_scale.update(finite)):
-                    raise Diverged(_diagnosis(model, run.step + 1, loss, folder, saved))
-                for one in optimizers:
-                    if finite:
-                        one.step(share, factor) if gpu else one.step(share)
-                    one.zero_grad()
-                run.step += 1
-                seconds = time.perf_counter() - began
-                run.seconds += seconds
-                speed = batch * context * accumulate / seconds
-                rate = optimizers[0].groups[0]["lr"] * share
-                scaled = {} if run.loss_scale.patience is None else {"loss_scale": scale}
-                run.log.add(
-                    step=run.step,
-                    loss=round(loss, 6),
-                    norm=round(norm, 6) if finite else None,  # None: the step was left out
-                    lr=rate,
-                    tokens_per_second=round(speed),
-                    seconds=round(run.seconds, 3),
-                    **scaled,
-                )
-                _show(bar, loss, speed)
-                now = clock.done(run)
-                if folder is not None and _due(save_every, 10, run.step, done, now):
-                    saved = _save(folder, model, optimizers, run, saved)
-                if report is not None and _due(report_every, 8, run.step, done, now):
-                    say(bar, report(run.step, run.log))
+                    _take(engine, source, plan, run, bar)
+                except EndOfBatches:
+                    run.exhausted = True
+                    break
+                except Diverged as error:
+                    raise Diverged(_stopped(run.step, error, keeper)) from None
+                ended = after_step is not None and after_step(run) is True
+                before, done = done, 1.0 if ended else plan.done(run.step, run.seconds)
+                keeper.after(run.step, run.seconds, before, done, run.log, bar)
             run.interrupted = interrupt.asked
-            if folder is not None and saved != run.step:
-                _save(folder, model, optimizers, run, saved)
+            keeper.save(run.step, run.seconds)
     finally:
         bar.close()
         run.log.close()
         model.eval()
+    if run.exhausted and run.step == first:
+        raise InputError("tokens is an iterator that has ended; it must have a batch left")
+    if run.interrupted or run.exhausted:
+        print(_what_ended(run, plan, keeper), flush=True)
     return run
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """How far a run is, by its steps or, where they are given, by its minutes."""
+def take_step(
+    engine: Engine, source: Source, step: int, share: float = 1.0, clip: float = 1.0
+) -> tuple[float, float]:
+    """One training step of any model, batch and loss.
 
-    steps: int
-    minutes: float | None
-    warmup: int
+    Args:
+        engine: from `choose_engine`.
+        source: what `engine.feed` returned.
+        step: its number, from 0; it tells dropout's draws from those of other steps.
+        share: of the learning rate, what a schedule gives.
+        clip: largest norm of all gradients together.
 
-    def done(self, run: Run) -> float:
-        """From 0 to 1."""
-        by_time = run.seconds / (60 * self.minutes) if self.minutes is not None else 0.0
-        return max(run.step / self.steps, by_time)
+    Returns:
+        The loss, and the norm before clipping; a norm that is not finite says that the step was
+        left out and the loss scale of 16-bit training lowered.
 
-    def share(self, run: Run) -> float:
-        """Of the learning rate, for the step about to be taken: a cosine to 0."""
-        if self.minutes is None:
-            return cosine(run.step, self.steps, self.warmup)
-        rise = min(1.0, (run.step + 1) / max(1, self.warmup))
-        return rise * 0.5 * (1 + math.cos(math.pi * self.done(run)))
-
-
-def _due(every: int | None, parts: int, step: int, before: float, now: float) -> bool:
-    """Whether it is time: every so many steps, or at each part of the run; always at its end."""
-    if now >= 1:
-        return True
-    return step % every == 0 if every else int(before * parts) < int(now * parts)
+    Raises:
+        Diverged: a loss or gradient that is not finite; names the parameter.
+        EndOfBatches: the source has ended.
+    """
+    loss = engine.gradients(source, step)
+    norm = engine.clip(clip)
+    if engine.good(loss, norm):
+        engine.update(share)
+    return loss, norm
 
 
-def _save(folder: Path, model: Any, optimizers: list[Optimizer], run: Run, last: int | None) -> int:
-    """Save and return the step; where that fails, say which checkpoint is still whole."""
+def _take(engine: Engine, source: Source, plan: Plan, run: Run, bar: Any) -> None:
+    """Take one step, timed, and write it down."""
+    began = time.perf_counter()
+    share = plan.share(run.step, run.seconds)
     try:
-        facts: dict[str, Any] = {"step": run.step, "seconds": run.seconds}
-        if run.loss_scale.patience is not None:
-            facts["loss_scale"] = run.loss_scale.state()
-        checkpoints.save(folder, model, optimizers, facts)
-    except InputError as error:
-        if last is None:
-            raise
-        raise InputError(
-            f"{error}; the checkpoint of step {last} in {folder} is whole: resume it once that is "
-            "mended"
-        ) from None
-    return run.step
+        loss, norm = take_step(engine, source, run.step, share, plan.clip)
+    except MemoryError:
+        raise InputError(_no_room(plan)) from None
+    run.step += 1
+    seconds = time.perf_counter() - began
+    run.seconds += seconds
+    speed = engine.count / seconds
+    run.log.add(
+        step=run.step,
+        loss=round(loss, 6),
+        norm=round(norm, 6) if math.isfinite(norm) else None,  # None: the step was left out
+        lr=engine.optimizers[0].groups[0]["lr"] * share,
+        **{f"{engine.unit}_per_second": round(speed)},
+        seconds=round(run.seconds, 3),
+        **engine.notes(),
+    )
+    _show(bar, loss, f"{engine.unit}/s", speed)
 
 
-def _show(bar: Any, loss: float, speed: float) -> None:
+def _show(bar: Any, loss: float, unit: str, speed: float) -> None:
     bar.update()
     memory = peak_memory()
     room = {} if memory is None else {"memory": f"{memory / 1e6:,.0f} MB"}
-    bar.set_postfix({"loss": f"{loss:.3f}", "tokens/s": f"{speed:,.0f}", **room}, refresh=False)
+    bar.set_postfix({"loss": f"{loss:.3f}", unit: f"{speed:,.0f}", **room}, refresh=False)
 
 
-def _diagnosis(model: Any, step: int, loss: float, folder: Path | None, saved: int | None) -> str:
+def _what_ended(run: Run, plan: Plan, keeper: Keeper) -> str:
+    """One line about a run that ended before its time."""
+    why = "interrupted" if run.interrupted else "the batches ended"
+    goal = f" of {plan.steps:,}"
+    if plan.minutes is not None:
+        goal = f", {run.seconds / 60:.1f} of {plan.minutes:g} minutes"
+    kept = "the model is only partly trained"
+    if keeper.folder is not None:
+        kept = f"everything is saved in {keeper.folder}"
+    return f"{why} after step {run.step:,}{goal}; {kept}"
+
+
+def _stopped(step: int, error: Diverged, keeper: Keeper) -> str:
     """One sentence: at which step, in which parameter, and what is safe."""
-    where = "in no gradient, only the loss"
-    for what, pick in (("", lambda p: p.data), ("the gradient of ", lambda p: p.grad)):
-        bad = [
-            name
-            for name, p in model.named_parameters()
-            if pick(p) is not None and not bool(xp_of(p.data).isfinite(pick(p)).all())
-        ]
-        if bad:
-            where = f"found in {what}{bad[0]!r}"
-            where += f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-            break
-    kept = f"; the checkpoint of step {saved} in {folder} is whole" if saved is not None else ""
+    cure = "a smaller lr or clip is the usual cure"
+    return f"training stopped at step {step + 1}: {error}{keeper.whole()}; {cure}"
+
+
+def _no_room(plan: Plan) -> str:
+    size = f" of {plan.context} tokens" if plan.context else ""
     return (
-        f"training stopped at step {step}: the loss is {loss:.4g} and a value that is no finite "
-        f"number was {where}{kept}; a smaller lr or clip is the usual cure"
+        f"a step of {plan.batch} sequences{size} does not fit into memory; batch "
+        f"{max(1, plan.batch // 2)} with accumulate {2 * plan.accumulate} does the same in less"
     )
-
-
-def _no_room(batch: int, context: int, accumulate: int) -> str:
-    return (
-        f"a step of {batch} sequences of {context} tokens does not fit into memory; batch "
-        f"{max(1, batch // 2)} with accumulate {2 * accumulate} does the same in less"
-    )
-
-
-def _as_list(optimizer: Optimizer | Sequence[Optimizer]) -> list[Optimizer]:
-    return [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
-
-
-def _check(
-    limit: int | None,
-    steps: int,
-    batch: int,
-    context: int | None,
-    accumulate: int,
-    clip: float,
-    minutes: float | None,
-    warmup: int | None,
-) -> None:
-    for name, value in (("steps", steps), ("batch", batch), ("accumulate", accumulate)):
-        if value < 1:
-            raise InputError(f"{name} is {value}; it must be 1 or more")
-    if context is None:
-        raise InputError("context is missing: the model has no config that names one")
-    if not 1 <= context <= (limit or context):
-        raise InputError(f"context is {context}; it must be from 1 to the model's, {limit}")
-    if not clip > 0:
-        raise InputError(f"clip is {clip}; it must be more than 0")
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise InputError(f"minutes is {minutes}; it must be more than 0")
-    if warmup is not None and not 0 <= warmup <= steps:
-        raise InputError(f"warmup is {warmup}; it must be from 0 to steps, {steps}")

@@ -16,7 +16,7 @@ LOG, PLOT = "log.jsonl", "loss.png"
 
 
 class Interrupt:
-    """Inside, Ctrl-C (or a polite kill) only sets ``asked``, so that a step can be finished.
+    """Inside, Ctrl-C (or a polite kill) only sets `asked`, so that a step can be finished.
 
     A second Ctrl-C stops at once, as usual. Outside the main thread, where Python delivers no
     signals, it does nothing.
@@ -44,7 +44,7 @@ class Log:
     """One JSON object per line: every step's loss, every evaluation; kept in memory and on disk.
 
     Args:
-        folder: where ``log.jsonl`` is; None keeps it in memory only.
+        folder: where `log.jsonl` is; None keeps it in memory only.
         upto: of a log that is there already, keep the lines up to this step.
     """
 
@@ -131,15 +131,26 @@ def plot_loss(log: Log, path: Path) -> bool:
     return True
 
 
-def make_bar(total: int | None, done: int, shown: bool) -> Any:
-    """A tqdm bar on stderr, or in the notebook; hidden where nobody would see it move."""
+def make_bar(
+    total: int | None, done: int, shown: bool, unit: str = "step", title: str | None = None
+) -> Any:
+    """A tqdm bar on stderr, or in the notebook; hidden where nobody would see it move.
+
+    Args:
+        total: of the units; None: not known.
+        done: of these, at the start.
+        shown: False hides it.
+        unit: of what is counted; "B" is told in kB and MB.
+        title: what stands before the bar.
+    """
     notebook = "ipykernel" in sys.modules
     if notebook:
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
     hidden = not shown or (not notebook and not sys.stderr.isatty())
-    return tqdm(total=total, initial=done, unit="step", disable=hidden, dynamic_ncols=True)
+    how = {"unit": unit, "unit_scale": unit == "B", "desc": title}
+    return tqdm(total=total, initial=done, disable=hidden, dynamic_ncols=True, **how)
 
 
 def say(bar: Any, lines: Iterable[str] | str) -> None:

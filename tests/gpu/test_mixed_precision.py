@@ -13,7 +13,7 @@ from minilm.kernels.attention import products, reference
 from minilm.models import Transformer, gpt2, llama
 from minilm.tensor import Tensor
 from minilm.train import checkpoints, train
-from minilm.train.loop import Diverged
+from minilm.train.engine import Diverged
 
 from . import fake_cupy
 from .helpers import DTYPES, arrays, assert_close, error, wide
@@ -326,18 +326,20 @@ def test_the_command_trains_in_bfloat16_on_a_gpu_and_says_where_it_cannot(
     how = ["train", "--text", str(text), "--config", str(recipe), "--dtype", "bfloat16"]
     out = ["--out", str(tmp_path / "run")]
     assert main([*how, *out]) == 2
-    said = "minilm: dtype 'bfloat16' needs device 'cuda'; on the CPU use float32 or float64\n"
-    assert capsys.readouterr().err == said
+    said = "dtype 'bfloat16' needs device 'cuda'; on the CPU use float32 or float64\n"
+    assert capsys.readouterr().err == f"minilm: --{said}"
     assert main([*how, *out, "--device", "cuda"]) == 0
     capsys.readouterr()
     model, _ = checkpoints.load(tmp_path / "run")
     assert model.tokens.weight.dtype == np.float32  # a checkpoint like any other
     assert main(["train", "--resume", str(tmp_path / "run"), "--steps", "3"]) == 2
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == f"minilm: {said}"
     again = ["train", "--resume", str(tmp_path / "run"), "--steps", "3", "--device", "cuda"]
     assert main(again) == 0
     capsys.readouterr()
     cupy.cuda.runtime.getDeviceCount = lambda: 0
     assert main([*how, "--out", str(tmp_path / "two"), "--device", "cuda"]) == 2
     said = capsys.readouterr().err
-    assert said == "minilm: device 'cuda' needs an NVIDIA GPU and its driver; CuPy finds neither\n"
+    assert (
+        said == "minilm: --device 'cuda' needs an NVIDIA GPU and its driver; CuPy finds neither\n"
+    )

@@ -10,7 +10,7 @@ import pytest
 from minilm import kernels, optim
 from minilm.inference import generate
 from minilm.models import Transformer, gpt2, llama
-from minilm.train import train
+from minilm.train import choose_engine, examples, train
 
 from . import fake_cupy
 from .helpers import arrays
@@ -89,6 +89,52 @@ def test_training_and_decoding_agree_with_the_cpu(cupy, name, tmp_path):
         losses.append(train(model, tokens, 3, **settings, out=tmp_path / device).losses)
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
     assert np.array_equal(*texts)
+
+
+def test_batches_of_one_step_weigh_by_their_targets(cupy):
+    """The oracle is one batch of all rows on the CPU."""
+    rng = np.random.default_rng(2)
+    batches = []
+    for count, scored in ((1, 1), (2, 0), (3, 12)):
+        ids = rng.integers(0, SMALL["vocab_size"], (count, 13)).astype(np.int32)
+        targets = ids[:, 1:].copy()
+        targets[:, scored:] = -100
+        batches.append((ids[:, :-1], targets))
+    exact = Transformer(CONFIGS["llama"](), seed=3)
+    with kernels.use("reference"):
+        right = exact.loss(*(np.concatenate(parts) for parts in zip(*batches)))
+        right.backward()
+    model = Transformer(CONFIGS["llama"](), seed=3).to(device="cuda")
+    engine = choose_engine(model, [], accumulate=3)
+    for ahead in (True, False):
+        found = engine.gradients(engine.feed(iter(batches), ahead), 0)
+        assert found == pytest.approx(right.item(), rel=1e-5) and engine.count == 6 * 12
+        for a, b in zip(exact.parameters(), model.parameters()):
+            wrong = np.linalg.norm(b.grad.get() - a.grad)
+            assert wrong < 2e-5 * (np.linalg.norm(a.grad) or 1)
+
+
+def test_any_batch_goes_to_the_device_and_any_loss_is_taken(cupy):
+    tokens = np.random.default_rng(3).integers(0, SMALL["vocab_size"], (6, 9)).astype(np.int32)
+    seen = []
+
+    def draw(number):
+        return {"text": "kept", "ids": [tokens[:, :-1], tokens[:, 1:]], "factor": 2.0}
+
+    def loss(model, batch):
+        seen.append((batch["text"], [type(a) for a in batch["ids"]]))
+        return model.loss(*batch["ids"]) * np.float32(batch["factor"])
+
+    losses = []
+    for device in ("cpu", "cuda"):
+        model = Transformer(CONFIGS["gpt2"](), seed=0).to(device=device)
+        how = {"loss": loss, "weigh": examples, "accumulate": 2, "ema": 0.9, "progress": False}
+        run = train(model, draw, 3, **how, lr=1e-3)
+        losses.append(run.losses)
+        assert type(run.ema.averages["tokens.weight"]) is type(model.tokens.weight.data)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    assert seen[0] == ("kept", [np.ndarray] * 2)
+    assert seen[-1] == ("kept", [fake_cupy.ndarray] * 2)
 
 
 def test_a_step_moves_only_token_ids_and_tables(cupy):
