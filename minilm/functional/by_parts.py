@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
-from minilm.backend import Array, xp_of
+from minilm.backend import IGNORE, Array, xp_of
 from minilm.errors import InputError
 from minilm.functional.attention_checks import check_heads, check_sight
 from minilm.functional.meeting import array_like
@@ -115,7 +115,7 @@ def gated_feed_forward_by_parts(
 def cross_entropy_by_parts(
     logits: Any,
     targets: Any,
-    ignore_index: int = -100,
+    ignore_index: int = IGNORE,
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     reduction: str = "mean",

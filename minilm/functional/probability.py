@@ -3,7 +3,7 @@
 import numpy as np
 
 from minilm import kernels
-from minilm.backend import Array, is_half, matmul, xp_of
+from minilm.backend import IGNORE, Array, is_half, matmul, xp_of
 from minilm.errors import InputError
 from minilm.functional.meeting import array_like, as_rows, floats, meet
 from minilm.functional.products import check_map
@@ -107,7 +107,7 @@ def _weight(targets: Array, reduction: str) -> float:
 def cross_entropy(
     logits: Array,
     targets: Array,
-    ignore_index: int = -100,
+    ignore_index: int = IGNORE,
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     reduction: str = "mean",
@@ -150,7 +150,7 @@ def linear_cross_entropy(
     x: Array,
     w: Array,
     targets: Array,
-    ignore_index: int = -100,
+    ignore_index: int = IGNORE,
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     reduction: str = "mean",

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minilm.backend import Array
-from minilm.data.pairs import IGNORE
+from minilm.backend import IGNORE, Array
 from minilm.errors import InputError
 from minilm.tensor import Tensor
 
