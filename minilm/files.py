@@ -44,13 +44,13 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> None:
-    """Replace a file's content in one step; see ``atomic_file``."""
+    """Replace a file's content in one step; see `atomic_file`."""
     with atomic_file(path) as file:
         file.write(content)
 
 
 def write_text(path: str | os.PathLike, text: str) -> bool:
-    """Replace a text file in one step, its folder made if missing; see ``atomic_file``.
+    """Replace a text file in one step, its folder made if missing; see `atomic_file`.
 
     Returns:
         False, the file left alone, if it already holds this text.

@@ -1,7 +1,7 @@
-"""``minilm.use``: run the real package on somebody else's functions.
+"""`minilm.use`: run the real package on somebody else's functions.
 
-The student is a backend: ``with minilm.use(softmax=my_softmax): model(ids)`` runs the model on
-``my_softmax`` wherever the package calls its own.
+The student is a backend: `with minilm.use(softmax=my_softmax): model(ids)` runs the model on
+`my_softmax` wherever the package calls its own.
 """
 
 import functools
@@ -18,7 +18,7 @@ from minilm.errors import InputError
 from minilm.tensor import Tensor, primitive
 
 # A fused primitive does several named steps at once. Who replaces one of the steps wants it to
-# run, so the fused one gives way to its version in ``functional.by_parts``: (fused, steps).
+# run, so the fused one gives way to its version in `functional.by_parts`: (fused, steps).
 _FUSED = (
     ("attention", ("softmax",)),
     ("self_attention", ("softmax", "rope", "attention")),
@@ -35,14 +35,14 @@ _open = 0  # blocks that have begun and not ended
 
 @contextmanager
 def use(**functions: Callable) -> Iterator[None]:
-    """Inside the block, every part of minilm that calls ``name`` calls the function given.
+    """Inside the block, every part of minilm that calls `name` calls the function given.
 
     Any public function or class of the package can be replaced. For a primitive, the function
-    takes arrays and returns either ``(value, pullback)`` or only the value; with the value alone
+    takes arrays and returns either `(value, pullback)` or only the value; with the value alone
     the package's own pullback gives the gradient. Blocks may be nested; threads all see it.
 
     Args:
-        functions: by public name, ``softmax=my_softmax``.
+        functions: by public name, `softmax=my_softmax`.
 
     Raises:
         InputError: a name that the package does not have, or one that means several things.
@@ -74,12 +74,12 @@ def use(**functions: Callable) -> Iterator[None]:
 
 
 def active() -> bool:
-    """Whether a block of ``use`` is open: then nothing may take a short cut past its functions."""
+    """Whether a block of `use` is open: then nothing may take a short cut past its functions."""
     return _open > 0
 
 
 def used() -> set[str]:
-    """The names that ``use`` has replaced in this process so far."""
+    """The names that `use` has replaced in this process so far."""
     return set(_used)
 
 

@@ -16,7 +16,7 @@ class KneserNey:
     frequent, but only after "San". Order 0 is uniform.
 
     Every k-gram is a row of a sorted table. Row numbers stand for k-grams: the code of one is
-    ``row of its first k - 1 tokens * V + its last token``, so one sorted search per order and
+    `row of its first k - 1 tokens * V + its last token`, so one sorted search per order and
     position is all that training and scoring do.
 
     Args:
@@ -111,7 +111,7 @@ class KneserNey:
         return np.where(seen, mixed, p), row
 
     def _find(self, k: int, before: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Rows of the k-grams made of the (k-1)-grams ``before`` and ``tokens``; -1: never seen."""
+        """Rows of the k-grams made of the (k-1)-grams `before` and `tokens`; -1: never seen."""
         table = self._codes[k - 1]
         codes = before * self.vocab_size + tokens
         place = np.minimum(np.searchsorted(table, codes), len(table) - 1)

@@ -1,12 +1,12 @@
 """Where arrays live, and what runs them: NumPy or CuPy, threads, seeded random streams.
 
-Everything above this floor is written once, against the module that ``xp_of`` returns.
+Everything above this floor is written once, against the module that `xp_of` returns.
 
-- ``arrays``: NumPy or CuPy, device choice
-- ``random``, ``threads``: seeded streams; threads of the CPU
-- ``precision``: which type a model computes in, loss scaling
-- ``products``: matrix products that use tensor cores
-- ``memory``: a GPU's memory pool, pinned host memory, batches copied ahead of their use
+- `arrays`: NumPy or CuPy, device choice
+- `random`, `threads`: seeded streams; threads of the CPU
+- `precision`: which type a model computes in, loss scaling
+- `products`: matrix products that use tensor cores
+- `memory`: a GPU's memory pool, pinned host memory, batches copied ahead of their use
 """
 
 from minilm.backend.arrays import Array, array_module, cupy, on_gpu, to_numpy, xp_of

@@ -58,9 +58,9 @@ def on_gpu(device: str) -> bool:
 
 
 def array_module(device: str) -> ModuleType:
-    """numpy for ``"cpu"``, cupy for ``"cuda"``.
+    """numpy for `"cpu"`, cupy for `"cuda"`.
 
-    ``"cuda:1"`` makes that GPU the current one of this thread, where new arrays then live.
+    `"cuda:1"` makes that GPU the current one of this thread, where new arrays then live.
 
     Raises:
         InputError: another device, or a GPU that is not there.

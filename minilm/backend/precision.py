@@ -63,7 +63,7 @@ class Precision:
 
 
 def precision(name: str, gpu: bool = True) -> Precision:
-    """The precision called ``name``.
+    """The precision called `name`.
 
     Args:
         name: "float32", "bfloat16", "float16" or "float64".
@@ -85,7 +85,7 @@ class LossScale:
 
     Gradients below 6e-8 are 0 in float16. Scaled ones are not, and the optimizer divides by the
     scale in float32. The largest scale that fits is found by trial (arXiv 1710.03740, section
-    3.2): it doubles after ``patience`` good steps in a row; where a gradient overflows, the step is
+    3.2): it doubles after `patience` good steps in a row; where a gradient overflows, the step is
     left out and the scale halves.
 
     Args:
@@ -94,7 +94,7 @@ class LossScale:
         least, most: where halving and doubling end.
 
     Raises:
-        InputError: a value that is no power of two between ``least`` and ``most``, or a patience
+        InputError: a value that is no power of two between `least` and `most`, or a patience
             below 1.
     """
 
@@ -136,5 +136,5 @@ class LossScale:
         return {"value": self.value, "good": self.good}
 
     def restore(self, state: dict[str, float]) -> None:
-        """Take over what ``state`` returned."""
+        """Take over what `state` returned."""
         self.value, self.good = float(state["value"]), int(state["good"])

@@ -1,8 +1,8 @@
 """Matrix products. On a GPU those of 16-bit numbers run on tensor cores and add up in float32.
 
-CuPy's ``@`` does that for two axes only: with more it casts float16 to float32 and sends bfloat16
-to a kernel for integers. So products of 16-bit numbers go to cuBLAS directly (``cublasGemmEx``,
-``cublasGemmStridedBatchedEx``), which can also leave the float32 sums as they are and add them to
+CuPy's `@` does that for two axes only: with more it casts float16 to float32 and sends bfloat16
+to a kernel for integers. So products of 16-bit numbers go to cuBLAS directly (`cublasGemmEx`,
+`cublasGemmStridedBatchedEx`), which can also leave the float32 sums as they are and add them to
 what is there.
 """
 
@@ -31,13 +31,13 @@ def matmul(a: Array, b: Array, out: Array | None = None, add: bool = False) -> A
         a, b: at least one axis each, of one type, on one device.
         out: gets the result. Where a and b are 16-bit it may be float32, and then has the sums
             before they are rounded.
-        add: add to what ``out`` holds.
+        add: add to what `out` holds.
 
     Returns:
-        ``out``, or a new array of the operands' type.
+        `out`, or a new array of the operands' type.
 
     Raises:
-        InputError: ``add`` without ``out``, or an ``out`` of another shape or type.
+        InputError: `add` without `out`, or an `out` of another shape or type.
     """
     if add and out is None:
         raise InputError("matmul: add needs out, the array to add to")

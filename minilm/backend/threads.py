@@ -56,9 +56,9 @@ def blas_threads(count: int) -> None:
 
 
 def parallel(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """``[function(item) for item in items]``, on ``threads()`` threads, with 1-thread BLAS.
+    """`[function(item) for item in items]`, on `threads()` threads, with 1-thread BLAS.
 
-    The threads run side by side only while they are inside NumPy or a ``nogil`` kernel. Outer
+    The threads run side by side only while they are inside NumPy or a `nogil` kernel. Outer
     threads with small matrix products each beat one thread with large ones: nothing waits at a
     barrier inside BLAS, and the elementwise kernels run in parallel too. Called by one of those
     threads it works alone: all others are taken.

@@ -69,7 +69,7 @@ class Batches:
         return np.ascontiguousarray(rows[:, :-1]), np.ascontiguousarray(rows[:, 1:])
 
     def state(self) -> dict[str, int]:
-        """What ``restore`` needs to go on with the next batch."""
+        """What `restore` needs to go on with the next batch."""
         return {"seed": self.seed, "step": self.step}
 
     def restore(self, state: dict[str, int]) -> None:
@@ -89,7 +89,7 @@ class Batches:
 
 
 def batches(tokens: np.ndarray, batch: int, context: int, seed: int = 0, start: int = 0) -> Batches:
-    """Endless shuffled batches; see ``Batches``."""
+    """Endless shuffled batches; see `Batches`."""
     return Batches(tokens, batch, context, seed, start)
 
 

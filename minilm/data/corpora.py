@@ -1,8 +1,8 @@
 """Text that every machine with Python already has: no download, the same on every run.
 
-``python-docs`` is English: the language reference of ``pydoc`` and the docstrings of the standard
-library, about 2 MB. ``python-code`` is the library's source without its tests, about 11 MB. Source
-is read with ``ast``: nothing is imported, so nothing runs.
+`python-docs` is English: the language reference of `pydoc` and the docstrings of the standard
+library, about 2 MB. `python-code` is the library's source without its tests, about 11 MB. Source
+is read with `ast`: nothing is imported, so nothing runs.
 """
 
 import ast
@@ -32,7 +32,7 @@ _SKIPPED_FOLDERS = frozenset(
 
 
 def corpus(name: str) -> str:
-    """A corpus as one text; see ``documents``."""
+    """A corpus as one text; see `documents`."""
     return SEPARATOR.join(documents(name))
 
 
@@ -106,10 +106,10 @@ def split(
 def encode_documents(
     tokenizer: Any, documents: tuple[str, ...] | list[str], end: str = "<|endoftext|>"
 ) -> np.ndarray:
-    """The ids of documents in a row, int32 (T,), each followed by the id of ``end``.
+    """The ids of documents in a row, int32 (T,), each followed by the id of `end`.
 
     Args:
-        tokenizer: one of ``minilm.tokenizers``. Without a special token ``end`` the documents are
+        tokenizer: one of `minilm.tokenizers`. Without a special token `end` the documents are
             joined by blank lines instead. Special tokens in the documents are ordinary text.
         documents: texts.
         end: the special token that ends a document.

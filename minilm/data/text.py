@@ -9,12 +9,12 @@ from minilm.errors import InputError
 
 
 def load_text(path: str | os.PathLike) -> str:
-    """The text of a file, or of all text files of a folder or pattern; see ``load_documents``."""
+    """The text of a file, or of all text files of a folder or pattern; see `load_documents`."""
     return SEPARATOR.join(load_documents(path))
 
 
 def load_documents(path: str | os.PathLike) -> list[str]:
-    """The texts of a file, a folder (all below it) or a pattern such as ``"notes/*.md"``.
+    """The texts of a file, a folder (all below it) or a pattern such as `"notes/*.md"`.
 
     Args:
         path: the file, folder or pattern. Hidden files are not read; in a folder or pattern, files

@@ -1,6 +1,6 @@
 """Token files: ids on disk, mapped into memory, so that a corpus larger than memory can be read.
 
-Layout: 8 bytes ``MINILMTK``, then JSON padded with spaces to 248 bytes, then the ids,
+Layout: 8 bytes `MINILMTK`, then JSON padded with spaces to 248 bytes, then the ids,
 little-endian, uint16 where the vocabulary fits and uint32 else. The file gets its name when it is
 whole.
 """
@@ -23,7 +23,7 @@ class TokenFile:
     """Ids on disk, read as an array.
 
     Args:
-        path: a file written by ``TokenFile.write``.
+        path: a file written by `TokenFile.write`.
 
     Attributes:
         tokens: the ids, uint16 or uint32 (T,), read-only, mapped: only what is used is read.

@@ -31,8 +31,8 @@ class Decoder:
     is seen. int8 weights are made once, here.
 
     Args:
-        model: a Transformer that ``unsupported`` has nothing against.
-        cache: what holds the prompts' keys and values already, as ``model(ids, cache=cache)`` left
+        model: a Transformer that `unsupported` has nothing against.
+        cache: what holds the prompts' keys and values already, as `model(ids, cache=cache)` left
             them; each step adds to it. It has the layers, kv_heads, head_size, dtype and device of
             the model.
         begin: (B,) whole numbers, where each row's text starts in the cache (its padding before);
@@ -78,7 +78,7 @@ class Decoder:
 
         Raises:
             InputError: ids of another shape, outside the vocabulary or no whole numbers; a full
-                cache, or one that ends before a row's ``begin``.
+                cache, or one that ends before a row's `begin`.
         """
         self.greedy(ids, 1)
         return self.logits
@@ -94,7 +94,7 @@ class Decoder:
             (count, B) int64, the likeliest token after each one fed.
 
         Raises:
-            InputError: as ``step``; a count below 1.
+            InputError: as `step`; a count below 1.
         """
         if not isinstance(count, (int, np.integer)) or count < 1:
             raise InputError(f"count must be a whole number of at least 1, not {count!r}")

@@ -1,4 +1,4 @@
-"""The hot operations, each told several ways: see :mod:`minilm.kernels.dispatch`."""
+"""The hot operations, each told several ways: see `minilm.kernels.dispatch`."""
 
 import importlib
 import pkgutil

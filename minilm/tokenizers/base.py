@@ -20,9 +20,9 @@ class Tokenizer:
     Args:
         tokens: the bytes that each id stands for; None where an id is not used. A special token
             stands for the bytes of its own text.
-        special: special token texts and their ids, for example ``{"<|endoftext|>": 8191}``.
+        special: special token texts and their ids, for example `{"<|endoftext|>": 8191}`.
 
-    A subclass gives ``_encode_segment`` (text without special tokens to ids) and ``save``.
+    A subclass gives `_encode_segment` (text without special tokens to ids) and `save`.
     """
 
     def __init__(self, tokens: Sequence[bytes | None], special: dict[str, int]) -> None:
@@ -70,7 +70,7 @@ class Tokenizer:
         allowed_special: Specials = (),
         disallowed_special: Specials = "all",
     ) -> np.ndarray:
-        """As ``encode``, as an int32 array (T,): many times faster for long texts."""
+        """As `encode`, as an int32 array (T,): many times faster for long texts."""
         text = a_string(text)
         if not self.special:
             return self._encode_segment(text)
@@ -100,7 +100,7 @@ class Tokenizer:
         return self._encode_segment(a_string(text)).tolist()
 
     def decode(self, ids: Iterable[int] | np.ndarray, errors: str = "replace") -> str:
-        """The text of some ids; bytes that are no UTF-8 become U+FFFD unless ``errors`` says other.
+        """The text of some ids; bytes that are no UTF-8 become U+FFFD unless `errors` says other.
 
         Raises:
             InputError: an id out of range or not used.
@@ -168,7 +168,7 @@ class Tokenizer:
         return array
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the tokenizer to a file that ``minilm.tokenizers.load`` reads."""
+        """Write the tokenizer to a file that `minilm.tokenizers.load` reads."""
         raise NotImplementedError
 
     def _encode_segment(self, text: str) -> np.ndarray:
@@ -267,7 +267,7 @@ def vocabulary_size(ids: Iterable[object], source: str) -> int:
 
 
 def numbered_specials(names: Iterable[str] | dict[str, int], first: int) -> dict[str, int]:
-    """Special tokens with consecutive ids from ``first``, in the order given."""
+    """Special tokens with consecutive ids from `first`, in the order given."""
     if isinstance(names, dict):
         return dict(names)
     names = [names] if isinstance(names, str) else list(names)

@@ -34,7 +34,7 @@ class BPE(Tokenizer):
         pattern: how text is cut into words: "gpt2", "gpt4", "llama3" or "qwen2".
         special: special token texts and their ids.
         whole_words: a word that is itself a token becomes that token, whatever the merges say
-            (tiktoken, and ``ignore_merges`` of Hugging Face).
+            (tiktoken, and `ignore_merges` of Hugging Face).
         normalize: a Unicode form ("NFC") into which text is brought first, or None.
         cache: remember encoded words; off only to measure what it gains.
     """
@@ -110,7 +110,7 @@ class BPE(Tokenizer):
         return self._encoder.encode(text)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a Hugging Face ``tokenizer.json``; ``saving`` has the other kinds of file."""
+        """Write a Hugging Face `tokenizer.json`; `saving` has the other kinds of file."""
         save_hugging_face(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def train_bpe(
     Args:
         text: plain text, or several that no word may span.
         vocab_size: number of ids wanted, special tokens included.
-        pattern: how text is cut into words, see ``pretokenize``.
+        pattern: how text is cut into words, see `pretokenize`.
         special: names of special tokens; where one stands in the text, words end.
 
     Raises:

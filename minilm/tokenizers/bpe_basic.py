@@ -3,7 +3,7 @@
 Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units",
 arXiv 1508.07909. It counts everything anew for every merge, so it takes text length times merges;
 it merges across words ("dog." and "dog!" become tokens of their own); it knows no special tokens.
-``bpe_regex`` mends the last two, ``fast_train`` and ``fast_encode`` the first.
+`bpe_regex` mends the last two, `fast_train` and `fast_encode` the first.
 """
 
 from collections import Counter

@@ -1,8 +1,8 @@
 """Byte-pair encoding as GPT does it: words first, then merges inside words; special tokens.
 
-Against ``bpe_basic`` it adds the word patterns of ``pretokenize``, counts each distinct word once,
+Against `bpe_basic` it adds the word patterns of `pretokenize`, counts each distinct word once,
 and stops at special tokens. It is still plain Python, which makes it slow: about 0.1 MB/s.
-``fast_train`` and ``fast_encode`` give the same merges and ids a thousand times faster.
+`fast_train` and `fast_encode` give the same merges and ids a thousand times faster.
 """
 
 from collections import Counter

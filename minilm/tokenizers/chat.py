@@ -21,7 +21,7 @@ class ChatFormat:
 
     Attributes:
         begin: text before the first message.
-        head: text before a message; ``{role}`` stands for who speaks.
+        head: text before a message; `{role}` stands for who speaks.
         tail: text after a message.
         special: the markers among these texts that are single tokens.
         roles: who may speak.

@@ -127,7 +127,7 @@ def _push(heap, n, entry):
 
 @jit
 def merge_long(ids, n, pairs, shift, joined):
-    """As ``merge_short`` for long words: a heap of (rank, place) and a linked list."""
+    """As `merge_short` for long words: a heap of (rank, place) and a linked list."""
     following = np.empty(n, np.int32)
     before = np.empty(n, np.int32)
     heap = np.empty(3 * n, np.int64)
@@ -198,17 +198,17 @@ def encode_words(
     state,
     out,
 ):
-    """Encode the words ``text[starts[k]:starts[k + 1]]`` into ``out``; returns how many ids.
+    """Encode the words `text[starts[k]:starts[k + 1]]` into `out`; returns how many ids.
 
     Args:
-        pairs, shift: the table of pairs; ``joined`` the id that each rank makes.
+        pairs, shift: the table of pairs; `joined` the id that each rank makes.
         bits: 16 where every id fits into them, else 21: ids are packed into one number.
-        whole, whole_text: whole words looked up before merging (``fill_whole``); no rows: none.
+        whole, whole_text: whole words looked up before merging (`fill_whole`); no rows: none.
         rows: the cache, uint64 (slots, 4): key, key, length | ids << 8 | place in store << 16, and
             the ids themselves where they are few. No rows: no cache.
         store: int32; the ids of words with many, and the bytes of words over 16 bytes.
         state: int64 (4,): used part of the store; stretches to go without the cache, and next time;
-            the balance of what the cache earns, at first ``_CREDIT``.
+            the balance of what the cache earns, at first `_CREDIT`.
         out: int32, with four spare places.
     """
     base = address_of(text)
@@ -358,8 +358,8 @@ class Encoder:
     Args:
         tokens: bytes by id; every single byte must be among them.
         merges: int32 (R, 3): left id, right id and the id they make, in the order of rank.
-        pattern: the code in ``PATTERNS``.
-        classes: ``class_table()``.
+        pattern: the code in `PATTERNS`.
+        classes: `class_table()`.
         whole_words: a word that is itself a token becomes that token, whatever the merges say.
         cache: off, every word is merged anew: what the cache is measured against.
     """
@@ -379,7 +379,7 @@ class Encoder:
         pairs = np.full(1 << size_bits, _EMPTY, np.uint64)
         shift = U64(64 - size_bits)
         left, right, made = np.ascontiguousarray(merges.T, np.int32)
-        # Neighbouring merges that make the same token (``BPE.from_ranks``) are of one rank.
+        # Neighbouring merges that make the same token (`BPE.from_ranks`) are of one rank.
         first = np.diff(made, prepend=np.int32(-1)) != 0
         ranks = np.cumsum(first, dtype=np.int32) - np.int32(1)
         fill_pairs(left, right, ranks, pairs, shift)
@@ -399,7 +399,7 @@ class Encoder:
         self._local = threading.local()
 
     def encode(self, text: str) -> np.ndarray:
-        """The ids of a text, int32 (T,); long texts on all of ``backend.threads()``.
+        """The ids of a text, int32 (T,); long texts on all of `backend.threads()`.
 
         Each chunk becomes UTF-8 in the thread that encodes it, while the others count words.
         """

@@ -1,7 +1,7 @@
 """Words of memory for the compiled tokenizer: unaligned loads, 64-byte masks, word keys.
 
 All of it assumes a little-endian machine, which every machine that Numba compiles for here is.
-Buffers carry ``PADDING`` spare bytes, so that a load may look past the last byte of the text.
+Buffers carry `PADDING` spare bytes, so that a load may look past the last byte of the text.
 """
 
 import numpy as np
@@ -139,7 +139,7 @@ def slot_of(key, shift):
 
 @jit
 def same_bytes(one, other, length):
-    """Whether ``length`` bytes at two addresses are equal."""
+    """Whether `length` bytes at two addresses are equal."""
     while length >= 8:
         if load64(one) != load64(other):
             return False

@@ -1,6 +1,6 @@
 """The word patterns over UTF-8 bytes: 64 bytes at a time where the text is ASCII.
 
-``next_word`` is ``pretokenize`` over bytes, one character at a time. ``word_starts`` does the same
+`next_word` is `pretokenize` over bytes, one character at a time. `word_starts` does the same
 with bit masks, one bit per byte: a word starts where a mask of "this is a letter" has a 1 that the
 mask shifted by one has not, and so on. It turns 64 bytes into starts with some forty operations,
 about 1 GB/s. The idea is simdjson's (Langdale, Lemire, arXiv 1902.08318).
@@ -63,7 +63,7 @@ def contraction(text, i, end, pattern):
 
 @jit
 def next_word(text, i, end, pattern, classes):
-    """Where the word that begins at byte i ends; ``pattern`` is the code in ``PATTERNS``."""
+    """Where the word that begins at byte i ends; `pattern` is the code in `PATTERNS`."""
     c = text[i]
     if c == 39:
         n = contraction(text, i, end, pattern)
@@ -139,7 +139,7 @@ def _newline_later(text, i, end, pattern, classes):
 
 @jit
 def _digit_starts(digit_mask, before, most):
-    """Where words of up to ``most`` digits start, and how many digits the last one has so far."""
+    """Where words of up to `most` digits start, and how many digits the last one has so far."""
     two = digit_mask & (digit_mask << ONE)
     four = two & (two << K2)
     if most == 3 and four == K0 and (before == 0 or digit_mask & ONE == K0):
@@ -165,7 +165,7 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
     """Where words start from byte p on, where one does, as long as two blocks ahead are ASCII.
 
     Returns:
-        n plus how many starts were written to ``out[n:]``, and the first byte not looked at.
+        n plus how many starts were written to `out[n:]`, and the first byte not looked at.
     """
     base = address_of(text)
     room = out.size - 140
@@ -256,10 +256,10 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
 
 @jit
 def word_starts(text, i, end, pattern, classes, out):
-    """Where words start in text[i:end], i itself first, until ``out`` is nearly full.
+    """Where words start in text[i:end], i itself first, until `out` is nearly full.
 
     Returns:
-        how many starts were written, and where the next word starts (``end`` if none is left).
+        how many starts were written, and where the next word starts (`end` if none is left).
     """
     n = np.int64(0)  # a plain 0 has a type of its own, and each type is compiled anew
     one_by_one = i  # up to here, next_word alone

@@ -1,12 +1,12 @@
 """Learning merges fast: count words in a hash table, then keep pair counts up to date in a heap.
 
-``bpe_regex.train`` counts all pairs anew for every merge. Here a merge touches only the places
+`bpe_regex.train` counts all pairs anew for every merge. Here a merge touches only the places
 where its pair stands: each pair has a list of places, each word is a linked list of symbols, and a
 heap holds the pairs by count. An entry of the heap whose count is old is put back with the new one
 when it comes to the top. Cost: one pass over the text, then time in proportion to the places
 merged.
 
-The merges are those of ``bpe_regex.train`` and of Hugging Face's trainer: largest count first, ties
+The merges are those of `bpe_regex.train` and of Hugging Face's trainer: largest count first, ties
 to the smaller pair of ids.
 """
 
@@ -37,7 +37,7 @@ _MOST_SYMBOLS = (2**31 - 2) // 3  # places are numbered in 32 bits
 
 @jit
 def count_words(text, starts, n, table, used):
-    """Count the words ``text[starts[k]:starts[k + 1]]`` into a table of rows of four numbers.
+    """Count the words `text[starts[k]:starts[k + 1]]` into a table of rows of four numbers.
 
     Returns:
         used: rows in use, or -1 - k when the table got too full before word k.
@@ -165,7 +165,7 @@ def learn(words, places, table, heap, state, left, right):
         words: (symbol, following, before, word_of, word_counts); symbol -1: joined to its left.
         places: (position, next place), int32: where pairs stand, each pair's places in a chain.
         table: (hash slots -> key, slots -> pair, and by pair its key, count, first place,
-            last place, whether it is in ``fresh``, and fresh: the pairs that grew this turn).
+            last place, whether it is in `fresh`, and fresh: the pairs that grew this turn).
         heap: (counts, pairs).
         state: int64 (5,): turns done, pairs known, entries of the heap, places used, hash shift.
         left, right: the pairs found, int32.
@@ -275,7 +275,7 @@ def learn(words, places, table, heap, state, left, right):
 
 
 def _pair_table(room: int) -> tuple[np.ndarray, ...]:
-    """Room for pairs, empty; ``learn`` says what each array is."""
+    """Room for pairs, empty; `learn` says what each array is."""
     none = np.full(room, -1, np.int32)
     return (
         np.full(2 * room, _NO_KEY, np.int64),
@@ -299,7 +299,7 @@ def _index_pairs(keys, index, pair_keys, pairs, shift):
 
 
 def _learn(words: tuple[np.ndarray, ...], merges: int) -> tuple[np.ndarray, np.ndarray]:
-    """All turns of ``learn``, with more room for pairs whenever it asks."""
+    """All turns of `learn`, with more room for pairs whenever it asks."""
     size = words[0].size
     # Each join adds at most two places, and there are fewer joins than symbols.
     places = np.empty(3 * size + 1, np.int32), np.empty(3 * size + 1, np.int32)
@@ -329,8 +329,8 @@ def train(
     Args:
         parts: UTF-8 texts; no word spans two of them.
         merges: how many are wanted.
-        pattern: the code in ``PATTERNS``.
-        classes: ``class_table()``.
+        pattern: the code in `PATTERNS`.
+        classes: `class_table()`.
         byte_ids: the id of each byte, int32 (256,).
 
     Raises:

@@ -1,4 +1,4 @@
-r"""Reading tokenizer files: ``tokenizer.json``, ``vocab.json`` with ``merges.txt``, tiktoken ranks.
+r"""Reading tokenizer files: `tokenizer.json`, `vocab.json` with `merges.txt`, tiktoken ranks.
 
 The two Hugging Face forms write bytes as printable characters: GPT-2's table, in which a space is
 "Ġ". A rank file has a line for each token: its bytes in base64 and its rank, which is also its id.
@@ -28,10 +28,10 @@ def load(
     """Read a tokenizer.
 
     Args:
-        path: a file written by ``save``, a ``tokenizer.json``, a tiktoken rank file, or a folder
-            that holds ``tokenizer.json`` or ``vocab.json`` with ``merges.txt``.
+        path: a file written by `save`, a `tokenizer.json`, a tiktoken rank file, or a folder
+            that holds `tokenizer.json` or `vocab.json` with `merges.txt`.
         pattern: how words are cut, for the files that do not say it: rank files ("gpt4" if not
-            given) and ``vocab.json`` with ``merges.txt`` ("gpt2").
+            given) and `vocab.json` with `merges.txt` ("gpt2").
         special: special tokens and their ids, for rank files.
 
     Raises:

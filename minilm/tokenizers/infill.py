@@ -17,7 +17,7 @@ FIM_TOKENS = (PREFIX, MIDDLE, SUFFIX)
 def fim_permute(
     document: str, rng: np.random.Generator, rate: float = 0.5, spm_rate: float = 0.5
 ) -> str:
-    """The document, or with probability ``rate`` its three parts in another order.
+    """The document, or with probability `rate` its three parts in another order.
 
     Args:
         document: text without the marker tokens.
@@ -27,8 +27,8 @@ def fim_permute(
             prefix-suffix-middle.
 
     Returns:
-        PSM: ``<fim_prefix>P<fim_suffix>S<fim_middle>M``;
-        SPM: ``<fim_prefix><fim_suffix>S<fim_middle>PM``, so that P and M stay joined.
+        PSM: `<fim_prefix>P<fim_suffix>S<fim_middle>M`;
+        SPM: `<fim_prefix><fim_suffix>S<fim_middle>PM`, so that P and M stay joined.
 
     Raises:
         InputError: a rate outside 0 to 1, or a document that holds a marker.
@@ -54,7 +54,7 @@ def _arrange(prefix: str, middle: str, suffix: str, spm: bool) -> str:
 
 
 def fim_restore(text: str) -> str:
-    """The document that ``fim_permute`` was given.
+    """The document that `fim_permute` was given.
 
     Raises:
         InputError: markers in an order it never writes.
@@ -67,7 +67,7 @@ def fim_restore(text: str) -> str:
         raise InputError(f"text has its markers in a wrong order; it needs {PREFIX} first")
     prefix, rest = text[len(PREFIX) :].split(SUFFIX)
     suffix, end = rest.split(MIDDLE)
-    # In SPM order nothing stands between the first two markers, and ``end`` is prefix + middle.
+    # In SPM order nothing stands between the first two markers, and `end` is prefix + middle.
     return prefix + end + suffix
 
 

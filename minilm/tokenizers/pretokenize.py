@@ -1,7 +1,7 @@
 r"""Cutting text into words before merging, so that no token spans two of them.
 
 GPT-2 and GPT-4 define their words by a regular expression over Unicode classes, which Python's own
-``re`` cannot read. Here each is a function that says where the word that begins at ``i`` ends.
+`re` cannot read. Here each is a function that says where the word that begins at `i` ends.
 
     gpt2    '(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+$|\s+(?!\S)|\s
     gpt4    '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*
@@ -9,7 +9,7 @@ GPT-2 and GPT-4 define their words by a regular expression over Unicode classes,
     llama3  as gpt4 without \s+$: white space that ends the text is cut after its last newline
     qwen2   as llama3 with \p{N} for \p{N}{1,3}: every digit alone
 
-The words joined are the text: nothing is lost. This version is for reading; ``fast_scan`` is the
+The words joined are the text: nothing is lost. This version is for reading; `fast_scan` is the
 same over bytes, a hundred times faster.
 """
 
@@ -27,7 +27,7 @@ def checked_pattern(pattern: str) -> str:
     """The name of a pattern.
 
     Raises:
-        InputError: not one of ``PATTERNS``.
+        InputError: not one of `PATTERNS`.
     """
     if pattern not in PATTERNS:
         raise InputError(f"pattern is {pattern!r}; allowed are {', '.join(PATTERNS)}")

@@ -46,7 +46,7 @@ def spelled(token: bytes) -> str:
 
 
 def save_hugging_face(bpe: ByteMerges, path: str | os.PathLike) -> None:
-    """Write a ``tokenizer.json`` that the tokenizers library and ``load`` read."""
+    """Write a `tokenizer.json` that the tokenizers library and `load` read."""
     names = {i: spelled(token) for i, token in enumerate(bpe.ordinary) if token is not None}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     before: dict[str, Any] = byte_level | {"use_regex": True}
@@ -84,7 +84,7 @@ def save_hugging_face(bpe: ByteMerges, path: str | os.PathLike) -> None:
 
 
 def save_vocab_and_merges(bpe: ByteMerges, folder: str | os.PathLike) -> None:
-    """Write ``vocab.json`` and ``merges.txt`` into a folder that exists, as GPT-2 was published."""
+    """Write `vocab.json` and `merges.txt` into a folder that exists, as GPT-2 was published."""
     names = {i: spelled(token) for i, token in enumerate(bpe.ordinary) if token is not None}
     vocabulary = {name: i for i, name in names.items()} | bpe.special
     lines = ["#version: 0.2", *(f"{names[a]} {names[b]}" for a, b, _ in bpe.merges.tolist())]

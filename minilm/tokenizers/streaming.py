@@ -65,7 +65,7 @@ class StreamEncoder:
         return ids
 
     def _advance(self, end: int) -> list[int]:
-        """Encode up to the last special token that begins before ``end``."""
+        """Encode up to the last special token that begins before `end`."""
         ids: list[int] = []
         done = 0
         for match in self._pattern.finditer(self._held) if self._pattern else ():

@@ -68,5 +68,5 @@ def comment_ratio(source: str) -> float:
 
 
 def keep(texts: Iterable[str], **limits: float) -> list[str]:
-    """The texts that pass ``basic_filters``, in order."""
+    """The texts that pass `basic_filters`, in order."""
     return [text for text in texts if basic_filters(text, **limits)]

@@ -31,7 +31,7 @@ def jaccard(a: set[str], b: set[str]) -> float:
 
 
 def permutations(count: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The factors (1 and up) and summands of ``count`` hash functions, uint64 (count,) each."""
+    """The factors (1 and up) and summands of `count` hash functions, uint64 (count,) each."""
     rng = backend.rng(seed, "minhash")
     return (
         rng.integers(1, _PRIME, count, dtype=np.uint64),
@@ -40,7 +40,7 @@ def permutations(count: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarra
 
 
 def minhash(runs: Iterable[str], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The signature of a set: the smallest of ``(a h + b) mod (2**61 - 1)``, low 32 bits.
+    """The signature of a set: the smallest of `(a h + b) mod (2**61 - 1)`, low 32 bits.
 
     Args:
         runs: the set's elements; h is the first 32 bits of an element's SHA-1.

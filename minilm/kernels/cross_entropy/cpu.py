@@ -9,7 +9,7 @@ from minilm.kernels.numba_tools.simd import exp, fmax
 def cross_entropy(
     logits: np.ndarray, targets: np.ndarray, smoothing: float = 0.0, z_loss: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.cross_entropy``."""
+    """See `reference.cross_entropy`."""
     kind = logits.dtype.type
     losses, lse = np.empty(len(logits), logits.dtype), np.empty(len(logits), logits.dtype)
     _forward(np.ascontiguousarray(logits), targets, kind(smoothing), kind(z_loss), losses, lse)
@@ -24,7 +24,7 @@ def cross_entropy_backward(
     smoothing: float = 0.0,
     z_loss: float = 0.0,
 ) -> np.ndarray:
-    """See ``reference.cross_entropy_backward``."""
+    """See `reference.cross_entropy_backward`."""
     kind = logits.dtype.type
     gradient = np.empty(logits.shape, logits.dtype)
     logits = np.ascontiguousarray(logits)
@@ -35,7 +35,7 @@ def cross_entropy_backward(
 def cross_entropy_with_gradient(
     logits: np.ndarray, targets: np.ndarray, smoothing: float, z_loss: float, scale: float
 ) -> np.ndarray:
-    """See ``reference.cross_entropy_with_gradient``; ``logits`` must be one block of memory."""
+    """See `reference.cross_entropy_with_gradient`; `logits` must be one block of memory."""
     kind = logits.dtype.type
     losses = np.empty(len(logits), logits.dtype)
     _both(logits, targets, kind(smoothing), kind(z_loss), kind(scale), losses)

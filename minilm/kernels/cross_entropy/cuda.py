@@ -59,7 +59,7 @@ def _threads(n: int, itemsize: int) -> tuple[int]:
 def cross_entropy(
     logits: Array, targets: Array, smoothing: float = 0.0, z_loss: float = 0.0
 ) -> tuple[Array, Array]:
-    """See ``reference.cross_entropy``; losses and logsumexp are float32."""
+    """See `reference.cross_entropy`; losses and logsumexp are float32."""
     x = dense(logits)
     rows, n = x.shape
     losses, lse = (empty(x, (rows,), np.float32) for _ in range(2))
@@ -79,7 +79,7 @@ def cross_entropy_backward(
     smoothing: float = 0.0,
     z_loss: float = 0.0,
 ) -> Array:
-    """See ``reference.cross_entropy_backward``."""
+    """See `reference.cross_entropy_backward`."""
     x = dense(logits)
     rows, n = x.shape
     dx = xp_of(x).empty_like(x)
@@ -95,7 +95,7 @@ def cross_entropy_backward(
 def cross_entropy_with_gradient(
     logits: Array, targets: Array, smoothing: float, z_loss: float, scale: float
 ) -> Array:
-    """See ``reference.cross_entropy_with_gradient``."""
+    """See `reference.cross_entropy_with_gradient`."""
     x = dense(logits)
     rows, n = x.shape
     losses = empty(x, (rows,), np.float32)

@@ -59,7 +59,7 @@ def cross_entropy_backward(
 def cross_entropy_with_gradient(
     logits: Array, targets: Array, smoothing: float, z_loss: float, scale: float
 ) -> Array:
-    """Losses (N,); ``logits`` is overwritten with ``scale`` times its own gradient.
+    """Losses (N,); `logits` is overwritten with `scale` times its own gradient.
 
     Forward and backward in one visit: what a training step wants, since nobody else needs the
     logits.

@@ -14,22 +14,22 @@ _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
 def gelu(x: np.ndarray, tanh: bool) -> np.ndarray:
-    """See ``reference.gelu``."""
+    """See `reference.gelu`."""
     return _map(_gelu_tanh if tanh else _gelu_erf, x)
 
 
 def gelu_backward(g: np.ndarray, x: np.ndarray, tanh: bool) -> np.ndarray:
-    """See ``reference.gelu_backward``."""
+    """See `reference.gelu_backward`."""
     return _map(_gelu_tanh_backward if tanh else _gelu_erf_backward, g, x)
 
 
 def silu(x: np.ndarray) -> np.ndarray:
-    """See ``reference.silu``."""
+    """See `reference.silu`."""
     return _map(_silu, x)
 
 
 def silu_backward(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """See ``reference.silu_backward``."""
+    """See `reference.silu_backward`."""
     return _map(_silu_backward, g, x)
 
 

@@ -59,23 +59,23 @@ def activation_backward(g: Array, x: Array, kind: int) -> Array:
 
 @or_reference(reference)
 def gelu(x: Array, tanh: bool) -> Array:
-    """See ``reference.gelu``."""
+    """See `reference.gelu`."""
     return activation(x, GELU_TANH if tanh else GELU_ERF)
 
 
 @or_reference(reference)
 def gelu_backward(g: Array, x: Array, tanh: bool) -> Array:
-    """See ``reference.gelu_backward``."""
+    """See `reference.gelu_backward`."""
     return activation_backward(g, x, GELU_TANH if tanh else GELU_ERF)
 
 
 @or_reference(reference)
 def silu(x: Array) -> Array:
-    """See ``reference.silu``."""
+    """See `reference.silu`."""
     return activation(x, SILU)
 
 
 @or_reference(reference)
 def silu_backward(g: Array, x: Array) -> Array:
-    """See ``reference.silu_backward``."""
+    """See `reference.silu_backward`."""
     return activation_backward(g, x, SILU)

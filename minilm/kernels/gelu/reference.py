@@ -21,7 +21,7 @@ def _erf(x: Array) -> Array:
 
 
 def gelu(x: Array, tanh: bool) -> Array:
-    """Any shape; ``tanh`` picks the approximation that GPT-2 was trained with."""
+    """Any shape; `tanh` picks the approximation that GPT-2 was trained with."""
     if tanh:
         return 0.5 * x * (1 + xp_of(x).tanh(_SQRT_2_PI * (x + _CUBIC * x * x * x)))
     return 0.5 * x * (1 + _erf(x / _SQRT_2))

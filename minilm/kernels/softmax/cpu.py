@@ -7,7 +7,7 @@ from minilm.kernels.numba_tools.simd import exp, fmax
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
-    """See ``reference.softmax``."""
+    """See `reference.softmax`."""
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
     y = np.empty_like(rows)
     _softmax(rows, y)
@@ -15,7 +15,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 
 def softmax_backward(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """See ``reference.softmax_backward``."""
+    """See `reference.softmax_backward`."""
     n = y.shape[-1]
     dx = np.empty(y.shape, dtype=y.dtype)
     _softmax_backward(
@@ -27,7 +27,7 @@ def softmax_backward(g: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def log_softmax(x: np.ndarray) -> np.ndarray:
-    """See ``reference.log_softmax``."""
+    """See `reference.log_softmax`."""
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
     y = np.empty_like(rows)
     _log_softmax(rows, y)
@@ -35,7 +35,7 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
 
 
 def log_softmax_backward(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """See ``reference.log_softmax_backward``."""
+    """See `reference.log_softmax_backward`."""
     n = y.shape[-1]
     dx = np.empty(y.shape, dtype=y.dtype)
     _log_softmax_backward(

@@ -64,23 +64,23 @@ def _two(kernel: str, g: Array, y: Array) -> Array:
 
 @or_reference(reference)
 def softmax(x: Array) -> Array:
-    """See ``reference.softmax``."""
+    """See `reference.softmax`."""
     return _one("softmax", x)
 
 
 @or_reference(reference)
 def softmax_backward(g: Array, y: Array) -> Array:
-    """See ``reference.softmax_backward``."""
+    """See `reference.softmax_backward`."""
     return _two("softmax_backward", g, y)
 
 
 @or_reference(reference)
 def log_softmax(x: Array) -> Array:
-    """See ``reference.log_softmax``."""
+    """See `reference.log_softmax`."""
     return _one("log_softmax", x)
 
 
 @or_reference(reference)
 def log_softmax_backward(g: Array, y: Array) -> Array:
-    """See ``reference.log_softmax_backward``."""
+    """See `reference.log_softmax_backward`."""
     return _two("log_softmax_backward", g, y)
