@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from minilm.analysis import probes
-from minilm.data.worlds.world import quotes as worlds_quotes
-from minilm.data.worlds.world import world as worlds
+from minilm.data.worlds import quotes as worlds_quotes
+from minilm.data.worlds import world as worlds
 from minilm.errors import InputError
 
 WORLD = worlds.TaskWorld()

@@ -5,21 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minilm.backend import IGNORED
 from minilm.data import toys
-from minilm.data.pairs import IGNORE
 from minilm.data.toys import facts as toys_facts
 from minilm.errors import InputError
 
 
 def answers(pairs):
     """Scored target tokens of each example."""
-    return [[t for t in row if t != IGNORE] for row in pairs.target.tolist()]
+    return [[t for t in row if t != IGNORED] for row in pairs.target.tolist()]
 
 
 def check_feeding(pairs, begin):
     """What the decoder reads at a scored place is the token before it."""
     assert (pairs.fed[:, 0] == begin).all()
-    known = pairs.target[:, :-1] != IGNORE
+    known = pairs.target[:, :-1] != IGNORED
     assert (pairs.fed[:, 1:][known] == pairs.target[:, :-1][known]).all()
     for array in (pairs.source, pairs.fed):
         assert array.dtype == np.int32 and array.min() >= 0 and array.max() < pairs.vocab_size
@@ -83,7 +83,7 @@ def test_length_ratios(source, target):
             place += max(1, source // target)
     ids, targets = pairs.joined()
     assert ids.shape == targets.shape == (20, source + target)
-    assert (targets[:, :source] == IGNORE).all() and (targets[:, source:] == pairs.target).all()
+    assert (targets[:, :source] == IGNORED).all() and (targets[:, source:] == pairs.target).all()
     assert pairs.scored() == 20 * target and len(pairs[:4]) == 4
 
 
@@ -170,9 +170,9 @@ def test_shared_facts_keep_their_roles():
     for source, target, fed in zip(pairs.source, pairs.target, pairs.fed, strict=True):
         if source[0] == ask:
             forms[ask].add((source[1], source[2] - 20, target[0]))
-            assert (target[1:] == IGNORE).all()
+            assert (target[1:] == IGNORED).all()
         else:
-            assert (np.flatnonzero(target != IGNORE) == [3, 7]).all()
+            assert (np.flatnonzero(target != IGNORED) == [3, 7]).all()
             for start in (0, 4):
                 x, r = fed[start + 1], fed[start + 2] - 20
                 assert fed[start + 3] == begin
@@ -218,8 +218,8 @@ def test_the_same_seed_gives_the_same_arrays():
         (lambda: toys.modular_chain(3, modulus=1), "modulus is 1"),
         (lambda: toys.Translation(length=7), "multiple of 3"),
         (lambda: toys.LocalGrammar(far=1.5), "far is 1.5"),
-        (lambda: toys_facts.FactTable(facts=5).ask([5]), "ranks must lie in 0..4"),
-        (lambda: toys_facts.FactTable(facts=5).sample(2, distractors=5), "4 other facts"),
+        (lambda: toys_facts.FactTable(facts=5).ask([5]), "ranks holds 5 to 5; it must hold at least one, from 0 to 4"),
+        (lambda: toys_facts.FactTable(facts=5).sample(2, distractors=5), "at most 4, the number of other facts"),
         (lambda: toys_facts.SharedFacts().facts("none"), "which is 'none'"),
         (lambda: toys.chat(1, 0, 1), "user is 0"),
     ],

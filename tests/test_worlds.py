@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilm.analysis import metrics
+from minilm.data.worlds import quotes as worlds_quotes
+from minilm.data.worlds import words as words_of
+from minilm.data.worlds import world as worlds
 from minilm.data.worlds.tasks import ENTROPIES, GENERATORS
-from minilm.data.worlds.world import quotes as worlds_quotes
-from minilm.data.worlds.world import world as worlds
 from minilm.errors import InputError
 
 WORLD = worlds.TaskWorld()
@@ -50,10 +51,10 @@ def facts_table():
 
 
 def test_every_segment_obeys_its_rule(corpus):
-    good = {w for w, _ in worlds.pairs(worlds.GOOD)}
-    spanish = dict(worlds.pairs(worlds.GOOD) + worlds.pairs(worlds.BAD))
-    for text in worlds.CATEGORIES.values():
-        spanish |= dict(worlds.pairs(text))
+    good = {w for w, _ in words_of.pairs(words_of.GOOD)}
+    spanish = dict(words_of.pairs(words_of.GOOD) + words_of.pairs(words_of.BAD))
+    for text in words_of.CATEGORIES.values():
+        spanish |= dict(words_of.pairs(text))
     table = facts_table()
     assert len(table) == WORLD.facts
     seen = Counter()
@@ -61,7 +62,7 @@ def test_every_segment_obeys_its_rule(corpus):
         seen[task] += 1
         if task == "grammar":
             verb = max(i for i, w in enumerate(words) if w in ("is", "are"))
-            assert words[verb] == ("are" if words[1] in worlds.PLURAL else "is")
+            assert words[verb] == ("are" if words[1] in words_of.PLURAL else "is")
             assert words[2:verb:3] == ["near"] * ((verb - 2) // 3) and scored.index(True) == verb
         elif task == "lexical":
             items = words[1:4]
@@ -122,7 +123,7 @@ def test_labels_meet_the_request_within_one_percent_of_each_share(corpus):
 
 def test_streams_are_the_same_in_another_process(corpus):
     code = (
-        "from minilm.data import worlds, worlds_quotes as q;"
+        "from minilm.data.worlds import quotes as q, world as worlds;"
         "print(worlds.TaskWorld().sample(120_000, seed=3).digest());"
         "print(q.QuoteWorld().sample(9999).digest())"
     )
@@ -325,7 +326,7 @@ def test_entropy_of_quotes_equals_the_counted_one():
     "call, words",
     [
         (lambda: worlds.TaskWorld(categories=13), "categories is 13"),
-        (lambda: worlds.TaskWorld(modular=2), "modular 2"),
+        (lambda: worlds.TaskWorld(modular=2), "modular is 2"),
         (lambda: WORLD.sample(0), "tokens is 0"),
         (lambda: WORLD.sample(10, mixture={"poetry": 1.0}), "'poetry'"),
         (lambda: WORLD.sample(10, mixture={"facts": 0.5}), "sum to 1"),

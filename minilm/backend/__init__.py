@@ -3,6 +3,8 @@
 Everything above this floor is written once, against the module that `xp_of` returns.
 
 - `arrays`: NumPy or CuPy, device choice
+- `ids`: the target that is not scored, and how many ids a vocabulary may have
+- `machine`: what this machine is, in words
 - `random`, `threads`: seeded streams; threads of the CPU
 - `precision`: which type a model computes in, loss scaling
 - `products`: matrix products that use tensor cores
@@ -10,6 +12,7 @@ Everything above this floor is written once, against the module that `xp_of` ret
 """
 
 from minilm.backend.arrays import Array, array_module, cupy, on_gpu, to_numpy, xp_of
+from minilm.backend.ids import IGNORED, MOST_IDS
 from minilm.backend.memory import Prefetch, memory_in_use, memory_limit, pinned
 from minilm.backend.precision import LossScale, Precision, is_half, precision
 from minilm.backend.products import matmul
@@ -23,6 +26,8 @@ from minilm.backend.threads import (
 )
 
 __all__ = [
+    "IGNORED",
+    "MOST_IDS",
     "Array",
     "LossScale",
     "Precision",

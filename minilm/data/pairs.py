@@ -4,16 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minilm.backend import IGNORED
 from minilm.errors import InputError
-
-IGNORE = -100  # a target that no loss counts
 
 
 @dataclass(frozen=True)
 class Pairs:
     """n source sequences with their targets.
 
-    `target` holds what must be predicted, with IGNORE where nothing is scored; `fed` what the
+    `target` holds what is to be predicted, with IGNORED where nothing is scored; `fed` is what the
     decoder reads: the same tokens one step later, after the begin token.
     """
 
@@ -34,13 +33,13 @@ class Pairs:
         The source, then what the decoder reads; only target positions are scored. The prefix of a
         prefix-LM is S tokens.
         """
-        silent = np.full(self.source.shape, IGNORE, np.int32)
+        silent = np.full(self.source.shape, IGNORED, np.int32)
         ids = np.concatenate([self.source, self.fed], axis=1)
         return ids, np.concatenate([silent, self.target], axis=1)
 
     def scored(self) -> int:
-        """Number of scored target tokens."""
-        return int((self.target != IGNORE).sum())
+        """The number of scored target tokens."""
+        return int((self.target != IGNORED).sum())
 
 
 def make_pairs(
@@ -50,21 +49,25 @@ def make_pairs(
 
     Args:
         source: (n, S).
-        target: (n, T), IGNORE where nothing is scored.
+        target: (n, T), IGNORED where nothing is scored.
         begin: id of the begin token.
         vocab_size: number of ids.
-        fill: id that is fed where the target is IGNORE; `begin` by default.
+        fill: id that is fed where the target is IGNORED; `begin` by default.
     """
     target = target.astype(np.int32)
     fed = np.empty_like(target)
     fed[:, 0] = begin
     fed[:, 1:] = target[:, :-1]
-    fed[fed == IGNORE] = begin if fill is None else fill
+    fed[fed == IGNORED] = begin if fill is None else fill
     return Pairs(source.astype(np.int32), target, fed, vocab_size)
 
 
-def at_least(least: int, **values: int) -> None:
-    """Refuse the first of the named values that is below `least`."""
+def refuse_below(least: int, **values: int) -> None:
+    """Refuse the first of the named values that is below `least`.
+
+    Raises:
+        InputError: it names the value and what is allowed.
+    """
     for name, value in values.items():
         if value < least:
             raise InputError(f"{name} is {value}; it must be {least} or more")

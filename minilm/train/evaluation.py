@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from minilm import backend
+from minilm.backend import IGNORED as IGNORE
 from minilm.backend import xp_of
-from minilm.data.pairs import IGNORE
 from minilm.errors import InputError
 from minilm.tensor import no_grad
 

@@ -17,14 +17,15 @@ import numpy as np
 
 from minilm.analysis import accounting
 from minilm.analysis.probes import log_softmax
+from minilm.backend import IGNORED
 from minilm.data import toys
-from minilm.data.pairs import IGNORE, Pairs
+from minilm.data.pairs import Pairs
 from minilm.data.toys.facts import SharedFacts
 from minilm.errors import InputError
 from minilm.models import Config
 from minilm.models.transformer import Transformer
 from minilm.nn import Module
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, train_and_test, tune
 from minilm.tensor import Tensor, no_grad
@@ -153,7 +154,7 @@ def grade(model: Transformer, pairs: Pairs) -> dict[str, float]:
         part = pairs[slice(start, start + 128)]
         with no_grad():
             logp = log_softmax(model(part.source, part.fed).numpy())
-        scored = part.target != IGNORE
+        scored = part.target != IGNORED
         answer, logp = part.target[scored], logp[scored]
         losses.append(-logp[np.arange(len(answer)), answer])
         right.append(logp.argmax(axis=-1) == answer)
@@ -224,8 +225,8 @@ def study(
     Returns:
         The file's data.
     """
-    known("tasks", tasks, TASKS)
-    known("models", models, MODELS)
+    refuse_unknown("tasks", tasks, TASKS)
+    refuse_unknown("models", models, MODELS)
     if scale <= 0:
         raise InputError(f"scale is {scale}; it must be above 0")
     settings = {"scale": scale, "batch": batch, "examples": examples, "channels": CHANNELS}
