@@ -149,7 +149,7 @@ def test_text_that_is_none_is_refused(tmp_path):
             load_text(tmp_path / name)
     with pytest.raises(InputError, match="there is no such file"):
         load_text(tmp_path / "missing.txt")
-    with pytest.raises(InputError, match="none of its 4 files is plain UTF-8 text"):
+    with pytest.raises(InputError, match="none of its 4 files is UTF-8 text"):
         load_text(tmp_path)
 
 
@@ -177,8 +177,8 @@ def test_damaged_token_files_are_refused(tmp_path):
         (whole[:-1], "holds 199 bytes of ids instead of 200"),
         (whole + b"x", "holds 201 bytes"),
         (whole[:100], "holds 0 bytes"),
-        (b"", "is no token file"),
-        (b"PK\3\4" + whole, "is no token file"),
+        (b"", "is not a token file"),
+        (b"PK\3\4" + whole, "is not a token file"),
         (whole[:9] + b"?" + whole[10:], "has a damaged header"),
     ):
         path.write_bytes(content)

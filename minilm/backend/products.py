@@ -123,8 +123,8 @@ def _one_step(shape: tuple[int, ...], steps: list[int]) -> int | None:
 
 
 def _multiply(left: tuple, right: tuple, out: Array, add: bool) -> None:
-    """out (P, n, m) = left @ right (+ out). cuBLAS stores matrices by columns and sees one stored by
-    rows as its transpose, so it is asked for out^T = right^T left^T."""
+    """out (P, n, m) = left @ right (+ out). cuBLAS stores matrices by columns, and takes one stored
+    by rows for its transpose, so it is asked for out^T = right^T left^T."""
     from cupy.cuda import get_cublas_handle
     from cupy_backends.cuda.libs import cublas
 

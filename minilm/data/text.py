@@ -36,7 +36,7 @@ def load_documents(path: str | os.PathLike) -> list[str]:
     else:
         files = [Path(f) for f in glob.glob(given, recursive=True) if os.path.isfile(f)]
     if not files:
-        raise InputError(f"path is {given!r}; it must name a file, or a folder with a file in it")
+        raise InputError(f"path is {given!r}; there is no such file, nor a folder with files")
     texts = []
     for file in sorted(files, key=lambda f: f.as_posix()):
         try:

@@ -1,7 +1,7 @@
-"""Key/value caches: what attention needs of the positions before, kept so that it is not redone.
+"""Key/value caches: what attention needs of earlier positions, kept so as not to compute it again.
 
-A model calls `append` in every layer with the new keys and values, gets those of all positions
-back, and calls `advance` once at the end of a forward.
+A model calls `append` in every layer with the new keys and values, which returns those of all
+positions, and calls `advance` once at the end of a forward pass.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ class ContiguousCache:
         dims: a Config, or (layers, kv_heads, head_size).
         batch: B, number of sequences.
         length: how many positions fit.
-        dtype: float32 or float64, as the model's.
+        dtype: float32 or float64, the model's.
         device: "cpu" or "cuda".
 
     Attributes:
-        length: positions stored so far; capacity: how many fit.
+        length: positions stored so far.
+        capacity: positions that fit.
         memory: keys and values of an encoder-decoder's source, one pair per layer, or None.
         nbytes: 2 * layers * B * G * length * D * bytes per number.
+
+    Raises:
+        InputError: a size below 1.
     """
 
     def __init__(
@@ -37,7 +41,7 @@ class ContiguousCache:
         layers, groups, size = _dims(dims)
         for name, value in (("batch", batch), ("length", length)):
             if value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}.")
+                raise InputError(f"{name} is {value}; it must be 1 or more")
         self.capacity, self.batch = length, batch
         self.length = 0
         xp = backend.array_module(device)
@@ -51,24 +55,29 @@ class ContiguousCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the keys and values take (the source's not counted)."""
+        """Bytes that the keys and values take, without those of the source."""
         return self._keys.nbytes + self._values.nbytes
 
     def append(self, layer: int, k: Array, v: Array) -> tuple[Array, Array]:
         """Store new keys and values of one layer.
 
         Args:
+            layer: which layer.
             k, v: (B, G, T, D), of the T positions that follow `length`.
 
-        Returns: views (B, G, length + T, D), in order of position.
+        Returns:
+            Views (B, G, length + T, D) of both, in order of position.
+
+        Raises:
+            InputError: another shape or type than the cache was made for, or no room.
         """
-        end = self._check(layer, k)
+        end = self._check_room(layer, k)
         self._keys[layer, :, :, self.length : end] = k
         self._values[layer, :, :, self.length : end] = v
         return self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
 
     def key_positions(self, time: int) -> np.ndarray:
-        """The position of each key that `append` of `time` new ones returns, (S,) ints."""
+        """The positions of the keys that `append` returns for `time` new ones, (S,) ints."""
         return np.arange(self.length + time)
 
     def advance(self, time: int) -> None:
@@ -76,9 +85,13 @@ class ContiguousCache:
         self.length += time
 
     def truncate(self, length: int) -> None:
-        """Forget the positions from `length` on, as speculative decoding does."""
+        """Forget the positions from `length` on, as speculative decoding does.
+
+        Raises:
+            InputError: a length beyond what is stored.
+        """
         if not 0 <= length <= self.length:
-            raise InputError(f"length must be from 0 to {self.length}, not {length}.")
+            raise InputError(f"length is {length}; it must be from 0 to {self.length}")
         self.length = length
 
     def reset(self) -> None:
@@ -86,10 +99,17 @@ class ContiguousCache:
         self.length, self.memory, self.memory_valid = 0, None, None
 
     def reorder(self, rows: Any) -> None:
-        """Let sequence i go on from what was sequence rows[i], as beam search does."""
+        """Let sequence i continue what was sequence rows[i], as beam search does.
+
+        Raises:
+            InputError: rows that are not one sequence's number for each sequence.
+        """
         rows = np.asarray(rows)
         if rows.shape != (self.batch,) or rows.min() < 0 or rows.max() >= self.batch:
-            raise InputError(f"rows must be {self.batch} numbers from 0 to {self.batch - 1}.")
+            raise InputError(
+                f"rows is {rows.tolist()}; it must hold {self.batch} numbers from 0 to "
+                f"{self.batch - 1}"
+            )
         self._keys, self._values = self._keys[:, rows], self._values[:, rows]
         if self.memory is not None:
             self.memory = [(k[rows], v[rows]) for k, v in self.memory]
@@ -97,29 +117,37 @@ class ContiguousCache:
             self.memory_valid = self.memory_valid[rows]
 
     def remember(self, memory: list[tuple[Array, Array]], valid: np.ndarray | None = None) -> None:
-        """Keep a source's keys and values, (B, G, M, D) a layer, and its padding mask (B, M)."""
+        """Keep a source's keys and values, (B, G, M, D) per layer, and its padding mask (B, M).
+
+        Raises:
+            InputError: the cache holds target tokens already.
+        """
         if self.length:
-            raise InputError("ids must be None once the cache holds target tokens; reset it first.")
+            raise InputError(
+                f"ids are given and the cache holds {self.length} target tokens; ids must be None, "
+                "or the cache reset first"
+            )
         self.memory, self.memory_valid = memory, valid
 
-    def _check(self, layer: int, k: Array) -> int:
+    def _check_room(self, layer: int, k: Array) -> int:
         """Where the new keys end.
 
-        Raises: InputError for another shape than the cache was made for, or no room.
+        Raises:
+            InputError: another shape or type than the cache was made for, or no room.
         """
         layers, batch, groups, _, size = self._keys.shape
         if not 0 <= layer < layers:
-            raise InputError(f"layer must be from 0 to {layers - 1}, not {layer}.")
+            raise InputError(f"layer is {layer}; it must be from 0 to {layers - 1}")
         if (k.shape[0], k.shape[1], k.shape[3]) != (batch, groups, size):
             raise InputError(
-                f"the cache was made for batch, kv_heads, head_size {(batch, groups, size)}; "
-                f"it was given {(k.shape[0], k.shape[1], k.shape[3])}."
+                f"k has batch, kv_heads, head_size {(k.shape[0], k.shape[1], k.shape[3])}; "
+                f"the cache was made for {(batch, groups, size)}"
             )
         if k.dtype != self._keys.dtype:
-            raise InputError(f"the cache holds {self._keys.dtype}; it was given {k.dtype}.")
+            raise InputError(f"k is {k.dtype}; the cache holds {self._keys.dtype}")
         end = self.length + k.shape[2]
         if end > self.capacity:
-            raise InputError(f"the cache holds {self.capacity} positions; {end} are needed.")
+            raise InputError(f"k ends at position {end}; the cache has room for {self.capacity}")
         return end
 
 
@@ -131,8 +159,13 @@ class RollingCache(ContiguousCache):
     Args:
         dims: a Config with a window, or (layers, kv_heads, head_size).
         batch: B.
-        window: W; None: the config's.
-        length: longest text; None: no limit but the model's.
+        window: W; None takes the config's.
+        length: longest text; None leaves the limit to the model.
+        dtype: float32 or float64, the model's.
+        device: "cpu" or "cuda".
+
+    Raises:
+        InputError: no window, or one shorter than the model's.
     """
 
     def __init__(
@@ -147,11 +180,11 @@ class RollingCache(ContiguousCache):
         own = getattr(dims, "window", None)
         window = own if window is None else window
         if window is None or window < 1:
-            raise InputError(f"window must be at least 1 (the model's window), not {window}.")
+            raise InputError(f"window is {window}; it must be 1 or more, the model's window")
         if own is not None and window < own:
-            raise InputError(f"window must be at least the model's, {own}, not {window}.")
+            raise InputError(f"window is {window}; it must be at least the model's, {own}")
         if not isinstance(dims, tuple) and own is None:
-            raise InputError("a rolling cache needs a model with a window; this config has none.")
+            raise InputError("config has no window; a rolling cache needs a model with one")
         self.window = window
         super().__init__(dims, batch, window, dtype, device)
         self.capacity = 2**62 if length is None else length
@@ -160,14 +193,19 @@ class RollingCache(ContiguousCache):
         """Store new keys and values of one layer.
 
         Args:
+            layer: which layer.
             k, v: (B, G, T, D), of the T positions that follow `length`.
 
         Returns:
-            (B, G, S, D) each, the keys at `key_positions(T)`. For T = 1 the slots themselves,
-            in their own order. For more, the keys that the first new query still sees and the
-            new ones, in order of position: some of the former are overwritten by the latter.
+            (B, G, S, D) each, the keys at `key_positions(T)`. For T = 1 these are the slots
+            themselves, in their own order. For more, they are the keys that the first new query
+            still sees and the new ones, in order of position; the latter overwrite some of the
+            former.
+
+        Raises:
+            InputError: another shape or type than the cache was made for, or no room.
         """
-        self._check(layer, k)
+        self._check_room(layer, k)
         time, w = k.shape[2], self.window
         keys, values = self._keys[layer], self._values[layer]
         if time > 1:
@@ -186,20 +224,22 @@ class RollingCache(ContiguousCache):
         return keys[:, :, :filled], values[:, :, :filled]
 
     def key_positions(self, time: int) -> np.ndarray:
-        """The position of each key that `append` of `time` new ones returns, (S,) ints."""
+        """The positions of the keys that `append` returns for `time` new ones, (S,) ints."""
         if time > 1:
             return np.arange(max(0, self.length - self.window + 1), self.length + time)
         slots = np.arange(min(self.length + 1, self.window))
         return self.length - (self.length - slots) % self.window
 
     def truncate(self, length: int) -> None:
-        """Going back is impossible once slots were overwritten.
+        """Forget the positions from `length` on, which is impossible once slots are overwritten.
 
-        Raises: InputError if positions that the window needs are gone.
+        Raises:
+            InputError: positions that the window needs are gone.
         """
         if self.length > self.window and length != self.length:
             raise InputError(
-                f"length must be {self.length}: a rolling cache that has gone round cannot go back."
+                f"length is {length}; it must be {self.length}, because this rolling cache has "
+                "overwritten earlier positions"
             )
         super().truncate(length)
 
@@ -208,7 +248,7 @@ def _dims(dims: Any) -> tuple[int, int, int]:
     """(layers, kv_heads, head_size) of a Config or as given."""
     if isinstance(dims, tuple):
         if len(dims) != 3 or min(dims) < 1:
-            raise InputError(f"dims must be (layers, kv_heads, head_size), not {dims}.")
+            raise InputError(f"dims is {dims}; it must be (layers, kv_heads, head_size)")
         return dims
     layers = dims.T_layers if dims.kind == "encoder-decoder" else dims.layers
     return layers, dims.G, dims.D

@@ -113,6 +113,6 @@ def in_use() -> str:
     return _forced or "auto"
 
 
-def overridden(*names: str) -> bool:
+def is_overridden(*names: str) -> bool:
     """Whether a block of `use` is open that changes more than the kernels of these names."""
     return _forced in ("reference", "cuda") or any(name not in names for name in _functions)
