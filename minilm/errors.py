@@ -4,7 +4,7 @@
 class InputError(ValueError):
     """Input that cannot be used.
 
-    Its text is one sentence that names the argument, what was given and what is allowed, for
-    example `temperature is -1.0; it must be 0 (greedy) or more.`
-    The command line prints the sentence alone and exits with status 2.
+    Its text is one sentence without a final dot: what was given, then what is allowed, as in
+    `dtype is int32; it must be float32 or float64`. The command line prints the sentence alone and
+    exits with status 2.
     """

@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a full disk or kill -9 leaves the old one or the new one whole."""
+"""Writing files so that after a crash, a full disk or kill -9 the old or the new one is whole."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from minilm.errors import InputError
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """A binary file that gets its name only when the block ends well.
+    """A binary file that gets its name only once the block has ended without an error.
 
     It is written beside its final place, flushed to the disk, then renamed over the old file,
     which the operating system does in one step.
@@ -44,16 +44,19 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> None:
-    """Replace a file's content in one step; see ``atomic_file``."""
+    """Replace a file's content in one step; see `atomic_file`."""
     with atomic_file(path) as file:
         file.write(content)
 
 
 def write_text(path: str | os.PathLike, text: str) -> bool:
-    """Replace a text file in one step, its folder made if missing; see ``atomic_file``.
+    """Replace a text file in one step, its folder made if missing; see `atomic_file`.
 
     Returns:
-        False, the file left alone, if it already holds this text.
+        Whether the file was written; False where it already held this text and was left alone.
+
+    Raises:
+        InputError: the file or its folder cannot be written.
     """
     path = Path(path)
     data = text.encode("utf-8", "surrogatepass")
@@ -68,14 +71,17 @@ def write_text(path: str | os.PathLike, text: str) -> bool:
 
 
 def replace_between(text: str, begin: str, end: str, content: str) -> str:
-    """A text with what stands between two marks, on lines of their own, replaced.
+    """The text with a new content between two marks, which keep lines of their own.
 
     Raises:
-        InputError: the marks are not there once each, in this order.
+        InputError: the text does not hold the two marks exactly once, in this order.
     """
     marks = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if len(marks.findall(text)) != 1:
-        raise InputError(f"the text must hold {begin} and, after it, {end}, each once.")
+    found = len(marks.findall(text))
+    if found != 1:
+        raise InputError(
+            f"text holds {begin} followed by {end} {found} times; it must do so exactly once"
+        )
     return marks.sub(lambda _: f"{begin}\n{content}\n{end}", text)
 
 

@@ -1,7 +1,7 @@
-"""``minilm.use``: run the real package on somebody else's functions.
+"""`minilm.use`: run the real package on somebody else's functions.
 
-The student is a backend: ``with minilm.use(softmax=my_softmax): model(ids)`` runs the model on
-``my_softmax`` wherever the package calls its own.
+The student is a backend: `with minilm.use(softmax=my_softmax): model(ids)` runs the model on
+`my_softmax` wherever the package calls its own.
 """
 
 import functools
@@ -17,8 +17,8 @@ from typing import Any
 from minilm.errors import InputError
 from minilm.tensor import Tensor, primitive
 
-# A fused primitive does several named steps at once. Who replaces one of the steps wants it to
-# run, so the fused one gives way to its version in ``functional.by_parts``: (fused, steps).
+# A fused primitive does several named steps at once. A function that replaces one of the steps is
+# meant to run, so the fused one gives way to its version in `functional.by_parts`: (fused, steps).
 _FUSED = (
     ("attention", ("softmax",)),
     ("self_attention", ("softmax", "rope", "attention")),
@@ -30,22 +30,22 @@ _FUSED = (
     ("gated_feed_forward", ("gelu", "silu", "swiglu", "geglu", "linear")),
 )
 _used: set[str] = set()
-_open = 0  # blocks that have begun and not ended
+_open = 0  # blocks that have begun but not ended
 
 
 @contextmanager
 def use(**functions: Callable) -> Iterator[None]:
-    """Inside the block, every part of minilm that calls ``name`` calls the function given.
+    """Inside the block, every part of minilm that calls `name` calls the function given.
 
     Any public function or class of the package can be replaced. For a primitive, the function
-    takes arrays and returns either ``(value, pullback)`` or only the value; with the value alone
-    the package's own pullback gives the gradient. Blocks may be nested; threads all see it.
+    takes arrays and returns either `(value, pullback)` or the value alone; in the latter case the
+    package's own pullback gives the gradient. Blocks may be nested; every thread sees them.
 
     Args:
-        functions: by public name, ``softmax=my_softmax``.
+        functions: by public name, `softmax=my_softmax`.
 
     Raises:
-        InputError: a name that the package does not have, or one that means several things.
+        InputError: a name that the package does not have.
     """
     originals = {name: _find(name) for name in functions}
     plan = {}
@@ -73,13 +73,13 @@ def use(**functions: Callable) -> Iterator[None]:
             setattr(module, name, original)
 
 
-def active() -> bool:
-    """Whether a block of ``use`` is open: then nothing may take a short cut past its functions."""
+def is_active() -> bool:
+    """Whether a block of `use` is open, so that nothing may take a short cut past its functions."""
     return _open > 0
 
 
 def used() -> set[str]:
-    """The names that ``use`` has replaced in this process so far."""
+    """The names that `use` has replaced in this process so far."""
     return set(_used)
 
 
@@ -106,7 +106,9 @@ def _find(name: str) -> Any:
         found = vars(module).get(name)
         if callable(found) and getattr(found, "__module__", "").startswith("minilm"):
             return found
-    raise InputError(f"minilm.use: the package has no public function or class {name!r}")
+    raise InputError(
+        f"minilm.use got {name!r}; it takes names of public functions and classes of the package"
+    )
 
 
 def _places(original: Any) -> list[tuple[ModuleType, str]]:
@@ -120,7 +122,7 @@ def _places(original: Any) -> list[tuple[ModuleType, str]]:
 
 
 def _as_primitive(function: Callable, original: Callable) -> Callable:
-    """The student's function of arrays as a primitive, with the package's pullback if need be."""
+    """The student's function of arrays as a primitive, with the package's pullback if needed."""
     own = original.arrays
     takes = inspect.signature(own)
 

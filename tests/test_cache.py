@@ -217,14 +217,14 @@ def _refusals():
     gone.advance(5)
     written = ContiguousCache(MODELS["t5"].config, 1, 9)
     return [
-        (lambda: gpt(_ids((1, 5)), cache=small), "the cache holds 4"),
+        (lambda: gpt(_ids((1, 5)), cache=small), "has room for 4"),
         (lambda: gpt(_ids((2, 2)), cache=small), "batch"),
         (lambda: gpt(_ids((1, 2)), cache=full), "context is 24"),
         (lambda: _model(gpt.config, np.float64)(_ids((1, 2)), cache=small), "float32"),
         (lambda: MODELS["grouped-query"](_ids((1, 2)), cache=small), "kv_heads"),
         (lambda: small.truncate(1), "length"),
         (lambda: small.reorder([0, 0]), "rows"),
-        (lambda: gone.truncate(4), "gone round"),
+        (lambda: gone.truncate(4), "has overwritten earlier positions"),
         (lambda: ContiguousCache(gpt.config, 0, 4), "batch"),
         (lambda: ContiguousCache((1, 2), 1, 4), "dims"),
         (lambda: RollingCache(gpt.config, 1), "window"),

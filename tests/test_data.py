@@ -142,14 +142,14 @@ def test_text_that_is_none_is_refused(tmp_path):
         ("empty.txt", b"", "is empty; it must hold text"),
         ("blank.txt", b" \n", "is empty; it must hold text"),
         ("nul.bin", b"ab\0", "is binary .a NUL at byte 2"),
-        ("latin.txt", b"caf\xe9", "is no UTF-8 text .byte 3"),
+        ("latin.txt", b"caf\xe9", "is not UTF-8 text .see byte 3"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=words):
             load_text(tmp_path / name)
     with pytest.raises(InputError, match="there is no such file"):
         load_text(tmp_path / "missing.txt")
-    with pytest.raises(InputError, match="none of its 4 files is plain UTF-8 text"):
+    with pytest.raises(InputError, match="none of its 4 files is UTF-8 text"):
         load_text(tmp_path)
 
 
@@ -174,11 +174,11 @@ def test_damaged_token_files_are_refused(tmp_path):
     TokenFile.write(path, np.arange(100), 100)
     whole = path.read_bytes()
     for content, words in (
-        (whole[:-1], "holds 199 bytes of ids and should hold 200"),
+        (whole[:-1], "holds 199 bytes of ids instead of 200"),
         (whole + b"x", "holds 201 bytes"),
         (whole[:100], "holds 0 bytes"),
-        (b"", "is no token file"),
-        (b"PK\3\4" + whole, "is no token file"),
+        (b"", "is not a token file"),
+        (b"PK\3\4" + whole, "is not a token file"),
         (whole[:9] + b"?" + whole[10:], "has a damaged header"),
     ):
         path.write_bytes(content)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import minilm
 from minilm import InputError, backend, inference, kernels, nn, optim
 from minilm.inference import ContiguousCache, Decoder, RollingCache
-from minilm.inference.decoder import overridden, unsupported
+from minilm.inference.decoder import is_overridden, unsupported
 from minilm.inference.generate import make_cache
 from minilm.kernels.decode_step.reference import quantize_rows
 from minilm.models import Config, Rope, Transformer
@@ -215,7 +215,7 @@ def test_a_training_step_between_two_tokens_is_seen():
 
 def test_students_functions_are_not_passed_by():
     m, calls = model(**GPT2), []
-    assert not overridden()
+    assert not is_overridden()
 
     def softmax(x, axis=-1):
         calls.append(x.shape)
@@ -224,16 +224,16 @@ def test_students_functions_are_not_passed_by():
 
     fast = inference.generate(m, [1, 2], 12, temperature=0)
     with minilm.use(softmax=softmax):
-        assert overridden()
+        assert is_overridden()
         assert inference.generate(m, [1, 2], 12, temperature=0) == fast
         assert len(calls) == 12 * 2
         with pytest.raises(InputError, match="int8"):
             inference.generate(m, [1, 2], 12, weights="int8")
     with kernels.use({"gelu": lambda x, tanh: x}):
-        assert overridden()
+        assert is_overridden()
     with kernels.use("cpu"):
-        assert not overridden()
-    assert not overridden()
+        assert not is_overridden()
+    assert not is_overridden()
 
 
 class Adapter(nn.Linear):
@@ -261,18 +261,18 @@ def test_other_models_take_the_plain_path():
     [
         (
             lambda d: d.step([1]),
-            r"ids is int64 of shape \(1,\); it must be whole numbers of shape \(2,\)",
+            r"ids is int64 of .*\(1,\); it must be whole numbers of shape \(2,\)",
         ),
-        (lambda d: d.step([1.5, 2.0]), "ids is float64 .* must be whole numbers"),
-        (lambda d: d.step(["a", "b"]), "ids is .*; it must be whole numbers"),
-        (lambda d: d.step([[1], [2, 3]]), "ids is .*; it must be whole numbers"),
-        (lambda d: d.step(None), "ids is .*; it must be whole numbers"),
-        (lambda d: d.step([-1, 2]), "from 0 to 66"),
-        (lambda d: d.greedy([1, 2], 0), "count is 0; it must be a whole number of at least 1"),
+        (lambda d: d.step([1.5, 2.0]), "ids is float64 of .*; it must be whole numbers"),
+        (lambda d: d.step(["a", "b"]), "it must be whole numbers"),
+        (lambda d: d.step([[1], [2, 3]]), "it must be whole numbers"),
+        (lambda d: d.step(None), "it must be whole numbers"),
+        (lambda d: d.step([-1, 2]), "ids holds -1; the model knows 0 to 66"),
+        (lambda d: d.greedy([1, 2], 0), "count is 0; it must be a whole number of 1 or more"),
         (lambda d: d.greedy([1, 2], -3), "count is -3"),
         (lambda d: d.greedy([1, 2], 2.0), "count is 2.0"),
-        (lambda d: d.step([1, 67]), "from 0 to 66"),
-        (lambda d: d.greedy([1, 2], 9), "9 tokens are needed; there is room for 8"),
+        (lambda d: d.step([1, 67]), "ids holds 67; the model knows 0 to 66"),
+        (lambda d: d.greedy([1, 2], 9), "tokens needed are 9; there is room for 8"),
         (lambda d: Decoder(model(**GPT2), d.cache, weights="int4"), "allowed are float32 and int8"),
     ],
 )
@@ -304,7 +304,7 @@ WINDOWED = dict(GPT2, window=6)
         (GPT2, lambda: ContiguousCache(HELD, 2, 8, np.float16), "holds float16"),
         (GPT2, lambda: RollingCache(HELD, 2, window=6), "the last 6 tokens; .* window is None"),
         (WINDOWED, lambda: RollingCache(HELD, 2, window=5), "the last 5 tokens; .* window is 6"),
-        (GPT2, lambda: None, "cache is a NoneType; it must be"),
+        (GPT2, lambda: None, "cache is a NoneType; it must be a ContiguousCache or a RollingCache"),
     ],
 )
 def test_a_cache_of_another_model_is_refused(fields, cache, words):
@@ -330,7 +330,7 @@ def test_a_rolling_cache_may_keep_more_than_the_window(more):
         ([0, 0, 0], r"shape \(3,\)"),
         (1, r"shape \(\)"),
         ([0.0, 1.0], "begin is float64"),
-        ([0, -1], "begin has -1; it must be 0 or more"),
+        ([0, -1], "begin holds -1; it must be 0 or more"),
     ],
 )
 def test_begin_is_a_place_for_every_row(begin, words):
@@ -350,9 +350,9 @@ def test_begin_lies_in_what_is_cached():
     first = decoder.step([1, 2]).copy()
     np.testing.assert_allclose(first[0], m([[1]]).data[0, 0], atol=1e-4)
     cache.truncate(2)
-    with pytest.raises(InputError, match="begin is 3, beyond the 2 tokens that are cached"):
+    with pytest.raises(InputError, match="begin is 3; it must be at most 2, what is cached"):
         decoder.step([1, 2])
-    with pytest.raises(InputError, match="begin is 7, beyond the 2 tokens"):
+    with pytest.raises(InputError, match="begin is 7; it must be at most 2"):
         Decoder(m, cache, begin).step([1, 2])
 
 

@@ -106,9 +106,9 @@ def test_xz_costs_next_to_nothing_for_what_it_knows_and_eight_bits_for_noise():
     "call, words",
     [
         (lambda: KneserNey([1, 2], 0), "order is 0; it must be 1 or more"),
-        (lambda: KneserNey([1, 2], 5), "tokens are 2; order 5 needs at least as many"),
-        (lambda: KneserNey([1, 9], 1, 9), "tokens hold 9; they must be from 0 to .* 8"),
-        (lambda: KneserNey([1, 2], 1, 9).bits([-1]), "tokens hold -1"),
+        (lambda: KneserNey([1, 2], 5), "tokens holds 2 ids; order 5 needs 5 or more"),
+        (lambda: KneserNey([1, 9], 1, 9), "tokens holds 9; ids must be from 0 to .* 8"),
+        (lambda: KneserNey([1, 2], 1, 9).bits([-1]), "tokens holds -1"),
         (lambda: xz_bits_per_byte(b"abc", b""), "new is empty"),
         (lambda: ngram_bits_per_byte(b"abcdef", b""), "new is empty"),
     ],

@@ -90,6 +90,101 @@ def test_what_was_filtered_out_is_never_drawn_not_even_at_the_edge_of_rounding()
         assert sampling.sample(logits, [Always(value)]).tolist() == [token]
 
 
+EXTREMES = [5e-324, 1e-46, 1e-40, 1e-30, 1e-10, 0.5, 1.0]
+ORDERED = np.array([[-5.0, -3.0, -1.0, -4.0], [0.0, 2.0, 1.0, -np.inf], [8, 7, -9, 6]], np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shift", [0, 3e4, -3e4])
+@pytest.mark.parametrize("value", EXTREMES[:4])
+def test_the_smallest_temperature_gives_the_largest_logit(value, shift, dtype):
+    logits = (ORDERED + shift).astype(dtype)
+    out = sampling.temperature(logits, value)
+    assert out.dtype == dtype
+    for u in (0.0, 0.5, 1.0):
+        assert sampling.sample(out, [Always(u)] * 3).tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize("p", EXTREMES[:5])
+def test_the_smallest_nucleus_is_the_largest_logit(p):
+    for dtype in (np.float32, np.float64):
+        for rule in (sampling.top_p, sampling.min_p):
+            out = rule(ORDERED.astype(dtype), p)
+            assert kept(out)[[0, 1, 2], [2, 1, 0]].all()
+        out = sampling.top_p(ORDERED.astype(dtype), p)
+        assert kept(out).sum(-1).tolist() == [1, 1, 1]
+
+
+ANY = st.floats(-(2.0**127), 2.0**127, width=32) | st.just(-np.inf)
+
+
+@given(
+    arrays(np.float32, (2, 5), elements=ANY),
+    st.sampled_from([*EXTREMES, 3.0, 1e30, 1e300]),
+    st.sampled_from([None, 1, 3, 9]),
+    st.sampled_from([None, *EXTREMES]),
+    st.sampled_from([None, 0.0, *EXTREMES]),
+    st.sampled_from([*EXTREMES, 3.0, 1e30, 1e300]),
+    st.sampled_from([0.0, 0.3, 1 - 2**-53, 1.0]),
+)
+def test_allowed_values_never_draw_an_id_that_is_not_there(logits, heat, k, p, least, penalty, u):
+    logits[:, 2] = -1.5  # one token that may be drawn
+    rules = inference.Rules(heat, k, p, least, penalty)
+    drawn = rules.choose(logits, [[0, 2], [4]], [Always(u)] * 2)
+    assert drawn.dtype == np.int64 and ((0 <= drawn) & (drawn < 5)).all()
+    assert (logits[[0, 1], drawn] > -np.inf).all()
+
+
+def test_an_infinite_logit_is_always_drawn():
+    logits = np.array([[np.inf, 0.0, np.inf, 3.0], [1.0, np.inf, -np.inf, 2.0]], np.float32)
+    for rules in (inference.Rules(), inference.Rules(1e-40), inference.Rules(2.0, top_p=0.4)):
+        for u in (0.0, 0.49, 0.99):
+            first, second = rules.choose(logits, [[], []], [Always(u)] * 2)
+            assert first in (0, 2) and second == 1
+
+
+RULES = [
+    inference.Rules(temperature=0),
+    inference.Rules(temperature=0, repetition_penalty=2.0),
+    inference.Rules(),
+    inference.Rules(0.5, top_k=2),
+    inference.Rules(top_p=0.5),
+    inference.Rules(min_p=0.5),
+]
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_nan_is_refused_by_every_rule(rules):
+    logits = np.array([[1.0, 2.0, 3.0], [1.0, np.nan, -np.inf]], np.float32)
+    with pytest.raises(InputError, match="logits of row 1 hold NaN; they must be numbers"):
+        rules.choose(logits, [[0], [1]], [backend.rng(0)] * 2)
+
+
+def test_a_row_without_a_possible_token_is_refused():
+    logits = np.array([[1.0, 2.0], [-np.inf, -np.inf]], np.float32)
+    with pytest.raises(InputError, match="logits of row 1 are all -inf; at least one token"):
+        sampling.sample(logits, [backend.rng(0)] * 2)
+    with pytest.raises(InputError, match="row 1 are all -inf"):
+        inference.Rules(temperature=1e-40).choose(logits, [[], []], [backend.rng(0)] * 2)
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-40, 1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])  # the decoder's kernel, and the model
+def test_a_model_with_nan_is_refused_and_writes_nothing(temperature, dtype):
+    m = Transformer(Config(vocab_size=50, context=48, layers=1, heads=2, channels=16), dtype=dtype)
+    m.stack.norm.weight.data[3] = np.nan
+    for prompt in ([1], [1, 2, 3, 4, 5, 6]):
+        with pytest.raises(InputError, match="logits of row 0 hold NaN"):
+            inference.generate(m, prompt, 5, temperature=temperature)
+
+
+def test_nan_that_comes_while_the_decoder_writes_is_refused():
+    m = model()
+    m.positions.weight.data[9:] = np.nan
+    with pytest.raises(InputError, match="logits of row 0 hold NaN"):
+        inference.generate(m, [1, 2, 3], 20, temperature=0)
+
+
 @pytest.mark.parametrize(
     "call, words",
     [
@@ -97,7 +192,8 @@ def test_what_was_filtered_out_is_never_drawn_not_even_at_the_edge_of_rounding()
             lambda x: sampling.temperature(x, 0),
             "temperature is 0; it must be a finite number above 0",
         ),
-        (lambda x: sampling.top_k(x, 0), "top_k is 0; it must be 1 or more"),
+        (lambda x: sampling.top_k(x, 0), "top_k is 0; it must be a whole number of 1 or more"),
+        (lambda x: sampling.top_k(x, 2.5), "top_k is 2.5; it must be a whole number"),
         (lambda x: sampling.top_p(x, 0), "top_p is 0; it must be above 0 and at most 1"),
         (lambda x: sampling.top_p(x, 1.5), "top_p is 1.5"),
         (lambda x: sampling.min_p(x, 1.5), "min_p is 1.5; it must be from 0 to 1"),
@@ -230,13 +326,13 @@ def test_training_mode_and_cache_are_as_before():
     "ids, options, words",
     [
         ([], {}, "ids is empty"),
-        ([[1], []], {}, "must have at least one whole number"),
-        ([1.5], {}, "whole number"),
-        ([50], {}, "ids hold 50; the model knows 0 to 49"),
-        ([-1], {}, "ids hold -1"),
+        ([[1], []], {}, r"shape \(0,\); a prompt must be a row of at least one whole number"),
+        ([1.5], {}, "ids holds a prompt of float64"),
+        ([50], {}, "ids holds 50; the model knows 0 to 49"),
+        ([-1], {}, "ids holds -1"),
         ([1], {"tokens": 0}, "tokens is 0; it must be 1 or more"),
         ([1], {"tokens": 48}, "so tokens can be at most 47"),
-        ([1] * 49, {}, "the prompt is 49 tokens long; the model's context is 48"),
+        ([1] * 49, {}, "the prompt is 49 tokens long; it must be shorter than .* context of 48"),
         ([1], {"temperature": -1}, "temperature is -1"),
         ([1], {"temperature": float("nan")}, "temperature is nan"),
         ([1], {"top_k": 0}, "top_k is 0"),
@@ -251,5 +347,5 @@ def test_mistakes_give_one_sentence_before_the_first_token(ids, options, words):
 
 
 def test_only_models_that_write_can_generate():
-    with pytest.raises(InputError, match="kind is 'encoder'"):
+    with pytest.raises(InputError, match="model is an encoder; generate needs a decoder"):
         inference.generate(model(kind="encoder"), [1], 4)

@@ -207,12 +207,124 @@ def test_frontier_keeps_what_nothing_cheaper_beats():
         (lambda: scaling.HOFFMANN.cheapest(1.0), "floor"),
         (lambda: scaling.interval([1, 2], 1.0), "level is 1.0"),
         (lambda: scaling.bootstrap(scaling.power_fit, [1, 2], [1, 2]), "at least 3"),
-        (lambda: scaling.isoflop_minimum([1, 2, 2], [1, 2, 3]), "3 different"),
+        (lambda: scaling.interval([], 0.5), "values is empty"),
+        (lambda: scaling.isoflop_minimum([1, 2, 2], [1, 2, 3]), "size holds 2 different values"),
     ],
 )
 def test_bad_input_is_one_sentence(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+GRID = [(n, d) for n in (1e6, 1e7, 1e8) for d in (1e8, 1e9, 1e10)]
+SIZE, TOKENS = np.array(GRID).T
+
+
+@pytest.mark.parametrize(
+    "size, tokens, words",
+    [
+        (np.full(9, 1e7), TOKENS, "size holds 1 different value, which leaves E, A and alpha und"),
+        (np.where(SIZE > 1e7, 1e8, 1e7), TOKENS, "size holds 2 different values"),
+        (SIZE, np.full(9, 1e9), "tokens holds 1 different value, which leaves E, B and beta"),
+        (np.geomspace(1e6, 1e9, 9), 20 * np.geomspace(1e6, 1e9, 9), "size and tokens change tog"),
+        (np.geomspace(1e6, 1e9, 9), np.geomspace(1e6, 1e9, 9) ** 1.5, "size and tokens change"),
+        (np.geomspace(1e7, 1.001e7, 9), np.roll(TOKENS, 2), "leaves A, B, alpha and beta undeter"),
+        (np.geomspace(1e6, 1e9, 9), 20 * np.ceil(np.geomspace(1e6, 1e9, 9) / 1e4) * 1e4, "change"),
+    ],
+)
+def test_points_that_cannot_tell_size_from_tokens_are_refused(size, tokens, words):
+    """Each of these has a second law, far from the first, with the same loss at every point."""
+    with pytest.raises(InputError, match=words):
+        scaling.fit_chinchilla(size, tokens, scaling.HOFFMANN.loss(size, tokens))
+
+
+def test_sizes_and_tokens_in_proportion_have_two_laws():
+    """Why they are refused: the two exponents can change places."""
+    n, law = np.geomspace(1e6, 1e9, 9), scaling.Chinchilla(1.7, 400, 4000, 0.2, 0.5)
+    swapped = scaling.Chinchilla(
+        law.E, law.B * 20**-law.beta, law.A * 20**law.alpha, law.beta, law.alpha
+    )
+    np.testing.assert_allclose(law.loss(n, 20 * n), swapped.loss(n, 20 * n), rtol=1e-12)
+    assert law.optimal(1e20)[0] > 1000 * swapped.optimal(1e20)[0]
+
+
+def test_a_small_but_real_grid_is_fitted():
+    found = scaling.fit_chinchilla(SIZE, TOKENS, scaling.HOFFMANN.loss(SIZE, TOKENS), tries=6)
+    assert found.alpha == pytest.approx(scaling.HOFFMANN.alpha, rel=1e-3)
+    assert found.beta == pytest.approx(scaling.HOFFMANN.beta, rel=1e-3)
+    assert found.undetermined == ()
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda x, y: scaling.fit_power_law(x[:1].repeat(6), y), "x holds 1 different value, whi"),
+        (lambda x, y: scaling.fit_power_law(x[:2].repeat(3), y), "E, A and alpha undetermined; it"),
+        (lambda x, y: scaling.fit_power_law(x[:1].repeat(6), y, constant=False), "at least 2"),
+        (lambda x, y: scaling.power_fit(x[:1].repeat(6), y), "leaves k and p undetermined"),
+        (lambda x, y: scaling.forecast(x[:2].repeat(3), y, 1e9, resamples=2), "at least 3"),
+        (lambda x, y: scaling.bootstrap(scaling.power_fit, x[:1].repeat(6), y), "k and p"),
+    ],
+)
+def test_too_few_different_values_are_refused(call, words):
+    with pytest.raises(InputError, match=words):
+        call(np.geomspace(1e3, 1e8, 6), np.linspace(4, 3, 6))
+
+
+def test_two_values_are_enough_without_the_constant():
+    x = np.array([10.0, 10.0, 1000.0])
+    found = scaling.fit_power_law(x, 7 * x**-0.3, constant=False)
+    assert (found.A, found.alpha) == pytest.approx((7, 0.3), rel=1e-6)
+
+
+def test_a_bootstrap_draws_again_what_its_fit_refuses():
+    """Of 8 points at 2 places, one draw in 128 has one place only: no slope."""
+    x, y = np.array([1.0, 10.0]).repeat(4), np.array([2.0, 1.0]).repeat(4)
+    fits = scaling.bootstrap(scaling.power_fit, x, y, resamples=600)
+    assert len(fits) == 600
+    assert all(p == pytest.approx(-math.log10(2)) for _, p, _ in fits)
+
+
+def test_a_flat_loss_names_what_it_leaves_open():
+    x = np.geomspace(1e3, 1e8, 8)
+    law = scaling.fit_power_law(x, np.linspace(3, 3.1, 8))
+    assert law.alpha == 0 and law.undetermined == ("E", "A")
+    assert scaling.fit_power_law(x, 2 + 7 * x**-0.3).undetermined == ()
+    rising = scaling.HOFFMANN.E + 500 * SIZE**-0.3 + 0.1 * np.log(TOKENS)
+    found = scaling.fit_chinchilla(SIZE, TOKENS, rising, tries=6)
+    assert found.beta == 0 and found.undetermined == ("E", "B")
+    assert scaling.Chinchilla(1, 2, 3, 0, 0).undetermined == ("E", "A", "B")
+
+
+FLAT = {  # exponents that are 0 -> the law
+    "alpha": scaling.Chinchilla(1.5, 400, 400, 0.0, 0.3),
+    "beta": scaling.Chinchilla(1.5, 400, 400, 0.3, 0.0),
+}
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: scaling.PowerLaw(1.5, 2, 0.0).needed(2), "alpha is 0.0, a loss that does not f"),
+        (lambda: FLAT["beta"].tokens_needed(1e6, 1e4), "beta is 0.0.*tokens_needed needs beta"),
+        (lambda: FLAT["alpha"].optimal(1e20), "alpha is 0.0.*optimal needs alpha above 0"),
+        (lambda: FLAT["beta"].optimal(1e20), "beta is 0.0"),
+        (lambda: FLAT["alpha"].cheapest(3.0), "alpha is 0.0.*cheapest"),
+        (lambda: FLAT["beta"].cheapest(3.0), "beta is 0.0.*cheapest"),
+        (lambda: FLAT["alpha"].size_exponent, "alpha is 0.0.*size_exponent"),
+        (lambda: FLAT["alpha"].overhead(1e6, 1e8), "alpha is 0.0"),
+        (lambda: scaling.Chinchilla(1, 2, 3, 1e-9, 0.3).cheapest(2), "best size and tokens come"),
+        (lambda: scaling.Chinchilla(1, 9, 3, 1e-9, 1e-9).optimal(1e20), "finite and above 0"),
+    ],
+)
+def test_an_exponent_of_zero_is_a_sentence_and_no_division_by_it(call, words):
+    with pytest.raises(InputError, match=words):
+        call()
+
+
+def test_a_tiny_exponent_needs_endlessly_much():
+    assert scaling.PowerLaw(1.5, 2, 1e-6).needed(2) == math.inf
+    assert scaling.Chinchilla(1, 2, 3, 0.3, 1e-6).tokens_needed(1e6, 1.2) == math.inf
 
 
 @pytest.mark.parametrize("scale", [1e4, 1e13, 1e25])

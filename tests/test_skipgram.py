@@ -114,7 +114,7 @@ def test_an_index_finds_the_text_that_shares_words():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: cooccurrences(np.array([0, 3]), 1, 3), "tokens must lie"),
+        (lambda: cooccurrences(np.array([0, 3]), 1, 3), "tokens holds 3; ids must be"),
         (lambda: cooccurrences(np.array([0, 1]), 0, 3), "window is 0"),
         (lambda: topic_words(0), "n is 0"),
         (lambda: rome_edit(np.eye(2), np.eye(3), np.ones(2), np.ones(2)), "shapes"),

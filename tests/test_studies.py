@@ -95,7 +95,7 @@ def test_a_study_goes_on_and_repeats_itself(made, tmp_path):
     assert again["command"] == "make it && make more" and len(said) == 2
     assert again == scaling.study(str(other), seeds=[0, 1], **TINY, command="make it")
     assert scaling.study(str(other), seeds=[0], **TINY)["command"] == again["command"]
-    with pytest.raises(InputError, match="steps = 90, not 30"):
+    with pytest.raises(InputError, match="made with steps = 90; for steps = 30"):
         scaling.study(str(other), **{**TINY, "steps": 30})
 
 
@@ -110,7 +110,7 @@ def test_half_a_run_is_not_kept(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(scaling.Exam, "sit", stop)
     assert command(scaling, words) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
     kept = record.load(out)
     assert kept["runs"] == [] and kept["missing"][0] == "1x16 seed 0" and kept["tuning"]
 
@@ -215,7 +215,7 @@ def test_the_command_line_speaks_one_sentence(tmp_path, capsys):
     assert "sizes names '9x9'; allowed are 1x16" in capsys.readouterr().err
     (tmp_path / "x.json").write_text("{}")
     assert command(scaling, ["--out", out, "--windows", "4", "--prompts", "4"]) == 2
-    assert "holds no study" in capsys.readouterr().err
+    assert "does not hold a study" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", STUDIES)

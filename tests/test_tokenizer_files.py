@@ -63,26 +63,26 @@ def test_damaged_and_foreign_files_are_refused(trained, tmp_path):
     trained["gpt4"].save(path)
     whole = path.read_text(encoding="utf-8")
     path.write_text(whole[: len(whole) // 2], encoding="utf-8")
-    with pytest.raises(InputError, match="is no JSON, or only the first part"):
+    with pytest.raises(InputError, match="is not JSON, or only the first part"):
         load(path)
     content = json.loads(whole)
     for change, words in (
-        ({"model": {"type": "Unigram"}}, "is no tokenizer this package reads"),
-        ({"pre_tokenizer": {"type": "Whitespace"}}, "cuts words in a way"),
+        ({"model": {"type": "Unigram"}}, "is of a kind that this package does not read"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "cuts words in an unknown way"),
         ({"normalizer": {"type": "Lowercase"}}, "has the normalizer 'Lowercase'"),
         ({"model": content["model"] | {"merges": [["x", "yy"]]}}, "a merge that its vocabulary"),
-        ({"model": {"type": "BPE"}}, "is no complete tokenizer file"),
+        ({"model": {"type": "BPE"}}, "is not a complete tokenizer file"),
     ):
         path.write_text(json.dumps(content | change), encoding="utf-8")
         with pytest.raises(InputError, match=words):
             load(path)
     path.with_suffix(".tiktoken").write_bytes(b"not a rank file\n")
-    with pytest.raises(InputError, match="is no tiktoken rank file"):
+    with pytest.raises(InputError, match="is not a tiktoken rank file"):
         load(path.with_suffix(".tiktoken"))
     with pytest.raises(InputError, match="cannot be read: No such file"):
         load(tmp_path / "missing.json")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds neither tokenizer.json nor"):
+    with pytest.raises(InputError, match="is a folder without tokenizer.json, and"):
         load(tmp_path / "empty")
 
 

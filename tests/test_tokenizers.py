@@ -148,7 +148,7 @@ def test_cache_and_threads_change_nothing():
 
 @pytest.mark.parametrize("between", [" ", "7"])
 def test_words_that_never_come_again_leave_the_cache_alone(between):
-    """A digit between them is a word of one byte, which needs no cache: it is no hit either."""
+    """A digit between them is a word of one byte, which needs no cache: it is not a hit either."""
     draw = np.random.default_rng(0)
     letters = draw.integers(97, 123, (30_000, 6)).astype(np.uint8)
     text = between.join(row.tobytes().decode() for row in letters)
@@ -348,7 +348,7 @@ def test_bad_training_input_is_one_sentence():
         CharTokenizer.train("abab", vocab_size=5)
     with pytest.raises(InputError, match="text holds 'c' at character 1"):
         CharTokenizer("ab").encode("ac")
-    with pytest.raises(InputError, match="special names a token twice"):
+    with pytest.raises(InputError, match="special names 'a' twice; it must name each"):
         ByteTokenizer(["a", "a"])
     with pytest.raises(InputError, match="tokens lacks 255 single bytes"):
         BPE([b"a"], [])
@@ -435,7 +435,9 @@ def test_llama_format_and_refusals():
         encode_chat(tokenizer, messages, CHATML)
     with pytest.raises(InputError, match=r"messages\[0\] has the role 'god'; allowed are system"):
         render_chat([{"role": "god", "content": ""}])
-    with pytest.raises(InputError, match=r"messages\[0\] must be a dict with the keys"):
+    with pytest.raises(
+        InputError, match=r"messages\[0\] is a str; it must be a dict with the keys"
+    ):
         render_chat(["hello"])
 
 

@@ -326,7 +326,7 @@ def test_entropy_of_quotes_equals_the_counted_one():
     "call, words",
     [
         (lambda: worlds.TaskWorld(categories=13), "categories is 13"),
-        (lambda: worlds.TaskWorld(modular=2), "modular 2"),
+        (lambda: worlds.TaskWorld(modular=2), "modular is 2"),
         (lambda: WORLD.sample(0), "tokens is 0"),
         (lambda: WORLD.sample(10, mixture={"poetry": 1.0}), "'poetry'"),
         (lambda: WORLD.sample(10, mixture={"facts": 0.5}), "sum to 1"),

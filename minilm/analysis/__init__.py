@@ -4,11 +4,10 @@
 - `costs`: what a chat, a mixture of experts or a removed piece of structure costs, in closed form
 - `metrics`: exact match, token accuracy, Brier, edit distance, the loss split over tasks
 - `probes`: the metrics above, all on the same answers of one model
-- `curves`: is a curve smooth, flat, inverse, uncorrelated or emergent; widths and crossings
-- `scaling`: power laws, the Chinchilla fit, bootstrap intervals, IsoFLOP minima
+- `curves`: whether a curve is smooth, flat, inverse, uncorrelated or emergent; widths, crossings
+- `scaling`, `laws`: power laws and Chinchilla's: fits, intervals, IsoFLOP minima; best sizes
 - `skipgram`, `editing`: word vectors and the counts they compress; ROME's change of one fact
-- `studies`: longer runs from the command line, kept as JSON
-- `ngram`, `rivals`: what predicts text without a neural network
+- `ngram`, `rivals`: predictors of text that need no neural network
 
 Each is imported by its own name (`from minilm.analysis import scaling`). SciPy loads when a fit
 first runs.

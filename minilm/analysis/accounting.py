@@ -132,10 +132,13 @@ def attended_pairs(
         config: the model's config; its kind, window and `causal_input` decide the mask.
         length: tokens; of the source or the prefix, where the kind has one.
         target: tokens that follow the prefix, or of the target.
-        masked: count the pairs that the mask hides too, as a dense kernel computes them.
+        masked: also count the pairs that the mask hides, as a dense kernel computes them.
 
     Returns:
         {"self": pairs} for one stack; {"source", "target", "cross"} for an encoder-decoder.
+
+    Raises:
+        InputError: a length below 0.
     """
     if length < 0 or target < 0:
         raise InputError(f"length is {length} and target is {target}; both must be 0 or more")
@@ -177,11 +180,14 @@ def forward_flops(
     Args:
         config: the model's config.
         length: tokens per sequence; of the source or the prefix, where the kind has one.
-        target: tokens that follow the prefix, or of the target; they are what the head predicts
-            (every token, where the kind has no prefix or source).
+        target: tokens that follow the prefix, or of the target; the head predicts these (and every
+            token, where the kind has no prefix or source).
         batch: sequences.
-        masked: count scores that the mask hides too, as a dense kernel computes them.
+        masked: also count the scores that the mask hides, as a dense kernel computes them.
         experts, experts_per_token: as in `count_parameters`.
+
+    Raises:
+        InputError: a length below 0, or experts as in `count_parameters`.
     """
     s = shape_of(config, experts, experts_per_token)
     pairs = attended_pairs(config, length, target, masked)
@@ -221,7 +227,7 @@ def forward_flops(
 def training_flops(
     config: Any, length: int, target: int = 0, batch: int = 1, recompute: bool = False, **kw: Any
 ) -> int:
-    """FLOPs of one training step: the backward pass costs two forwards; recompute one more."""
+    """FLOPs of one training step: backward costs two forward passes, recomputing one more."""
     return (4 if recompute else 3) * forward_flops(config, length, target, batch, **kw).total
 
 
@@ -233,7 +239,7 @@ def matrix_parameters(config: Any, **experts: Any) -> int:
     """
     s = shape_of(config, **experts)
     if s.target:
-        raise InputError("config is an encoder-decoder; use forward_flops, which counts each side")
+        raise InputError("config is an encoder-decoder; forward_flops counts each of its sides")
     routing = s.c * s.experts if s.experts > 1 else 0
     return s.stack * (s.attention + s.maps * s.c * s.f * s.chosen + routing)
 
@@ -260,7 +266,7 @@ def kv_bytes_per_token(config: Any, element: int = 2) -> int:
         InputError: an encoder, which reads its text at once and keeps nothing.
     """
     if config.kind == "encoder":
-        raise InputError("an encoder has no cache: it reads its whole text at once")
+        raise InputError("config is an encoder, which has no cache: it reads its text all at once")
     s = shape_of(config)
     return 2 * (s.target or s.stack) * s.g * s.d * element
 
@@ -268,7 +274,7 @@ def kv_bytes_per_token(config: Any, element: int = 2) -> int:
 def kv_cache_bytes(
     config: Any, length: int, batch: int = 1, element: int = 2, source: int = 0
 ) -> int:
-    """Bytes of the KV cache after this many tokens; a window stops its growth.
+    """Bytes of the KV cache after this many tokens; a window limits its growth.
 
     Args:
         config: the model's config.
@@ -307,9 +313,12 @@ def activation_bytes_per_layer(
         element: bytes per kept number.
         dropout: masks are kept; None asks the config (dropout above 0).
         recompute: "none"; "scores" drops the attention weights and recomputes them (the paper's
-            selective recomputation, and what a fused attention kernel does); "full" keeps the
-            layer's input alone.
+            selective recomputation, and what a fused attention kernel does); "full" keeps only
+            the layer's input.
         experts: `experts`, `experts_per_token` as in `count_parameters`.
+
+    Raises:
+        InputError: another word for `recompute`, or experts as in `count_parameters`.
     """
     s = shape_of(config, **experts)
     if recompute not in ("none", "scores", "full"):
@@ -330,11 +339,11 @@ def activation_bytes_per_layer(
 
 
 def activation_bytes(config: Any, length: int, batch: int = 1, target: int = 0, **kw: Any) -> int:
-    """Bytes that all layers keep for the backward pass; the head and what follows are left out.
+    """Bytes that all layers keep for the backward pass, without the head and what follows it.
 
-    An encoder-decoder's target layers keep for their cross-attention what a self-attention keeps,
+    For their cross-attention, an encoder-decoder's target layers keep what a self-attention keeps,
     the keys and values of the source; the source's last norm is kept once for all of them. What
-    its switches share is not kept twice: one merged softmax has no second norm, query and output,
+    its switches share is not kept twice: one merged softmax has no second norm, query and output;
     shared stacks with same-layer reading have no second keys and values.
 
     Args:
@@ -343,6 +352,9 @@ def activation_bytes(config: Any, length: int, batch: int = 1, target: int = 0, 
         batch: sequences.
         target: tokens that follow the prefix, or of the target.
         kw: element, dropout, recompute and experts, as in `activation_bytes_per_layer`.
+
+    Raises:
+        InputError: a length below 0, or as in `activation_bytes_per_layer`.
     """
     if length < 0 or target < 0:
         raise InputError(f"length is {length} and target is {target}; both must be 0 or more")
@@ -354,7 +366,7 @@ def activation_bytes(config: Any, length: int, batch: int = 1, target: int = 0, 
     shared = ("share_cross", "share_stacks", "same_layer")
     reuse, merged = all(get(config, n) for n in shared), get(config, "merged_softmax")
     source, own = (activation_bytes_per_layer(config, n, batch, **kw) for n in (length, target))
-    end = 0  # what the target's layers read of the source, and its norm's input
+    end = 0  # what the target's layers read from the source, and the input of its norm
     if not get(config, "same_layer") and config.norm_position == "pre":
         end = 2 * element * length * s.c
     cross = 0

@@ -19,6 +19,9 @@ def walk_parameters(layers: int, channels: int, step: int) -> int:
         step: 0 full encoder-decoder, 28 L C^2; 1 cross-attention shares the self-attention's
             weights, 24; 2 encoder and decoder share theirs, 12; 3 each target layer reads the
             same source layer, 12; 4 the source is causal, 12.
+
+    Raises:
+        InputError: another step.
     """
     if step not in range(5):
         raise InputError(f"step is {step}; it must be 0, 1, 2, 3 or 4")
@@ -37,17 +40,19 @@ def chat_cost(turns: int, user: int, answer: int, mode: str) -> ChatCost:
 
     A causal model computes each token once. A bidirectional input changes with every new
     message, so each turn encodes the whole history again, then generates its answer causally.
-    The ratio of token forwards is (turns + 1) / 2 exactly.
+    The ratio of token forwards is exactly (turns + 1) / 2.
 
     Args:
         turns: question-and-answer rounds.
         user, answer: new tokens of each per turn.
         mode: "causal" or "bidirectional".
+
+    Raises:
+        InputError: a number out of range, or another mode.
     """
     if turns < 1 or user < 0 or answer < 0:
         raise InputError(
-            f"turns is {turns}, user {user}, answer {answer}; "
-            "need at least 1 turn and no negative tokens"
+            f"turns is {turns}, user {user}, answer {answer}; they must be at least 1, 0 and 0"
         )
     new = user + answer
     if mode == "causal":
@@ -71,27 +76,34 @@ def score_crossover(channels: int) -> int:
 
 
 def latent_kv_bytes(latent: int, rope: int, layers: int, element: int = 2) -> int:
-    """KV bytes per token of multi-head latent attention: one latent and one rotary key a layer."""
+    """KV bytes per token of multi-head latent attention: a latent and a rotary key per layer."""
     return (latent + rope) * layers * element
 
 
 def same_first_expert(experts: int) -> float:
-    """Chance that two independent uniform routers name the same first expert."""
+    """The chance that two independent uniform routers name the same first expert."""
     return 1 / experts
 
 
 def shared_expert(experts: int, chosen: int) -> float:
-    """Chance that two independent uniform choices of `chosen` experts have one in common."""
+    """The chance that two independent uniform choices of `chosen` experts have one in common.
+
+    Raises:
+        InputError: more experts chosen than there are, or none.
+    """
     if not 1 <= chosen <= experts:
-        raise InputError(f"chosen is {chosen}; it must lie in 1..{experts}")
+        raise InputError(f"chosen is {chosen}; it must be from 1 to {experts}")
     return 1 - comb(experts - chosen, chosen) / comb(experts, chosen)
 
 
 def distinct_experts(experts: int, chosen: int, tokens: int) -> float:
-    """Expected number of experts that a batch of tokens touches under uniform routing."""
-    if not 1 <= chosen <= experts or tokens < 0:
-        raise InputError(
-            f"chosen is {chosen} of {experts} experts for {tokens} tokens; "
-            f"need 1..{experts} and no negative tokens"
-        )
+    """The expected number of experts that a batch of tokens touches under uniform routing.
+
+    Raises:
+        InputError: more experts chosen than there are, or none, or a negative number of tokens.
+    """
+    if not 1 <= chosen <= experts:
+        raise InputError(f"chosen is {chosen}; it must be from 1 to {experts}")
+    if tokens < 0:
+        raise InputError(f"tokens is {tokens}; it must be 0 or more")
     return experts * (1 - (1 - chosen / experts) ** tokens)

@@ -1,6 +1,6 @@
 """The shape of a curve: its class, how wide its rise is, where two curves cross, the U.
 
-`compute` is the scale of each model (FLOPs, parameters or tokens), always read in decades.
+`compute` is the scale of each model (FLOPs, parameters or tokens), always in decades.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,12 @@ CLASSES = ("smooth", "flat", "inverse", "uncorrelated", "emergent")
 Numbers = Sequence[float] | np.ndarray
 
 
-def _columns(compute: Numbers, *scores: Numbers, least: int = 2) -> tuple[np.ndarray, ...]:
-    """log10 compute and the scores, float64, sorted by compute, checked."""
+def _check_columns(compute: Numbers, *scores: Numbers, least: int = 2) -> tuple[np.ndarray, ...]:
+    """log10 compute and the scores, float64, sorted by compute.
+
+    Raises:
+        InputError: shapes that differ, too few points, or numbers that cannot be used.
+    """
     x = np.asarray(compute, dtype=np.float64)
     ys = [np.asarray(score, dtype=np.float64) for score in scores]
     if x.ndim != 1 or any(y.shape != x.shape for y in ys):
@@ -23,10 +27,15 @@ def _columns(compute: Numbers, *scores: Numbers, least: int = 2) -> tuple[np.nda
         raise InputError(f"compute has shape {x.shape}, scores {shapes}; all must be one (n,)")
     if len(x) < least:
         raise InputError(f"compute has {len(x)} points; at least {least} are needed")
-    if not (np.isfinite(x) & (x > 0)).all() or len(np.unique(x)) != len(x):
-        raise InputError("compute must hold different finite numbers above 0")
-    if not all(np.isfinite(y).all() for y in ys):
-        raise InputError("scores must be finite numbers")
+    if not (np.isfinite(x) & (x > 0)).all():
+        bad = x[~(np.isfinite(x) & (x > 0))][0]
+        raise InputError(f"compute holds {bad}; all its numbers must be finite and above 0")
+    if len(np.unique(x)) != len(x):
+        raise InputError(f"compute holds {len(np.unique(x))} different numbers of {len(x)}; all "
+                         "must be different")  # fmt: skip
+    for y in ys:
+        if not np.isfinite(y).all():
+            raise InputError(f"scores hold {y[~np.isfinite(y)][0]}; all must be finite")
     order = np.argsort(x)
     return (np.log10(x[order]), *(y[order] for y in ys))
 
@@ -59,7 +68,7 @@ def classify_curve(
     1. flat: all scores lie within `2 * noise` of each other;
     2. emergent: the smallest models, at least two and at least a third of all, stay within
        `2 * noise` of chance; every later one is above that, and the largest is at least `jump`
-       above chance. A line through the models at chance does not foresee the rise;
+       above chance. A line through the models at chance does not predict the rise;
     3. uncorrelated: Spearman's rank correlation with compute lies within -0.5..0.5;
     4. smooth or inverse: by its sign.
 
@@ -68,11 +77,16 @@ def classify_curve(
         accuracy: (n,) score of each model, higher is better.
         chance: the score of guessing.
         noise: standard error of one score.
-        jump: least rise above chance that is called "well above".
+        jump: the least rise above chance that counts as "well above".
+
+    Raises:
+        InputError: fewer than 4 points, or numbers that cannot be used.
     """
-    x, y = _columns(compute, accuracy, least=4)
+    x, y = _check_columns(compute, accuracy, least=4)
     if noise < 0 or jump <= 0:
-        raise InputError(f"noise is {noise} and jump is {jump}; need noise >= 0 and jump > 0")
+        raise InputError(
+            f"noise is {noise} and jump is {jump}; noise must be 0 or more and jump above 0"
+        )
     if np.ptp(y) <= 2 * noise:
         return "flat"
     near = np.abs(y - chance) <= 2 * noise
@@ -100,7 +114,7 @@ def monotone(score: Numbers, rising: bool = True) -> np.ndarray:
 
 
 def _reach(x: np.ndarray, y: np.ndarray, level: float) -> float:
-    """Where a rising y first reaches the level, x interpolated; nan if it never does."""
+    """Where a rising y first reaches the level, with x interpolated; nan if it never does."""
     i = int(np.argmax(y >= level)) if (y >= level).any() else -1
     if i <= 0:
         return float(x[0]) if i == 0 and y[0] == level else float("nan")
@@ -110,10 +124,10 @@ def _reach(x: np.ndarray, y: np.ndarray, level: float) -> float:
 def width_10_90(
     compute: Numbers, score: Numbers, start: float | None = None, end: float | None = None
 ) -> float:
-    """Decades of compute that the score needs from 10 % to 90 % of its way.
+    """Decades of compute that the score takes from 10 % to 90 % of its way.
 
-    The series is first made monotone, then read between points on a straight line in log10
-    compute. A narrow width means a sudden change.
+    The series is first made monotone, then interpolated linearly in log10 compute. A small width
+    means a sudden change.
 
     Args:
         compute: (n,).
@@ -122,8 +136,11 @@ def width_10_90(
 
     Returns:
         The width in decades; nan where the curve starts past 10 %, or never reaches 90 %.
+
+    Raises:
+        InputError: numbers that cannot be used, or start and end at the same level.
     """
-    x, y = _columns(compute, score)
+    x, y = _check_columns(compute, score)
     rising = bool(y[-1] >= y[0]) if start is None or end is None else end > start
     y = monotone(y, rising)
     start = float(y[0]) if start is None else start
@@ -136,18 +153,21 @@ def width_10_90(
 
 def onset(compute: Numbers, score: Numbers, level: float) -> float:
     """The compute at which a rising score first reaches the level, interpolated; nan if never."""
-    x, y = _columns(compute, score)
+    x, y = _check_columns(compute, score)
     if y[0] >= level:
         return float(10 ** x[0])
     return float(10 ** _reach(x, y, level))
 
 
 def read_at(compute: Numbers, score: Numbers, at: float) -> float:
-    """The score at some compute, on straight lines in log10 compute; nan outside the points.
+    """The score at some compute, interpolated in log10 compute; nan outside the points.
 
-    Reads IsoFLOP lines off runs that were tested along the way.
+    It reads IsoFLOP lines off runs that were tested along the way.
+
+    Raises:
+        InputError: numbers that cannot be used.
     """
-    x, y = _columns(compute, score)
+    x, y = _check_columns(compute, score)
     if at <= 0:
         raise InputError(f"at is {at}; it must be above 0")
     return float(np.interp(np.log10(at), x, y, left=np.nan, right=np.nan))
@@ -162,6 +182,9 @@ def at_matched_loss(loss: Numbers, score: Numbers, level: float) -> float:
     Args:
         loss, score: (n,) along one run, in order of steps.
         level: nats.
+
+    Raises:
+        InputError: shapes that differ, or no points.
     """
     a, b = np.asarray(loss, dtype=np.float64), np.asarray(score, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or len(a) == 0:
@@ -178,9 +201,12 @@ def at_matched_loss(loss: Numbers, score: Numbers, level: float) -> float:
 def crossing(compute: Numbers, first: Numbers, second: Numbers) -> float:
     """The last compute at which `first - second` changes sign, interpolated; nan if it never does.
 
-    Meant for "more structure is ahead early, less structure wins later": give both losses.
+    It is meant for "more structure is ahead early, less structure wins later": give both losses.
+
+    Raises:
+        InputError: shapes that differ, or numbers that cannot be used.
     """
-    x, a, b = _columns(compute, first, second)
+    x, a, b = _check_columns(compute, first, second)
     gap = a - b
     apart = np.flatnonzero(gap)
     change = np.flatnonzero(np.sign(gap[apart[:-1]]) * np.sign(gap[apart[1:]]) < 0)
@@ -193,16 +219,20 @@ def crossing(compute: Numbers, first: Numbers, second: Numbers) -> float:
 
 
 def ushape(repeat: float, fix: float, instruction: float) -> float:
-    """Probability of literally repeating a misquote, from three sub-skills.
+    """The probability of literally repeating a misquote, from three sub-skills.
 
     rep (1 - fix (1 - ins)): a model that can repeat does so, unless it knows the right quote and
-    corrects it, unless it follows the instruction not to. With (1,0,0), (1,1,0), (1,1,1) for a
-    small, a middle and a large model this is 1, 0, 1: the U (Wei et al. 2022, arXiv 2211.02011).
+    corrects it, which in turn it does not do if it follows the instruction. With (1,0,0), (1,1,0),
+    (1,1,1) for a small, a medium and a large model this is 1, 0, 1: the U (Wei et al. 2022, arXiv
+    2211.02011).
 
     Args:
         repeat, fix, instruction: each a probability.
+
+    Raises:
+        InputError: a number that is not a probability.
     """
     for name, p in (("repeat", repeat), ("fix", fix), ("instruction", instruction)):
         if not 0 <= p <= 1:
-            raise InputError(f"{name} is {p}; it must lie in 0..1")
+            raise InputError(f"{name} is {p}; it must be from 0 to 1")
     return repeat * (1 - fix * (1 - instruction))

@@ -11,7 +11,7 @@ from minilm.nn import Linear
 
 
 def rome_edit(w: np.ndarray, c: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """The matrix nearest to w, weighed by how common keys are, that maps `key` to `value`.
+    """The matrix nearest to w, weighted by how common keys are, that maps `key` to `value`.
 
     W' = W + (value - W key) d^T / (d . key) with d = C^-1 key: a key that is orthogonal to d keeps
     its answer.
@@ -21,7 +21,11 @@ def rome_edit(w: np.ndarray, c: np.ndarray, key: np.ndarray, value: np.ndarray) 
         c: (I, I), E[k k^T] over the keys that the matrix sees; positive definite.
         key, value: (I,), (O,).
 
-    Returns: (O, I), a new array of w's dtype.
+    Returns:
+        (O, I), a new array of w's dtype.
+
+    Raises:
+        InputError: shapes that do not fit together.
     """
     if w.ndim != 2 or (c.shape, key.shape, value.shape) != (
         (w.shape[1],) * 2,
@@ -44,6 +48,9 @@ def rewrite(layer: Linear, keys: np.ndarray, key: np.ndarray, value: np.ndarray)
         layer: I -> O.
         keys: (N, I), keys that the layer is used with; N well above I makes C well-behaved.
         key, value: (I,), (O,).
+
+    Raises:
+        InputError: a layer with a bias, or shapes that do not fit together.
     """
     if layer.bias is not None:
         raise InputError("layer has a bias; rewrite takes a layer without one")

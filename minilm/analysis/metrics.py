@@ -16,7 +16,7 @@ from minilm.errors import InputError
 class TaskLoss(NamedTuple):
     """A mean loss and its exact split over tasks.
 
-    `total` equals the sum over tasks of `weights[k] * losses[k]`, to rounding in float64.
+    `total` equals the sum over tasks of `weights[k] * losses[k]`, up to rounding in float64.
     """
 
     losses: dict[Any, float]  # nats per token, one for each task that occurs
@@ -32,10 +32,10 @@ def per_task_loss(
     Args:
         logp: log probability of each true token, nats, any shape and float dtype.
         labels: the task of each token, integers, same shape.
-        names: `names[label]` is used as the key of a task in place of its integer.
+        names: `names[label]` is used as the key of a task instead of its integer.
 
     Raises:
-        InputError: shapes differ, no token at all, or a label without a name.
+        InputError: shapes differ, there is no token, or a label has no name.
     """
     logp, labels = np.asarray(logp, dtype=np.float64), np.asarray(labels)
     if logp.shape != labels.shape:
@@ -55,7 +55,7 @@ def per_task_loss(
     return TaskLoss(losses, weights, float(-logp.mean()))
 
 
-def _answers(predicted: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check_answers(predicted: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     predicted, target = np.asarray(predicted), np.asarray(target)
     if predicted.shape != target.shape:
         raise InputError(f"predicted has shape {predicted.shape}; it must be {target.shape}")
@@ -65,51 +65,77 @@ def _answers(predicted: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def exact_match(predicted: np.ndarray, target: np.ndarray) -> float:
-    """Share of the answers (rows) that are right in every token; arrays (N, L) of ids."""
-    predicted, target = _answers(predicted, target)
-    return float((predicted == target).reshape(len(target), -1).all(axis=1).mean())
+    """The share of answers (rows) that are right in every token; arrays (N, L) of ids.
+
+    Raises:
+        InputError: shapes differ, or there is no token.
+    """
+    predicted, target = _check_answers(predicted, target)
+    right = (predicted == target).reshape(len(target), -1)  # (N, ...) -> (N, L)
+    return float(right.all(axis=1).mean())
 
 
 def token_accuracy(predicted: np.ndarray, target: np.ndarray) -> float:
-    """Share of the tokens that are right; arrays (N, L) of ids."""
-    predicted, target = _answers(predicted, target)
+    """The share of tokens that are right; arrays (N, L) of ids.
+
+    Raises:
+        InputError: shapes differ, or there is no token.
+    """
+    predicted, target = _check_answers(predicted, target)
     return float((predicted == target).mean())
 
 
 def position_accuracy(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Share right at each position of the answer: (N, L) ids -> (L,) float64."""
-    predicted, target = _answers(predicted, target)
+    """The share that is right at each position of the answer: (N, L) ids -> (L,) float64.
+
+    Raises:
+        InputError: shapes differ, or there is no token.
+    """
+    predicted, target = _check_answers(predicted, target)
     return (predicted == target).mean(axis=0)
 
 
 def exact_match_if_independent(accuracies: np.ndarray | Sequence[float]) -> float:
     """Exact match if errors at different positions were independent: the product over positions.
 
-    The difference to the measured exact match tells how correlated the errors are.
+    The difference from the measured exact match tells how correlated the errors are.
+
+    Raises:
+        InputError: no accuracies, or one that is not from 0 to 1.
     """
     p = np.asarray(accuracies, dtype=np.float64)
     if p.size == 0 or not ((p >= 0) & (p <= 1)).all():
-        raise InputError(f"accuracies are {accuracies!r}; each must lie in 0..1, at least one")
+        raise InputError(
+            f"accuracies are {accuracies!r}; there must be at least one, each from 0 to 1"
+        )
     return float(p.prod())
 
 
 def power_match(accuracy: float | np.ndarray, length: int) -> float | np.ndarray:
-    """Exact match of `length` equally hard, independent tokens: p ** length (2304.15004)."""
+    """Exact match of `length` equally hard, independent tokens: p ** length (2304.15004).
+
+    Raises:
+        InputError: a number out of range.
+    """
     p = np.asarray(accuracy, dtype=np.float64)
     if length < 1:
         raise InputError(f"length is {length}; it must be 1 or more")
     if not ((p >= 0) & (p <= 1)).all():
-        raise InputError(f"accuracy is {accuracy}; it must lie in 0..1")
+        raise InputError(f"accuracy is {accuracy}; it must be from 0 to 1")
     result = p**length
     return float(result) if result.ndim == 0 else result
 
 
 def accuracy_needed(match: float, length: int) -> float:
-    """The per-token accuracy at which `length` independent tokens are all right this often."""
+    """The per-token accuracy at which `length` independent tokens are all right this often.
+
+    Raises:
+        InputError: a number out of range.
+    """
     if length < 1:
         raise InputError(f"length is {length}; it must be 1 or more")
     if not 0 <= match <= 1:
-        raise InputError(f"match is {match}; it must lie in 0..1")
+        raise InputError(f"match is {match}; it must be from 0 to 1")
     return float(match ** (1 / length))
 
 
@@ -118,7 +144,13 @@ def mirage_accuracy(
 ) -> np.ndarray:
     """Per-token probability exp(-(N/c)^-a) of a model whose loss is the power law (N/c)^-a.
 
-    Schaeffer et al. 2023 (2304.15004), section 2. Returns float64, the shape of `size`.
+    Schaeffer et al. 2023 (2304.15004), section 2.
+
+    Returns:
+        float64, the shape of `size`.
+
+    Raises:
+        InputError: a size or scale that is not above 0.
     """
     size = np.asarray(size, dtype=np.float64)
     if not (size > 0).all() or scale <= 0:
@@ -131,18 +163,25 @@ def brier(probabilities: np.ndarray, target: np.ndarray) -> float:
 
     Args:
         probabilities: (..., V), rows that sum to 1.
-        target: (...) integer ids in 0..V-1.
+        target: (...) integer ids from 0 to V - 1.
+
+    Raises:
+        InputError: shapes that do not fit, ids out of range, or rows that do not sum to 1.
     """
     p, target = np.asarray(probabilities, dtype=np.float64), np.asarray(target)
     if p.shape[:-1] != target.shape or target.size == 0:
         raise InputError(
             f"probabilities has shape {p.shape} and target {target.shape}; "
-            "they must agree but for a last axis of classes"
+            "they must agree except for a last axis of classes"
         )
     if target.min() < 0 or target.max() >= p.shape[-1]:
-        raise InputError(f"target holds ids up to {target.max()}; classes are 0..{p.shape[-1] - 1}")
+        raise InputError(
+            f"target holds {target.min()} to {target.max()}; classes are 0 to {p.shape[-1] - 1}"
+        )
     if not np.allclose(p.sum(-1), 1, atol=1e-3):
-        raise InputError("probabilities do not sum to 1 over the last axis; give softmax outputs")
+        raise InputError(
+            "probabilities do not sum to 1 over the last axis; they must, as softmax's outputs do"
+        )
     right = np.take_along_axis(p, target[..., None], axis=-1)[..., 0]
     return float(((p * p).sum(-1) - 2 * right + 1).mean())
 
@@ -161,14 +200,18 @@ def edit_distance(first: Sequence[Any], second: Sequence[Any]) -> int:
 
 
 def mean_edit_distance(predicted: np.ndarray, target: np.ndarray) -> float:
-    """Mean `edit_distance` over the rows of two (N, L) arrays of ids, in tokens."""
-    predicted, target = _answers(predicted, target)
+    """The mean `edit_distance` over the rows of two (N, L) arrays of ids, in tokens.
+
+    Raises:
+        InputError: shapes differ, or there is no token.
+    """
+    predicted, target = _check_answers(predicted, target)
     pairs = zip(predicted.tolist(), target.tolist(), strict=True)
     return float(np.mean([edit_distance(a, b) for a, b in pairs]))
 
 
 def perplexity(loss: float) -> float:
-    """e to the loss in nats: the number of equally likely words that would be as hard."""
+    """e to the loss in nats: the number of equally likely words that would be as hard to guess."""
     return math.exp(loss)
 
 
@@ -177,8 +220,11 @@ def bits_per_byte(loss: float, tokens: int, size: int) -> float:
 
     Args:
         loss: mean nats per token.
-        tokens: number of tokens the mean runs over.
-        size: number of bytes of UTF-8 text those tokens stand for.
+        tokens: number of tokens that the mean is taken over.
+        size: number of bytes of UTF-8 text that those tokens stand for.
+
+    Raises:
+        InputError: no tokens or no bytes.
     """
     if tokens < 1 or size < 1:
         raise InputError(f"tokens is {tokens} and size is {size}; both must be 1 or more")

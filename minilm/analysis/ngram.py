@@ -1,6 +1,6 @@
 """Kneser-Ney: the strongest language model that only counts.
 
-It is what a neural model has to beat before anyone should be impressed.
+A neural model has to beat it before anyone should be impressed.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ class KneserNey:
     frequent, but only after "San". Order 0 is uniform.
 
     Every k-gram is a row of a sorted table. Row numbers stand for k-grams: the code of one is
-    ``row of its first k - 1 tokens * V + its last token``, so one sorted search per order and
-    position is all that training and scoring do.
+    `row of its first k - 1 tokens * V + its last token`, so training and scoring take only one
+    sorted search per order and position.
 
     Args:
         tokens: (N,) integers in [0, vocab_size), one running text; bytes are tokens with V = 256.
@@ -32,9 +32,9 @@ class KneserNey:
         self.order, self.vocab_size = order, vocab_size
         if order < 1:
             raise InputError(f"order is {order}; it must be 1 or more")
-        tokens = self._checked(tokens)
+        tokens = self._check_tokens(tokens)
         if len(tokens) < order:
-            raise InputError(f"tokens are {len(tokens)}; order {order} needs at least as many")
+            raise InputError(f"tokens holds {len(tokens)} ids; order {order} needs {order} or more")
         self._codes: list[np.ndarray] = []
         rows = [np.zeros(len(tokens) + 1, np.int64)]  # of the 0-gram before each token
         for k in range(1, order + 1):
@@ -63,15 +63,18 @@ class KneserNey:
         self._lent.append(np.bincount(context, discounts, contexts))
 
     def bits(self, tokens: np.ndarray) -> np.ndarray:
-        """-log2 of the probability of each token after those before it.
+        """-log2 of the probability of each token given those before it.
 
         Args:
             tokens: (N,) integers; the first ones have as much context as there is.
 
         Returns:
             (N,) float64.
+
+        Raises:
+            InputError: a token out of range.
         """
-        tokens = self._checked(tokens)
+        tokens = self._check_tokens(tokens)
         p = np.full(len(tokens), 1.0 / self.vocab_size)
         before = np.zeros(len(tokens), np.int64)  # row of the (k-1)-gram before each token
         for k in range(1, self.order + 1):
@@ -83,12 +86,15 @@ class KneserNey:
         """The distribution of the next token.
 
         Args:
-            context: (N,) the tokens before it; the last n - 1 count.
+            context: (N,) the tokens before it, of which the last n - 1 matter.
 
         Returns:
-            (V,) float64, sums to 1.
+            (V,) float64, which sums to 1.
+
+        Raises:
+            InputError: a token out of range.
         """
-        context = self._checked(context)
+        context = self._check_tokens(context)
         everything = np.arange(self.vocab_size)
         p = np.full(self.vocab_size, 1.0 / self.vocab_size)
         for k in range(1, min(self.order, len(context) + 1) + 1):
@@ -111,18 +117,18 @@ class KneserNey:
         return np.where(seen, mixed, p), row
 
     def _find(self, k: int, before: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Rows of the k-grams made of the (k-1)-grams ``before`` and ``tokens``; -1: never seen."""
+        """Rows of the k-grams made of the (k-1)-grams `before` and `tokens`; -1: never seen."""
         table = self._codes[k - 1]
         codes = before * self.vocab_size + tokens
         place = np.minimum(np.searchsorted(table, codes), len(table) - 1)
         return np.where((before >= 0) & (table[place] == codes), place, -1)
 
-    def _checked(self, tokens: np.ndarray) -> np.ndarray:
+    def _check_tokens(self, tokens: np.ndarray) -> np.ndarray:
         tokens = np.asarray(tokens, np.int64)
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.vocab_size:
             odd = tokens.min() if tokens.min() < 0 else tokens.max()
             raise InputError(
-                f"tokens hold {odd}; they must be from 0 to vocab_size - 1, {self.vocab_size - 1}"
+                f"tokens holds {odd}; ids must be from 0 to vocab_size - 1, {self.vocab_size - 1}"
             )
         return tokens
 
@@ -135,4 +141,4 @@ def _discounts(counts: np.ndarray) -> np.ndarray:
         found = np.array([1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
         if np.all((found >= 0) & (found <= [1, 2, 3])):
             return found
-    return np.array([0.5, 1.0, 1.5])  # too few rare k-grams to tell: what KenLM falls back to
+    return np.array([0.5, 1.0, 1.5])  # KenLM's fallback, where there are too few rare k-grams

@@ -20,14 +20,19 @@ def huber(residual: np.ndarray, delta: float = 1e-3) -> np.ndarray:
     return np.where(size <= delta, 0.5 * residual**2, delta * (size - 0.5 * delta))
 
 
-def checked(names: Sequence[str], columns: Sequence[Numbers], least: int) -> list[np.ndarray]:
-    """The columns as float64 arrays of one length, positive and finite; else an InputError."""
+def check_columns(names: Sequence[str], columns: Sequence[Numbers], least: int) -> list[np.ndarray]:
+    """The columns as float64 arrays of one length, positive and finite.
+
+    Raises:
+        InputError: fewer than `least` points, lengths that differ, or numbers not above 0.
+    """
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
     for name, array in zip(names, arrays, strict=True):
         if array.ndim != 1 or array.shape != arrays[0].shape:
             raise InputError(f"{name} has shape {array.shape}; all columns must be one (n,)")
         if not (np.isfinite(array) & (array > 0)).all():
-            raise InputError(f"{name} must hold finite numbers above 0")
+            bad = array[~(np.isfinite(array) & (array > 0))][0]
+            raise InputError(f"{name} holds {bad}; all its numbers must be finite and above 0")
     if len(arrays[0]) < least:
         raise InputError(f"{names[0]} has {len(arrays[0])} points; this fit needs at least {least}")
     return arrays
@@ -43,13 +48,23 @@ def fit_powers(
     most: int = 5000,
     tolerance: float = 1e-15,
 ) -> tuple[np.ndarray, float]:
-    """Fit log L = logsumexp([e], c_1 - a_1 log x_1, ...); returns ([e], c.., a..) and the sum.
+    """Fit log L = logsumexp([e], c_1 - a_1 log x_1, ...).
 
-    L-BFGS takes at most `most` steps from each of the best `tries` starts, and ends where one gains
-    less than `tolerance`, as a share.
+    The logs of x are centred: c and a then hardly depend on each other, and L-BFGS needs few steps.
 
-    The parameters are the log of the constant, the log coefficients, the exponents. The logs of x
-    are centred: c and a then hardly depend on each other, and L-BFGS needs few steps.
+    Args:
+        columns: k arrays (n,) of x.
+        loss: (n,).
+        constant: whether there is a term e.
+        delta: Huber's.
+        starts: points ([e], c.., a..) to start from.
+        tries: how many of the best starts to continue from.
+        most: steps of L-BFGS from each.
+        tolerance: the relative gain below which L-BFGS ends.
+
+    Returns:
+        The log of the constant, the log coefficients and the exponents, ([e], c.., a..), and the
+        sum of the Huber losses.
     """
     from scipy.optimize import minimize
 
@@ -82,8 +97,8 @@ def fit_powers(
         theta[-2 * k : -k] -= theta[-k:] * centre[:, 0]
         grid.append((objective(theta)[0], theta))
     grid.sort(key=lambda pair: pair[0])
-    # A loss does not rise with x, whatever noise says. A curve with a step wants an endless
-    # exponent; its coefficient, exp(c + a * centre), must stay a float.
+    # A loss does not rise with x, whatever the noise suggests. A curve with a step asks for an
+    # infinite exponent; its coefficient, exp(c + a * centre), has to stay a float.
     limits = np.minimum(20.0, 500.0 / np.maximum(1.0, np.abs(centre[:, 0])))
     bounds = [(None, None)] * (constant + k) + [(0.0, limit) for limit in limits]
     best: Any = None

@@ -33,19 +33,22 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def answer_logp(predict: Predict, probe: ProbeLike, batch: int = 64) -> np.ndarray:
-    """Log probabilities (n, k, V) at the k scored tokens of every prompt, true prefix given.
+    """Log probabilities (n, k, V) at the k scored tokens of every prompt, given the true prefix.
 
     With `probe.choices`, all other tokens get minus infinity and the rest is normalised again.
+
+    Raises:
+        InputError: the probe scores a first token.
     """
     n = len(probe.tokens)
     if probe.scored[:, 0].any():
-        raise InputError(f"probe {probe.name!r} scores its first token, which nothing predicts")
+        raise InputError(f"probe {probe.name!r} scores its first token, which nothing can predict")
     rows = []
     for start in range(0, n, batch):
         part = slice(start, start + batch)
         logits = np.asarray(predict(probe.tokens[part, :-1]))
         rows.append(logits[probe.scored[part, 1:]])
-    logits = np.concatenate(rows).reshape(n, -1, rows[0].shape[-1])
+    logits = np.concatenate(rows).reshape(n, -1, rows[0].shape[-1])  # (n k, V) -> (n, k, V)
     if probe.choices is not None:
         allowed = np.zeros(logits.shape[-1], dtype=bool)
         allowed[list(probe.choices)] = True
@@ -57,11 +60,12 @@ def score(predict: Predict, probe: ProbeLike, batch: int = 64) -> dict[str, floa
     """All metrics on the same answers.
 
     Returns:
-        cross_entropy (nats per scored token), accuracy (per token), exact_match, if_independent
-        (the product of the accuracies by position), brier, edit_distance (tokens per answer).
+        `cross_entropy` (nats per scored token), `accuracy` (per token), `exact_match`,
+        `if_independent` (the product of the accuracies by position), `brier`, `edit_distance`
+        (tokens per answer).
     """
     logp = answer_logp(predict, probe, batch)
-    target = probe.tokens[probe.scored].reshape(len(probe.tokens), -1)
+    target = probe.tokens[probe.scored].reshape(len(probe.tokens), -1)  # (n k,) -> (n, k)
     predicted = logp.argmax(axis=-1)
     right = np.take_along_axis(logp, target[..., None].astype(np.int64), axis=-1)
     by_place = metrics.position_accuracy(predicted, target)
@@ -80,26 +84,27 @@ def misquote_skills(
 ) -> dict[str, float]:
     """The sub-skills of repeating a misquote, from the probes of a `QuoteWorld`.
 
-    Returns probabilities:
-        repeat: of the right word when copying random words.
-        memory: of the last word of a plain proverb.
-        fix: of the true word of a misquoted proverb under a common header.
-        suppress: 1 - P(wrong word, common header) / repeat: copying given up, which comes before
-            the true word is known.
-        instruction: how far the literal header brings the wrong word back, on the odd proverbs;
-            nan while the common header suppresses less than a fifth of the copying, where there
-            is nothing to bring back.
-        literal: of the wrong word under the literal header (the task itself), even proverbs.
-        literal_accuracy: share of prompts where that word comes first.
-        composed: repeat (1 - fix (1 - instruction)), the talk's composition, with the
-            instruction's effect on the true word as its `instruction`.
-        composed_suppress: the same with `suppress` in the place of `fix`.
+    Returns:
+        Probabilities by name:
+        `repeat`, of the right word when copying random words;
+        `memory`, of the last word of a plain proverb;
+        `fix`, of the true word of a misquoted proverb under a common header;
+        `suppress`, 1 - P(wrong word, common header) / repeat: how far copying is given up, which
+        happens before the true word is known;
+        `instruction`, how far the literal header brings the wrong word back, on the odd proverbs;
+        nan while the common header suppresses less than a fifth of the copying, so that there is
+        nothing to bring back;
+        `literal`, of the wrong word under the literal header (the task itself), even proverbs;
+        `literal_accuracy`, the share of prompts where that word comes first;
+        `composed`, repeat (1 - fix (1 - instruction)), the talk's composition, with the
+        instruction's effect on the true word as its `instruction`;
+        `composed_suppress`, the same with `suppress` instead of `fix`.
     """
 
     def mean(name: str, other: bool = False) -> tuple[float, float]:
         probe = probes[name]
         logp = answer_logp(predict, probe, batch)[:, -1]
-        answer = probe.tokens[probe.scored].reshape(len(probe.tokens), -1)[:, -1]
+        answer = probe.tokens[probe.scored].reshape(len(probe.tokens), -1)[:, -1]  # (n k,) -> (n,)
         answer = probe.other if other else answer
         p = np.exp(logp[np.arange(len(answer)), answer])
         return float(p.mean()), float((logp.argmax(-1) == answer).mean())
@@ -133,7 +138,13 @@ def chance(probe: ProbeLike, vocab_size: int) -> float:
 
 
 def standard_error(share: float, count: int) -> float:
-    """Of a share measured on `count` independent answers: sqrt(p (1 - p) / n)."""
-    if count < 1 or not 0 <= share <= 1:
-        raise InputError(f"share is {share} of {count}; need a share in 0..1 of at least 1")
+    """The standard error of a share of `count` independent answers, sqrt(p (1 - p) / n).
+
+    Raises:
+        InputError: no answers, or a share that is not from 0 to 1.
+    """
+    if count < 1:
+        raise InputError(f"count is {count}; it must be 1 or more")
+    if not 0 <= share <= 1:
+        raise InputError(f"share is {share}; it must be from 0 to 1")
     return math.sqrt(share * (1 - share) / count)

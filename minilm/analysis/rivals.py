@@ -1,4 +1,4 @@
-"""What needs no neural network to predict text: a compressor and an n-gram model, in one unit."""
+"""Predictors of text that need no neural network: a compressor and an n-gram model, in one unit."""
 
 import lzma
 
@@ -9,16 +9,16 @@ from minilm.errors import InputError
 
 
 def xz_bits_per_byte(known: bytes, new: bytes) -> float:
-    """What ``new`` adds to an xz archive that holds ``known`` already, in bits per byte of it.
+    """What `new` adds to an xz archive that already holds `known`, in bits per byte of `new`.
 
-    Its window is 64 MB (preset 9), so every phrase of ``known`` can be pointed back to.
+    The window is 64 MB (preset 9), so every phrase of `known` can be referred to.
 
     Args:
         known: the text to learn from.
         new: the text to be scored, not empty.
 
     Raises:
-        InputError: ``new`` is empty.
+        InputError: `new` is empty.
     """
     if not new:
         raise InputError("new is empty; bits per byte need at least one byte")
@@ -28,12 +28,12 @@ def xz_bits_per_byte(known: bytes, new: bytes) -> float:
 
 
 def ngram_bits_per_byte(known: bytes, new: bytes, order: int = 5) -> float:
-    """A modified Kneser-Ney model over bytes, trained on ``known``, scored on ``new``.
+    """A modified Kneser-Ney model over bytes, trained on `known`, scored on `new`.
 
     Args:
-        known: the text to learn from, at least ``order`` bytes.
+        known: the text to learn from, at least `order` bytes.
         new: the text to be scored, not empty.
-        order: longest n-gram; 5 predicts a byte from the four before it.
+        order: longest n-gram; with 5, a byte is predicted from the four before it.
 
     Raises:
         InputError: too little of either.

@@ -1,105 +1,44 @@
-"""Scaling laws: fit loss against size, data and compute, and decide with the fit.
+"""Scaling laws: fit loss against size, data and compute, with intervals around the fit.
 
-Every law here is a sum of powers and is fitted as in approach 3 of Hoffmann et al. 2022
-(Chinchilla, arXiv 2203.15556, section 3.3 and appendix D.3); `powers` holds the fit.
-Losses are nats per token, sizes parameters, data tokens, compute FLOPs with C = 6 N D.
+Every law is a sum of powers and is fitted as in approach 3 of Hoffmann et al. 2022 (Chinchilla,
+arXiv 2203.15556, section 3.3 and appendix D.3); `powers` holds the fit, `laws` what follows from
+it. Points that cannot determine all constants of a law are refused.
 """
 
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilm.analysis.powers import checked, fit_powers, huber
+from minilm.analysis.laws import HOFFMANN, HOFFMANN_ROUNDED, REFIT_2024, Chinchilla, PowerLaw
+from minilm.analysis.powers import check_columns, fit_powers, huber
 from minilm.backend import rng
 from minilm.errors import InputError
 
+__all__ = [
+    "HOFFMANN",
+    "HOFFMANN_ROUNDED",
+    "REFIT_2024",
+    "Chinchilla",
+    "Interval",
+    "Minimum",
+    "PowerLaw",
+    "bootstrap",
+    "chinchilla_objective",
+    "fit_chinchilla",
+    "fit_power_law",
+    "forecast",
+    "frontier",
+    "huber",
+    "interval",
+    "isoflop_minimum",
+    "power_fit",
+]
+
 Numbers = Sequence[float] | np.ndarray
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """L(x) = E + A / x**alpha."""
-
-    E: float
-    A: float
-    alpha: float
-    objective: float = 0.0  # sum of the Huber losses of the log residuals of the fit
-
-    def loss(self, x: float | np.ndarray) -> float | np.ndarray:
-        """The loss at x."""
-        return self.E + self.A * np.asarray(x, dtype=np.float64) ** -self.alpha
-
-    def needed(self, loss: float) -> float:
-        """The x at which the loss is reached; infinite at or below the floor E."""
-        return (self.A / (loss - self.E)) ** (1 / self.alpha) if loss > self.E else math.inf
-
-
-@dataclass(frozen=True)
-class Chinchilla:
-    """L(N, D) = E + A / N**alpha + B / D**beta (2203.15556, equation 2)."""
-
-    E: float
-    A: float
-    B: float
-    alpha: float
-    beta: float
-    objective: float = 0.0  # sum of the Huber losses of the log residuals of the fit
-
-    def loss(self, size: float | np.ndarray, tokens: float | np.ndarray) -> float | np.ndarray:
-        """Nats per token of a model of this many parameters after this many tokens."""
-        size, tokens = np.asarray(size, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
-        return self.E + self.A * size**-self.alpha + self.B * tokens**-self.beta
-
-    @property
-    def size_exponent(self) -> float:
-        """a in N* proportional to C**a: beta / (alpha + beta)."""
-        return self.beta / (self.alpha + self.beta)
-
-    def optimal(self, compute: float) -> tuple[float, float]:
-        """The size and the tokens of least loss for this compute, C = 6 N D (equation 4)."""
-        if compute <= 0:
-            raise InputError(f"compute is {compute}; it must be above 0 FLOPs")
-        g = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
-        size = g * (compute / 6) ** self.size_exponent
-        return size, compute / 6 / size
-
-    def tokens_needed(self, size: float, loss: float) -> float:
-        """Tokens that a model of this size needs to reach the loss; infinite if it never does."""
-        left = loss - self.E - self.A * size**-self.alpha
-        return (self.B / left) ** (1 / self.beta) if left > 0 else math.inf
-
-    def cheapest(self, loss: float) -> tuple[float, float]:
-        """The size and tokens that reach this loss with the least compute."""
-        if loss <= self.E:
-            raise InputError(f"loss is {loss}; it must be above the floor E = {self.E}")
-        # At the optimum alpha A / N^alpha = beta B / D^beta: each term's share of L - E is fixed.
-        share = self.beta / (self.alpha + self.beta)
-        size = (self.A / (share * (loss - self.E))) ** (1 / self.alpha)
-        return size, self.tokens_needed(size, loss)
-
-    def overhead(self, size: float, tokens: float) -> tuple[float, float]:
-        """What it costs to train this model in place of the compute-optimal one of equal loss.
-
-        Returns:
-            Extra training compute, and compute saved per generated token, as fractions: a
-            smaller model trained for longer is dearer to train and cheaper to run.
-        """
-        best_size, best_tokens = self.cheapest(float(self.loss(size, tokens)))
-        return size * tokens / (best_size * best_tokens) - 1, 1 - size / best_size
-
-
-# Hoffmann et al. 2022: as printed, and the unrounded values behind the print.
-HOFFMANN_ROUNDED = Chinchilla(1.69, 406.4, 410.7, 0.34, 0.28)
-HOFFMANN = Chinchilla(
-    math.exp(0.5267228), math.exp(6.0073404), math.exp(6.0179186), 0.33917084, 0.2849083
-)
-# A refit of 240 points read off the paper's figure (Besiroglu, Erdil, Barnett and You 2024,
-# arXiv 2404.10102), as their public notebook prints it.
-REFIT_2024 = Chinchilla(1.817236, 477.84, 2143.86, 0.347313, 0.367183)
+TOGETHER = 0.05  # the spread of log tokens about a line in log size, below which the two are one
 
 
 def fit_power_law(
@@ -113,18 +52,25 @@ def fit_power_law(
     """Fit L = E + A / x**alpha by a robust fit of log L.
 
     Args:
-        x: (n,) size, tokens or compute, above 0; n at least 4 (3 without the constant).
+        x: (n,) size, tokens or compute, above 0; n at least 4 (3 without the constant), and at
+            least 3 (2) different values.
         loss: (n,) nats, above 0.
         constant: fit the floor E; otherwise E is 0 and the law is straight on log-log paper.
         delta: where the Huber loss of the log residual turns from square to absolute.
         tries: how many of the best starts of the grid L-BFGS continues from.
-        start: begin from this law alone, in place of the grid, and end early (for many fits of
+        start: begin from this law alone, instead of the grid, and end early (for many fits of
             nearly the same points).
 
+    Returns:
+        The law. Where the loss does not fall with x its exponent is 0, and `undetermined` names the
+        constants that the points leave open.
+
     Raises:
-        InputError: too few points, lengths that differ, numbers not above 0.
+        InputError: too few points or different values of x, lengths that differ, numbers not above
+            0.
     """
-    x, loss = checked(("x", "loss"), (x, loss), 4 if constant else 3)
+    x, loss = check_columns(("x", "loss"), (x, loss), 4 if constant else 3)
+    _refuse_few("x", x, 3 if constant else 2, "E, A and alpha" if constant else "A and alpha")
     low, middle = float(loss.min()), float(np.log(x).mean())
     starts = []
     if start is not None:
@@ -150,16 +96,24 @@ def fit_chinchilla(
     -1..1. All 4500 are scored; L-BFGS runs from the best `tries`.
 
     Args:
-        size: (n,) parameters, n at least 6.
-        tokens: (n,) training tokens.
+        size: (n,) parameters, n at least 6, at least 3 of them different.
+        tokens: (n,) training tokens, at least 3 of them different, and not a power of the sizes.
         loss: (n,) nats per token.
         delta: Huber's delta on the residual of log L.
         tries: how many starts L-BFGS continues from.
 
+    Returns:
+        The law. Where the loss does not fall with size or tokens the exponent is 0, and
+        `undetermined` names the constants that the points leave open.
+
     Raises:
-        InputError: too few points, lengths that differ, numbers not above 0.
+        InputError: too few points, lengths that differ, numbers not above 0, or points that cannot
+            tell the effect of size from that of tokens.
     """
-    size, tokens, loss = checked(("size", "tokens", "loss"), (size, tokens, loss), 6)
+    size, tokens, loss = check_columns(("size", "tokens", "loss"), (size, tokens, loss), 6)
+    _refuse_few("size", size, 3, "E, A and alpha")
+    _refuse_few("tokens", tokens, 3, "E, B and beta")
+    _refuse_together(size, tokens)
     coefficients, exponents = (0, 5, 10, 15, 20, 25), (0.0, 0.5, 1.0, 1.5, 2.0)
     starts = list(
         itertools.product((-1, -0.5, 0, 0.5, 1), coefficients, coefficients, exponents, exponents)
@@ -169,11 +123,37 @@ def fit_chinchilla(
     return Chinchilla(math.exp(e), math.exp(a), math.exp(b), alpha, beta, total)
 
 
+def _refuse_few(name: str, values: np.ndarray, least: int, constants: str) -> None:
+    found = len(np.unique(values))
+    if found < least:
+        raise InputError(
+            f"{name} holds {found} different value{'s' * (found > 1)}, which leaves {constants} "
+            f"undetermined; it must hold at least {least}"
+        )
+
+
+def _refuse_together(size: np.ndarray, tokens: np.ndarray) -> None:
+    """Refuse sizes and tokens of which one is a power of the other, or hardly changes."""
+    n, d = np.log(size), np.log(tokens)
+    for one, other in ((n, d), (d, n)):
+        slope, intercept = np.polyfit(one - one.mean(), other, 1)
+        if np.ptp(other - intercept - slope * (one - one.mean())) < TOGETHER:
+            raise InputError(
+                "size and tokens change together (one is a power of the other within "
+                f"{TOGETHER:.0%}), which leaves A, B, alpha and beta undetermined; models of one "
+                "size must be trained on different amounts"
+            )
+
+
 def chinchilla_objective(
     law: Chinchilla, size: Numbers, tokens: Numbers, loss: Numbers, delta: float = 1e-3
 ) -> float:
-    """Sum of the Huber losses of log residuals of given constants on given points."""
-    size, tokens, loss = checked(("size", "tokens", "loss"), (size, tokens, loss), 1)
+    """The sum of the Huber losses of the log residuals of given constants on given points.
+
+    Raises:
+        InputError: lengths that differ, numbers not above 0.
+    """
+    size, tokens, loss = check_columns(("size", "tokens", "loss"), (size, tokens, loss), 1)
     return float(huber(np.log(law.loss(size, tokens)) - np.log(loss), delta).sum())
 
 
@@ -190,10 +170,16 @@ class Interval(NamedTuple):
 
 
 def interval(values: Numbers, level: float = 0.9) -> Interval:
-    """The central interval that holds this share of the values, with the median."""
+    """The central interval that holds this share of the values, with the median.
+
+    Raises:
+        InputError: no values, or a level that is not between 0 and 1.
+    """
     values = np.asarray(values, dtype=np.float64)
-    if values.size == 0 or not 0 < level < 1:
-        raise InputError(f"level is {level} over {values.size} values; need 0 < level < 1, 1 value")
+    if values.size == 0:
+        raise InputError("values is empty; an interval needs at least one value")
+    if not 0 < level < 1:
+        raise InputError(f"level is {level}; it must be above 0 and below 1")
     low, middle, high = np.quantile(values, [(1 - level) / 2, 0.5, (1 + level) / 2])
     return Interval(float(low), float(middle), float(high))
 
@@ -207,20 +193,36 @@ def bootstrap(
         fit: takes the columns, returns the fitted law.
         columns: each (n,); the same points are drawn from all of them.
         resamples: how many fits.
-        seed: of the draws. A draw with fewer than three different points is drawn again.
+        seed: of the draws. A draw with fewer than three different points, or that `fit` refuses, is
+            drawn again.
+
+    Returns:
+        The fitted laws.
+
+    Raises:
+        InputError: columns of unequal lengths, fewer than 3 points, or points of which `fit`
+            refuses nearly every draw.
     """
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
     if resamples < 1:
         raise InputError(f"resamples is {resamples}; it must be 1 or more")
     if not arrays or any(a.shape != arrays[0].shape or a.ndim != 1 for a in arrays):
-        raise InputError("columns must be one-dimensional and of one length")
+        shapes = ", ".join(str(a.shape) for a in arrays) or "none"
+        raise InputError(f"columns have the shapes {shapes}; all must be one (n,)")
     n, draws, fits = len(arrays[0]), rng(seed, "bootstrap"), []
     if n < 3:
         raise InputError(f"columns have {n} points; a bootstrap needs at least 3")
+    refused = 0
     while len(fits) < resamples:
         rows = draws.integers(0, n, n)
-        if len(np.unique(rows)) >= 3:
+        if len(np.unique(rows)) < 3:
+            continue
+        try:
             fits.append(fit(*(a[rows] for a in arrays)))
+        except InputError:
+            refused += 1
+            if refused > 20 * (len(fits) + 1):
+                raise
     return fits
 
 
@@ -233,18 +235,24 @@ def forecast(
     seed: int = 0,
     constant: bool = True,
 ) -> Interval:
-    """Predict the loss at a larger x from a power law, with the noise of a new point in it.
+    """Predict the loss at a larger x from a power law, including the noise of a new point.
 
-    A bootstrap of residuals: new losses are the fitted ones times the exponential of log
-    residuals drawn with replacement (widened by sqrt(n / (n - p)) for the p fitted numbers), the
-    law is fitted again, read at `at`, and one more drawn residual is added.
+    This is a bootstrap of residuals: new losses are the fitted ones times the exponential of log
+    residuals drawn with replacement (widened by sqrt(n / (n - p)) for the p fitted numbers); the
+    law is fitted again and read at `at`, and one more drawn residual is added.
 
     Args:
-        x, loss: (n,) the points that are known.
+        x, loss: (n,) the known points.
         at: where to predict.
         level: share of new measurements that the interval is meant to hold.
+        resamples: how many times to fit again.
+        seed: of the draws.
+        constant: fit the floor E.
+
+    Raises:
+        InputError: too few points, lengths that differ, numbers not above 0.
     """
-    x, loss = checked(("x", "loss"), (x, loss), 5 if constant else 4)
+    x, loss = check_columns(("x", "loss"), (x, loss), 5 if constant else 4)
     law = fit_power_law(x, loss, constant, tries=4)
     fitted, free = np.asarray(law.loss(x)), 3 if constant else 2
     residual = (np.log(loss) - np.log(fitted)) * math.sqrt(len(x) / (len(x) - free))
@@ -275,24 +283,33 @@ def isoflop_minimum(size: Numbers, loss: Numbers) -> Minimum:
     Raises:
         InputError: fewer than 3 sizes, or a parabola that opens downwards (no minimum).
     """
-    size, loss = checked(("size", "loss"), (size, loss), 3)
-    if len(np.unique(size)) < 3:
-        raise InputError("size must hold at least 3 different values for a parabola")
+    size, loss = check_columns(("size", "loss"), (size, loss), 3)
+    _refuse_few("size", size, 3, "the parabola")
     x = np.log(size)
     a, b, c = np.polyfit(x - x.mean(), loss, 2)
     if a <= 0:
-        raise InputError("loss has no minimum over size: the parabola through it opens downwards")
+        raise InputError(
+            "loss has no minimum over size (the parabola through it opens downwards or is a "
+            "line); try smaller and larger sizes"
+        )
     bottom = -b / (2 * a)
     inside = bool(x.min() <= bottom + x.mean() <= x.max())
     return Minimum(float(np.exp(bottom + x.mean())), float(c - b * b / (4 * a)), inside)
 
 
 def power_fit(x: Numbers, y: Numbers) -> tuple[float, float, float]:
-    """Straight line on log-log paper: y = k x**p; returns k, p and R squared of log y.
+    """The straight line on log-log paper, y = k x**p.
 
     With budgets as x and `isoflop_minimum` sizes as y, p is the exponent of N* in C**p.
+
+    Returns:
+        k, p, and R squared of log y.
+
+    Raises:
+        InputError: fewer than 2 different values of x, lengths that differ, numbers not above 0.
     """
-    x, y = checked(("x", "y"), (x, y), 2)
+    x, y = check_columns(("x", "y"), (x, y), 2)
+    _refuse_few("x", x, 2, "k and p")
     p, intercept = np.polyfit(np.log(x), np.log(y), 1)
     rest = np.log(y) - intercept - p * np.log(x)
     spread = ((np.log(y) - np.log(y).mean()) ** 2).sum()
@@ -304,8 +321,12 @@ def power_fit(x: Numbers, y: Numbers) -> tuple[float, float, float]:
 
 
 def frontier(compute: Numbers, loss: Numbers) -> np.ndarray:
-    """Indices of the runs that no cheaper (or equally cheap) run beats, in order of compute."""
-    compute, loss = checked(("compute", "loss"), (compute, loss), 1)
+    """The indices of runs that no cheaper (or equally cheap) run beats, in order of compute.
+
+    Raises:
+        InputError: lengths that differ, numbers not above 0.
+    """
+    compute, loss = check_columns(("compute", "loss"), (compute, loss), 1)
     order = np.lexsort((loss, compute))
     best = np.minimum.accumulate(loss[order])
     first = np.concatenate([[True], best[1:] < best[:-1]])

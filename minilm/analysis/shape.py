@@ -8,7 +8,7 @@ from minilm.errors import InputError
 
 @dataclass(frozen=True)
 class Shape:
-    """The numbers every count needs, read from a config once."""
+    """The numbers that every count needs, read from a config once."""
 
     c: int  # channels
     h: int  # query heads
@@ -35,7 +35,7 @@ def get(config: Any, name: str, default: Any = None) -> Any:
 def shape_of(
     config: Any, experts: int | None = None, experts_per_token: int | None = None
 ) -> Shape:
-    """Read the numbers off a config; experts and experts_per_token overrule it.
+    """Read the numbers from a config; experts and experts_per_token take precedence over it.
 
     Raises:
         InputError: one of the two without the other, or more experts chosen than there are.
@@ -44,11 +44,11 @@ def shape_of(
     chosen = get(config, "experts_per_token") if experts_per_token is None else experts_per_token
     if (experts is None) != (chosen is None):
         raise InputError(
-            f"experts is {experts} and experts_per_token is {chosen}; give both or neither"
+            f"experts is {experts} and experts_per_token is {chosen}; both must be given or neither"
         )
     if experts is not None and not 1 <= chosen <= experts:
         raise InputError(
-            f"experts_per_token is {chosen}; it must lie in 1..{experts}, the number of experts"
+            f"experts_per_token is {chosen}; it must be from 1 to {experts}, the number of experts"
         )
     gated = config.activation in ("swiglu", "geglu", "geglu_tanh")
     width = get(config, "ff") or get(config, "F")

@@ -12,25 +12,32 @@ from minilm.errors import InputError
 
 
 def cooccurrences(tokens: np.ndarray, window: int, vocab_size: int) -> np.ndarray:
-    """How often each word stands within `window` places of each other word.
+    """How often each word occurs within `window` places of each other word.
 
     Args:
         tokens: (N,) ids in [0, vocab_size), one running text.
         window: places to either side.
         vocab_size: V.
 
-    Returns: (V, V) float64, symmetric.
+    Returns:
+        (V, V) float64, symmetric.
+
+    Raises:
+        InputError: a window below 1, or a token out of range.
     """
     if window < 1:
         raise InputError(f"window is {window}; it must be 1 or more")
     tokens = np.asarray(tokens, np.int64)
     if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocab_size:
-        raise InputError(f"tokens must lie in 0 .. vocab_size - 1, {vocab_size - 1}")
+        odd = tokens.min() if tokens.min() < 0 else tokens.max()
+        raise InputError(
+            f"tokens holds {odd}; ids must be from 0 to vocab_size - 1, {vocab_size - 1}"
+        )
     counts = np.zeros(vocab_size * vocab_size)
     for distance in range(1, min(window, len(tokens) - 1) + 1):
         pairs = tokens[:-distance] * vocab_size + tokens[distance:]
         counts += np.bincount(pairs, minlength=counts.size)
-    counts = counts.reshape(vocab_size, vocab_size)
+    counts = counts.reshape(vocab_size, vocab_size)  # (V V,) -> (V, V)
     return counts + counts.T
 
 
@@ -38,10 +45,11 @@ def pmi(counts: np.ndarray, negatives: int = 1) -> np.ndarray:
     """log P(a, b) / (P(a) P(b)) - log k for every pair; -inf where a pair was never seen.
 
     Args:
-        counts: (V, V), how often a stands beside b.
+        counts: (V, V), how often a occurs beside b.
         negatives: k of the skip-gram model whose optimum this is.
 
-    Returns: (V, V) float64.
+    Returns:
+        (V, V) float64.
     """
     counts = np.asarray(counts, np.float64)
     by_chance = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / counts.sum()
@@ -60,8 +68,9 @@ def sgns_step(
 ) -> float:
     """One step of gradient descent; both tables change in place.
 
-    A pair's loss is -log s(u . v) - sum_k log s(-u . v_k), u the centre's vector, v the context's,
-    v_k those of k words drawn by chance, s the sigmoid. The step sums over the pairs.
+    A pair's loss is -log s(u . v) - sum_k log s(-u . v_k), with u the centre's vector, v the
+    context's, v_k those of k words drawn at random, and s the sigmoid. The step sums over the
+    pairs.
 
     Args:
         words, contexts: (V, D) tables of u and v.
@@ -69,7 +78,8 @@ def sgns_step(
         negatives: (B, K) ids.
         lr: learning rate.
 
-    Returns: the mean loss of a pair, before the step.
+    Returns:
+        The mean loss of a pair, before the step.
     """
     u = words[center]  # (B, D)
     ids = np.concatenate([context[:, None], negatives], axis=1)  # (B, 1 + K)
@@ -88,8 +98,9 @@ def sgns_step(
 
 
 def _sum_by_word(changes: np.ndarray, ids: np.ndarray, size: int) -> np.ndarray:
-    """(..., D) and (...) -> (V, D): a word may stand in the batch more than once."""
-    return kernels.embedding_backward(changes.reshape(-1, changes.shape[-1]), ids.ravel(), size)
+    """(..., D) and (...) -> (V, D): a word may occur in the batch more than once."""
+    rows = changes.reshape(-1, changes.shape[-1])  # (..., D) -> (N, D)
+    return kernels.embedding_backward(rows, ids.ravel(), size)
 
 
 def skip_gram(
@@ -101,17 +112,19 @@ def skip_gram(
     lr: float = 0.05,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train both tables on pairs drawn as often as they were counted; negatives by frequency.
+    """Train both tables on pairs drawn in proportion to their counts; negatives by frequency.
 
     Args:
         counts: (V, V) from `cooccurrences`.
         channels: D.
-        negatives: drawn per pair.
-        steps, lr: of the descent; the rate falls to 0 in a straight line.
-        batch: pairs of a step; None: 30 vectors for each word. Many more of one word overshoot.
-        seed: of the first vectors and of the draws.
+        negatives: how many are drawn per pair.
+        steps, lr: of the descent; the rate falls linearly to 0.
+        batch: pairs in a step; None means 30 vectors for each word. With many more of one word,
+            its steps overshoot.
+        seed: of the initial vectors and of the draws.
 
-    Returns: tables (V, D) float32 of words and of contexts.
+    Returns:
+        Tables (V, D) float32, of words and of contexts.
     """
     r, size = rng(seed, "skip-gram"), len(counts)
     batch = 30 * size // (1 + negatives) if batch is None else batch

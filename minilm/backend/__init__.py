@@ -1,21 +1,22 @@
 """Where arrays live, and what runs them: NumPy or CuPy, threads, seeded random streams.
 
-Everything above this floor is written once, against the module that ``xp_of`` returns.
+Everything above this floor is written once, against the module that `xp_of` returns.
 
-- ``arrays``: NumPy or CuPy, device choice
-- ``random``, ``threads``: seeded streams; threads of the CPU
-- ``precision``: which type a model computes in, loss scaling
-- ``products``: matrix products that use tensor cores
-- ``memory``: a GPU's memory pool, pinned host memory, batches copied ahead of their use
-- ``targets``: the target that no loss counts
+- `arrays`: NumPy or CuPy, device choice
+- `ids`: the target that is not scored, and how many ids a vocabulary may have
+- `machine`: what this machine is, in words
+- `random`, `threads`: seeded streams; threads of the CPU
+- `precision`: which type a model computes in, loss scaling
+- `products`: matrix products that use tensor cores
+- `memory`: a GPU's memory pool, pinned host memory, batches copied ahead of their use
 """
 
 from minilm.backend.arrays import Array, array_module, cupy, on_gpu, to_numpy, xp_of
+from minilm.backend.ids import IGNORE, MOST_IDS
 from minilm.backend.memory import Prefetch, memory_in_use, memory_limit, pinned
 from minilm.backend.precision import LossScale, Precision, is_half, precision
 from minilm.backend.products import matmul
 from minilm.backend.random import rng
-from minilm.backend.targets import IGNORE
 from minilm.backend.threads import (
     blas_threads,
     keep_freed_memory,
@@ -26,6 +27,7 @@ from minilm.backend.threads import (
 
 __all__ = [
     "IGNORE",
+    "MOST_IDS",
     "Array",
     "LossScale",
     "Precision",

@@ -1,4 +1,4 @@
-"""NumPy or CuPy: which one takes an array, and what is said where there is no GPU."""
+"""NumPy or CuPy: which one an array belongs to, and what the user is told without a GPU."""
 
 import sys
 from types import ModuleType
@@ -22,7 +22,7 @@ def cupy() -> ModuleType:
     """CuPy, ready to use.
 
     Raises:
-        InputError: CuPy is not installed, or it is and finds no GPU: two different sentences.
+        InputError: CuPy is not installed, or it finds no GPU; each has a sentence of its own.
     """
     try:
         import cupy as cp
@@ -44,10 +44,10 @@ def _count(cp: ModuleType) -> int:
 
 
 def on_gpu(device: str) -> bool:
-    """Whether a device's name is that of a GPU; it need not be there.
+    """Whether a device name means a GPU, present or not.
 
     Raises:
-        InputError: a name that is none.
+        InputError: the name of no device.
     """
     kind, colon, number = device.partition(":")
     if device == "cpu":
@@ -58,12 +58,12 @@ def on_gpu(device: str) -> bool:
 
 
 def array_module(device: str) -> ModuleType:
-    """numpy for ``"cpu"``, cupy for ``"cuda"``.
+    """numpy for `"cpu"`, cupy for `"cuda"`.
 
-    ``"cuda:1"`` makes that GPU the current one of this thread, where new arrays then live.
+    `"cuda:1"` makes that GPU the current one of this thread, where new arrays then live.
 
     Raises:
-        InputError: another device, or a GPU that is not there.
+        InputError: the name of no device, or of a GPU that this machine does not have.
     """
     if not on_gpu(device):
         return np

@@ -14,7 +14,7 @@ from minilm.errors import InputError
 
 
 def memory_limit(nbytes: int | None) -> None:
-    """Let CuPy's memory pool take at most so many bytes of the current GPU; None: all there is.
+    """Limit CuPy's memory pool on the current GPU to this many bytes; None lifts the limit.
 
     Raises:
         InputError: fewer than one byte, or no GPU.
@@ -25,7 +25,7 @@ def memory_limit(nbytes: int | None) -> None:
 
 
 def memory_in_use() -> tuple[int, int]:
-    """Bytes of the current GPU that arrays take, and that the pool holds for them and to reuse."""
+    """Bytes of the current GPU that arrays occupy, and bytes that the pool holds in all."""
     pool = cupy().get_default_memory_pool()
     return pool.used_bytes(), pool.total_bytes()
 
@@ -33,8 +33,8 @@ def memory_in_use() -> tuple[int, int]:
 def pinned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """An uninitialised host array that the GPU's copy engine reads while the host goes on.
 
-    Its pages stay where they are; from other memory a copy goes through a buffer of the driver's,
-    and the host waits.
+    Its pages stay where they are. A copy from other memory goes through a buffer of the driver,
+    and the host waits for it.
     """
     cupy()
     import cupyx
@@ -60,13 +60,14 @@ class _Slot:
 class Prefetch:
     """Batches of host arrays as GPU arrays: while one is worked on, the next is copied.
 
-    Copies run on a stream of their own, from pinned memory. Two slots take turns: the copy into one
-    waits for the work on the batch that was there before, and the work on a batch for its copy. A
-    batch may be used until the next is asked for, by work on the stream that is current then.
+    Copies run on a stream of their own, from pinned memory. Two slots take turns: a copy into a
+    slot waits for the work on the batch that was there before, and the work on a batch waits for
+    its copy. A batch may be used until the next is asked for, by work on the stream that is current
+    when it is given out.
 
     Args:
-        source: yields tuples of arrays; it is asked for one batch more than was used.
-        ahead: False copies a batch when it is asked for, and takes none too many of the source.
+        source: yields tuples of arrays; one more batch is taken from it than was used.
+        ahead: False copies a batch only when it is asked for, and takes none in advance.
     """
 
     def __init__(self, source: Iterator[Sequence[np.ndarray]], ahead: bool = True) -> None:
@@ -86,7 +87,7 @@ class Prefetch:
         slot, self._waiting = self._waiting, None
         self._cp.cuda.get_current_stream().wait_event(slot.copied)
         if self._ahead:
-            with contextlib.suppress(StopIteration):  # no batch after this: the next call says so
+            with contextlib.suppress(StopIteration):  # the next call says that there is no more
                 self._start()
         return slot.device
 

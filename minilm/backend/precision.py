@@ -1,10 +1,10 @@
 """Which type a model computes in, and the loss scale that float16 needs.
 
 16-bit numbers halve the memory traffic and run on tensor cores. bfloat16 has float32's range and 8
-bits of precision, float16 has 11 bits and ends at 65504. With either, optimizers keep each weight
-a second time in float32, the master, which the steps are added to: a step is often smaller than
-half of a 16-bit weight's last place, and would be lost (mixed precision training, arXiv 1710.03740,
-section 3.1).
+bits of precision, float16 has 11 bits and ends at 65504. With either, optimizers keep a second,
+float32 copy of each weight, the master, to which steps are added: a step is often smaller than half
+a unit in the last place of a 16-bit weight, and would be lost (mixed precision training, arXiv
+1710.03740, section 3.1).
 """
 
 import math
@@ -21,16 +21,16 @@ NAMES = ("float32", *HALVES, "float64")
 
 def is_half(array: Any) -> bool:
     """Whether an array, Tensor or dtype holds 16-bit floating-point numbers."""
-    kind = getattr(array, "dtype", array)  # names are slow to make, and asked for at every step
+    kind = getattr(array, "dtype", array)  # names are slow to make, and this runs at every step
     return getattr(kind, "itemsize", 2) == 2 and str(kind) in HALVES
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What a model computes in.
+    """The type that a model computes in.
 
     Attributes:
-        name: of the type of weights, activations and gradients; sums are float32 or wider.
+        name: the type of weights, activations and gradients; sums are float32 or wider.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Precision:
 
     @property
     def dtype(self) -> np.dtype:
-        """For arrays.
+        """The type of arrays.
 
         Raises:
-            InputError: bfloat16, without the package that teaches it to NumPy and CuPy.
+            InputError: bfloat16, where the package that adds it to NumPy and CuPy is missing.
         """
         if self.name != "bfloat16":
             return np.dtype(self.name)
@@ -63,12 +63,12 @@ class Precision:
 
 
 def precision(name: str, gpu: bool = True) -> Precision:
-    """The precision called ``name``.
+    """The precision called `name`.
 
     Args:
         name: "float32", "bfloat16", "float16" or "float64".
-        gpu: whether a GPU computes. A CPU has no fast 16-bit arithmetic, NumPy none at all for
-            bfloat16: there the 16-bit types are refused rather than emulated.
+        gpu: whether a GPU computes. A CPU has no fast 16-bit arithmetic, and NumPy none at all for
+            bfloat16, so the 16-bit types are refused there rather than emulated.
 
     Raises:
         InputError: an unknown name, or 16 bits on a CPU.
@@ -85,17 +85,17 @@ class LossScale:
 
     Gradients below 6e-8 are 0 in float16. Scaled ones are not, and the optimizer divides by the
     scale in float32. The largest scale that fits is found by trial (arXiv 1710.03740, section
-    3.2): it doubles after ``patience`` good steps in a row; where a gradient overflows, the step is
-    left out and the scale halves.
+    3.2): it doubles after `patience` good steps in a row; where a gradient overflows, the step is
+    skipped and the scale halves.
 
     Args:
-        value: at the start.
-        patience: good steps before it doubles; None keeps it where it is.
+        value: the scale at the start.
+        patience: good steps before it doubles; None keeps it constant.
         least, most: where halving and doubling end.
 
     Raises:
-        InputError: a value that is no power of two between ``least`` and ``most``, or a patience
-            below 1.
+        InputError: a value that is not a power of two from `least` to `most`, or a patience below
+            1.
     """
 
     def __init__(
@@ -106,18 +106,20 @@ class LossScale:
         most: float = 2.0**24,
     ) -> None:
         if not (least <= value <= most and math.frexp(value)[0] == 0.5):
-            raise InputError(f"a loss scale of {value} is no power of two from {least} to {most}")
+            raise InputError(
+                f"loss scale is {value}; it must be a power of two from {least} to {most}"
+            )
         if patience is not None and patience < 1:
             raise InputError(f"patience is {patience}; it must be 1 or more")
         self.value, self.patience, self.least, self.most = float(value), patience, least, most
         self.good = 0  # steps in a row since the last change
 
     def update(self, finite: bool) -> bool:
-        """Take note of whether all gradients of a step were finite.
+        """Record whether all gradients of a step were finite.
 
         Returns:
-            Whether the run can go on: False where they were not and the scale cannot be the reason,
-            since it does not change or is at its least.
+            Whether the run can go on. It cannot where gradients were not finite and the scale is
+            not to blame, because it is constant or already at its least.
         """
         if self.patience is None:
             return finite
@@ -136,5 +138,5 @@ class LossScale:
         return {"value": self.value, "good": self.good}
 
     def restore(self, state: dict[str, float]) -> None:
-        """Take over what ``state`` returned."""
+        """Continue from what `state` returned."""
         self.value, self.good = float(state["value"]), int(state["good"])

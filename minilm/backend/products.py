@@ -1,9 +1,9 @@
 """Matrix products. On a GPU those of 16-bit numbers run on tensor cores and add up in float32.
 
-CuPy's ``@`` does that for two axes only: with more it casts float16 to float32 and sends bfloat16
-to a kernel for integers. So products of 16-bit numbers go to cuBLAS directly (``cublasGemmEx``,
-``cublasGemmStridedBatchedEx``), which can also leave the float32 sums as they are and add them to
-what is there.
+CuPy's `@` does that for two axes only: with more it casts float16 to float32 and sends bfloat16
+to a kernel for integers. So products of 16-bit numbers go straight to cuBLAS (`cublasGemmEx`,
+`cublasGemmStridedBatchedEx`), which can also keep the float32 sums unrounded and add them to the
+output.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ def matmul(a: Array, b: Array, out: Array | None = None, add: bool = False) -> A
 
     Args:
         a, b: at least one axis each, of one type, on one device.
-        out: gets the result. Where a and b are 16-bit it may be float32, and then has the sums
-            before they are rounded.
-        add: add to what ``out`` holds.
+        out: receives the result. Where a and b are 16-bit it may be float32, and then holds the
+            sums before rounding.
+        add: add to what `out` holds.
 
     Returns:
-        ``out``, or a new array of the operands' type.
+        `out`, or a new array of the operands' type.
 
     Raises:
-        InputError: ``add`` without ``out``, or an ``out`` of another shape or type.
+        InputError: `add` without `out`, operands that do not fit together, or an `out` of another
+            shape or type.
     """
     if add and out is None:
-        raise InputError("matmul: add needs out, the array to add to")
+        raise InputError("matmul: add is True and out is None; out must be the array to add to")
     if not is_half(a) or isinstance(a, np.ndarray):
         if out is None:
             return a @ b
@@ -58,7 +59,10 @@ def _half(a: Array, b: Array, out: Array | None, add: bool) -> Array:
     right = b if columns else b[:, None]
     (n, k), (depth, m) = left.shape[-2:], right.shape[-2:]
     if a.dtype != b.dtype or depth != k:
-        raise InputError(f"matmul of {a.dtype} {a.shape} and {b.dtype} {b.shape} does not fit")
+        raise InputError(
+            f"matmul: a is {a.dtype} {a.shape}, b is {b.dtype} {b.shape}; their types and inner "
+            "sizes must be equal"
+        )
     lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     shape = (*lead, *((n,) if rows else ()), *((m,) if columns else ()))
     if out is None:
@@ -87,7 +91,7 @@ def _half(a: Array, b: Array, out: Array | None, add: bool) -> Array:
 
 def _stack(array: Array, lead: tuple[int, ...]) -> tuple[Array, int, int, int]:
     """Matrices as cuBLAS takes them: the array, its step from matrix to matrix, whether each is
-    transposed (as seen by columns), and its leading dimension; copied where nothing else helps."""
+    transposed (as seen by columns), and its leading dimension; copied only where they must be."""
     xp = xp_of(array)
     rows, columns = array.shape[-2:]
     wide = xp.broadcast_to(array, (*lead, rows, columns))
@@ -105,7 +109,7 @@ def _stack(array: Array, lead: tuple[int, ...]) -> tuple[Array, int, int, int]:
 
 
 def _one_step(shape: tuple[int, ...], steps: list[int]) -> int | None:
-    """The one step that walks over all leading axes in order; None if there is none."""
+    """The single step that visits all leading axes in order; None where there is none."""
     step, length = None, 1  # of the axes seen so far, from the last to the first
     for count, own in zip(reversed(shape), reversed(steps)):
         if count == 1:
@@ -119,8 +123,8 @@ def _one_step(shape: tuple[int, ...], steps: list[int]) -> int | None:
 
 
 def _multiply(left: tuple, right: tuple, out: Array, add: bool) -> None:
-    """out (P, n, m) = left @ right (+ out). cuBLAS counts by columns, in which a matrix stored by
-    rows is its transpose: so it is asked for out^T = right^T left^T."""
+    """out (P, n, m) = left @ right (+ out). cuBLAS stores matrices by columns, and takes one stored
+    by rows for its transpose, so it is asked for out^T = right^T left^T."""
     from cupy.cuda import get_cublas_handle
     from cupy_backends.cuda.libs import cublas
 

@@ -12,7 +12,10 @@ def rng(seed: int, *stream: str | int) -> np.random.Generator:
 
     Args:
         seed: any non-negative integer.
-        stream: names what the numbers are for (``"init", "layer", 3``); streams are independent.
+        stream: names what the numbers are for (`"init", "layer", 3`); streams are independent.
+
+    Raises:
+        InputError: a seed below 0.
     """
     if seed < 0:
         raise InputError(f"seed is {seed}; it must be 0 or more")

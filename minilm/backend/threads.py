@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from minilm.backend.machine import cores
 from minilm.errors import InputError
 
 
@@ -17,13 +18,13 @@ class _Worker(threading.local):
 
 
 _worker = _Worker()
-_threads = os.cpu_count() or 1
+_threads = cores()
 _pool: ThreadPoolExecutor | None = None
 _blas_threads: int | None = None
 
 
 def threads() -> int:
-    """How many Python threads share the work of a training step; the machine's cores at first."""
+    """How many Python threads share a training step; at first, as many as there are cores."""
     return _threads
 
 
@@ -43,9 +44,9 @@ def set_threads(count: int) -> None:
 
 
 def blas_threads(count: int) -> None:
-    """Set the threads inside one matrix product, for every BLAS in the process, once.
+    """Set how many threads one matrix product uses, in every BLAS of the process.
 
-    The setting costs up to 2 ms, so it is kept: asking again for the same number is free.
+    Setting it costs up to 2 ms, so the number is remembered: asking again for it is free.
     """
     global _blas_threads
     if count != _blas_threads:
@@ -56,12 +57,12 @@ def blas_threads(count: int) -> None:
 
 
 def parallel(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """``[function(item) for item in items]``, on ``threads()`` threads, with 1-thread BLAS.
+    """`[function(item) for item in items]`, on `threads()` threads, with 1-thread BLAS.
 
-    The threads run side by side only while they are inside NumPy or a ``nogil`` kernel. Outer
-    threads with small matrix products each beat one thread with large ones: nothing waits at a
-    barrier inside BLAS, and the elementwise kernels run in parallel too. Called by one of those
-    threads it works alone: all others are taken.
+    The threads run side by side only while they are inside NumPy or a `nogil` kernel. Several
+    outer threads with small matrix products beat one thread with large ones: nothing waits at a
+    barrier inside BLAS, and the elementwise kernels run in parallel too. Called from one of those
+    threads, it works alone, because all the others are busy.
     """
     global _pool
     items = list(items)
@@ -91,8 +92,8 @@ def keep_freed_memory() -> None:
     """Let the allocator keep what a training step frees, so that the next step reuses it.
 
     glibc hands large blocks back to the kernel at once, and the next step pays a page fault for
-    every 4 kB it touches. One arena, no trimming: a step then runs in memory that is already
-    there. Elsewhere than on glibc this does nothing.
+    every 4 kB it touches. With a single arena that is never trimmed, a step runs in memory that is
+    already mapped. Without glibc this does nothing.
     """
     if not sys.platform.startswith("linux"):
         return

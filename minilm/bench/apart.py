@@ -12,10 +12,10 @@ from typing import Any
 
 
 def results_of(module: str, quick: bool) -> Iterator[Any]:
-    """What ``module.run(quick)`` yields, each as soon as it does.
+    """What `module.run(quick)` yields, each as soon as it does.
 
     Raises:
-        RuntimeError: the process broke off; whatever ``run`` raises is raised here.
+        RuntimeError: the process broke off; whatever `run` raises is raised here.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)

@@ -1,6 +1,6 @@
 """Greedy decoding with a cache, beside PyTorch's and beside what memory can deliver.
 
-``minilm bench decode`` prints the table. Ours is ``minilm.inference.generate``, from a
+`minilm bench decode` prints the table. Ours is `minilm.inference.generate`, from a
 prompt of one token to the end of the context. PyTorch's twin is written for speed: its functions
 called directly, a cache made once, inference mode, and the number of threads that suits it best.
 """
@@ -41,7 +41,7 @@ def made(size: str) -> Transformer:
 
 
 def ours(model: Transformer, batch: int, weights: str = "float32") -> Callable[[], list]:
-    """A call that writes a whole context for each of ``batch`` prompts of one token."""
+    """A call that writes a whole context for each of `batch` prompts of one token."""
     prompts = [[1 + row] for row in range(batch)]
     count = model.config.context - 1
 
@@ -52,7 +52,7 @@ def ours(model: Transformer, batch: int, weights: str = "float32") -> Callable[[
 
 
 def theirs(model: Transformer, batch: int, int8: bool = False) -> Callable[[], list]:
-    """The same in PyTorch; ``int8`` turns its linear layers into dynamically quantised ones."""
+    """The same in PyTorch; `int8` turns its linear layers into dynamically quantised ones."""
     import torch
     from torch.nn import functional as TF
 
@@ -178,7 +178,7 @@ def bandwidth_rows(size: str, model: Transformer, rounds: int) -> Iterator[Row]:
 
 
 def run(quick: bool = False) -> Iterator[Row]:
-    """Each row as it is measured; about two minutes, or half of one where ``quick``."""
+    """Each row as it is measured; about two minutes, or half of one where `quick`."""
     before, rounds = backend.threads(), 3 if quick else 9
     torch = find_torch()
     torch_before = torch.get_num_threads() if torch is not None else 0

@@ -1,7 +1,7 @@
 """`minilm bench gpu`: every kernel checked on the device, then timed against ceilings and torch.
 
 Times are medians of CUDA events on a quiet stream, ours and torch's in turn in one process: kernels
-here, a whole model in ``gpu_models``. Nothing is measured, and nothing is written, where no device
+here, a whole model in `gpu_models`. Nothing is measured, and nothing is written, where no device
 is there.
 """
 

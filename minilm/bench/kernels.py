@@ -1,6 +1,6 @@
 """Single operations beside PyTorch's: the tape, attention, norm, loss, optimizer.
 
-``minilm bench kernels`` prints the table. Every operation goes through the package's
+`minilm bench kernels` prints the table. Every operation goes through the package's
 public functions and its tape, forward and backward, as a model's step does.
 """
 
@@ -216,7 +216,7 @@ def optimizer_row(rounds: int, threads: int = 1) -> Row:
 
 
 def run(quick: bool = False) -> Iterator[Row]:
-    """Each row as it is measured; about a minute, or half of one where ``quick``."""
+    """Each row as it is measured; about a minute, or half of one where `quick`."""
     before = backend.threads()
     find_torch()  # loaded now, so that the thread counts set below hold for it too
     backend.keep_freed_memory()

@@ -33,10 +33,10 @@ def gpt(vocab_size: int, context: int, layers: int, heads: int, channels: int) -
 
 
 def twin(model: Transformer) -> Any:
-    """A torch module that computes what ``model`` computes, from a copy of its weights.
+    """A torch module that computes what `model` computes, from a copy of its weights.
 
-    Written as PyTorch users write it: ``nn.Linear``, ``nn.LayerNorm``, the fused
-    ``scaled_dot_product_attention`` and ``cross_entropy``. ``twin(ids, targets)`` is the mean loss.
+    Written as PyTorch users write it: `nn.Linear`, `nn.LayerNorm`, the fused
+    `scaled_dot_product_attention` and `cross_entropy`. `twin(ids, targets)` is the mean loss.
 
     Args:
         model: one whose config `gpt` made.
@@ -118,7 +118,7 @@ def gradient_difference(
     """The largest relative difference of any parameter's gradient, by the norm of each.
 
     Args:
-        other: the `twin` of ``model``.
+        other: the `twin` of `model`.
         ids, targets: (B, T) int64.
     """
     import torch

@@ -1,6 +1,6 @@
 """A race for readers: the same GPT, data, seed and schedule in minilm and in PyTorch.
 
-``python -m minilm.bench.race --out race.json --figure race.png`` trains both on the Python
+`python -m minilm.bench.race --out race.json --figure race.png` trains both on the Python
 documentation and draws the validation loss against the time spent in steps. The two take turns,
 lap by lap, so that a busy moment of the machine hits both; validation stops the clock.
 """
@@ -140,7 +140,7 @@ def race(course: Course, sides: dict[str, Any], validation: list, say: Any = pri
     """Let every side run the course, lap by lap; returns name -> curve.
 
     Args:
-        sides: name -> something with ``lap`` and ``loss``, such as `Ours` and `Theirs`.
+        sides: name -> something with `lap` and `loss`, such as `Ours` and `Theirs`.
         validation: batches of ids and targets.
         say: told how it stands after each lap.
     """

@@ -14,7 +14,7 @@ class Row:
 
     Attributes:
         name: what was done.
-        unit: of ``ours`` and ``peer``.
+        unit: of `ours` and `peer`.
         ours: our figure, a median; None where only the ratio says something.
         peer: the peer's figure, a median; None where the peer is not installed.
         peer_name: who it is.
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Race:
-    """The outcome of ``alternate``: median seconds of each, median and spread of peer / ours.
+    """The outcome of `alternate`: median seconds of each, median and spread of peer / ours.
 
     Without a peer there are our seconds and nothing else.
     """

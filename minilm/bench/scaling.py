@@ -1,6 +1,6 @@
 """How cost grows: time against parameters, context and corpus size, with the slopes fitted.
 
-``minilm bench scaling`` prints it. A slope of 1 on log-log paper is cost in proportion.
+`minilm bench scaling` prints it. A slope of 1 on log-log paper is cost in proportion.
 """
 
 import dataclasses
@@ -145,7 +145,7 @@ def corpus_curves(rounds: int, megabytes: Sequence[float] = (2, 4, 8, 16)) -> li
 
 
 def run(quick: bool = False) -> Iterator[Curve]:
-    """Each curve as it is measured; about a minute, or half of one where ``quick``."""
+    """Each curve as it is measured; about a minute, or half of one where `quick`."""
     before = backend.threads()
     backend.keep_freed_memory()
     backend.set_threads(1)

@@ -1,6 +1,6 @@
 """From typing `minilm train` to its first step, with everything cached and with nothing cached.
 
-``minilm bench start`` prints the rows. Each run is a process of its own, in folders of
+`minilm bench start` prints the rows. Each run is a process of its own, in folders of
 its own; the time ends when the first step's line is in the log.
 """
 
@@ -66,7 +66,7 @@ def _tail(path: Path) -> str:
 
 
 def run(quick: bool = False) -> Iterator[Row]:
-    """Each row as it is measured; a minute and a half, or half of it where ``quick``."""
+    """Each row as it is measured; a minute and a half, or half of it where `quick`."""
     name = "minilm train to its first step"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         runs = range(1 if quick else 3)

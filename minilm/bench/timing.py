@@ -18,7 +18,7 @@ ROUND = 0.05  # seconds that a round of ours should last, to be above what the c
 def calls_per_round(
     ours: Callable[[], Any], peer: Callable[[], Any] | None, least: float | None = None
 ) -> int:
-    """How many calls make a round of ``least`` seconds, four times that for a peer at most.
+    """How many calls make a round of `least` seconds, four times that for a peer at most.
 
     Both are called once before, since the first call may compile.
     """
@@ -70,7 +70,7 @@ def timed_row(
     """A race of two functions as a row of times.
 
     Args:
-        unit: "s", "ms" or "us", of one of the ``work`` pieces that a call does.
+        unit: "s", "ms" or "us", of one of the `work` pieces that a call does.
         peer: None where it is not installed: ours is timed alone.
         work: pieces of work in a call.
         least: seconds that ours should run in a round; None: ROUND.

@@ -1,6 +1,6 @@
 """Byte-pair encoding beside tiktoken and Hugging Face's tokenizers.
 
-``minilm bench tokenizer`` prints the table. Training and encoding of 30 MB of Python
+`minilm bench tokenizer` prints the table. Training and encoding of 30 MB of Python
 source with a vocabulary of 8192, ids and merges compared; then texts made to be slow; then our
 encoder beside itself without its cache, which no text may make more than 10 % slower.
 """
@@ -155,7 +155,7 @@ def hostile_rows(bpe: BPE, rounds: int) -> Iterator[Row]:
 
 
 def run(quick: bool = False) -> Iterator[Row]:
-    """Each row as it is measured: 30 MB in three minutes, or 6 MB where ``quick``."""
+    """Each row as it is measured: 30 MB in three minutes, or 6 MB where `quick`."""
     before, rounds = backend.threads(), 3 if quick else 7
     text = source_text(6 if quick else MEGABYTES)
     try:

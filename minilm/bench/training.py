@@ -1,6 +1,6 @@
 """Training steps beside PyTorch's: time, time outside matrix products, peak memory.
 
-``minilm bench train`` prints the table. Both sides hold the same GPT with the same
+`minilm bench train` prints the table. Both sides hold the same GPT with the same
 weights, see the same batch and take AdamW steps, PyTorch's fused; before anything is timed their
 gradients are compared.
 """
@@ -67,7 +67,7 @@ SIZES = {
 
 
 def our_step(model: Transformer, ids: np.ndarray, targets: np.ndarray) -> Callable[[], float]:
-    """One step as `minilm.train.train` takes it, the batch split over ``backend.threads()``."""
+    """One step as `minilm.train.train` takes it, the batch split over `backend.threads()`."""
     from minilm import optim
     from minilm.train import choose_engine
 
@@ -235,7 +235,7 @@ def memory_rows(names: Sequence[str], runs: int) -> Iterator[Row]:
 
 
 def measured_peak(side: str, name: str) -> float:
-    """Peak memory in MB of a fresh process that trains: ``side`` is "ours" or "torch"."""
+    """Peak memory in MB of a fresh process that trains: `side` is "ours" or "torch"."""
     code = f"from minilm.bench.training import print_peak; print_peak({side!r}, {name!r})"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -269,7 +269,7 @@ def print_peak(side: str, name: str) -> None:
 def peak_memory() -> float:
     """The most memory this process has held, in bytes.
 
-    Linux counts a parent's memory as its child's peak in ``getrusage``; /proc does not.
+    Linux counts a parent's memory as its child's peak in `getrusage`; /proc does not.
     """
     if sys.platform.startswith("linux"):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
@@ -286,7 +286,7 @@ def peak_memory() -> float:
 
 
 def run(quick: bool = False) -> Iterator[Row]:
-    """Each row as it is measured; about four minutes, or one where ``quick``."""
+    """Each row as it is measured; about four minutes, or one where `quick`."""
     before = backend.threads()
     find_torch()  # loaded now, so that the thread counts set below hold for it too
     backend.keep_freed_memory()

@@ -13,7 +13,7 @@ class Batches:
 
     An epoch cuts the tokens into windows that do not overlap and visits each once, in an order and
     from a starting point of its own. The batch of a step depends on nothing but the arguments and
-    the step, so a state is two numbers.
+    the step, so the state is two numbers.
 
     Args:
         tokens: ids (T,), any integer type, mapped files too.
@@ -23,7 +23,7 @@ class Batches:
         start: the step to begin with.
 
     Raises:
-        InputError: fewer tokens than one window and its last target.
+        InputError: a number out of range, or fewer tokens than one window and its last target.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Batches:
         self.seed = seed
         self.step = start
         windows = (len(tokens) - 1) // context
-        # Give up one window in many, so that each epoch can cut the text at other places.
+        # One window in many is given up, so that each epoch can cut the text at other places.
         self.windows = windows - 1 if windows >= 16 else windows
         self._slack = len(tokens) - 1 - self.windows * context
         self._epoch = -1
@@ -69,11 +69,11 @@ class Batches:
         return np.ascontiguousarray(rows[:, :-1]), np.ascontiguousarray(rows[:, 1:])
 
     def state(self) -> dict[str, int]:
-        """What ``restore`` needs to go on with the next batch."""
+        """What `restore` needs to go on with the next batch."""
         return {"seed": self.seed, "step": self.step}
 
     def restore(self, state: dict[str, int]) -> None:
-        """Go on where the batches that gave this state were."""
+        """Continue where the batches that returned this state had stopped."""
         self.seed, self.step = int(state["seed"]), int(state["step"])
         self._epoch = -1
 
@@ -89,7 +89,7 @@ class Batches:
 
 
 def batches(tokens: np.ndarray, batch: int, context: int, seed: int = 0, start: int = 0) -> Batches:
-    """Endless shuffled batches; see ``Batches``."""
+    """Endless shuffled batches; see `Batches`."""
     return Batches(tokens, batch, context, seed, start)
 
 
@@ -110,6 +110,7 @@ def windows(
         count = min(batch, whole - first)
         begin = first * context
         row = np.asarray(tokens[begin : begin + count * context + 1], np.int32)
+        # (count * context,) -> (count, context)
         yield row[:-1].reshape(count, context), row[1:].reshape(count, context)
     rest = np.asarray(tokens[whole * context :], np.int32)
     if rest.size > 1:

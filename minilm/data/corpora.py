@@ -1,8 +1,8 @@
 """Text that every machine with Python already has: no download, the same on every run.
 
-``python-docs`` is English: the language reference of ``pydoc`` and the docstrings of the standard
-library, about 2 MB. ``python-code`` is the library's source without its tests, about 11 MB. Source
-is read with ``ast``: nothing is imported, so nothing runs.
+`python-docs` is English: the language reference of `pydoc` and the docstrings of the standard
+library, about 2 MB. `python-code` is the library's source without its tests, about 11 MB. Source
+is read with `ast`: nothing is imported, so nothing runs.
 """
 
 import ast
@@ -25,27 +25,27 @@ from minilm.files import write_atomically
 
 NAMES = ("python-docs", "python-code")
 SEPARATOR = "\n\n"  # between documents when they are joined to one text
-_FORMAT = 1  # of the documents below; a change makes cached ones stale
+_FORMAT = 1  # of the documents below; changing it makes cached ones stale
 _SKIPPED_FOLDERS = frozenset(
     "site-packages dist-packages test tests idle_test __pycache__ lib-dynload _bundled".split()
 )
 
 
 def corpus(name: str) -> str:
-    """A corpus as one text; see ``documents``."""
+    """A corpus as one text; see `documents`."""
     return SEPARATOR.join(documents(name))
 
 
 @functools.lru_cache(maxsize=len(NAMES))
 def documents(name: str) -> tuple[str, ...]:
-    """The documents of a corpus, in an order that never changes for one Python.
+    """The documents of a corpus, in an order that is always the same for one version of Python.
 
     Args:
         name: "python-docs" (a document is a topic of the reference, or a module's docstrings) or
             "python-code" (a document is a file).
 
     Raises:
-        InputError: another name, or a Python that comes without its library's source.
+        InputError: another name, or a Python that comes without the source of its library.
     """
     if name not in NAMES:
         raise InputError(f"corpus is {name!r}; allowed are {', '.join(NAMES)}")
@@ -57,7 +57,7 @@ def documents(name: str) -> tuple[str, ...]:
             return tuple(json.loads(stored.read_text(encoding="utf-8")))
     texts = tuple(_python_docs())
     if stored is not None:
-        with contextlib.suppress(OSError, InputError):  # reading it again takes two seconds more
+        with contextlib.suppress(OSError, InputError):  # without a cache it takes two seconds more
             stored.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(stored, json.dumps(texts).encode())
     return texts
@@ -66,18 +66,18 @@ def documents(name: str) -> tuple[str, ...]:
 def split(
     documents: tuple[str, ...] | list[str], validation: float = 0.1, seed: int = 0
 ) -> tuple[list[str], list[str]]:
-    """Documents to train on and documents to validate with; no document is in both.
+    """Documents to train on and documents to validate on; no document is in both.
 
     Args:
         documents: texts; a single one is cut in two at the end of a line.
-        validation: share of the characters to validate with, above 0 and below 1.
+        validation: share of the characters to validate on, above 0 and below 1.
         seed: chooses the documents.
 
     Returns:
-        both lists, each in the order given.
+        Both lists, each in the order given.
 
     Raises:
-        InputError: a share out of range, or too little text to cut.
+        InputError: a share out of range, or too little text to split.
     """
     if not 0 < validation < 1:
         raise InputError(f"validation is {validation}; it must be above 0 and below 1")
@@ -106,10 +106,10 @@ def split(
 def encode_documents(
     tokenizer: Any, documents: tuple[str, ...] | list[str], end: str = "<|endoftext|>"
 ) -> np.ndarray:
-    """The ids of documents in a row, int32 (T,), each followed by the id of ``end``.
+    """The ids of all documents, one after the other, int32 (T,); each is followed by that of `end`.
 
     Args:
-        tokenizer: one of ``minilm.tokenizers``. Without a special token ``end`` the documents are
+        tokenizer: one of `minilm.tokenizers`. Without a special token `end` the documents are
             joined by blank lines instead. Special tokens in the documents are ordinary text.
         documents: texts.
         end: the special token that ends a document.
@@ -125,7 +125,7 @@ def encode_documents(
 
 @functools.cache
 def _sources() -> dict[str, str]:
-    """The standard library's source by path, tests and what belongs to this machine left out."""
+    """The standard library's source by path, without its tests and what describes this machine."""
     root = Path(sysconfig.get_path("stdlib"))
     found = {}
     for folder, folders, files in os.walk(root):
@@ -140,15 +140,15 @@ def _sources() -> dict[str, str]:
                         found[path.relative_to(root).as_posix()] = text
     if not found:
         raise InputError(
-            "corpus needs the standard library's source, which this Python comes without; "
-            "use a text file or folder of yours"
+            "corpus needs the source of the standard library, which this Python lacks; "
+            "use a text file or folder of your own"
         )
     return dict(sorted(found.items()))
 
 
 def _python_docs() -> list[str]:
     texts = []
-    with contextlib.suppress(ImportError):  # some systems pack it apart
+    with contextlib.suppress(ImportError):  # some systems package it separately
         from pydoc_data.topics import topics
 
         texts += [topics[name].strip() + "\n" for name in sorted(topics)]
@@ -191,7 +191,7 @@ def _docstrings(module: str, source: str) -> str:
 
 
 def _cache_path() -> Path | None:
-    """Where the read documentation is kept; None where there is no home."""
+    """Where the documentation is cached; None where there is no home folder."""
     about = f"{_FORMAT} {sys.version} {sysconfig.get_path('stdlib')}"
     name = f"python-docs-{hashlib.sha256(about.encode()).hexdigest()[:16]}.json"
     folder = cache_folder()
@@ -199,7 +199,7 @@ def _cache_path() -> Path | None:
 
 
 def cache_folder() -> Path | None:
-    """The folder for what can be made again; None where there is no home."""
+    """The folder for what can be made again; None where there is no home folder."""
     try:
         home = Path.home()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Text to test on that does not stand in the training text: held-out documents, decontaminated."""
+"""Text to test on that does not occur in the training text: held-out documents, decontaminated."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -22,22 +22,22 @@ def hold_out(
 ) -> tuple[list[str], list[str]]:
     """Documents to train on, and others to test on that the first do not give away.
 
-    Documentation repeats itself: whole pages stand in two places. A test on such a page measures
-    memory. So a document is held out only if few of its phrases, runs of 8 words, stand in any
+    Documentation repeats itself: whole pages occur in two places. A test on such a page measures
+    memory. So a document is held out only if few of its phrases, runs of 8 words, occur in any
     other document.
 
     Args:
-        documents: texts. Where they are too few to choose from, `split` divides them instead.
-        share: of all characters, to hold out; above 0 and below 1. Fewer where little is unique.
+        documents: texts. Where there are too few to choose from, `split` divides them instead.
+        share: of all characters, to hold out; above 0 and below 1. Less where little is unique.
         seed: chooses the documents.
-        repeated: largest share of a held-out document's phrases that stand elsewhere.
+        repeated: the largest share of a held-out document's phrases that may occur elsewhere.
         told: called with the length of each document once it is compared, to show progress.
 
     Returns:
-        both lists, each in the order given.
+        Both lists, each in the order given.
 
     Raises:
-        InputError: a share out of range, or too little text to cut.
+        InputError: a share out of range, or too little text to split.
     """
     if not 0 < share < 1:
         raise InputError(f"share is {share}; it must be above 0 and below 1")
@@ -73,7 +73,7 @@ def hold_out(
 def _shared(
     documents: Sequence[str], candidates: dict[int, set[int]], told: Callable[[int], Any]
 ) -> set[int]:
-    """The candidates' phrases that stand in another document."""
+    """The candidates' phrases that occur in another document."""
     owner: dict[int, int] = {}
     shared: set[int] = set()
     for i, phrases in candidates.items():
@@ -89,7 +89,7 @@ def _shared(
 
 
 def _phrases(text: str) -> Iterator[int]:
-    """A number for each run of words; equal runs of one process have equal numbers."""
+    """A number for each run of words; in one process, equal runs have equal numbers."""
     words: list[str] = []
     begin = 0
     while begin < len(text):

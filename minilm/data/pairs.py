@@ -12,7 +12,7 @@ from minilm.errors import InputError
 class Pairs:
     """n source sequences with their targets.
 
-    `target` holds what must be predicted, with IGNORE where nothing is scored; `fed` what the
+    `target` holds what is to be predicted, with IGNORE where nothing is scored; `fed` is what the
     decoder reads: the same tokens one step later, after the begin token.
     """
 
@@ -38,7 +38,7 @@ class Pairs:
         return ids, np.concatenate([silent, self.target], axis=1)
 
     def scored(self) -> int:
-        """Number of scored target tokens."""
+        """The number of scored target tokens."""
         return int((self.target != IGNORE).sum())
 
 
@@ -62,8 +62,12 @@ def make_pairs(
     return Pairs(source.astype(np.int32), target, fed, vocab_size)
 
 
-def at_least(least: int, **values: int) -> None:
-    """Refuse the first of the named values that is below `least`."""
+def refuse_below(least: int, **values: int) -> None:
+    """Refuse the first of the named values that is below `least`.
+
+    Raises:
+        InputError: it names the value and what is allowed.
+    """
     for name, value in values.items():
         if value < least:
             raise InputError(f"{name} is {value}; it must be {least} or more")

@@ -9,23 +9,23 @@ from minilm.errors import InputError
 
 
 def load_text(path: str | os.PathLike) -> str:
-    """The text of a file, or of all text files of a folder or pattern; see ``load_documents``."""
+    """The text of a file, or of all text files of a folder or pattern; see `load_documents`."""
     return SEPARATOR.join(load_documents(path))
 
 
 def load_documents(path: str | os.PathLike) -> list[str]:
-    """The texts of a file, a folder (all below it) or a pattern such as ``"notes/*.md"``.
+    """The texts of a file, a folder (all below it) or a pattern such as `"notes/*.md"`.
 
     Args:
         path: the file, folder or pattern. Hidden files are not read; in a folder or pattern, files
-            that are empty or binary are passed over.
+            that are empty or binary are skipped.
 
     Returns:
-        one text a file, in the order of their paths, line ends as "\\n".
+        One text per file, in the order of their paths, with line ends as "\\n".
 
     Raises:
-        InputError: nothing there, or nothing that is text: a file that is empty or binary (it
-            holds NUL bytes or is no UTF-8).
+        InputError: there is nothing, or nothing that is text: a file that is empty or binary (it
+            holds NUL bytes or is not UTF-8).
     """
     given = str(path)
     if os.path.isfile(given):
@@ -36,7 +36,7 @@ def load_documents(path: str | os.PathLike) -> list[str]:
     else:
         files = [Path(f) for f in glob.glob(given, recursive=True) if os.path.isfile(f)]
     if not files:
-        raise InputError(f"path is {given!r}; there is no such file, and no file in such a folder")
+        raise InputError(f"path is {given!r}; there is no such file, nor a folder with files")
     texts = []
     for file in sorted(files, key=lambda f: f.as_posix()):
         try:
@@ -44,7 +44,7 @@ def load_documents(path: str | os.PathLike) -> list[str]:
         except InputError:
             continue
     if not texts:
-        raise InputError(f"path is {given!r}; none of its {len(files)} files is plain UTF-8 text")
+        raise InputError(f"path is {given!r}; none of its {len(files)} files is UTF-8 text")
     return texts
 
 
@@ -67,6 +67,6 @@ def _read(path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"path {str(path)!r} is no UTF-8 text (byte {error.start}); save it as UTF-8"
+            f"path {str(path)!r} is not UTF-8 text (see byte {error.start}); save it as UTF-8"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,8 +1,8 @@
 """Token files: ids on disk, mapped into memory, so that a corpus larger than memory can be read.
 
-Layout: 8 bytes ``MINILMTK``, then JSON padded with spaces to 248 bytes, then the ids,
-little-endian, uint16 where the vocabulary fits and uint32 else. The file gets its name when it is
-whole.
+Layout: 8 bytes `MINILMTK`, then JSON padded with spaces to 248 bytes, then the ids,
+little-endian, uint16 where the vocabulary fits and uint32 otherwise. The file gets its name once
+it is whole.
 """
 
 import json
@@ -23,10 +23,10 @@ class TokenFile:
     """Ids on disk, read as an array.
 
     Args:
-        path: a file written by ``TokenFile.write``.
+        path: a file written by `TokenFile.write`.
 
     Attributes:
-        tokens: the ids, uint16 or uint32 (T,), read-only, mapped: only what is used is read.
+        tokens: the ids, uint16 or uint32 (T,), read-only and mapped: only what is used is read.
         vocab_size: one more than the largest id that may occur.
 
     Raises:
@@ -42,7 +42,7 @@ class TokenFile:
         except OSError as error:
             raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from None
         if not head.startswith(_MAGIC):
-            raise InputError(f"path {str(path)!r} is no token file of minilm")
+            raise InputError(f"path {str(path)!r} is not a token file of minilm")
         try:
             about = json.loads(head[len(_MAGIC) :])
             dtype = np.dtype({2: "<u2", 4: "<u4"}[about["bytes"]])
@@ -51,7 +51,7 @@ class TokenFile:
             raise InputError(f"path {str(path)!r} has a damaged header; write it again") from None
         if len(head) < _HEADER or size != _HEADER + count * dtype.itemsize:
             raise InputError(
-                f"path {str(path)!r} holds {max(0, size - _HEADER)} bytes of ids and should hold "
+                f"path {str(path)!r} holds {max(0, size - _HEADER)} bytes of ids instead of "
                 f"{count * dtype.itemsize}; write it again"
             )
         self.tokens = np.memmap(self.path, dtype, "r", offset=_HEADER, shape=(count,))
@@ -63,7 +63,7 @@ class TokenFile:
     def write(
         path: str | os.PathLike, ids: np.ndarray | Iterable[np.ndarray], vocab_size: int
     ) -> "TokenFile":
-        """Write ids, or parts of them one after the other, and open the file.
+        """Write ids, or several arrays of them one after the other, and open the file.
 
         Args:
             path: the file; an old one stays whole until the new one is.

@@ -53,16 +53,16 @@ def emulate(
     """Launches a CUDA kernel on the CPU; arrays among the arguments are changed in place.
 
     Args:
-        kernel: a Numba CUDA kernel (decorated or plain Python function that uses ``cuda.``), or a
+        kernel: a Numba CUDA kernel (decorated or plain Python function that uses `cuda.`), or a
             pair (path of a `.cu` file or CUDA C++ text, kernel name).
         grid, block: sizes as CUDA takes them, 1 to 3 numbers.
         arguments: NumPy arrays (C-contiguous, of the parameter's type), numbers, lists of arrays
-            for ``T **`` parameters, None for a null pointer.
+            for `T **` parameters, None for a null pointer.
         shared: bytes of dynamic shared memory.
-        defines: preprocessor names, such as ``{"HEAD": 64}``; CUDA C++ only.
+        defines: preprocessor names, such as `{"HEAD": 64}`; CUDA C++ only.
         schedules: orders in which warps and asynchronous copies are run; all must agree.
         trace: watch every access of the first schedule: exact errors, and the counts.
-        record: keep every access of the first schedule in ``report.touches``.
+        record: keep every access of the first schedule in `report.touches`.
         timeout: seconds after which a launch is stopped; of processor time for Python kernels.
 
     Returns:

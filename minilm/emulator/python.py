@@ -125,7 +125,7 @@ def run_python(
     timeout: int = 60,
     shared: int = 0,
 ) -> Report:
-    """Runs a Numba CUDA kernel under each schedule; see :func:`minilm.emulator.emulate`."""
+    """Runs a Numba CUDA kernel under each schedule; see `minilm.emulator.emulate`."""
     try:
         import greenlet  # noqa: F401
     except ImportError:

@@ -1,7 +1,7 @@
 """Prompts of different lengths as one rectangular batch, padded on the left.
 
-On the left, because then every row ends at the same place: the next token is one column for all,
-and distances inside a row (windows, ALiBi, T5's buckets) are what they are without padding.
+Padding is on the left so that every row ends at the same place: the next token is one column for
+all rows, and distances inside a row (windows, ALiBi, T5's buckets) are the same as without padding.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Ragged:
 
     Attributes:
         ids: (B, T) int64, pads are 0.
-        positions: (B, T) int64, each row counts from 0 at its first real token; pads are 0.
+        positions: (B, T) int64, counted from 0 at the first real token of each row; pads are 0.
         valid: (B, T) bool, False for pads.
         lengths: (B,) int64, real tokens per row.
     """
@@ -30,7 +30,7 @@ class Ragged:
     lengths: np.ndarray
 
     @property
-    def even(self) -> bool:
+    def is_even(self) -> bool:
         """Whether there is no padding at all."""
         return bool(self.valid.all())
 
@@ -39,7 +39,7 @@ def pad_left(rows: list[np.ndarray]) -> Ragged:
     """One batch of prompts.
 
     Args:
-        rows: per prompt its ids, at least one each.
+        rows: the ids of each prompt, at least one per prompt.
     """
     lengths = np.array([len(row) for row in rows], np.int64)
     longest = int(lengths.max())
@@ -70,13 +70,13 @@ def as_rows(ids: Any, vocab_size: int) -> tuple[list[np.ndarray], bool]:
         row = np.asarray(row)
         if row.ndim != 1 or row.size == 0 or row.dtype.kind not in "iu":
             raise InputError(
-                f"ids has a prompt of {row.dtype} and shape {row.shape}; each must have at least "
-                "one whole number"
+                f"ids holds a prompt of {row.dtype} and shape {row.shape}; a prompt must be a row "
+                "of at least one whole number"
             )
         low, high = int(row.min()), int(row.max())
         if low < 0 or high >= vocab_size:
             raise InputError(
-                f"ids hold {low if low < 0 else high}; the model knows 0 to {vocab_size - 1}"
+                f"ids holds {low if low < 0 else high}; the model knows 0 to {vocab_size - 1}"
             )
         rows.append(row)
     return rows, single

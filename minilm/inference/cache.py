@@ -1,7 +1,7 @@
-"""Key/value caches: what attention needs of the positions before, kept so that it is not redone.
+"""Key/value caches: what attention needs of earlier positions, kept so as not to compute it again.
 
-A model calls `append` in every layer with the new keys and values, gets those of all positions
-back, and calls `advance` once at the end of a forward.
+A model calls `append` in every layer with the new keys and values, which returns those of all
+positions, and calls `advance` once at the end of a forward pass.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ class ContiguousCache:
         dims: a Config, or (layers, kv_heads, head_size).
         batch: B, number of sequences.
         length: how many positions fit.
-        dtype: float32 or float64, as the model's.
+        dtype: float32 or float64, the model's.
         device: "cpu" or "cuda".
 
     Attributes:
-        length: positions stored so far; capacity: how many fit.
+        length: positions stored so far.
+        capacity: positions that fit.
         memory: keys and values of an encoder-decoder's source, one pair per layer, or None.
         nbytes: 2 * layers * B * G * length * D * bytes per number.
 
     Raises:
-        InputError: a batch or length below 1, or dims that are neither.
+        InputError: a size below 1.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class ContiguousCache:
         layers, groups, size = _dims(dims)
         for name, value in (("batch", batch), ("length", length)):
             if value < 1:
-                raise InputError(f"{name} is {value}; it must be at least 1")
+                raise InputError(f"{name} is {value}; it must be 1 or more")
         self.capacity, self.batch = length, batch
         self.length = 0
         xp = backend.array_module(device)
@@ -54,20 +55,21 @@ class ContiguousCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the keys and values take (the source's not counted)."""
+        """Bytes that the keys and values take, without those of the source."""
         return self._keys.nbytes + self._values.nbytes
 
     def append(self, layer: int, k: Array, v: Array) -> tuple[Array, Array]:
         """Store new keys and values of one layer.
 
         Args:
+            layer: which layer.
             k, v: (B, G, T, D), of the T positions that follow `length`.
 
         Returns:
-            views (B, G, length + T, D), in order of position.
+            Views (B, G, length + T, D) of both, in order of position.
 
         Raises:
-            InputError: another layer, shape or dtype than the cache was made for, or no room.
+            InputError: another shape or type than the cache was made for, or no room.
         """
         end = self._check_room(layer, k)
         self._keys[layer, :, :, self.length : end] = k
@@ -75,7 +77,7 @@ class ContiguousCache:
         return self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
 
     def key_positions(self, time: int) -> np.ndarray:
-        """The position of each key that `append` of `time` new ones returns, (S,) ints."""
+        """The positions of the keys that `append` returns for `time` new ones, (S,) ints."""
         return np.arange(self.length + time)
 
     def advance(self, time: int) -> None:
@@ -86,7 +88,7 @@ class ContiguousCache:
         """Forget the positions from `length` on, as speculative decoding does.
 
         Raises:
-            InputError: more than are stored, or below 0.
+            InputError: a length beyond what is stored.
         """
         if not 0 <= length <= self.length:
             raise InputError(f"length is {length}; it must be from 0 to {self.length}")
@@ -97,15 +99,15 @@ class ContiguousCache:
         self.length, self.memory, self.memory_valid = 0, None, None
 
     def reorder(self, rows: Any) -> None:
-        """Let sequence i go on from what was sequence rows[i], as beam search does.
+        """Let sequence i continue what was sequence rows[i], as beam search does.
 
         Raises:
-            InputError: rows that are not one of the batch's each.
+            InputError: rows that are not one sequence's number for each sequence.
         """
         rows = np.asarray(rows)
         if rows.shape != (self.batch,) or rows.min() < 0 or rows.max() >= self.batch:
             raise InputError(
-                f"rows is {rows.tolist()}; it must be {self.batch} numbers, from 0 to "
+                f"rows is {rows.tolist()}; it must hold {self.batch} numbers from 0 to "
                 f"{self.batch - 1}"
             )
         self._keys, self._values = self._keys[:, rows], self._values[:, rows]
@@ -115,14 +117,15 @@ class ContiguousCache:
             self.memory_valid = self.memory_valid[rows]
 
     def remember(self, memory: list[tuple[Array, Array]], valid: np.ndarray | None = None) -> None:
-        """Keep a source's keys and values, (B, G, M, D) a layer, and its padding mask (B, M).
+        """Keep a source's keys and values, (B, G, M, D) per layer, and its padding mask (B, M).
 
         Raises:
-            InputError: the cache holds target tokens of an earlier source.
+            InputError: the cache holds target tokens already.
         """
         if self.length:
             raise InputError(
-                f"ids is given and the cache holds {self.length} target tokens; reset it first"
+                f"ids are given and the cache holds {self.length} target tokens; ids must be None, "
+                "or the cache reset first"
             )
         self.memory, self.memory_valid = memory, valid
 
@@ -130,21 +133,21 @@ class ContiguousCache:
         """Where the new keys end.
 
         Raises:
-            InputError: another shape than the cache was made for, or no room.
+            InputError: another shape or type than the cache was made for, or no room.
         """
         layers, batch, groups, _, size = self._keys.shape
         if not 0 <= layer < layers:
             raise InputError(f"layer is {layer}; it must be from 0 to {layers - 1}")
         if (k.shape[0], k.shape[1], k.shape[3]) != (batch, groups, size):
             raise InputError(
-                f"batch, kv_heads, head_size are {(k.shape[0], k.shape[1], k.shape[3])}; the cache "
-                f"was made for {(batch, groups, size)}"
+                f"k has batch, kv_heads, head_size {(k.shape[0], k.shape[1], k.shape[3])}; "
+                f"the cache was made for {(batch, groups, size)}"
             )
         if k.dtype != self._keys.dtype:
-            raise InputError(f"keys are {k.dtype}; the cache holds {self._keys.dtype}")
+            raise InputError(f"k is {k.dtype}; the cache holds {self._keys.dtype}")
         end = self.length + k.shape[2]
         if end > self.capacity:
-            raise InputError(f"{end} positions are needed; the cache holds {self.capacity}")
+            raise InputError(f"k ends at position {end}; the cache has room for {self.capacity}")
         return end
 
 
@@ -156,11 +159,13 @@ class RollingCache(ContiguousCache):
     Args:
         dims: a Config with a window, or (layers, kv_heads, head_size).
         batch: B.
-        window: W; None: the config's.
-        length: longest text; None: no limit but the model's.
+        window: W; None takes the config's.
+        length: longest text; None leaves the limit to the model.
+        dtype: float32 or float64, the model's.
+        device: "cpu" or "cuda".
 
     Raises:
-        InputError: a window below the model's, or a model without one.
+        InputError: no window, or one shorter than the model's.
     """
 
     def __init__(
@@ -175,11 +180,11 @@ class RollingCache(ContiguousCache):
         own = getattr(dims, "window", None)
         window = own if window is None else window
         if window is None or window < 1:
-            raise InputError(f"window is {window}; it must be at least 1, the model's own or more")
+            raise InputError(f"window is {window}; it must be 1 or more, the model's window")
         if own is not None and window < own:
             raise InputError(f"window is {window}; it must be at least the model's, {own}")
         if not isinstance(dims, tuple) and own is None:
-            raise InputError("config.window is None; a rolling cache needs a model with a window")
+            raise InputError("config has no window; a rolling cache needs a model with one")
         self.window = window
         super().__init__(dims, batch, window, dtype, device)
         self.capacity = 2**62 if length is None else length
@@ -188,12 +193,17 @@ class RollingCache(ContiguousCache):
         """Store new keys and values of one layer.
 
         Args:
+            layer: which layer.
             k, v: (B, G, T, D), of the T positions that follow `length`.
 
         Returns:
-            (B, G, S, D) each, the keys at `key_positions(T)`. For T = 1 the slots themselves,
-            in their own order. For more, the keys that the first new query still sees and the
-            new ones, in order of position: some of the former are overwritten by the latter.
+            (B, G, S, D) each, the keys at `key_positions(T)`. For T = 1 these are the slots
+            themselves, in their own order. For more, they are the keys that the first new query
+            still sees and the new ones, in order of position; the latter overwrite some of the
+            former.
+
+        Raises:
+            InputError: another shape or type than the cache was made for, or no room.
         """
         self._check_room(layer, k)
         time, w = k.shape[2], self.window
@@ -214,22 +224,22 @@ class RollingCache(ContiguousCache):
         return keys[:, :, :filled], values[:, :, :filled]
 
     def key_positions(self, time: int) -> np.ndarray:
-        """The position of each key that `append` of `time` new ones returns, (S,) ints."""
+        """The positions of the keys that `append` returns for `time` new ones, (S,) ints."""
         if time > 1:
             return np.arange(max(0, self.length - self.window + 1), self.length + time)
         slots = np.arange(min(self.length + 1, self.window))
         return self.length - (self.length - slots) % self.window
 
     def truncate(self, length: int) -> None:
-        """Going back is impossible once slots were overwritten.
+        """Forget the positions from `length` on, which is impossible once slots are overwritten.
 
         Raises:
             InputError: positions that the window needs are gone.
         """
         if self.length > self.window and length != self.length:
             raise InputError(
-                f"length is {length}; it must be {self.length}, for a rolling cache that has gone "
-                "round cannot go back"
+                f"length is {length}; it must be {self.length}, because this rolling cache has "
+                "overwritten earlier positions"
             )
         super().truncate(length)
 

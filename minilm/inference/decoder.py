@@ -1,4 +1,4 @@
-"""The fast way to decode: which models it knows, and their weights as its kernel reads them."""
+"""The fast way to decode: which models it supports, and their weights as its kernel reads them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from minilm import backend, kernels, swap
 from minilm.backend import Array
 from minilm.errors import InputError
 from minilm.inference.cache import ContiguousCache
+from minilm.inference.sampling import refuse_nan
 from minilm.kernels.decode_step.weights import Layer, Map, Norm, Weights
 from minilm.models.block import Block, Stack
 from minilm.models.transformer import Transformer
@@ -21,24 +22,23 @@ WEIGHTS = ("float32", "int8")
 _ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh"}
 _AT_ONCE = 200_000_000  # bytes of weights read per call of the kernel: some milliseconds
 _MOST_AT_ONCE = 32
-_GPU_HEADS, _GPU_WIDTH = (64, 128), 24576  # what kernels/decode_step/cuda.py can do
+_GPU_HEADS, _GPU_WIDTH = (64, 128), 24576  # the limits of kernels/decode_step/cuda.py
 
 
 class Decoder:
     """A decoder and its cache, one token per row at a time: on the CPU in float32, or on a GPU.
 
-    The weights are the model's own memory: what an optimizer or an assignment in place does to them
-    is seen. int8 weights are made once, here.
+    The weights are the model's own memory, so changes by an optimizer or an assignment in place
+    take effect. int8 weights are made once, here.
 
     Args:
-        model: a Transformer that `unsupported` has nothing against.
-        cache: what holds the prompts' keys and values already, as `model(ids, cache=cache)` left
-            them; each step adds to it. It has the layers, kv_heads, head_size, dtype and device of
-            the model.
-        begin: (B,) whole numbers, where each row's text starts in the cache (its padding before);
-            None: 0.
-        weights: "float32", or "int8": each row of a matrix rounded to 255 steps. What meets it is
-            rounded too, to 16 bits, which changes far less.
+        model: a Transformer to which `unsupported` raises no objection.
+        cache: holds the prompts' keys and values, as `model(ids, cache=cache)` left them; each
+            step adds to it. It has the layers, kv_heads, head_size, dtype and device of the model.
+        begin: (B,) whole numbers, where each row's text starts in the cache, after its padding;
+            None means 0.
+        weights: "float32", or "int8": each row of a matrix is rounded to 255 steps. The vectors
+            that it multiplies are rounded too, to 16 bits, which changes far less.
 
     Raises:
         InputError: a model that this cannot run, other weights, or a cache or begin that does not
@@ -57,12 +57,11 @@ class Decoder:
             raise InputError(f"{reason}; the fast decoder cannot run this model")
         _check_cache(model, cache)
         self.cache = cache
-        self.begin = _check_whole(
-            "begin", np.zeros(cache.batch, int) if begin is None else begin, cache
-        )
+        begin = np.zeros(cache.batch, int) if begin is None else begin
+        self.begin = _check_whole("begin", begin, cache)
         self._latest = int(self.begin.max())
         if self.begin.min() < 0:
-            raise InputError(f"begin has {int(self.begin.min())}; it must be 0 or more")
+            raise InputError(f"begin holds {int(self.begin.min())}; it must be 0 or more")
         self.length = min(cache.capacity, model.config.context)
         self.weights = read(model, self.length, weights)
         xp = backend.xp_of(model.tokens.weight.data)
@@ -76,13 +75,13 @@ class Decoder:
             ids: (B,) whole numbers.
 
         Returns:
-            (B, V) float32 logits after them, where the model is, overwritten by the next step.
+            (B, V) float32 logits after them, on the model's device; the next step overwrites them.
 
         Raises:
-            InputError: ids of another shape, outside the vocabulary or not whole numbers; a full
-                cache, or one that ends before a row's `begin`.
+            InputError: ids of another shape, outside the vocabulary or not whole; a full cache, or
+                one that ends before a row's `begin`.
         """
-        self.greedy(ids, 1)
+        self._feed(ids, 1)
         return self.logits
 
     def greedy(self, ids: Any, count: int) -> np.ndarray:
@@ -90,26 +89,33 @@ class Decoder:
 
         Args:
             ids: (B,) whole numbers.
-            count: how many tokens are fed, at least 1.
+            count: how many tokens to feed, at least 1.
 
         Returns:
             (count, B) int64, the likeliest token after each one fed.
 
         Raises:
-            InputError: as `step`; a count below 1.
+            InputError: as in `step`; a count below 1, or a model that gives NaN.
         """
         if not isinstance(count, (int, np.integer)) or count < 1:
-            raise InputError(f"count is {count!r}; it must be a whole number of at least 1")
+            raise InputError(f"count is {count!r}; it must be a whole number of 1 or more")
+        new = self._feed(ids, count)
+        refuse_nan(self.logits)  # once for all: a NaN stays in the weights or in the cache
+        return new
+
+    def _feed(self, ids: Any, count: int) -> np.ndarray:
+        """Feed ids, then the likeliest tokens, `count` in all; (count, B), the likeliest ones."""
         ids = _check_whole("ids", ids, self.cache)
         if ids.min() < 0 or ids.max() >= self.logits.shape[1]:
             raise InputError(
-                f"ids has {ids.tolist()}; all must be from 0 to {self.logits.shape[1] - 1}"
+                f"ids holds {ids.min() if ids.min() < 0 else ids.max()}; the model knows 0 to "
+                f"{self.logits.shape[1] - 1}"
             )
         place = self.cache.length
-        if self._latest > place:  # looked at here because a cache can be truncated
-            raise InputError(f"begin is {self._latest}, beyond the {place} tokens that are cached")
+        if self._latest > place:  # checked here because a cache can be truncated
+            raise InputError(f"begin is {self._latest}; it must be at most {place}, what is cached")
         if place + count > self.length:
-            raise InputError(f"{place + count} tokens are needed; there is room for {self.length}")
+            raise InputError(f"tokens needed are {place + count}; there is room for {self.length}")
         new = kernels.decode_step(
             self.logits,
             self.weights,
@@ -143,12 +149,12 @@ def _check_cache(model: Transformer, cache: Any) -> None:
             for array in (keys, weight)
         )
         raise InputError(f"the cache holds {here}; the model is {there}")
-    if slots < min(cache.capacity, config.context):  # it goes round
+    if slots < min(cache.capacity, config.context):  # a rolling one
         window, gpu = config.window, not isinstance(keys, np.ndarray)
         if window is None or slots < window or (gpu and slots > window):
             raise InputError(
                 f"the cache keeps the last {slots} tokens; the model's window is {window}"
-                f"{', and on a GPU they must be equal' if gpu else ''}"
+                f"{', and on a GPU the two must be equal' if gpu else ''}"
             )
 
 
@@ -167,38 +173,36 @@ def _check_whole(name: str, given: Any, cache: ContiguousCache) -> np.ndarray:
             f"{name} is {array.dtype} of shape {array.shape}; it must be whole numbers of shape "
             f"{(cache.batch,)}"
         )
-    return np.array(array, np.int64)  # a copy, which nobody changes after it was checked
+    return np.array(array, np.int64)  # a copy, so that nothing changes it after this check
 
 
 def check_weights(model: Any, weights: str) -> str | None:
-    """Refuse weights that a model cannot be run with; else what `unsupported` says of it.
+    """Refuse weights that a model cannot be run with; else return what `unsupported` says of it.
 
     Raises:
-        InputError: other than "float32" or "int8", or int8 for a model not known here.
+        InputError: other weights than "float32" and "int8", or int8 for an unsupported model.
     """
     if weights not in WEIGHTS:
         raise InputError(f"weights is {weights!r}; allowed are {' and '.join(WEIGHTS)}")
     reason = unsupported(model)
     if reason and weights == "int8":
-        raise InputError(
-            f"weights is 'int8' and {reason}; only models that the fast decoder runs can have them"
-        )
+        raise InputError(f"weights is 'int8', which this model cannot use: {reason}")
     return reason
 
 
-def overridden() -> bool:
-    """Whether somebody's functions or another tier should run: then nothing may be short-cut."""
-    return swap.active() or kernels.overridden("decode_step", "quantize_rows")
+def is_overridden() -> bool:
+    """Whether functions given to `use`, or another tier, are to run: no short cut is allowed."""
+    return swap.is_active() or kernels.is_overridden("decode_step", "quantize_rows")
 
 
 def unsupported(model: Any) -> str | None:
     """Why the kernel cannot run a model; None if it can.
 
     It runs pre-norm decoders (and prefix-LMs after their prefix) whose parts are the package's own:
-    a map wrapped by an adapter must be called, not looked into.
+    a map wrapped in an adapter has to be called, and its weights must not be read directly.
     """
     if type(model) is not Transformer or "forward" in vars(model):
-        return f"the model is a {type(model).__name__} and not Transformer itself"
+        return "it is not an unmodified Transformer"
     config = model.config
     wanted = (
         ("kind", config.kind in ("decoder", "prefix-lm"), config.kind),
@@ -212,7 +216,7 @@ def unsupported(model: Any) -> str | None:
             return f"the model's {name} is {value!r}"
     for name, part, kinds in _parts(model):
         if type(part) not in kinds or "forward" in vars(part):
-            return f"the model's {name} is a {type(part).__name__} of its own"
+            return f"its {name} is a custom {type(part).__name__}"
     first = model.tokens.weight.data
     gpu = not isinstance(first, np.ndarray)
     dtypes = ("float32", "bfloat16", "float16") if gpu else ("float32",)
@@ -221,17 +225,17 @@ def unsupported(model: Any) -> str | None:
         array = parameter.data
         plain = known and type(array) is type(first) and array.dtype == first.dtype
         if not plain or not array.flags.c_contiguous:
-            where = "a GPU in one type" if gpu else "the CPU"
-            return f"the model's {name} is not {' or '.join(dtypes)} in one piece on {where}"
+            where = "a GPU, all of one type" if gpu else "the CPU"
+            return f"its {name} is not contiguous {' or '.join(dtypes)} on {where}"
     if gpu and config.D not in _GPU_HEADS:
         return f"the model's heads have size {config.D}; on a GPU it must be 64 or 128"
     if gpu and max(config.channels, config.heads * config.D, config.F) > _GPU_WIDTH:
-        return f"the model's maps are wider than the {_GPU_WIDTH} channels that a GPU takes"
+        return f"on a GPU its maps must have at most {_GPU_WIDTH} inputs"
     return None
 
 
 def _parts(model: Transformer) -> list[tuple[str, Any, tuple[type, ...]]]:
-    """(name, module, classes it may be) of all that the kernel looks into."""
+    """(name, module, classes it may be) of all parts whose weights the kernel reads."""
     norms = (LayerNorm, RMSNorm)
     parts: list[tuple[str, Any, tuple[type, ...]]] = [
         ("tokens", model.tokens, (Embedding,)),
@@ -256,6 +260,7 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
     """The model's arrays for the kernel.
 
     Args:
+        model: one that `unsupported` has no objection to.
         length: tokens that a text may have; tables of positions are made for that many.
         weights: "float32" shares memory with the model, "int8" rounds its linear maps.
     """
@@ -311,7 +316,7 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
 
 
 def _positions(model: Transformer, length: int) -> np.ndarray | None:
-    """(length or more, C) added to the embedding, or None."""
+    """(length or more, C), added to the embedding, or None."""
     if model.config.positions == "learned":
         return model.positions.weight.data
     if model.config.positions == "sinusoidal":
@@ -321,16 +326,17 @@ def _positions(model: Transformer, length: int) -> np.ndarray | None:
 
 
 def _distance(model: Transformer, length: int) -> Array | None:
-    """(H, length) float32 added to the scores, the last column for distance 0; or None."""
+    """(H, length) float32, added to the scores, the last column for distance 0; or None."""
     config = model.config
     xp = backend.xp_of(model.tokens.weight.data)
     last, keys = np.array([length - 1]), np.arange(length)
     if config.positions == "alibi":
-        bias = alibi_bias(last, keys, config.heads)[:, 0]  # (H, 1, S) -> (H, S)
-        return xp.asarray(np.ascontiguousarray(bias))
+        # (H, 1, length) -> (H, length)
+        return xp.asarray(np.ascontiguousarray(alibi_bias(last, keys, config.heads)[:, 0]))
     if config.positions == "relative":
         sizes = (config.relative.buckets, config.relative.distance)
         bucket = relative_bucket(last, keys, config.kind != "decoder", *sizes)[0]
         rows = model.stack.relative.weight.data[xp.asarray(bucket)]
-        return xp.ascontiguousarray(rows.T.astype(np.float32, copy=False))  # (S, H) -> (H, S)
+        # (length, H) -> (H, length)
+        return xp.ascontiguousarray(rows.T.astype(np.float32, copy=False))
     return None

@@ -1,4 +1,4 @@
-"""The loop that writes: feed the prompt once, then one token at a time through the cache."""
+"""The loop that writes: it feeds the prompt once, then one token at a time through the cache."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -13,18 +13,21 @@ from minilm.errors import InputError
 from minilm.inference import sampling
 from minilm.inference.batch import Ragged, as_rows, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache
-from minilm.inference.decoder import Decoder, check_weights, overridden
+from minilm.inference.decoder import Decoder, check_weights, is_overridden
 from minilm.tensor import no_grad
 
-_SHORT = 4  # tokens of a prompt that the decoder reads sooner than a forward does
+_SHORT = 4  # tokens of a prompt that the decoder reads faster than a forward pass does
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How the next token is chosen; the meaning of each is in `minilm.inference.sampling`.
+    """How the next token is chosen; `minilm.inference.sampling` says what each rule does.
 
-    The rules act in this order: repetition penalty, temperature, top-k, top-p, min-p. A
+    The rules apply in this order: repetition penalty, temperature, top-k, top-p, min-p. A
     temperature of 0 takes the likeliest token.
+
+    Raises:
+        InputError: a value out of range.
     """
 
     temperature: float = 1.0
@@ -34,10 +37,10 @@ class Rules:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check every number before the first token rather than at it."""
+        """Check every number before the first token, not at it."""
         if not 0 <= self.temperature < math.inf:
             raise InputError(
-                f"temperature is {self.temperature}; it must be 0 (greedy) or a finite number above"
+                f"temperature is {self.temperature}; it must be 0 (greedy) or above, and finite"
             )
         for name in ("top_k", "top_p", "min_p", "repetition_penalty"):
             value = getattr(self, name)
@@ -56,7 +59,11 @@ class Rules:
 
         Returns:
             (B,) int64.
+
+        Raises:
+            InputError: the logits hold NaN.
         """
+        sampling.refuse_nan(logits)  # before a filter makes -inf of it
         if self.repetition_penalty != 1:
             logits = sampling.repetition_penalty(logits, seen, self.repetition_penalty)
         if self.temperature == 0:
@@ -87,29 +94,30 @@ def generate(
 ) -> Any:
     """Continue one prompt or several at once.
 
-    Each row ends when it has written a stop token (which it keeps) or `tokens` tokens. Greedy,
-    a batch gives what its prompts give alone, whatever their lengths, but for near-ties: many rows
-    at once are added up in another order. A decoder in float32 on the CPU runs in
+    Each row ends when it has written a stop token (which it keeps) or `tokens` tokens. With greedy
+    choice a batch gives what its prompts give alone, whatever their lengths, except for near-ties:
+    sums over many rows at once are taken in another order. A decoder in float32 on the CPU runs in
     `minilm.inference.Decoder`, a whole token per call of compiled code.
 
     Args:
         model: a decoder or prefix-LM `Transformer`.
         ids: one prompt (a list of ids or an (N,) array), or several of any lengths.
-        tokens: how many to write at most; with the longest prompt they must fit the context.
+        tokens: how many to write at most; together with the longest prompt they must fit into the
+            context.
         temperature: 0 is greedy; 1 samples from the model as it is.
         top_k, top_p, min_p, repetition_penalty: see `minilm.inference.sampling`.
         stop: ids that end a row.
-        seed: of the sampling; row r draws from its own stream.
+        seed: of the sampling; each row draws from a stream of its own.
         stream: called after every step with the (B,) new ids, -1 for rows that have ended.
-        weights: "int8" writes with matrices of 8 bits, a quarter of the memory: several times
-            faster, and nearly the same text.
+        weights: "int8" uses matrices of 8 bits, a quarter of the memory: several times faster, and
+            nearly the same text.
 
     Returns:
         The new ids: a list for one prompt, a list of lists for several.
 
     Raises:
-        InputError: a value out of range, prompt and tokens longer than the context, or int8
-            weights for a model that `Decoder` does not know.
+        InputError: a value out of range, prompt and tokens longer than the context, int8 weights
+            for a model that `Decoder` does not support, or a model that gives NaN.
     """
     rows, single = as_rows(ids, model.config.vocab_size)
     written: list[list[int]] = [[] for _ in rows]
@@ -132,7 +140,7 @@ def steps(
     seed: int = 0,
     weights: str = "float32",
 ) -> Iterator[np.ndarray]:
-    """The same as a generator: yields the (B,) new ids of each step, -1 for rows that have ended.
+    """As `generate`, step by step.
 
     Args:
         model: as in `generate`.
@@ -143,23 +151,26 @@ def steps(
         seed: of the sampling.
         weights: "float32" or "int8".
 
+    Yields:
+        The (B,) new ids of each step, -1 for rows that have ended.
+
     Raises:
-        InputError: as `generate`, before the first token.
+        InputError: as in `generate`; wrong values before the first token.
     """
     config = model.config
     if config.kind not in ("decoder", "prefix-lm"):
-        raise InputError(f"kind is {config.kind!r}; generate takes a decoder or a prefix-lm")
+        raise InputError(f"model is an {config.kind}; generate needs a decoder or a prefix-lm")
     if tokens < 1:
         raise InputError(f"tokens is {tokens}; it must be 1 or more")
     longest = max(map(len, rows))
     if longest >= config.context:
         raise InputError(
-            f"the prompt is {longest} tokens long; the model's context is {config.context}, of "
-            "which at least one must be left to write"
+            f"the prompt is {longest} tokens long; it must be shorter than the model's context of "
+            f"{config.context}, to leave room for one token"
         )
     if longest + tokens > config.context:
         raise InputError(
-            f"tokens is {tokens} and the prompt has {longest}; together they must fit in the "
+            f"tokens is {tokens} and the prompt has {longest}; together they must fit into the "
             f"model's context of {config.context}, so tokens can be at most "
             f"{config.context - longest}"
         )
@@ -177,7 +188,7 @@ def endless(
     seed: int = 0,
     weights: str = "float32",
 ) -> Iterator[int]:
-    """Continue one prompt beyond the context: when it is full, read its last half again and go on.
+    """Continue one prompt beyond the context: when it is full, its last half is read again.
 
     Args:
         model, rules, stop, seed, weights: as in `steps`.
@@ -188,7 +199,7 @@ def endless(
         Each new id.
 
     Raises:
-        InputError: as `steps`; the prompt must leave room for one token.
+        InputError: as in `steps`; a prompt that leaves no room for one token.
     """
     rows, _ = as_rows(ids, model.config.vocab_size)
     text = list(map(int, rows[0]))
@@ -229,7 +240,7 @@ def _write(
             new = waiting.pop(0)
             tokens -= 1
             written = new.tolist()
-            # A running row that writes a stop token still hands it out.
+            # A row that writes a stop token still returns it.
             yield new if not stop else np.where(running, new, -1)
             for line, token in zip(seen, written):
                 line.append(token)
@@ -245,7 +256,7 @@ def _write(
 
 
 class _Following:
-    """What comes next: by the fast decoder where it may run, else by the model."""
+    """Finds what comes next: with the fast decoder where it may run, otherwise with the model."""
 
     def __init__(
         self,
@@ -263,8 +274,8 @@ class _Following:
 
     @property
     def decoder(self) -> Decoder | None:
-        """The fast decoder; None where it does not know the model or must not run now."""
-        if not self.known or overridden():
+        """The fast decoder; None where it does not support the model or must not run now."""
+        if not self.known or is_overridden():
             if self.weights != "float32":
                 raise InputError(
                     f"weights is {self.weights!r}; inside minilm.use it must be 'float32'"
@@ -276,16 +287,16 @@ class _Following:
         return self._decoder
 
     def prompt(self) -> Array:
-        """The (B, V) logits after the prompts: in one forward, or a short one token by token."""
+        """The (B, V) logits after the prompts: in one forward pass, or by token where short."""
         batch, kind = self.batch, self.model.config.kind
         length = batch.ids.shape[1]
-        short = length <= _SHORT and batch.even and kind == "decoder"
+        short = length <= _SHORT and batch.is_even and kind == "decoder"
         if short and self.decoder is not None:
             for column in batch.ids.T:  # (B, T) -> T columns (B,)
                 logits = self.decoder.step(column)
             return logits
         options: dict[str, Any] = {} if kind != "prefix-lm" else {"prefix": length}
-        if not batch.even:
+        if not batch.is_even:
             options |= {"positions": batch.positions, "valid": batch.valid}
         return _last_logits(self.model, batch.ids, self.cache, **options)
 
@@ -296,7 +307,7 @@ class _Following:
         seen: Sequence[Sequence[int]],
         rngs: Sequence[np.random.Generator],
     ) -> list[np.ndarray]:
-        """What follows `ids` (B,): one token per row or, greedily, up to `tokens`."""
+        """What follows `ids` (B,): one token per row or, with greedy choice, up to `tokens`."""
         decoder = self.decoder
         if decoder is None:
             return [self.rules.choose(self._forward(ids), seen, rngs)]
@@ -306,21 +317,21 @@ class _Following:
 
     def _forward(self, ids: np.ndarray) -> Array:
         batch, done = self.batch, self.cache.length
-        if batch.even:
-            return _last_logits(self.model, ids[:, None], self.cache)  # (B,) -> (B, 1)
+        column = ids[:, None]  # (B,) -> (B, 1)
+        if batch.is_even:
+            return _last_logits(self.model, column, self.cache)
         valid = np.ones((len(ids), done + 1), bool)
         valid[:, : batch.ids.shape[1]] = batch.valid
         begin = batch.ids.shape[1] - batch.lengths
         positions = (done - begin)[:, None]  # (B,) -> (B, 1)
-        ids = ids[:, None]  # (B,) -> (B, 1)
-        return _last_logits(self.model, ids, self.cache, positions=positions, valid=valid)
+        return _last_logits(self.model, column, self.cache, positions=positions, valid=valid)
 
 
 def _last_logits(model: Any, ids: np.ndarray, cache: ContiguousCache, **options: Any) -> Array:
-    """The (B, V) logits after the last token; the head runs on that one place only."""
+    """The (B, V) logits after the last token; the head runs at that place only."""
     with no_grad():
         hidden = model.hidden(ids, cache=cache, **options)
-        logits = model.logits(hidden[:, -1:]).data[:, 0]  # (B, T, C) -> (B, 1, V) -> (B, V)
+        logits = model.logits(hidden[:, -1:]).data[:, 0]  # (B, 1, V) -> (B, V)
     return logits.astype(np.float32) if backend.is_half(logits) else logits
 
 
@@ -329,8 +340,8 @@ def make_cache(model: Any, batch: int, length: int) -> ContiguousCache:
 
     Args:
         model: a Transformer.
-        batch: rows.
-        length: positions that will be stored.
+        batch: number of rows.
+        length: how many positions will be stored.
     """
     config = model.config
     weight = model.tokens.weight.data

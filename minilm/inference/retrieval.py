@@ -1,7 +1,7 @@
-"""Find the texts that a question is about, to read them instead of remembering them.
+"""Find the texts that a question is about, so that a model can read them instead of remembering.
 
-The first half of retrieval-augmented generation (Lewis et al. 2020, arXiv 2005.11401). Vectors
-here are counts of words, weighted by how rare they are: nothing has to be trained.
+This is the first half of retrieval-augmented generation (Lewis et al. 2020, arXiv 2005.11401).
+Vectors here are counts of words, weighted by how rare the words are: nothing has to be trained.
 """
 
 import re
@@ -14,7 +14,7 @@ from minilm.errors import InputError
 
 
 def retrieve(q: np.ndarray, db: np.ndarray, k: int) -> np.ndarray:
-    """The k rows nearest to q by cosine, nearest first; of equals, the one that stands first.
+    """The k rows nearest to q by cosine, nearest first; among equals, in order of row number.
 
     Args:
         q: (D,).
@@ -23,6 +23,9 @@ def retrieve(q: np.ndarray, db: np.ndarray, k: int) -> np.ndarray:
 
     Returns:
         (k,) int64 row numbers.
+
+    Raises:
+        InputError: shapes that do not fit, or a k out of range.
     """
     q, db = np.asarray(q), np.asarray(db)
     if db.ndim != 2 or q.shape != db.shape[1:]:
@@ -39,7 +42,10 @@ class Index:
 
     Args:
         texts: what to search in.
-        size: D, words are hashed into this many places.
+        size: D; words are hashed into this many places.
+
+    Raises:
+        InputError: no texts.
     """
 
     def __init__(self, texts: Sequence[str], size: int = 16384) -> None:
@@ -51,7 +57,8 @@ class Index:
         self.vectors = np.log1p(counts) * self.rarity
 
     def _count(self, text: str) -> np.ndarray:
-        stems = [word[:6] for word in re.findall(r"\w+", text.lower())]  # call, calls: near enough
+        # The first six letters stand for a word, so that retrieve and retrieval are one.
+        stems = [word[:6] for word in re.findall(r"\w+", text.lower())]
         places = np.array([zlib.crc32(stem.encode()) for stem in stems], np.int64) % self.size
         return np.bincount(places, minlength=self.size).astype(np.float32)
 

@@ -1,7 +1,9 @@
-"""From logits to the next token: each rule is one function over logits arrays.
+"""From logits to the next token: each rule is one function over arrays of logits.
 
-Every filter returns new logits in which a token that may not be drawn has -inf. So they chain, in
-any order, and `sample` needs no more than the softmax of what is left.
+Every filter returns new logits in which a token that may not be drawn has -inf. So filters can be
+chained in any order, and `sample` needs only the softmax of what is left. Each rule holds up to
+the smallest and largest values it allows: a temperature or a nucleus next to 0 leaves the likeliest
+token.
 """
 
 from collections.abc import Sequence
@@ -13,14 +15,18 @@ from minilm.errors import InputError
 
 
 def greedy(logits: Array) -> Array:
-    """The likeliest token; of equals, the one with the lowest id.
+    """The likeliest token; among equals, the one with the lowest id.
 
     Args:
         logits: (..., V).
 
     Returns:
         (...) int64.
+
+    Raises:
+        InputError: the logits hold NaN.
     """
+    refuse_nan(logits)
     return xp_of(logits).argmax(logits, axis=-1)
 
 
@@ -29,22 +35,30 @@ def temperature(logits: Array, value: float) -> Array:
 
     Args:
         logits: (..., V).
-        value: more than 0; the limit 0 is `greedy`.
+        value: above 0; the limit 0 is `greedy`.
 
     Returns:
-        (..., V).
+        (..., V). Where the largest quotient would leave the range of the type, the distances to the
+        largest logit are divided instead, which is the same to softmax.
 
     Raises:
-        InputError: `value` is not above 0.
+        InputError: `value` is not above 0, or not finite.
     """
     check_rule("temperature", value)
-    return logits / float(value)
+    xp = xp_of(logits)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        divided = logits / float(value)
+        if xp.isfinite(divided.max(axis=-1)).all():
+            return divided
+        top = logits.max(axis=-1, keepdims=True)
+        away = xp.where(logits == top, 0, logits.astype(np.float64) - top) / float(value)
+        return xp.where(xp.isneginf(logits), -xp.inf, away).astype(logits.dtype)
 
 
 def top_k(logits: Array, k: int) -> Array:
     """Keep the k likeliest tokens (Fan et al. 2018, arXiv 1805.04833).
 
-    Tokens as likely as the k-th all stay.
+    All tokens as likely as the k-th are kept.
 
     Args:
         logits: (..., V).
@@ -54,7 +68,7 @@ def top_k(logits: Array, k: int) -> Array:
         (..., V) with -inf for the others.
 
     Raises:
-        InputError: k below 1.
+        InputError: k is not a whole number of 1 or more.
     """
     check_rule("top_k", k)
     if k >= logits.shape[-1]:
@@ -65,11 +79,11 @@ def top_k(logits: Array, k: int) -> Array:
 
 
 def top_p(logits: Array, p: float) -> Array:
-    """Keep the fewest likeliest tokens that hold a share p together (nucleus, arXiv 1904.09751).
+    """Keep the fewest tokens, likeliest first, that together hold a share p (arXiv 1904.09751).
 
     Args:
         logits: (..., V).
-        p: in (0, 1]; 1 keeps everything. The likeliest token always stays.
+        p: in (0, 1]; 1 keeps everything. The likeliest token is always kept.
 
     Returns:
         (..., V) with -inf for the others.
@@ -83,9 +97,10 @@ def top_p(logits: Array, p: float) -> Array:
     xp = xp_of(logits)
     order = xp.argsort(-logits, axis=-1)
     likely_first = xp.take_along_axis(_softmax(logits), order, axis=-1)
-    held_before = xp.cumsum(likely_first, axis=-1) - likely_first
+    inside = xp.cumsum(likely_first, axis=-1) - likely_first < p  # the share held before
+    inside[..., 0] = True  # in float32 a tiny p is 0, and nothing is below it
     keep = xp.empty(logits.shape, bool)
-    xp.put_along_axis(keep, order, held_before < p, axis=-1)
+    xp.put_along_axis(keep, order, inside, axis=-1)
     return xp.where(keep, logits, -xp.inf).astype(logits.dtype)
 
 
@@ -111,7 +126,7 @@ def min_p(logits: Array, p: float) -> Array:
 
 
 def repetition_penalty(logits: Array, seen: Sequence[Sequence[int]], penalty: float) -> Array:
-    """Make tokens that were seen less likely (CTRL, arXiv 1909.05858, section 4.1).
+    """Make tokens that have been seen less likely (CTRL, arXiv 1909.05858, section 4.1).
 
     A positive logit is divided by the penalty, a negative one multiplied by it.
 
@@ -129,12 +144,15 @@ def repetition_penalty(logits: Array, seen: Sequence[Sequence[int]], penalty: fl
     check_rule("repetition_penalty", penalty)
     if penalty == 1:
         return logits
-    xp = xp_of(logits)
+    xp, limit = xp_of(logits), float(np.finfo(logits.dtype).max)
     logits = logits.copy()
-    for row, ids in enumerate(seen):
-        ids = np.unique(ids)
-        found = logits[row, ids]
-        logits[row, ids] = xp.where(found > 0, found / float(penalty), found * float(penalty))
+    with np.errstate(over="ignore"):
+        for row, ids in enumerate(seen):
+            ids = np.unique(ids)
+            found = logits[row, ids].astype(np.float64)
+            new = xp.where(found > 0, found / float(penalty), found * float(penalty))
+            # An extreme penalty must not leave the type's range; -inf stays: it is never drawn.
+            logits[row, ids] = xp.where(xp.isinf(found), found, xp.clip(new, -limit, limit))
     return logits
 
 
@@ -142,24 +160,34 @@ def sample(logits: Array, rngs: Sequence[np.random.Generator]) -> np.ndarray:
     """Draw one token per row from softmax(logits).
 
     Args:
-        logits: (B, V); -inf is never drawn.
-        rngs: one generator per row, so that what a row gets does not depend on its neighbours.
+        logits: (B, V); a token with -inf is never drawn, and one with inf always.
+        rngs: one generator per row, so that what a row draws does not depend on its neighbours.
 
     Returns:
         (B,) int64, in host memory.
+
+    Raises:
+        InputError: the logits hold NaN, or a row is -inf throughout.
     """
-    shares = np.cumsum(_softmax(to_numpy(logits).astype(np.float64)), axis=-1)
+    refuse_nan(logits)
+    logits = to_numpy(logits).astype(np.float64)
+    impossible = np.flatnonzero(np.isneginf(logits).all(axis=-1))
+    if impossible.size:
+        raise InputError(
+            f"logits of row {impossible[0]} are all -inf; at least one token must be possible"
+        )
+    shares = np.cumsum(_softmax(logits), axis=-1)
     drawn = []
     for row, rng in zip(shares, rngs, strict=True):
-        # below the total, else rounding could pick a token behind the last likely one
+        # Below the total, because rounding could otherwise pick a token after the last likely one.
         mark = min(rng.random() * row[-1], np.nextafter(row[-1], 0))
         drawn.append(np.searchsorted(row, mark, side="right"))
     return np.array(drawn, np.int64)
 
 
-_ALLOWED = {  # rule: (what holds for a good value, the same in words)
+_ALLOWED = {  # rule: (the condition on its value, the same in words)
     "temperature": (lambda x: 0 < x < float("inf"), "a finite number above 0"),
-    "top_k": (lambda x: x >= 1, "1 or more"),
+    "top_k": (lambda x: x >= 1 and x == int(x), "a whole number of 1 or more"),
     "top_p": (lambda x: 0 < x <= 1, "above 0 and at most 1"),
     "min_p": (lambda x: 0 <= x <= 1, "from 0 to 1"),
     "repetition_penalty": (lambda x: 0 < x < float("inf"), "a finite number above 0"),
@@ -172,12 +200,35 @@ def check_rule(name: str, value: float) -> None:
     Raises:
         InputError: it names the rule, the value and what is allowed.
     """
-    good, words = _ALLOWED[name]
-    if not good(value):
+    is_good, words = _ALLOWED[name]
+    if not is_good(value):
         raise InputError(f"{name} is {value}; it must be {words}")
+
+
+def refuse_nan(logits: Array) -> None:
+    """Refuse logits that a broken model gave: NaN has no place in an order.
+
+    Args:
+        logits: (..., V) float.
+
+    Raises:
+        InputError: they hold NaN; it names the first row that does.
+    """
+    flat = logits.ravel()
+    # Squares are 0 or more, inf included, so their sum is NaN only where a number is: one product
+    # tells it in a fraction of the time that looking at each number takes.
+    with np.errstate(over="ignore"):
+        total = float(flat @ flat)
+    if total != total:
+        row = int(np.isnan(to_numpy(logits)).any(axis=-1).argmax())
+        raise InputError(
+            f"logits of row {row} hold NaN; they must be numbers, or -inf for what is never drawn"
+        )
 
 
 def _softmax(logits: Array) -> Array:
     xp = xp_of(logits)
-    e = xp.exp(logits - logits.max(axis=-1, keepdims=True))
+    top = logits.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):  # inf - inf, where the largest is inf
+        e = xp.exp(xp.where(logits == top, 0, logits - top))
     return e / e.sum(axis=-1, keepdims=True)

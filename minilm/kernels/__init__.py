@@ -1,9 +1,9 @@
-"""The hot operations, each told several ways: see :mod:`minilm.kernels.dispatch`."""
+"""The hot operations, each told several ways: see `minilm.kernels.dispatch`."""
 
 import importlib
 import pkgutil
 
-from minilm.kernels.dispatch import TIERS, Kernel, in_use, kernels, overridden, use
+from minilm.kernels.dispatch import TIERS, Kernel, in_use, is_overridden, kernels, use
 
 # A folder and its main kernel share a name. Importing a folder binds that name here, so all are
 # imported (they hold a docstring each) before the kernels take the names.
@@ -54,4 +54,4 @@ moe_combine_backward = Kernel("moe_combine_backward", "moe")
 grouped_matmul = Kernel("grouped_matmul", "moe")
 grouped_matmul_backward = Kernel("grouped_matmul_backward", "moe")
 
-__all__ = ["TIERS", "Kernel", "in_use", "kernels", "overridden", "use"]
+__all__ = ["TIERS", "Kernel", "in_use", "kernels", "is_overridden", "use"]

@@ -1,8 +1,8 @@
 """One name per kernel, several tiers behind it, one place that picks.
 
-A kernel lives in a folder ``kernels/<folder>/`` that tells it up to four times under one
-signature: ``reference.py`` (the formula, NumPy or CuPy), ``cpu.py`` (Numba), ``cuda.py`` (Numba
-CUDA, to read, and the launcher of ``cuda.cu``, to run). A tier that lacks a kernel is served by
+A kernel lives in a folder `kernels/<folder>/` that tells it up to four times under one
+signature: `reference.py` (the formula, NumPy or CuPy), `cpu.py` (Numba), `cuda.py` (Numba
+CUDA, to read, and the launcher of `cuda.cu`, to run). A tier that lacks a kernel is served by
 the reference.
 """
 
@@ -27,7 +27,7 @@ class Kernel:
     """A kernel by name: calling it runs the tier that fits its first array.
 
     float32 on the CPU runs the Numba tier, a CuPy array the CUDA tier, everything else (float64 is
-    for checks) the reference. ``use`` overrides the choice.
+    for checks) the reference. `use` overrides the choice.
     """
 
     def __init__(self, name: str, folder: str) -> None:
@@ -85,7 +85,7 @@ def use(choice: str | dict[str, Callable]):
     """Run every kernel in one tier, or some kernels as the functions given, inside a block.
 
     Args:
-        choice: ``"reference"``, ``"cpu"`` or ``"cuda"``; or a dict from kernel names to functions
+        choice: `"reference"`, `"cpu"` or `"cuda"`; or a dict from kernel names to functions
             of the reference's signature.
 
     Raises:
@@ -109,10 +109,10 @@ def use(choice: str | dict[str, Callable]):
 
 
 def in_use() -> str:
-    """The forced tier, or ``"auto"``."""
+    """The forced tier, or `"auto"`."""
     return _forced or "auto"
 
 
-def overridden(*names: str) -> bool:
-    """Whether a block of ``use`` is open that changes more than the kernels of these names."""
+def is_overridden(*names: str) -> bool:
+    """Whether a block of `use` is open that changes more than the kernels of these names."""
     return _forced in ("reference", "cuda") or any(name not in names for name in _functions)

@@ -1,4 +1,4 @@
-"""What all studies do alike: read their options, tune and run every case, and say so."""
+"""What all studies share: read the options, tune and run every case, report each run."""
 
 import argparse
 import inspect
@@ -13,11 +13,15 @@ from minilm.errors import InputError
 from minilm.studies.record import Record
 
 Case = dict[str, Any]  # what tells one kind of run from another, the seed left out
-HIDDEN = ("command", "say")  # parameters of a study that are no options
+HIDDEN = ("command", "say")  # parameters of a study that are not options
 
 
-def known(name: str, given: Iterable[str], allowed: Iterable[str]) -> None:
-    """Refuse the first of the given words that is not allowed."""
+def refuse_unknown(name: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse the first of the given words that is not allowed.
+
+    Raises:
+        InputError: it names the option, the word and what is allowed.
+    """
     allowed = list(allowed)
     for word in given:
         if word not in allowed:
@@ -34,17 +38,18 @@ def carry_out(
     say: Callable[[str], Any],
     tuned_as: Callable[[Case], str] | None = None,
 ) -> dict[str, Any]:
-    """Tune and run every case with every seed that the record lacks; the first seed of all first.
+    """Tune and run every case with every seed that the record lacks: all cases seed by seed.
 
     Args:
-        record: where it is kept.
+        record: where the runs are kept.
         cases: keyword arguments of `tune` and `run`.
-        seeds: of each case.
+        seeds: the seeds of each case.
         tune: case -> result of `runs.tune`.
-        run: case, `seed` and `lr` -> a run, as `runs.train_and_test` gives it.
+        run: case, `seed` and `lr` -> a run, as `runs.train_and_test` returns it.
         show: a run -> a few words.
-        say: gets one line per run.
-        tuned_as: the name under which a case's learning rate is kept; cases of one name share it.
+        say: called with one line per run.
+        tuned_as: the name under which a case's learning rate is kept; cases with the same name
+            share it.
 
     Returns:
         The record's data.
@@ -53,7 +58,7 @@ def carry_out(
     def name_of(case: Case) -> str:
         return " ".join(str(value) for value in case.values())
 
-    left = [(s, c) for s in seeds for c in cases if not record.done(**c, seed=s)]
+    left = [(s, c) for s in seeds for c in cases if not record.has(**c, seed=s)]
     for position, (seed, case) in enumerate(left):
         name = name_of(case)
         key = name if tuned_as is None else tuned_as(case)
@@ -69,7 +74,7 @@ def carry_out(
 
 
 def described(function: Callable) -> dict[str, str]:
-    """Parameter -> its words in the function's docstring, section Args."""
+    """Parameter -> its description in the section Args of the function's docstring."""
     text = inspect.getdoc(function) or ""
     section = text.partition("Args:\n")[2].partition("\n\n")[0]
     found = re.findall(r"^ {4}(\w[\w, ]*): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
@@ -79,7 +84,7 @@ def described(function: Callable) -> dict[str, str]:
 
 
 def command_line(study: str, words: Sequence[str]) -> str:
-    """The command that makes a study again; the path of the file, a matter of taste, is FILE."""
+    """The command that makes a study again, with FILE in place of the path of its file."""
     shown = ["FILE" if i and words[i - 1] == "--out" else w for i, w in enumerate(words)]
     return shlex.join(["minilm", "study", "run", study, *shown])
 
@@ -89,16 +94,16 @@ def from_command_line(
 ) -> int:
     """Run a study whose options are its own parameters, described in its own docstring.
 
-    It runs on one thread, so that its numbers do not hang on how many cores a machine has.
+    It runs on one thread, so that its numbers do not depend on how many cores a machine has.
 
     Args:
         name: lesson and study, as in "02/scaling".
         study: all its parameters but the first (the file) have a default: a number, a word, or
             a tuple of either.
-        arguments: the words; those of this process by default.
+        arguments: the words of the command line; those of this process by default.
 
     Returns:
-        The exit code: 0; after one sentence on stderr 2, or 130 for a study that was stopped.
+        The exit code: 0; after a sentence on stderr 2, or 130 for a study that was stopped.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     about = (inspect.getdoc(study) or "").partition("\n")[0]
@@ -126,6 +131,6 @@ def from_command_line(
         print(f"minilm: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"minilm: stopped; the same command goes on with {options['out']}", file=sys.stderr)
+        print(f"minilm: stopped; the same command continues {options['out']}", file=sys.stderr)
         return 130
     return 0

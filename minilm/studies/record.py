@@ -1,36 +1,19 @@
-"""A study's JSON file: written whole after every run, so that a cut-off study can go on."""
+"""A study's JSON file: written whole after every run, so that an interrupted study can go on."""
 
 import datetime
 import json
 import math
-import os
-import platform
 import re
 from pathlib import Path
 from typing import Any
 
-from minilm.backend import threads
+from minilm.backend import machine, threads
 from minilm.errors import InputError
 from minilm.files import write_atomically
 
 
-def machine_kind() -> str:
-    """The kind of machine, without its name: cores, processor, system, Python."""
-    processor = ""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                processor = line.split(":", 1)[1].strip()
-                break
-    except OSError:  # not Linux
-        processor = platform.processor()
-    cores = os.cpu_count() or 1
-    parts = [f"{cores} cores", processor, platform.machine(), platform.system()]
-    return ", ".join([p for p in parts if p] + [f"Python {platform.python_version()}"])
-
-
 def rounded(value: Any, digits: int = 6) -> Any:
-    """The same JSON value with floats cut to some significant digits, nan and inf to None."""
+    """A JSON value with its floats rounded to some significant digits; nan and inf become None."""
     if isinstance(value, dict):
         return {key: rounded(entry, digits) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -41,7 +24,7 @@ def rounded(value: Any, digits: int = 6) -> Any:
 
 
 def columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Dicts of the same keys -> one dict of lists; dicts inside become dicts of lists too."""
+    """Dicts with the same keys -> one dict of lists; dicts inside become dicts of lists too."""
     first = rows[0]
     return {
         key: columns([row[key] for row in rows])
@@ -60,7 +43,7 @@ def rows(table: dict[str, Any]) -> list[dict[str, Any]]:
 def covers(command: str, other: str) -> bool:
     """Whether a command makes all that another one makes: the same, or with more seeds or sizes.
 
-    A list of seeds or sizes that is left out stands for all of them.
+    A list of seeds or sizes that is not given stands for all of them.
     """
 
     def apart(line: str) -> tuple[str, dict[str, set[str]]]:
@@ -78,14 +61,14 @@ class Record:
     """One study on disk.
 
     Args:
-        path: the JSON file; it is read when it exists, and then must be of the same study with
-            the same settings.
+        path: the JSON file; where it exists it is read, and must hold the same study with the
+            same settings.
         study: the study's name.
-        settings: everything that decides the numbers.
-        command: how to make the file; a new one is added to those of a file that exists.
+        settings: everything that determines the numbers.
+        command: how to make the file; a new command is added to those already in it.
 
     Raises:
-        InputError: the file holds another study, other settings, or no JSON.
+        InputError: the file holds another study, other settings, or is not JSON.
     """
 
     def __init__(self, path: str | Path, study: str, settings: dict[str, Any], command: str):
@@ -95,14 +78,15 @@ class Record:
             self.data = load(self.path)
             if self.data["study"] != study:
                 raise InputError(
-                    f"out is {str(path)!r}, which holds a {self.data['study']!r} study"
+                    f"out is {str(path)!r}, which holds the study {self.data['study']!r}; "
+                    f"it must hold {study!r} or not exist"
                 )
             differ = [k for k in settings if self.data["settings"].get(k) != settings[k]]
             if differ:
                 raise InputError(
-                    f"out is {str(path)!r}, which was made with {differ[0]} = "
-                    f"{self.data['settings'].get(differ[0])!r}, not {settings[differ[0]]!r}; "
-                    "give another file"
+                    f"out is {str(path)!r}, made with {differ[0]} = "
+                    f"{self.data['settings'].get(differ[0])!r}; for {differ[0]} = "
+                    f"{settings[differ[0]]!r} name another file"
                 )
             before = self.data["command"].split(" && ") if self.data["command"] else []
             if command and not any(covers(known, command) for known in before):
@@ -111,11 +95,11 @@ class Record:
         else:
             self.data = {"study": study, "command": command, "settings": settings}
             self.data |= {"tuning": {}, "missing": [], "runs": []}
-        self.data["machine"] = machine_kind()
+        self.data["machine"] = str(machine.describe())
         self.data["threads"] = threads()
 
-    def done(self, **keys: Any) -> bool:
-        """Whether a run with these entries is there already."""
+    def has(self, **keys: Any) -> bool:
+        """Whether a run with these entries is in the file already."""
         return any(all(run.get(k) == v for k, v in keys.items()) for run in self.data["runs"])
 
     def add(self, run: dict[str, Any]) -> None:
@@ -124,14 +108,14 @@ class Record:
         self.save()
 
     def tuned(self, name: str, result: dict[str, Any]) -> None:
-        """Keep what tuning found, and save."""
+        """Store what tuning found, and save."""
         self.data["tuning"][name] = rounded(result)
         self.save()
 
     def save(self) -> None:
-        """Write the whole file in one step, one line per run, with the date of today.
+        """Write the whole file in one step, one line per run, with today's date.
 
-        A run's points lie there as columns, which takes a third of the space.
+        A run's points are stored as columns, which takes a third of the space.
         """
         self.data["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
         lines = [
@@ -148,14 +132,16 @@ def load(path: str | Path) -> dict[str, Any]:
     """A study's data: settings, tuning, and `runs`, each with its `points` (one dict per test).
 
     Raises:
-        InputError: the file is missing or holds no study.
+        InputError: the file is missing or does not hold a study.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"path {str(path)!r} holds no study: {error}") from None
+        raise InputError(f"path {str(path)!r} does not hold a study: {error}") from None
     if not isinstance(data, dict) or not {"study", "settings", "runs"} <= data.keys():
-        raise InputError(f"path {str(path)!r} holds no study: it lacks study, settings or runs")
+        raise InputError(
+            f"path {str(path)!r} does not hold a study: it lacks study, settings or runs"
+        )
     data["runs"] = [{**run, "points": rows(run["points"])} for run in data["runs"]]
     return data
 

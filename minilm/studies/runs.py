@@ -1,4 +1,4 @@
-"""What the studies share: model sizes, a schedule, training with tests on the way, tuning."""
+"""What the studies share: model sizes, a schedule, training with tests along the way, tuning."""
 
 import math
 import time
@@ -14,12 +14,12 @@ from minilm.models.language_model import LanguageModel
 from minilm.tensor import no_grad
 from minilm.train import Diverged, default_optimizer, train
 
-TUNING_SEED = 77  # of tuning runs; none of a study's own seeds
+TUNING_SEED = 77  # of tuning runs; never one of a study's own seeds
 TAIL = 0.2  # share of the steps in which the learning rate falls to 0
 
 
 class Size(NamedTuple):
-    """Shape of a model, and the learning rate around which tuning starts."""
+    """The shape of a model, and the learning rate around which tuning starts."""
 
     layers: int
     channels: int
@@ -70,7 +70,7 @@ def falls_from(steps: int) -> int:
 
 
 def stable_then_decay(steps: int, warmup: int = 30) -> Callable[[int], float]:
-    """Share of the learning rate: up, constant, and down to 0 over the last fifth.
+    """The share of the learning rate: it rises, stays constant, and falls to 0 in the last fifth.
 
     While it is constant, a point of a long run is what a shorter run would have given.
     """
@@ -94,8 +94,8 @@ def aligned(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches (ids, targets) in order, every window beginning at a multiple of `context`.
 
-    For streams of documents of equal length, which learned positions would otherwise meet at one
-    random phase and then be tested at another.
+    For streams of documents of equal length, which a model with learned positions would otherwise
+    see at one random offset and be tested on at another.
     """
     for start in range(0, len(tokens) - batch * context, batch * context):
         rows = tokens[start : start + batch * context + 1]
@@ -118,19 +118,19 @@ def train_and_test(
 
     Args:
         config: of the model.
-        tokens: (N,) ids; `steps * batch * context + 1` of them are read once, cut anywhere. Or
-            batches of one's own, as for `minilm.train.train`.
-        test: gives the entries of a point.
-        at: the steps of the tests.
+        tokens: (N,) ids, of which `steps * batch * context + 1` are read once, cut anywhere; or
+            ready-made batches, as for `minilm.train.train`.
+        test: returns the entries of a point.
+        at: the steps at which to test.
         steps, batch, lr, seed: as for `minilm.train.train`.
         build: makes the model from the config and the seed.
-        lengths: source and target tokens of an example, of an encoder-decoder; the context by
-            default.
+        lengths: source and target tokens of an encoder-decoder's example; by default the context
+            and 0.
 
     Returns:
-        Shape, sizes, seed, learning rate, processor seconds of training (of all threads, tests
-        left out), and `points`: for each test the step, tokens, compute (6 N D), exact
-        matrix-product FLOPs, whether the learning rate was falling, and what the test gave.
+        Shape, sizes, seed, learning rate, processor seconds of training (of all threads, without
+        the tests), and `points`: for each test the step, tokens, compute (6 N D), exact
+        matrix-product FLOPs, whether the learning rate was falling, and what the test returned.
 
     Raises:
         Diverged: the learning rate is too high.
@@ -193,19 +193,22 @@ def tune(
     """The best learning rate of a model, on a grid that grows at its edges.
 
     Short runs favour large rates, and their losses are noisy: of all rates whose loss is within
-    `slack` of the least, the smallest is taken. Starts with three rates, a factor apart, and adds
-    one beyond the edge as long as the least loss or the rate taken is there (at most `widest`
-    rates). A run that diverges counts as an infinite loss.
+    `slack` of the least, the smallest is taken. The search starts with three rates, a factor apart,
+    and adds one beyond the edge as long as the least loss or the rate taken lies at that edge (at
+    most `widest` rates). A run that diverges counts as an infinite loss.
 
     Args:
         start: the middle one of the first three rates.
         final_loss: learning rate -> loss of a short run; the least wins.
-        factor: between neighbouring rates.
-        widest: most rates tried.
+        factor: the ratio of neighbouring rates.
+        widest: how many rates to try at most.
         slack: relative to the least loss.
 
     Returns:
         The rate, the loss of every rate tried, and whether it or the best one is at an edge.
+
+    Raises:
+        InputError: training diverged at every rate.
     """
     losses: dict[float, float] = {}
 
@@ -217,7 +220,7 @@ def tune(
             losses[lr] = math.inf
 
     def chosen() -> tuple[float, float]:
-        """The rate of least loss, and the smallest that is nearly as good."""
+        """The rate with the least loss, and the smallest that is nearly as good."""
         best = min(losses, key=losses.__getitem__)
         limit = losses[best] + slack * abs(losses[best])
         return best, min(lr for lr in losses if losses[lr] <= limit)
@@ -234,7 +237,10 @@ def tune(
             break
     best, taken = chosen()
     if math.isinf(losses[best]):
-        raise InputError(f"start is {start}; training diverged from {min(losses)} to {max(losses)}")
+        raise InputError(
+            f"start is {start}, and training diverged at every rate from {min(losses)} to "
+            f"{max(losses)}; give a smaller one"
+        )
     ordered = {str(lr): losses[lr] for lr in sorted(losses)}
     at_edge = taken == min(losses) or best == max(losses)
     return {"lr": taken, "losses": ordered, "at_edge": at_edge}

@@ -1,10 +1,10 @@
 """Tokenizers: bytes, characters and byte-pair encoding, told as a ladder.
 
-Read in this order; each file says what it does not do yet: ``bytes`` -> ``chars`` ->
-``bpe_basic`` (twenty lines) -> ``pretokenize`` and ``bpe_regex`` (words and special tokens) ->
-``fast_scan``, ``fast_train``, ``fast_encode`` (the same, compiled) -> ``bpe`` (the class to use).
-``formats`` reads and writes other libraries' files, ``streaming`` encodes and decodes piece by
-piece, ``chat`` and ``infill`` lay out conversations and fill-in-the-middle examples.
+Read in this order; each file says what it does not do yet: `bytes` -> `chars` -> `bpe_basic`
+(twenty lines) -> `pretokenize` and `bpe_regex` (words and special tokens) -> `fast_scan`,
+`fast_train`, `fast_merge`, `fast_encode` (the same, compiled) -> `bpe` (the class to use).
+`formats` and `saving` read and write other libraries' files, `streaming` encodes and decodes piece
+by piece, `chat` and `infill` lay out conversations and fill-in-the-middle examples.
 """
 
 import importlib

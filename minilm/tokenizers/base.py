@@ -8,21 +8,24 @@ from typing import Literal
 
 import numpy as np
 
+from minilm.backend import MOST_IDS
 from minilm.errors import InputError
 
 Specials = Collection[str] | Literal["all"]
-MOST_IDS = (1 << 21) - 1  # the encoder packs a pair and its rank into 63 bits
 
 
 class Tokenizer:
     """Text to ids and back.
 
+    A subclass defines `_encode_segment` (text without special tokens to ids) and `save`.
+
     Args:
         tokens: the bytes that each id stands for; None where an id is not used. A special token
             stands for the bytes of its own text.
-        special: special token texts and their ids, for example ``{"<|endoftext|>": 8191}``.
+        special: special token texts and their ids, for example `{"<|endoftext|>": 8191}`.
 
-    A subclass gives ``_encode_segment`` (text without special tokens to ids) and ``save``.
+    Raises:
+        InputError: an empty special token, or one whose id is out of range.
     """
 
     def __init__(self, tokens: Sequence[bytes | None], special: dict[str, int]) -> None:
@@ -30,7 +33,7 @@ class Tokenizer:
         self.special: dict[str, int] = dict(special)
         for text, number in self.special.items():
             if not text:
-                raise InputError("special holds an empty text; every special token needs one")
+                raise InputError("special holds an empty text; a special token must have a text")
             if not 0 <= number < len(self.tokens):
                 raise InputError(
                     f"special gives {text!r} the id {number}; "
@@ -52,15 +55,15 @@ class Tokenizer:
         """The ids of a text.
 
         Args:
-            text: any string. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD.
-            allowed_special: the special tokens that become one id where they stand in the text,
+            text: any string. A lone surrogate, which UTF-8 cannot represent, becomes U+FFFD.
+            allowed_special: the special tokens that become one id where they occur in the text,
                 or "all".
             disallowed_special: those that are refused, or "all" (every one not allowed). Special
                 tokens in neither set are ordinary text. The defaults refuse them all, so that a
-                user's text cannot forge one unnoticed; the rule is tiktoken's.
+                user's text cannot forge one unnoticed; this is tiktoken's rule.
 
         Raises:
-            InputError: the text is no string or holds a disallowed special token.
+            InputError: the text is not a string or holds a disallowed special token.
         """
         return self.encode_array(text, allowed_special, disallowed_special).tolist()
 
@@ -70,8 +73,8 @@ class Tokenizer:
         allowed_special: Specials = (),
         disallowed_special: Specials = "all",
     ) -> np.ndarray:
-        """As ``encode``, as an int32 array (T,): many times faster for long texts."""
-        text = a_string(text)
+        """The same as an int32 array (T,), many times faster for long texts; see `encode`."""
+        text = check_string(text)
         if not self.special:
             return self._encode_segment(text)
         allowed = self._chosen(allowed_special, "allowed_special")
@@ -97,10 +100,15 @@ class Tokenizer:
 
     def encode_ordinary(self, text: str) -> list[int]:
         """The ids of a text in which special tokens mean nothing."""
-        return self._encode_segment(a_string(text)).tolist()
+        return self._encode_segment(check_string(text)).tolist()
 
     def decode(self, ids: Iterable[int] | np.ndarray, errors: str = "replace") -> str:
-        """The text of some ids; bytes that are no UTF-8 become U+FFFD unless ``errors`` says other.
+        """The text of some ids.
+
+        Args:
+            ids: whole numbers.
+            errors: what to do with bytes that are not UTF-8, as for `bytes.decode`; "replace" makes
+                them U+FFFD.
 
         Raises:
             InputError: an id out of range or not used.
@@ -108,12 +116,12 @@ class Tokenizer:
         return self.decode_bytes(ids).decode("utf-8", errors)
 
     def decode_bytes(self, ids: Iterable[int] | np.ndarray) -> bytes:
-        """The bytes of some ids, exactly.
+        """The exact bytes of some ids.
 
         Raises:
             InputError: an id out of range or not used.
         """
-        ids = self.checked_ids(ids).tolist()
+        ids = self.check_ids(ids).tolist()
         try:
             return b"".join(map(self.tokens.__getitem__, ids))
         except TypeError:
@@ -126,9 +134,9 @@ class Tokenizer:
 
     @cached_property
     def byte_lengths(self) -> np.ndarray:
-        """Bytes that each id stands for, int32 (V,): what turns nats per token into bits per byte.
+        """Bytes that each id stands for, int32 (V,), to turn nats per token into bits per byte.
 
-        Special tokens and unused ids count 0, for they stand for no text.
+        Special tokens and unused ids count 0, because they stand for no text.
         """
         lengths = np.array([len(t or b"") for t in self.tokens], np.int32)
         lengths[list(self.special.values())] = 0
@@ -142,10 +150,10 @@ class Tokenizer:
         """
         if name not in self.special:
             known = ", ".join(map(repr, self.special)) or "none"
-            raise InputError(f"special token {name!r} is not in this vocabulary; it has {known}")
+            raise InputError(f"special token {name!r} is not in this vocabulary, which has {known}")
         return self.special[name]
 
-    def checked_ids(self, ids: Iterable[int] | np.ndarray) -> np.ndarray:
+    def check_ids(self, ids: Iterable[int] | np.ndarray) -> np.ndarray:
         """The ids as an integer array (T,).
 
         Raises:
@@ -168,7 +176,7 @@ class Tokenizer:
         return array
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the tokenizer to a file that ``minilm.tokenizers.load`` reads."""
+        """Write the tokenizer to a file that `minilm.tokenizers.load` reads."""
         raise NotImplementedError
 
     def _encode_segment(self, text: str) -> np.ndarray:
@@ -182,18 +190,18 @@ class Tokenizer:
             if name not in self.special:
                 known = ", ".join(map(repr, self.special)) or "none"
                 raise InputError(
-                    f"{argument} names {name!r}; special tokens of this vocabulary: {known}"
+                    f"{argument} names {name!r}; the special tokens of this vocabulary are {known}"
                 )
         return chosen
 
 
 def special_pattern(names: Iterable[str]) -> re.Pattern[str]:
-    """A pattern that finds special tokens; where two begin alike the longer one wins."""
+    """A pattern that finds special tokens; where two begin alike, the longer one wins."""
     ordered = sorted(names, key=lambda name: (-len(name), name))
     return re.compile("(" + "|".join(map(re.escape, ordered)) + ")")
 
 
-def a_string(text: object, argument: str = "text") -> str:
+def check_string(text: object, argument: str = "text") -> str:
     """The text.
 
     Raises:
@@ -205,20 +213,20 @@ def a_string(text: object, argument: str = "text") -> str:
 
 
 def utf8(text: str) -> bytes:
-    """The text's UTF-8, with what that cannot hold replaced by U+FFFD."""
+    """The text as UTF-8, with what UTF-8 cannot represent replaced by U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def checked_text(text: object, argument: str = "text") -> str:
-    """The text, with what UTF-8 cannot hold replaced by U+FFFD.
+def check_text(text: object, argument: str = "text") -> str:
+    """The text, with what UTF-8 cannot represent replaced by U+FFFD.
 
     Raises:
         InputError: not a string.
     """
-    text = a_string(text, argument)
+    text = check_string(text, argument)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -226,15 +234,15 @@ def checked_text(text: object, argument: str = "text") -> str:
     return text
 
 
-def checked_training_text(text: object) -> str:
+def check_training_text(text: object) -> str:
     """The text, if a vocabulary can be learnt from it.
 
     Raises:
         InputError: not a string, empty, or binary (it holds NUL characters).
     """
-    text = checked_text(text)
+    text = check_text(text)
     if not text:
-        raise InputError("text is empty; a vocabulary is learnt from at least one character")
+        raise InputError("text is empty; it takes at least one character to learn a vocabulary")
     if "\0" in text:
         raise InputError(
             f"text is binary (a NUL at character {text.index(chr(0))}); it must be plain text"
@@ -243,15 +251,15 @@ def checked_training_text(text: object) -> str:
 
 
 def vocabulary_size(ids: Iterable[object], source: str) -> int:
-    """One more than the largest id: how long the list of tokens must be.
+    """One more than the largest id: the length of the list of tokens.
 
     Args:
         ids: of all tokens, at least one.
-        source: what gives them, for the sentence.
+        source: where they come from, for the error message.
 
     Raises:
-        InputError: no ids, or one that is no whole number in range (a list of 10**12 tokens would
-            take all memory).
+        InputError: no ids, or one that is not a whole number in range (a list of 10**12 tokens
+            would take all memory).
     """
     largest = -1
     for number in ids:
@@ -262,15 +270,20 @@ def vocabulary_size(ids: Iterable[object], source: str) -> int:
             )
         largest = max(largest, int(number))
     if largest < 0:
-        raise InputError(f"{source} holds no tokens; a vocabulary has at least one")
+        raise InputError(f"{source} holds no tokens; a vocabulary must have at least one")
     return largest + 1
 
 
 def numbered_specials(names: Iterable[str] | dict[str, int], first: int) -> dict[str, int]:
-    """Special tokens with consecutive ids from ``first``, in the order given."""
+    """Special tokens with consecutive ids from `first`, in the order given.
+
+    Raises:
+        InputError: a name that occurs twice.
+    """
     if isinstance(names, dict):
         return dict(names)
     names = [names] if isinstance(names, str) else list(names)
     if len(set(names)) != len(names):
-        raise InputError("special names a token twice; each must be there once")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"special names {twice!r} twice; it must name each token once")
     return {name: first + i for i, name in enumerate(names)}

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from minilm.backend import MOST_IDS
 from minilm.errors import InputError
 from minilm.tokenizers.base import (
-    MOST_IDS,
     Tokenizer,
-    checked_text,
-    checked_training_text,
+    check_text,
+    check_training_text,
     numbered_specials,
     special_pattern,
     vocabulary_size,
 )
 from minilm.tokenizers.bpe_regex import byte_order
-from minilm.tokenizers.pretokenize import PATTERNS, checked_pattern
+from minilm.tokenizers.pretokenize import PATTERNS, check_pattern
 from minilm.tokenizers.saving import save_hugging_face
 from minilm.tokenizers.unicode_classes import class_table
 
@@ -28,15 +28,18 @@ class BPE(Tokenizer):
     """A byte-level BPE tokenizer, as GPT-2, GPT-4, Llama 3 and Qwen 2 use it.
 
     Args:
-        tokens: bytes by id, None where an id is not used; every single byte must be there.
-        merges: pairs of ids in the order in which they are joined, with the id they make:
+        tokens: bytes by id, None where an id is not used; every single byte has to be among them.
+        merges: pairs of ids in the order in which they are joined, with the id that they make:
             (left, right, joined).
         pattern: how text is cut into words: "gpt2", "gpt4", "llama3" or "qwen2".
         special: special token texts and their ids.
         whole_words: a word that is itself a token becomes that token, whatever the merges say
-            (tiktoken, and ``ignore_merges`` of Hugging Face).
-        normalize: a Unicode form ("NFC") into which text is brought first, or None.
-        cache: remember encoded words; off only to measure what it gains.
+            (tiktoken, and `ignore_merges` of Hugging Face).
+        normalize: a Unicode form ("NFC") to which text is converted first, or None.
+        cache: remember encoded words; False only to measure what that gains.
+
+    Raises:
+        InputError: too many ids, a byte without an id, or an unknown pattern.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class BPE(Tokenizer):
     ) -> None:
         super().__init__(tokens, special or {})
         if len(self.tokens) > MOST_IDS:
-            raise InputError(f"tokens has {len(self.tokens)} ids; at most {MOST_IDS} are allowed")
+            raise InputError(f"tokens has {len(self.tokens)} ids; it must have at most {MOST_IDS}")
         reserved = set(self.special.values())
         self.ordinary: list[bytes | None] = [
             None if i in reserved else token for i, token in enumerate(self.tokens)
@@ -61,10 +64,10 @@ class BPE(Tokenizer):
         if missing:
             raise InputError(
                 f"tokens lacks {len(missing)} single bytes, the first 0x{missing[0]:02x}; "
-                "a byte-level vocabulary holds all 256"
+                "a byte-level vocabulary must hold all 256"
             )
-        self.merges = np.array(merges, np.int32).reshape(-1, 3)
-        self.pattern = checked_pattern(pattern)
+        self.merges = np.array(merges, np.int32).reshape(-1, 3)  # (0,) -> (0, 3) where none
+        self.pattern = check_pattern(pattern)
         self.whole_words = whole_words
         self.normalize = normalize
         self._cache = cache
@@ -78,9 +81,12 @@ class BPE(Tokenizer):
     ) -> "BPE":
         """A tokenizer that gives tiktoken's ids for the same ranks.
 
-        tiktoken keeps no list of merges: any two neighbours whose bytes joined are a token may be
-        joined, lowest rank first. So each token gives one merge for every way to cut it in two
+        tiktoken keeps no list of merges: any two neighbours whose joined bytes are a token may be
+        joined, lowest rank first. So each token gives one merge for every way to split it into two
         tokens.
+
+        Raises:
+            InputError: an id that is not a whole number in range, or as for the class.
         """
         special = special or {}
         size = vocabulary_size([*ranks.values(), *special.values()], "the rank table")
@@ -106,15 +112,15 @@ class BPE(Tokenizer):
 
     def _encode_segment(self, text: str) -> np.ndarray:
         if self.normalize:
-            text = unicodedata.normalize(self.normalize, checked_text(text))
+            text = unicodedata.normalize(self.normalize, check_text(text))
         return self._encoder.encode(text)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a Hugging Face ``tokenizer.json``; ``saving`` has the other kinds of file."""
+        """Write a Hugging Face `tokenizer.json`; `saving` writes the other kinds of file."""
         save_hugging_face(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the compiled tables, which hold what belongs to threads."""
+        """All but the compiled tables, which hold what belongs to single threads."""
         return {k: v for k, v in self.__dict__.items() if k != "_encoder"}
 
 
@@ -127,34 +133,34 @@ def train_bpe(
 ) -> BPE:
     """Learn a vocabulary: 256 bytes, then merges, then special tokens.
 
-    The merges are those of Hugging Face's trainer: the most frequent pair first, ties to the
+    The merges are those of Hugging Face's trainer: the most frequent pair first, ties going to the
     smaller pair of ids.
 
     Args:
-        text: plain text, or several that no word may span.
+        text: plain text, or several texts; no word spans two of them.
         vocab_size: number of ids wanted, special tokens included.
-        pattern: how text is cut into words, see ``pretokenize``.
-        special: names of special tokens; where one stands in the text, words end.
+        pattern: how text is cut into words, see `pretokenize`.
+        special: names of special tokens; where one occurs in the text, words end.
         fewer: where the text does not allow so many ids, give it those that it does.
 
     Raises:
         InputError: empty or binary text, or a vocabulary smaller than its fixed part or larger
             than the text allows.
     """
-    code = PATTERNS[checked_pattern(pattern)]
+    code = PATTERNS[check_pattern(pattern)]
     special = [special] if isinstance(special, str) else list(special)
     texts = [text] if isinstance(text, (str, bytes)) else list(text)
     for item in texts:
-        checked_text(item)
+        check_text(item)
     fixed = 256 + len(special)
     if not isinstance(vocab_size, (int, np.integer)) or not fixed <= vocab_size <= MOST_IDS:
         raise InputError(
             f"vocab_size is {vocab_size!r}; it must be a whole number from {fixed} (256 bytes and "
             f"{len(special)} special tokens) to {MOST_IDS}"
         )
-    texts = [checked_training_text(item) for item in texts if item]
+    texts = [check_training_text(item) for item in texts if item]
     if not texts:
-        checked_training_text("")
+        check_training_text("")
     if special:
         cut = special_pattern(special)
         texts = [part for item in texts for part in cut.split(item)[::2] if part]

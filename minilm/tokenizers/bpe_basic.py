@@ -1,16 +1,17 @@
 """Byte-pair encoding in twenty lines: join the most frequent pair of neighbours, again and again.
 
 Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units",
-arXiv 1508.07909. It counts everything anew for every merge, so it takes text length times merges;
-it merges across words ("dog." and "dog!" become tokens of their own); it knows no special tokens.
-``bpe_regex`` mends the last two, ``fast_train`` and ``fast_encode`` the first.
+arXiv 1508.07909. It counts everything anew for every merge, so its cost is text length times
+merges; it merges across words ("dog." and "dog!" become tokens of their own); it has no special
+tokens. `bpe_regex` does away with the last two limits, `fast_train` and `fast_encode` with the
+first.
 """
 
 from collections import Counter
 
 
 def train(ids: list[int], merges: int, first: int = 256) -> list[tuple[int, int]]:
-    """The pairs to join, most frequent first, ties to the smaller pair; merge k makes first + k."""
+    """The pairs to join, most frequent first, then the smaller pair; merge k makes first + k."""
     pairs = []
     while len(pairs) < merges and len(ids) > 1:
         counts = Counter(zip(ids, ids[1:]))

@@ -1,8 +1,8 @@
 """Byte-pair encoding as GPT does it: words first, then merges inside words; special tokens.
 
-Against ``bpe_basic`` it adds the word patterns of ``pretokenize``, counts each distinct word once,
-and stops at special tokens. It is still plain Python, which makes it slow: about 0.1 MB/s.
-``fast_train`` and ``fast_encode`` give the same merges and ids a thousand times faster.
+Compared with `bpe_basic` it adds the word patterns of `pretokenize`, counts each distinct word
+once, and stops at special tokens. It is still plain Python, which makes it slow: about 0.1 MB/s.
+`fast_train` and `fast_encode` give the same merges and ids a thousand times faster.
 """
 
 from collections import Counter
@@ -16,9 +16,9 @@ from minilm.tokenizers.pretokenize import split
 def byte_order() -> list[int]:
     """The byte that each of the ids 0 to 255 stands for, in GPT-2's order.
 
-    First the bytes that print in Latin-1 ("!" is id 0), then the others. Ties between equally
-    frequent pairs go to the smaller ids, so merges depend on this order; Hugging Face's trainer
-    uses it too.
+    The bytes that are printable in Latin-1 come first ("!" is id 0), then the others. Ties between
+    equally frequent pairs go to the smaller ids, so merges depend on this order; Hugging Face's
+    trainer uses it too.
     """
     printing = [*range(33, 127), *range(161, 173), *range(174, 256)]
     return printing + [b for b in range(256) if b not in printing]
@@ -43,8 +43,8 @@ def train(
 ) -> list[tuple[int, int]]:
     """The pairs to join; merge k makes id 256 + k.
 
-    Most frequent pair first, ties to the smaller pair. Fewer pairs come back where the text has no
-    more to join.
+    The most frequent pair comes first, ties going to the smaller pair. Fewer pairs are returned
+    where the text has no more to join.
     """
     words = Counter(w for part in segments(text, special)[::2] for w in split(part, pattern))
     spelled = [(word_ids(word), count) for word, count in words.items()]
@@ -78,7 +78,7 @@ def encode(
     pattern: str = "gpt4",
     special: dict[str, int] | None = None,
 ) -> list[int]:
-    """The ids of a text; special tokens that stand in it become their own ids."""
+    """The ids of a text; special tokens that occur in it become their own ids."""
     special = special or {}
     ranks = {pair: k for k, pair in enumerate(pairs)}
     out: list[int] = []

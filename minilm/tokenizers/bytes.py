@@ -1,7 +1,7 @@
 """The simplest tokenizer: a token is a byte.
 
-It can write any text and never meets an unknown character. It does not yet shorten anything: a page
-of English is as many tokens as letters, and a page of Chinese three times as many.
+It can write any text and never meets an unknown character. It does not shorten anything yet: a page
+of English takes as many tokens as it has letters, and one of Chinese three times as many.
 """
 
 import json

@@ -14,8 +14,8 @@ from minilm.errors import InputError
 from minilm.files import write_atomically
 from minilm.tokenizers.base import (
     Tokenizer,
-    checked_text,
-    checked_training_text,
+    check_text,
+    check_training_text,
     numbered_specials,
     vocabulary_size,
 )
@@ -25,8 +25,11 @@ class CharTokenizer(Tokenizer):
     """One id per character, in the order of their code points; special tokens follow.
 
     Args:
-        characters: the characters of the vocabulary, each counted once.
+        characters: the characters of the vocabulary; repeated ones count once.
         special: names of special tokens, or names with their ids.
+
+    Raises:
+        InputError: no characters.
     """
 
     def __init__(
@@ -34,7 +37,7 @@ class CharTokenizer(Tokenizer):
     ) -> None:
         self.characters = "".join(sorted(set(characters)))
         if not self.characters:
-            raise InputError("characters is empty; a vocabulary needs at least one")
+            raise InputError("characters is empty; a vocabulary must have at least one")
         numbered = numbered_specials(special, len(self.characters))
         size = vocabulary_size([0, *numbered.values()], "special")
         tokens = [c.encode() for c in self.characters]
@@ -50,13 +53,14 @@ class CharTokenizer(Tokenizer):
 
         Args:
             text: non-empty plain text.
-            vocab_size: if given, the number of ids wanted; refused if the text has another number.
+            vocab_size: if given, the number of ids wanted; refused if the text gives another
+                number.
             special: names of special tokens.
 
         Raises:
-            InputError: empty or binary text, or a vocabulary the text does not give.
+            InputError: empty or binary text, or a size of vocabulary that the text does not give.
         """
-        characters = sorted(set(checked_training_text(text)))
+        characters = sorted(set(check_training_text(text)))
         special = list(special)
         size = len(characters) + len(special)
         if vocab_size is not None and vocab_size != size:
@@ -67,7 +71,7 @@ class CharTokenizer(Tokenizer):
         return cls(characters, special)
 
     def _encode_segment(self, text: str) -> np.ndarray:
-        text = checked_text(text)
+        text = check_text(text)
         points = np.frombuffer(text.encode("utf-32-le"), "<u4")
         ids = np.searchsorted(self._points, points)
         ids[ids == self._points.size] = 0

@@ -1,7 +1,7 @@
 """Conversations as text: a format says how a message begins and ends, nothing more.
 
-The markers become single ids; what people wrote is always ordinary text, so nobody can end a turn
-or speak as the system by typing a marker.
+The markers become single ids; what people wrote is always ordinary text, so that nobody can end a
+turn or speak as the system by typing a marker.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilm.errors import InputError
-from minilm.tokenizers.base import Tokenizer, checked_text
+from minilm.tokenizers.base import Tokenizer, check_text
 
 Message = dict[str, str]  # {"role": "user", "content": "..."}
 
@@ -21,7 +21,7 @@ class ChatFormat:
 
     Attributes:
         begin: text before the first message.
-        head: text before a message; ``{role}`` stands for who speaks.
+        head: text before a message; `{role}` stands for who speaks.
         tail: text after a message.
         special: the markers among these texts that are single tokens.
         roles: who may speak.
@@ -45,17 +45,21 @@ PLAIN = ChatFormat("", "{role}: ", "\n", ())
 
 
 def _pieces(messages: Sequence[Message], form: ChatFormat, reply: bool) -> list[tuple[str, str]]:
-    """(kind, text) in order: marker, content, and for an assistant answer and end."""
+    """(kind, text) in order: "marker", "content", and for an assistant "answer" and "end"."""
     pieces = [("marker", form.begin)] if form.begin else []
     for i, message in enumerate(messages):
         if not isinstance(message, dict) or set(message) != {"role", "content"}:
-            raise InputError(f"messages[{i}] must be a dict with the keys 'role' and 'content'")
+            keys = f" with the keys {list(message)}" if isinstance(message, dict) else ""
+            raise InputError(
+                f"messages[{i}] is a {type(message).__name__}{keys}; it must be a dict with the "
+                "keys 'role' and 'content'"
+            )
         role = message["role"]
         if role not in form.roles:
             raise InputError(
                 f"messages[{i}] has the role {role!r}; allowed are {', '.join(form.roles)}"
             )
-        content = checked_text(message["content"], f"content of messages[{i}]")
+        content = check_text(message["content"], f"content of messages[{i}]")
         speaks = role == "assistant"
         pieces.append(("marker", form.head.format(role=role)))
         pieces.append(("answer" if speaks else "content", content))
@@ -71,7 +75,10 @@ def render_chat(messages: Sequence[Message], form: ChatFormat = CHATML, reply: b
     Args:
         messages: dicts with "role" and "content".
         form: the format.
-        reply: end with the beginning of an assistant's message, for a model to go on.
+        reply: end with the beginning of an assistant's message, for a model to continue.
+
+    Raises:
+        InputError: an unknown role, or a message of another form.
     """
     return "".join(text for _, text in _pieces(messages, form, reply))
 
@@ -85,13 +92,13 @@ def encode_chat(
     """The ids of a conversation, and which of them an assistant said.
 
     Args:
-        tokenizer: one whose special tokens hold the markers of the format.
+        tokenizer: one whose special tokens include the markers of the format.
         messages: dicts with "role" and "content".
         form: the format.
         reply: end with the beginning of an assistant's message.
 
     Returns:
-        ids int32 (T,), and a bool (T,) that is True on answers and their ends: the tokens that
+        Ids, int32 (T,), and a bool (T,) that is True on answers and their ends: the tokens that
         supervised fine-tuning learns.
 
     Raises:

@@ -1,11 +1,11 @@
-"""Encoding fast: a table of merges in one array, and a cache of words already encoded.
+"""Encoding fast: a cache of words already encoded in front of the merges of `fast_merge`.
 
-Text repeats its words, so most words are answered by the cache: two loads make the key of a word
-of up to 16 bytes, one 32-byte row holds key and ids. Longer words are found by a hash and then
-compared byte by byte, so a clash of hashes cannot give wrong ids. A full neighbourhood loses one of
-its rows; a full store of long rows is emptied. Where text does not repeat itself (random strings)
-looking up is lost time, so the cache keeps an account: a hit earns, a miss pays, and where the
-credit is spent the cache is off for the rest of its stretch and for the next ones.
+Text repeats its words, so the cache answers for most of them: two loads make the key of a word of
+up to 16 bytes, and one 32-byte row holds key and ids. Longer words are found by a hash and then
+compared byte by byte, so that colliding hashes cannot give wrong ids. A full neighbourhood loses
+one of its rows; a full store of long rows is emptied. Where text does not repeat itself (random
+strings), looking words up is wasted time, so the cache keeps an account: a hit earns, a miss pays,
+and once the credit is spent the cache is off for the rest of its stretch and for the next ones.
 """
 
 import re
@@ -16,7 +16,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.kernels.numba_tools.jit import jit
-from minilm.tokenizers.base import MOST_IDS, utf8
+from minilm.tokenizers.base import utf8
 from minilm.tokenizers.fast_memory import (
     K0,
     K1,
@@ -24,7 +24,6 @@ from minilm.tokenizers.fast_memory import (
     K4,
     K8,
     K16,
-    K21,
     K32,
     K48,
     K60,
@@ -34,150 +33,24 @@ from minilm.tokenizers.fast_memory import (
     address_of,
     padded,
     same_bytes,
-    slot_of,
     spread,
     word_key,
 )
+from minilm.tokenizers.fast_merge import SHORT, merge_long, merge_short, merge_table
 from minilm.tokenizers.fast_scan import word_starts
 
-_EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
-_RANK = np.uint64(MOST_IDS)
-_NO_RANK = np.int32(0x7FFFFFFF)
-_SHORT = 96  # bytes up to which a word is merged by scanning; a heap beyond
 _LONGEST_CACHED = 200
 _PROBES = 4
 _STARTS = 8192
 _CACHE_ROWS = 1 << 16  # 2 MiB for each thread, and as much for the store
 _CHUNK = 1 << 18  # characters of text given to one thread at a time
-# Between a small letter and a blank before another one, every pattern starts a word.
+# Between a lower-case letter and a blank before another one, every pattern starts a word.
 _CUT = re.compile(r"[a-z](?=[ \n][a-z])")
 # On random letters a hit saves 20 ns for each byte after the first, a miss costs 100 ns and 8 ns a
 # byte; misses are charged double, as hits save less where few merges apply. The credit is twice
-# what real text was seen to run up while the cache fills.
+# what real text was seen to use up while the cache fills.
 _MISS, _CREDIT = 4, 8192
 _USED, _OFF_FOR, _OFF_NEXT, _BALANCE = range(4)  # fields of the cache's state
-
-
-@jit
-def rank_of(a, b, pairs, shift):
-    """The rank of a pair of neighbours, or _NO_RANK."""
-    key = U64(a) << K21 | U64(b)
-    mask = pairs.size - 1
-    h = slot_of(key, shift)
-    while True:
-        row = pairs[h]
-        if row >> K21 == key:
-            return np.int32(row & _RANK)
-        if row == _EMPTY:
-            return _NO_RANK
-        h = (h + 1) & mask
-
-
-@jit
-def fill_pairs(left, right, ranks, pairs, shift):
-    """Put pairs and their ranks into the table; of a pair that comes twice the first counts."""
-    mask = pairs.size - 1
-    for k in range(left.size):
-        key = U64(left[k]) << K21 | U64(right[k])
-        h = slot_of(key, shift)
-        while pairs[h] != _EMPTY and pairs[h] >> K21 != key:
-            h = (h + 1) & mask
-        if pairs[h] == _EMPTY:
-            pairs[h] = key << K21 | U64(ranks[k])
-
-
-@jit
-def merge_short(ids, ranks, n, pairs, shift, joined):
-    """Join the pair of lowest rank, leftmost first, in ids[:n]; returns how many ids are left."""
-    for k in range(n - 1):
-        ranks[k] = rank_of(ids[k], ids[k + 1], pairs, shift)
-    while n > 1:
-        best = _NO_RANK
-        at = -1
-        for k in range(n - 1):
-            if ranks[k] < best:
-                best = ranks[k]
-                at = k
-        if at < 0:
-            break
-        ids[at] = joined[best]
-        n -= 1
-        for k in range(at + 1, n):
-            ids[k] = ids[k + 1]
-            ranks[k - 1] = ranks[k]
-        if at < n - 1:
-            ranks[at] = rank_of(ids[at], ids[at + 1], pairs, shift)
-        if at > 0:
-            ranks[at - 1] = rank_of(ids[at - 1], ids[at], pairs, shift)
-    return n
-
-
-@jit
-def _push(heap, n, entry):
-    """Put an entry into a heap of n, smallest on top."""
-    while n > 0:
-        up = (n - 1) >> 1
-        if entry >= heap[up]:
-            break
-        heap[n] = heap[up]
-        n = up
-    heap[n] = entry
-
-
-@jit
-def merge_long(ids, n, pairs, shift, joined):
-    """As ``merge_short`` for long words: a heap of (rank, place) and a linked list."""
-    following = np.empty(n, np.int32)
-    before = np.empty(n, np.int32)
-    heap = np.empty(3 * n, np.int64)
-    size = np.int64(0)
-    for k in range(n):
-        following[k] = k + 1 if k + 1 < n else -1
-        before[k] = k - 1
-    for k in range(n - 1):
-        rank = rank_of(ids[k], ids[k + 1], pairs, shift)
-        if rank != _NO_RANK:
-            _push(heap, size, np.int64(rank) << 32 | k)
-            size += 1
-    while size > 0:
-        top = heap[0]
-        size -= 1
-        last = heap[size]
-        k = 0
-        while True:
-            m = 2 * k + 1
-            if m >= size:
-                break
-            if m + 1 < size and heap[m + 1] < heap[m]:
-                m += 1
-            if heap[m] >= last:
-                break
-            heap[k] = heap[m]
-            k = m
-        heap[k] = last
-        rank = np.int32(top >> 32)
-        p = np.int64(top & 0xFFFFFFFF)
-        q = following[p]
-        if ids[p] < 0 or q < 0 or rank_of(ids[p], ids[q], pairs, shift) != rank:
-            continue  # what this entry saw has been joined since
-        ids[p] = joined[rank]
-        ids[q] = -1
-        following[p] = following[q]
-        if following[q] >= 0:
-            before[following[q]] = p
-        for side in range(2):
-            a = before[p] if side == 0 else p
-            if a >= 0 and following[a] >= 0:
-                rank = rank_of(ids[a], ids[following[a]], pairs, shift)
-                if rank != _NO_RANK:
-                    _push(heap, size, np.int64(rank) << 32 | np.int64(a))
-                    size += 1
-    left = 0
-    for k in range(n):
-        if ids[k] >= 0:
-            ids[left] = ids[k]
-            left += 1
-    return left
 
 
 @jit
@@ -197,17 +70,20 @@ def encode_words(
     state,
     out,
 ):
-    """Encode the words ``text[starts[k]:starts[k + 1]]`` into ``out``; returns how many ids.
+    """Encode the words `text[starts[k]:starts[k + 1]]` into `out`; returns how many ids.
 
     Args:
-        pairs, shift: the table of pairs; ``joined`` the id that each rank makes.
-        bits: 16 where every id fits into them, else 21: ids are packed into one number.
-        whole, whole_text: whole words looked up before merging (``fill_whole``); no rows: none.
+        text: UTF-8, padded.
+        starts, n: where the n words start, and where the last one ends.
+        byte_ids: int32 (256,), the id of each byte.
+        pairs, shift, joined: from `merge_table`.
+        bits: 16 where every id fits into as many, else 21: ids are packed into one number.
+        whole, whole_text: whole words looked up before merging (`fill_whole`); without rows, none.
         rows: the cache, uint64 (slots, 4): key, key, length | ids << 8 | place in store << 16, and
-            the ids themselves where they are few. No rows: no cache.
+            the ids themselves where they are few. Without rows there is no cache.
         store: int32; the ids of words with many, and the bytes of words over 16 bytes.
-        state: int64 (4,): used part of the store; stretches to go without the cache, and next time;
-            the balance of what the cache earns, at first ``_CREDIT``.
+        state: int64 (4,): the used part of the store; stretches to go without the cache, now and
+            next time; the balance of what the cache earns, at first `_CREDIT`.
         out: int32, with four spare places.
     """
     base = address_of(text)
@@ -219,9 +95,9 @@ def encode_words(
     if cached and state[_OFF_FOR] > 0:
         state[_OFF_FOR] -= 1
         cached = False
-    ranks = np.empty(_SHORT, np.int32)
+    ranks = np.empty(SHORT, np.int32)
     o = 0
-    balance = state[_BALANCE]  # words of one byte never ask: they say nothing about the cache
+    balance = state[_BALANCE]  # words of one byte never use the cache
     for w in range(n):
         start = starts[w]
         length = starts[w + 1] - start
@@ -292,7 +168,7 @@ def encode_words(
             ids = out[o : o + length]
             for z in range(length):
                 ids[z] = byte_ids[text[start + z]]
-            if length <= _SHORT:
+            if length <= SHORT:
                 count = merge_short(ids, ranks, length, pairs, shift, joined)
             else:
                 count = merge_long(ids, length, pairs, shift, joined)
@@ -327,7 +203,7 @@ def encode_words(
                             part |= np.uint32(text[start + z + y]) << np.uint32(8 * y)
                         store[at + z // 4] = np.int32(part)
         o += count
-    if balance > _CREDIT:  # gains of long ago pay for nothing
+    if balance > _CREDIT:  # gains of long ago do not count
         state[_OFF_NEXT] = 0
         balance = np.int64(_CREDIT)
     state[_BALANCE] = balance
@@ -352,15 +228,15 @@ def fill_whole(text, starts, n, ids, rows):
 
 
 class Encoder:
-    """A vocabulary laid out for the kernels above, and a cache for each thread.
+    """A vocabulary laid out for the kernels, and a cache for each thread.
 
     Args:
         tokens: bytes by id; every single byte must be among them.
         merges: int32 (R, 3): left id, right id and the id they make, in the order of rank.
-        pattern: the code in ``PATTERNS``.
-        classes: ``class_table()``.
+        pattern: the code in `PATTERNS`.
+        classes: `class_table()`.
         whole_words: a word that is itself a token becomes that token, whatever the merges say.
-        cache: off, every word is merged anew: what the cache is measured against.
+        cache: False merges every word anew, which is what the cache is measured against.
     """
 
     def __init__(
@@ -374,14 +250,6 @@ class Encoder:
     ) -> None:
         numbers = {token: i for i, token in enumerate(tokens) if token is not None}
         byte_ids = np.array([numbers[bytes([b])] for b in range(256)], np.int32)
-        size_bits = max(8, int(4 * len(merges)).bit_length())
-        pairs = np.full(1 << size_bits, _EMPTY, np.uint64)
-        shift = U64(64 - size_bits)
-        left, right, made = np.ascontiguousarray(merges.T, np.int32)
-        # Neighbouring merges that make the same token (``BPE.from_ranks``) are of one rank.
-        first = np.diff(made, prepend=np.int32(-1)) != 0
-        ranks = np.cumsum(first, dtype=np.int32) - np.int32(1)
-        fill_pairs(left, right, ranks, pairs, shift)
         bits = U64(16 if len(tokens) <= 1 << 16 else 21)
         whole_text, whole = padded(b""), np.zeros((0, 4), np.uint64)
         if whole_words:
@@ -391,14 +259,14 @@ class Encoder:
             whole = np.zeros((1 << (2 * len(words)).bit_length(), 4), np.uint64)
             ids = np.array([numbers[w] for w in words], np.int32)
             fill_whole(whole_text, starts.astype(np.int64), len(words), ids, whole)
-        self._tables = (byte_ids, pairs, shift, made[first], bits, whole, whole_text)
+        self._tables = (byte_ids, *merge_table(merges), bits, whole, whole_text)
         self._pattern = pattern
         self._classes = classes
         self._cache = cache
         self._local = threading.local()
 
     def encode(self, text: str) -> np.ndarray:
-        """The ids of a text, int32 (T,); long texts on all of ``backend.threads()``.
+        """The ids of a text, int32 (T,); long texts on all of `backend.threads()`.
 
         Each chunk becomes UTF-8 in the thread that encodes it, while the others count words.
         """

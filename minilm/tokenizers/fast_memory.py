@@ -1,7 +1,7 @@
 """Words of memory for the compiled tokenizer: unaligned loads, 64-byte masks, word keys.
 
-All of it assumes a little-endian machine, which every machine that Numba compiles for here is.
-Buffers carry ``PADDING`` spare bytes, so that a load may look past the last byte of the text.
+All of it assumes a little-endian machine, as every machine is that Numba compiles for here.
+Buffers have `PADDING` spare bytes, so that a load may reach past the last byte of the text.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from minilm.kernels.numba_tools.jit import jit
 
 PADDING = 16
 U64 = np.uint64
-# A cast inside a kernel is a call that Numba takes long to type: so the numbers stand here.
+# A cast inside a kernel is a call that Numba takes long to type, so the constants are made here.
 K0, K1, K2, K4, K8, K16, K21, K29, K31, K32, K48, K60, K61, K64, K255 = map(
     U64, (0, 1, 2, 4, 8, 16, 21, 29, 31, 32, 48, 60, 61, 64, 255)
 )
@@ -29,7 +29,7 @@ _LANES = ir.VectorType(_BYTE, 64)
 
 
 def padded(text: bytes) -> np.ndarray:
-    """The bytes with the spare ones that loads may touch, uint8."""
+    """The bytes followed by the spare ones that loads may touch, uint8."""
     return np.frombuffer(text + b"\0" * PADDING, np.uint8)
 
 
@@ -46,7 +46,7 @@ def load64(typing, address):
 
 @intrinsic
 def address_of(typing, array):
-    """Where an array's data begin."""
+    """The address at which an array's data begins."""
 
     def build(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -102,7 +102,7 @@ def class_masks(typing, address):
 
 @jit
 def word_key(address, length):
-    """Two 64-bit numbers for a word: its very bytes up to 16 bytes, a hash of them beyond."""
+    """Two 64-bit numbers for a word: its bytes themselves up to 16, a hash of them beyond."""
     if length <= 16:
         return (
             load64(address) & _KEEP_LOW[length],
@@ -139,7 +139,7 @@ def slot_of(key, shift):
 
 @jit
 def same_bytes(one, other, length):
-    """Whether ``length`` bytes at two addresses are equal."""
+    """Whether `length` bytes at two addresses are equal."""
     while length >= 8:
         if load64(one) != load64(other):
             return False

@@ -1,8 +1,8 @@
 """The word patterns over UTF-8 bytes: 64 bytes at a time where the text is ASCII.
 
-``next_word`` is ``pretokenize`` over bytes, one character at a time. ``word_starts`` does the same
-with bit masks, one bit per byte: a word starts where a mask of "this is a letter" has a 1 that the
-mask shifted by one has not, and so on. It turns 64 bytes into starts with some forty operations,
+`next_word` is `pretokenize` over bytes, one character at a time. `word_starts` does the same
+with bit masks, one bit per byte: a word starts where a mask of "this is a letter" has a 1 and the
+mask shifted by one does not, and so on. It turns 64 bytes into starts with some forty operations,
 about 1 GB/s. The idea is simdjson's (Langdale, Lemire, arXiv 1902.08318).
 """
 
@@ -14,7 +14,7 @@ from minilm.tokenizers.unicode_classes import LETTER, NUMBER, OTHER, SPACE
 
 ONE = np.uint64(1)
 TOP = np.uint64(63)
-_MARGIN = 192  # bytes that word_starts leaves to next_word: it looks two blocks ahead
+_MARGIN = 192  # bytes that word_starts leaves to next_word, because it looks two blocks ahead
 
 
 @jit
@@ -63,7 +63,7 @@ def contraction(text, i, end, pattern):
 
 @jit
 def next_word(text, i, end, pattern, classes):
-    """Where the word that begins at byte i ends; ``pattern`` is the code in ``PATTERNS``."""
+    """Where the word that begins at byte i ends; `pattern` is the code in `PATTERNS`."""
     c = text[i]
     if c == 39:
         n = contraction(text, i, end, pattern)
@@ -139,7 +139,7 @@ def _newline_later(text, i, end, pattern, classes):
 
 @jit
 def _digit_starts(digit_mask, before, most):
-    """Where words of up to ``most`` digits start, and how many digits the last one has so far."""
+    """Where words of up to `most` digits start, and how many digits the last one has so far."""
     two = digit_mask & (digit_mask << ONE)
     four = two & (two << K2)
     if most == 3 and four == K0 and (before == 0 or digit_mask & ONE == K0):
@@ -162,10 +162,13 @@ def _digit_starts(digit_mask, before, most):
 
 @jit
 def ascii_starts(text, p, end, pattern, classes, out, n):
-    """Where words start from byte p on, where one does, as long as two blocks ahead are ASCII.
+    """Where words start from byte p on, as long as the two blocks ahead are ASCII.
+
+    A word has to start at p.
 
     Returns:
-        n plus how many starts were written to ``out[n:]``, and the first byte not looked at.
+        The number n plus how many starts were written to `out[n:]`, and the first byte that was
+        not examined.
     """
     base = address_of(text)
     room = out.size - 140
@@ -191,7 +194,7 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
             ended = started = K0
         else:
             Z = W & ~R
-            # A letter after one sign, or after white space that is no newline, starts nothing.
+            # A letter after one sign, or after white space other than a newline, starts nothing.
             starts = L & ~((L << ONE) | before_L | (Z << ONE) | before_Z | (first_O << ONE) | led)
             starts |= first_O | started
             started = K0
@@ -225,7 +228,7 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
             quotes &= quotes - ONE
             length = contraction(text, p + np.int64(q), end, pattern)
             if length:
-                if pattern == 0:  # the letter after the apostrophe starts no word
+                if pattern == 0:  # the letter after the apostrophe does not start a word
                     if q == TOP:
                         ended |= ONE
                     else:
@@ -256,12 +259,12 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
 
 @jit
 def word_starts(text, i, end, pattern, classes, out):
-    """Where words start in text[i:end], i itself first, until ``out`` is nearly full.
+    """Where words start in text[i:end], i itself first, until `out` is nearly full.
 
     Returns:
-        how many starts were written, and where the next word starts (``end`` if none is left).
+        How many starts were written, and where the next word starts (`end` if none is left).
     """
-    n = np.int64(0)  # a plain 0 has a type of its own, and each type is compiled anew
+    n = np.int64(0)  # a literal 0 has a type of its own, and each type is compiled anew
     one_by_one = i  # up to here, next_word alone
     while i < end and n < out.size - 140:
         if i >= one_by_one and i + _MARGIN <= end:

@@ -1,13 +1,13 @@
 """Learning merges fast: count words in a hash table, then keep pair counts up to date in a heap.
 
-``bpe_regex.train`` counts all pairs anew for every merge. Here a merge touches only the places
-where its pair stands: each pair has a list of places, each word is a linked list of symbols, and a
-heap holds the pairs by count. An entry of the heap whose count is old is put back with the new one
+`bpe_regex.train` counts all pairs anew for every merge. Here a merge touches only the places where
+its pair occurs: each pair has a list of places, each word is a linked list of symbols, and a heap
+holds the pairs by count. An entry of the heap with an outdated count is put back with the new one
 when it comes to the top. Cost: one pass over the text, then time in proportion to the places
 merged.
 
-The merges are those of ``bpe_regex.train`` and of Hugging Face's trainer: largest count first, ties
-to the smaller pair of ids.
+The merges are those of `bpe_regex.train` and of Hugging Face's trainer: largest count first, ties
+going to the smaller pair of ids.
 """
 
 import numpy as np
@@ -37,10 +37,10 @@ _MOST_SYMBOLS = (2**31 - 2) // 3  # places are numbered in 32 bits
 
 @jit
 def count_words(text, starts, n, table, used):
-    """Count the words ``text[starts[k]:starts[k + 1]]`` into a table of rows of four numbers.
+    """Count the words `text[starts[k]:starts[k + 1]]` into a table of rows of four numbers.
 
     Returns:
-        used: rows in use, or -1 - k when the table got too full before word k.
+        The number of rows in use, or -1 - k when the table became too full before word k.
     """
     base = address_of(text)
     mask = U64(table.shape[0] - 1)
@@ -72,7 +72,7 @@ def count_words(text, starts, n, table, used):
 
 @jit
 def add_words(table, other):
-    """Put the rows of one table, whose words differ, into an emptier one; returns how many."""
+    """Copy the rows of one table, all of different words, into an emptier one; returns how many."""
     mask = U64(table.shape[0] - 1)
     moved = 0
     for k in range(other.shape[0]):
@@ -157,21 +157,21 @@ def spell_words(text, offsets, lengths, byte_ids, symbol, following, before, wor
 
 @jit
 def learn(words, places, table, heap, state, left, right):
-    """Find the pairs to join, one a turn, until enough are found, none is left, or room is short.
+    """Find the pairs to join, one per turn, until enough are found, none is left, or room runs out.
 
     The first turn joins nothing: it lists the pairs of all neighbours.
 
     Args:
-        words: (symbol, following, before, word_of, word_counts); symbol -1: joined to its left.
-        places: (position, next place), int32: where pairs stand, each pair's places in a chain.
+        words: (symbol, following, before, word_of, word_counts); symbol -1 is joined to its left.
+        places: (position, next place), int32: where pairs occur, each pair's places in a chain.
         table: (hash slots -> key, slots -> pair, and by pair its key, count, first place,
-            last place, whether it is in ``fresh``, and fresh: the pairs that grew this turn).
+            last place, whether it is in `fresh`, and fresh: the pairs that grew this turn).
         heap: (counts, pairs).
         state: int64 (5,): turns done, pairs known, entries of the heap, places used, hash shift.
         left, right: the pairs found, int32.
 
     Returns:
-        1 if it stopped for want of room for pairs, else 0.
+        1 if it stopped because there was no room for more pairs, else 0.
     """
     symbol, following, before, word_of, word_counts = words
     position, next_place = places
@@ -179,7 +179,7 @@ def learn(words, places, table, heap, state, left, right):
     heap_counts, heap_pairs = heap
     shift = U64(state[4])
     while state[0] <= left.size:
-        # A turn makes at most two pairs for each symbol that its new symbol can stand beside.
+        # A turn makes at most two pairs for each symbol that may be next to its new one.
         if state[1] + 2 * (state[0] + 257) > pair_keys.size:
             return 1
         joined = np.int64(-1)
@@ -208,7 +208,7 @@ def learn(words, places, table, heap, state, left, right):
             counts[top] = 0
         fresh_size = np.int64(0)
         while True:
-            # The next place where something changes, and the symbol after it.
+            # Find the next place where something changes, and the symbol after it.
             if joined < 0:
                 if scan == symbol.size:
                     break
@@ -275,7 +275,7 @@ def learn(words, places, table, heap, state, left, right):
 
 
 def _pair_table(room: int) -> tuple[np.ndarray, ...]:
-    """Room for pairs, empty; ``learn`` says what each array is."""
+    """Empty room for pairs; `learn` says what each array is."""
     none = np.full(room, -1, np.int32)
     return (
         np.full(2 * room, _NO_KEY, np.int64),
@@ -299,7 +299,7 @@ def _index_pairs(keys, index, pair_keys, pairs, shift):
 
 
 def _learn(words: tuple[np.ndarray, ...], merges: int) -> tuple[np.ndarray, np.ndarray]:
-    """All turns of ``learn``, with more room for pairs whenever it asks."""
+    """All turns of `learn`, with more room for pairs whenever it runs out."""
     size = words[0].size
     # Each join adds at most two places, and there are fewer joins than symbols.
     places = np.empty(3 * size + 1, np.int32), np.empty(3 * size + 1, np.int32)
@@ -324,13 +324,13 @@ def _learn(words: tuple[np.ndarray, ...], merges: int) -> tuple[np.ndarray, np.n
 def train(
     parts: list[bytes], merges: int, pattern: int, classes: np.ndarray, byte_ids: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs to join, int32 (merges,) twice: fewer where the text has no more to join.
+    """The pairs to join, two int32 arrays (merges,), shorter where the text has no more to join.
 
     Args:
         parts: UTF-8 texts; no word spans two of them.
         merges: how many are wanted.
-        pattern: the code in ``PATTERNS``.
-        classes: ``class_table()``.
+        pattern: the code in `PATTERNS`.
+        classes: `class_table()`.
         byte_ids: the id of each byte, int32 (256,).
 
     Raises:
@@ -357,11 +357,11 @@ def train(
                 used = add_words(larger, table)
                 table = larger
     rows = table[table[:, 2] != 0]
-    rows = rows[np.argsort(rows[:, 3])]  # by place in the text, which is kinder to the caches
+    rows = rows[np.argsort(rows[:, 3])]  # in the order of the text, which is kinder to the caches
     symbols = int((rows[:, 2] & _LENGTH).sum())
     if symbols > _MOST_SYMBOLS:
         raise InputError(
-            f"text has {symbols} bytes in different words; at most {_MOST_SYMBOLS} are allowed"
+            f"text has {symbols} bytes in different words; it must have at most {_MOST_SYMBOLS}"
         )
     offsets = rows[:, 3].astype(np.int64)
     lengths = (rows[:, 2] & _LENGTH).astype(np.int64)

@@ -1,4 +1,4 @@
-r"""Reading tokenizer files: ``tokenizer.json``, ``vocab.json`` with ``merges.txt``, tiktoken ranks.
+r"""Reading tokenizer files: `tokenizer.json`, `vocab.json` with `merges.txt`, tiktoken ranks.
 
 The two Hugging Face forms write bytes as printable characters: GPT-2's table, in which a space is
 "Ġ". A rank file has a line for each token: its bytes in base64 and its rank, which is also its id.
@@ -28,14 +28,14 @@ def load(
     """Read a tokenizer.
 
     Args:
-        path: a file written by ``save``, a ``tokenizer.json``, a tiktoken rank file, or a folder
-            that holds ``tokenizer.json`` or ``vocab.json`` with ``merges.txt``.
-        pattern: how words are cut, for the files that do not say it: rank files ("gpt4" if not
-            given) and ``vocab.json`` with ``merges.txt`` ("gpt2").
+        path: a file written by `save`, a `tokenizer.json`, a tiktoken rank file, or a folder
+            that holds `tokenizer.json` or `vocab.json` with `merges.txt`.
+        pattern: how words are cut, for the files that do not say so: rank files ("gpt4" if not
+            given) and `vocab.json` with `merges.txt` ("gpt2").
         special: special tokens and their ids, for rank files.
 
     Raises:
-        InputError: no such file, half-written or foreign content, or a kind of tokenizer other
+        InputError: no such file, incomplete or foreign content, or a kind of tokenizer other
             than byte-level BPE.
     """
     path = Path(path)
@@ -45,7 +45,8 @@ def load(
         if (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
             return _load_vocab_and_merges(path, pattern or "gpt2")
         raise InputError(
-            f"path {str(path)!r} holds neither tokenizer.json nor vocab.json with merges.txt"
+            f"path {str(path)!r} is a folder without tokenizer.json, and without vocab.json and "
+            "merges.txt"
         )
     if path.suffix != ".json":
         return BPE.from_ranks(_read_ranks(path), pattern or "gpt4", special)
@@ -59,10 +60,12 @@ def load(
         if content.get("model", {}).get("type") == "BPE":
             return _from_hugging_face(content, path)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"path {str(path)!r} is no complete tokenizer file: {error!r}") from None
+        raise InputError(
+            f"path {str(path)!r} is not a complete tokenizer file: {error!r}"
+        ) from None
     raise InputError(
-        f"path {str(path)!r} is no tokenizer this package reads; allowed are byte, character and "
-        "byte-level BPE tokenizers"
+        f"path {str(path)!r} is of a kind that this package does not read; allowed are byte, "
+        "character and byte-level BPE tokenizers"
     )
 
 
@@ -72,9 +75,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise InputError(f"path {str(path)!r} is no JSON, or only the first part of it") from None
+        raise InputError(f"path {str(path)!r} is not JSON, or only the first part of it") from None
     if not isinstance(content, dict):
-        raise InputError(f"path {str(path)!r} is JSON but no tokenizer")
+        raise InputError(f"path {str(path)!r} is JSON but not a tokenizer")
     return content
 
 
@@ -89,7 +92,7 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
         raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from None
     except (ValueError, binascii.Error):
         raise InputError(
-            f"path {str(path)!r} is no tiktoken rank file: each line must be base64, blank, rank"
+            f"path {str(path)!r} is not a tiktoken rank file: each line must be base64, blank, rank"
         ) from None
     return ranks
 
@@ -99,7 +102,7 @@ def _bytes(name: str, path: Path) -> bytes:
         return bytes([BYTE[c] for c in name])
     except KeyError:
         raise InputError(
-            f"path {str(path)!r} holds the token {name!r}, which no bytes spell; "
+            f"path {str(path)!r} holds the token {name!r}, which does not spell bytes; "
             "only byte-level BPE can be read"
         ) from None
 
@@ -162,8 +165,8 @@ def _pattern_of(before: dict[str, Any] | None, path: Path) -> str:
             if written == regex and steps[0]["behavior"] == "Isolated":
                 return name
     raise InputError(
-        f"path {str(path)!r} cuts words in a way this package does not know "
-        f"({json.dumps(before)[:200]}); it knows the patterns {', '.join(REGEX)}"
+        f"path {str(path)!r} cuts words in an unknown way ({json.dumps(before)[:200]}); "
+        f"known are the patterns {', '.join(REGEX)}"
     )
 
 
@@ -178,6 +181,6 @@ def _load_vocab_and_merges(folder: Path, pattern: str) -> BPE:
         ) from None
     merges = [line for line in lines if line and not line.startswith("#version")]
     made = {"".join(line.split(" ")) for line in merges}
-    # What no merge makes and is no byte can only be a special token.
+    # What no merge makes, and is not a byte, can only be a special token.
     special = {n: i for n, i in vocabulary.items() if n not in made and n not in BYTE}
     return _build(vocabulary, merges, special, path, pattern=pattern)

@@ -1,4 +1,4 @@
-"""Fill-in-the-middle: a document is cut in three and its middle moved to the end.
+"""Fill-in-the-middle: a document is cut into three parts and its middle is moved to the end.
 
 A model trained on such documents can write what belongs between two given texts, although it still
 only predicts the next token. Source: Bavarian et al., "Efficient Training of Language Models to
@@ -17,18 +17,18 @@ FIM_TOKENS = (PREFIX, MIDDLE, SUFFIX)
 def fim_permute(
     document: str, rng: np.random.Generator, rate: float = 0.5, spm_rate: float = 0.5
 ) -> str:
-    """The document, or with probability ``rate`` its three parts in another order.
+    """The document, or with probability `rate` its three parts in another order.
 
     Args:
         document: text without the marker tokens.
-        rng: source of chance.
+        rng: the source of randomness.
         rate: share of documents that are rearranged, 0 to 1.
         spm_rate: share of those in suffix-prefix-middle order; the others are
             prefix-suffix-middle.
 
     Returns:
-        PSM: ``<fim_prefix>P<fim_suffix>S<fim_middle>M``;
-        SPM: ``<fim_prefix><fim_suffix>S<fim_middle>PM``, so that P and M stay joined.
+        PSM: `<fim_prefix>P<fim_suffix>S<fim_middle>M`;
+        SPM: `<fim_prefix><fim_suffix>S<fim_middle>PM`, so that P and M stay joined.
 
     Raises:
         InputError: a rate outside 0 to 1, or a document that holds a marker.
@@ -54,7 +54,7 @@ def _arrange(prefix: str, middle: str, suffix: str, spm: bool) -> str:
 
 
 def fim_restore(text: str) -> str:
-    """The document that ``fim_permute`` was given.
+    """The document that `fim_permute` was given.
 
     Raises:
         InputError: markers in an order it never writes.
@@ -64,10 +64,13 @@ def fim_restore(text: str) -> str:
     counts = [text.count(marker) for marker in FIM_TOKENS]
     places = [text.find(marker) for marker in (PREFIX, SUFFIX, MIDDLE)]
     if counts != [1, 1, 1] or places[0] != 0 or places != sorted(places):
-        raise InputError(f"text has its markers in a wrong order; it needs {PREFIX} first")
+        raise InputError(
+            f"text has its markers in a wrong order or number; it must have {PREFIX}, {SUFFIX} and "
+            f"{MIDDLE} once each, in this order, the first at its start"
+        )
     prefix, rest = text[len(PREFIX) :].split(SUFFIX)
     suffix, end = rest.split(MIDDLE)
-    # In SPM order nothing stands between the first two markers, and ``end`` is prefix + middle.
+    # In SPM order there is nothing between the first two markers, and `end` is prefix + middle.
     return prefix + end + suffix
 
 

@@ -1,7 +1,7 @@
 r"""Cutting text into words before merging, so that no token spans two of them.
 
 GPT-2 and GPT-4 define their words by a regular expression over Unicode classes, which Python's own
-``re`` cannot read. Here each is a function that says where the word that begins at ``i`` ends.
+`re` cannot read. Here each is a function that says where the word that begins at `i` ends.
 
     gpt2    '(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+$|\s+(?!\S)|\s
     gpt4    '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*
@@ -9,8 +9,8 @@ GPT-2 and GPT-4 define their words by a regular expression over Unicode classes,
     llama3  as gpt4 without \s+$: white space that ends the text is cut after its last newline
     qwen2   as llama3 with \p{N} for \p{N}{1,3}: every digit alone
 
-The words joined are the text: nothing is lost. This version is for reading; ``fast_scan`` is the
-same over bytes, a hundred times faster.
+Joined again, the words are the text: nothing is lost. This version is for reading; `fast_scan` does
+the same over bytes, a hundred times faster.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from collections.abc import Callable
 from minilm.errors import InputError
 from minilm.tokenizers.unicode_classes import LETTER, NUMBER, OTHER, SPACE, class_table
 
-# What the compiled scanner calls each pattern: 0 is gpt2; else the digits in a word, plus 8 where
-# \s+$ is missing.
+# The compiled scanner's code for each pattern: 0 is gpt2; for the others, the number of digits in a
+# word, plus 8 where \s+$ is missing.
 PATTERNS = {"gpt2": 0, "gpt4": 3, "llama3": 8 + 3, "qwen2": 8 + 1}
 
 
-def checked_pattern(pattern: str) -> str:
+def check_pattern(pattern: str) -> str:
     """The name of a pattern.
 
     Raises:
-        InputError: not one of ``PATTERNS``.
+        InputError: not one of `PATTERNS`.
     """
     if pattern not in PATTERNS:
         raise InputError(f"pattern is {pattern!r}; allowed are {', '.join(PATTERNS)}")
@@ -40,7 +40,7 @@ def split(text: str, pattern: str = "gpt4") -> list[str]:
     Raises:
         InputError: an unknown pattern.
     """
-    code = PATTERNS[checked_pattern(pattern)]
+    code = PATTERNS[check_pattern(pattern)]
     table = class_table()
     classes = [int(table[ord(c)]) for c in text]
     words, start = [], 0
@@ -52,7 +52,7 @@ def split(text: str, pattern: str = "gpt4") -> list[str]:
 
 
 def _run(classes: list[int], i: int, kind: int) -> int:
-    """The end of the run of one class that begins at i; i itself where there is none."""
+    """The end of the run of one class that begins at i, or i itself where there is none."""
     while i < len(classes) and classes[i] == kind:
         i += 1
     return i
@@ -75,7 +75,7 @@ def _gpt2(text: str, classes: list[int], i: int) -> int:
     if first < len(text) and classes[first] != SPACE:
         return _run(classes, first, classes[first])
     end = _run(classes, i, SPACE)
-    # White space leaves its last character to lead the next word, unless it is all there is.
+    # White space leaves its last character to the next word, unless it is all that is left.
     return end if end == len(text) or end == i + 1 else end - 1
 
 

@@ -1,4 +1,4 @@
-"""Writing tokenizer files, and how they spell bytes and patterns."""
+"""Writing tokenizer files, and how such files spell bytes and patterns."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ BYTE = {character: byte for byte, character in _CHARACTER.items()}
 
 
 class ByteMerges(Protocol):
-    """What a file needs to know of a byte-level BPE; see `minilm.tokenizers.BPE`."""
+    """What a file needs to know about a byte-level BPE; see `minilm.tokenizers.BPE`."""
 
     ordinary: list[bytes | None]
     merges: np.ndarray  # (n, 3): two ids and the id they become
@@ -46,7 +46,7 @@ def spelled(token: bytes) -> str:
 
 
 def save_hugging_face(bpe: ByteMerges, path: str | os.PathLike) -> None:
-    """Write a ``tokenizer.json`` that the tokenizers library and ``load`` read."""
+    """Write a `tokenizer.json` that the tokenizers library and `load` read."""
     names = {i: spelled(token) for i, token in enumerate(bpe.ordinary) if token is not None}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     before: dict[str, Any] = byte_level | {"use_regex": True}
@@ -84,7 +84,7 @@ def save_hugging_face(bpe: ByteMerges, path: str | os.PathLike) -> None:
 
 
 def save_vocab_and_merges(bpe: ByteMerges, folder: str | os.PathLike) -> None:
-    """Write ``vocab.json`` and ``merges.txt`` into a folder that exists, as GPT-2 was published."""
+    """Write `vocab.json` and `merges.txt`, as GPT-2 was published, into an existing folder."""
     names = {i: spelled(token) for i, token in enumerate(bpe.ordinary) if token is not None}
     vocabulary = {name: i for i, name in names.items()} | bpe.special
     lines = ["#version: 0.2", *(f"{names[a]} {names[b]}" for a, b, _ in bpe.merges.tolist())]
@@ -94,14 +94,14 @@ def save_vocab_and_merges(bpe: ByteMerges, folder: str | os.PathLike) -> None:
 
 
 def save_tiktoken(bpe: ByteMerges, path: str | os.PathLike) -> None:
-    """Write a tiktoken rank file. It holds no special tokens and no pattern: give them at loading.
+    """Write a tiktoken rank file, without special tokens and pattern, which `load` is to be given.
 
     Raises:
-        InputError: ids that do not grow with rank, which the format cannot say.
+        InputError: ids that do not grow with rank, which the format cannot represent.
     """
     made = bpe.merges[:, 2]
     if (made[1:] < made[:-1]).any():
-        raise InputError("bpe has ids that do not grow with rank; a tiktoken file needs that")
+        raise InputError("bpe has ids that do not grow with rank; for a tiktoken file they must")
     lines = [
         base64.b64encode(token) + b" %d\n" % number
         for number, token in enumerate(bpe.ordinary)

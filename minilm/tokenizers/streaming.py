@@ -1,13 +1,13 @@
-"""Encoding and decoding piece by piece, with the result of doing it at once."""
+"""Encoding and decoding piece by piece, with the same result as all at once."""
 
 import codecs
 import re
 from collections.abc import Iterable
 
-from minilm.tokenizers.base import Specials, Tokenizer, checked_text, special_pattern
+from minilm.tokenizers.base import Specials, Tokenizer, check_text, special_pattern
 from minilm.tokenizers.pretokenize import split
 
-# Between a small letter and a blank before another one, every pattern starts a word.
+# Between a lower-case letter and a blank before another one, every pattern starts a word.
 _CUT = re.compile(r"[a-z](?=[ \n][a-z])")
 
 
@@ -15,12 +15,15 @@ class StreamEncoder:
     """Encodes text that arrives in chunks; all ids together are those of the whole text.
 
     What a later chunk could still change is held back: the last two words, and what may be the
-    beginning of a special token. Text is looked at again only when it has doubled, so the work
-    stays in proportion to the text however small the chunks are.
+    beginning of a special token. Text is examined again only once it has doubled, so the work stays
+    in proportion to the text however small the chunks are.
 
     Args:
         tokenizer: any tokenizer of this package.
         allowed_special: special tokens that become one id, or "all"; others are ordinary text.
+
+    Raises:
+        InputError: a special token that the tokenizer lacks.
     """
 
     def __init__(self, tokenizer: Tokenizer, allowed_special: Specials = ()) -> None:
@@ -41,11 +44,11 @@ class StreamEncoder:
     def feed(self, text: str) -> list[int]:
         """Take a chunk; returns the ids that are now certain."""
         if not isinstance(text, str):
-            checked_text(text)
+            check_text(text)
         text = self._half + text
         cut = len(text) - (text != "" and "\ud800" <= text[-1] < "\udc00")
         text, self._half = text[:cut], text[cut:]  # the other half of a surrogate pair may follow
-        self._held += checked_text(text)
+        self._held += check_text(text)
         if len(self._held) < 2 * self._looked_at:
             return []
         ids = self._advance(len(self._held) - self._overlap)
@@ -57,7 +60,7 @@ class StreamEncoder:
 
     def finish(self) -> list[int]:
         """The ids of what was held back; the encoder is then ready for another text."""
-        self._held += checked_text(self._half)
+        self._held += check_text(self._half)
         ids = self._advance(len(self._held))
         ids += self._tokenizer.encode_ordinary(self._held) if self._held else []
         self._held = self._half = ""
@@ -65,7 +68,7 @@ class StreamEncoder:
         return ids
 
     def _advance(self, end: int) -> list[int]:
-        """Encode up to the last special token that begins before ``end``."""
+        """Encode up to the last special token that begins before `end`."""
         ids: list[int] = []
         done = 0
         for match in self._pattern.finditer(self._held) if self._pattern else ():
@@ -83,7 +86,7 @@ class StreamEncoder:
         if pattern is None:
             return len(text)  # bytes and characters stand alone
         if getattr(self._tokenizer, "normalize", None):
-            return 0  # a later accent may change the last letter: wait for the end
+            return 0  # a later accent may change the last letter, so wait for the end
         places = [match.end() for match in _CUT.finditer(text, max(0, len(text) - 1000))]
         if places:
             return places[-1]
@@ -93,7 +96,7 @@ class StreamEncoder:
             word = words.pop()
             end -= len(word)
             solid += not word.isspace()
-        while words and words[-1].isspace():  # at the end of a text blanks would join
+        while words and words[-1].isspace():  # at the end of a text, blanks would join
             end -= len(words.pop())
         return end
 
@@ -110,7 +113,7 @@ class StreamDecoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, ids: int | Iterable[int]) -> str:
-        """The text that some more ids complete; "" while a character is unfinished."""
+        """The text that these ids complete; "" while a character is unfinished."""
         ids = [ids] if not isinstance(ids, Iterable) else ids
         return self._utf8.decode(self._tokenizer.decode_bytes(ids))
 

@@ -35,7 +35,7 @@ _NEWER_NUMBERS = (
     (0x1E4F0, 0x1E4F9), (0x1E5F1, 0x1E5FA),
 )  # fmt: skip
 
-_LAST_ASSIGNED = 0x323AF  # above are private characters, tags and variation selectors: OTHER
+_LAST_ASSIGNED = 0x323AF  # beyond are private characters, tags and variation selectors, all OTHER
 
 
 @functools.cache

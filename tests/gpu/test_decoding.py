@@ -174,5 +174,5 @@ def test_what_it_cannot_run_is_said(cupy):
     with pytest.raises(InputError, match="heads have size 16; on a GPU it must be 64 or 128"):
         Decoder(model, ContiguousCache(small, 1, 8, device="cuda"))
     wide = Transformer(CONFIGS["gpt2"], seed=0).to(device="cuda", dtype=np.float64)
-    with pytest.raises(InputError, match="is not float32 or bfloat16 or float16 in one piece"):
+    with pytest.raises(InputError, match="is not contiguous float32 or bfloat16 or float16"):
         Decoder(wide, ContiguousCache(CONFIGS["gpt2"], 1, 8, np.float64, "cuda"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from minilm.data.worlds.world import MIXTURE, TaskWorld
 from minilm.errors import InputError
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import SIZES, TUNING_SEED, tune
 
@@ -48,7 +48,7 @@ def study(
     Returns:
         The file's data.
     """
-    known("size", [size], SIZES)
+    refuse_unknown("size", [size], SIZES)
     if min(amounts, default=0) < 10:
         raise InputError(f"amounts are {list(amounts)}; each must be 10 steps or more")
     world = TaskWorld()

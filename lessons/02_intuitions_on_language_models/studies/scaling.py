@@ -16,7 +16,7 @@ from minilm.analysis import metrics, probes
 from minilm.data.worlds.world import MIXTURE, TaskWorld
 from minilm.errors import InputError
 from minilm.models.transformer import Transformer
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record, rounded
 from minilm.studies.runs import (
     SIZES,
@@ -148,11 +148,11 @@ def study(
     Returns:
         The file's data.
     """
-    known("sizes", sizes, SIZES)
+    refuse_unknown("sizes", sizes, SIZES)
     for name, value in (("steps", steps), ("tune_steps", tune_steps)):
         if value < 10:
             raise InputError(f"{name} is {value}; it must be 10 or more")
-    known("mixture", [mixture], MIXTURES)
+    refuse_unknown("mixture", [mixture], MIXTURES)
     world, shares = TaskWorld(), MIXTURES[mixture]
     exam = Exam(world, windows, prompts, shares)
     settings = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from minilm.analysis import probes
 from minilm.data.worlds.quotes import LENGTH, MIXTURE, QuoteWorld
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import (
     SIZES,
@@ -84,8 +84,8 @@ def study(
     Returns:
         The file's data.
     """
-    known("sizes", sizes, SIZES)
-    known("corpus", [corpus], CORPORA)
+    refuse_unknown("sizes", sizes, SIZES)
+    refuse_unknown("corpus", [corpus], CORPORA)
     world, mixture = CORPORA[corpus]
     settings = {
         "corpus": corpus,

@@ -20,7 +20,7 @@ from minilm.backend import rng
 from minilm.data.toys.sequences import LocalGrammar
 from minilm.errors import InputError
 from minilm.models.transformer import Transformer
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import (
     TUNING_SEED,
@@ -162,7 +162,7 @@ def study(
     Returns:
         The file's data.
     """
-    known("masks", masks, MASKS)
+    refuse_unknown("masks", masks, MASKS)
     if min(amounts, default=0) < 1:
         raise InputError(f"amounts are {list(amounts)}; each must be 1 sequence or more")
     world = LocalGrammar()

@@ -24,7 +24,7 @@ from minilm.data.toys.facts import SharedFacts
 from minilm.errors import InputError
 from minilm.models import EncoderDecoder, EncoderDecoderConfig
 from minilm.nn import Module
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, train_and_test, tune
 from minilm.tensor import Tensor, no_grad
@@ -223,8 +223,8 @@ def study(
     Returns:
         The file's data.
     """
-    known("tasks", tasks, TASKS)
-    known("models", models, MODELS)
+    refuse_unknown("tasks", tasks, TASKS)
+    refuse_unknown("models", models, MODELS)
     if scale <= 0:
         raise InputError(f"scale is {scale}; it must be above 0")
     settings = {"scale": scale, "batch": batch, "examples": examples, "channels": CHANNELS}

@@ -1,8 +1,8 @@
-"""Throwing away what is not worth training on: cheap rules over one text.
+"""Discarding what is not worth training on, by cheap rules over one text.
 
 The limits are those published with The Stack and StarCoder (arXiv 2211.15533, 2305.06161): lines
 of at most 1000 characters, 100 on average, a quarter letters and digits; for code, comments between
-1 % and 80 %. Each rule sends some good text away too: measure on a small model before trusting one.
+1 % and 80 %. Each rule discards some good text too: measure on a small model before trusting one.
 """
 
 import io
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Quality:
-    """What the rules look at.
+    """What the rules measure.
 
     Attributes:
         longest_line: characters of the longest line.
@@ -40,7 +40,14 @@ def basic_filters(
     mean_line: float = 100,
     alphanumeric: float = 0.25,
 ) -> bool:
-    """Whether a text passes: no line longer, not longer on average, at least that share."""
+    """Whether a text passes: its longest and its mean line, and its share of letters and digits.
+
+    Args:
+        text: the text.
+        longest_line: most characters that a line may have.
+        mean_line: most characters that a line may have on average.
+        alphanumeric: least share of letters and digits.
+    """
     found = quality(text)
     return (
         found.longest_line <= longest_line
@@ -50,12 +57,12 @@ def basic_filters(
 
 
 def comment_ratio(source: str) -> float:
-    """Share of the characters of Python source that stand in comments and docstrings.
+    """The share of characters of Python source that belong to comments and docstrings.
 
-    Source that cannot be read as Python counts as 0.
+    It is 0 for source that is not valid Python.
     """
     comments = 0
-    fresh = True  # at the beginning of a statement, where a string is a docstring
+    fresh = True  # at the start of a statement, where a string is a docstring
     blank = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT)
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -68,5 +75,5 @@ def comment_ratio(source: str) -> float:
 
 
 def keep(texts: Iterable[str], **limits: float) -> list[str]:
-    """The texts that pass ``basic_filters``, in order."""
+    """The texts that pass `basic_filters`, in order."""
     return [text for text in texts if basic_filters(text, **limits)]

@@ -1,9 +1,9 @@
 """Finding texts that are almost the same: MinHash and locality-sensitive hashing.
 
-The share of common five-word runs of two texts (their Jaccard similarity) is estimated from
-signatures: the smallest value of each of 256 hash functions agrees in two texts with just that
-probability (Broder 1997). Signatures are cut into bands; texts that agree in a whole band are
-compared. The numbers are those of The Stack (arXiv 2211.15533).
+The share of five-word runs that two texts have in common (their Jaccard similarity) is estimated
+from signatures: the smallest value of each of 256 hash functions is the same for both texts with
+exactly that probability (Broder 1997). Signatures are cut into bands; texts that agree in a whole
+band are compared. The numbers are those of The Stack (arXiv 2211.15533).
 """
 
 import hashlib
@@ -20,18 +20,18 @@ _WORD = re.compile(r"\W+")
 
 
 def shingles(text: str, n: int = 5) -> set[str]:
-    """All runs of n words, case and signs ignored; a shorter text is one run."""
+    """All runs of n words, ignoring case and punctuation; a shorter text is one run."""
     words = [word for word in _WORD.split(text.lower()) if word]
     return {" ".join(words[i : i + n]) for i in range(max(1, len(words) - n + 1))}
 
 
 def jaccard(a: set[str], b: set[str]) -> float:
-    """Shared elements over all elements; 1 for two empty sets."""
+    """The number of shared elements over that of all elements; 1 for two empty sets."""
     return len(a & b) / len(a | b) if a or b else 1.0
 
 
 def permutations(count: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The factors (1 and up) and summands of ``count`` hash functions, uint64 (count,) each."""
+    """The factors (at least 1) and summands of `count` hash functions, uint64 (count,) each."""
     rng = backend.rng(seed, "minhash")
     return (
         rng.integers(1, _PRIME, count, dtype=np.uint64),
@@ -40,20 +40,20 @@ def permutations(count: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarra
 
 
 def minhash(runs: Iterable[str], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The signature of a set: the smallest of ``(a h + b) mod (2**61 - 1)``, low 32 bits.
+    """The signature of a set: the smallest of `(a h + b) mod (2**61 - 1)`, low 32 bits.
 
     Args:
         runs: the set's elements; h is the first 32 bits of an element's SHA-1.
         a, b: factors and summands, uint64 (P,).
 
     Returns:
-        uint32 (P,). Two signatures agree in a share of places that estimates the similarity.
+        uint32 (P,). The share of places in which two signatures agree estimates the similarity.
     """
     digests = [hashlib.sha1(run.encode("utf-8", "replace")).digest()[:4] for run in set(runs)]
     h = np.frombuffer(b"".join(digests), "<u4").astype(np.uint64)  # (N,)
     if h.size == 0:
         return np.full(a.size, 0xFFFFFFFF, np.uint32)
-    # 61 x 32 bits do not fit into 64: multiply in halves, 2**61 being 1 to this modulus.
+    # 61 x 32 bits do not fit into 64: multiply in halves; 2**61 is 1 modulo this prime.
     prime = np.uint64(_PRIME)
     high, low = a >> np.uint64(32), a & np.uint64(0xFFFFFFFF)
     upper = np.multiply.outer(h, high)  # below 2**61
@@ -76,13 +76,13 @@ def collision_probability(similarity: float, bands: int, rows: int) -> float:
 
 
 def optimal_bands(threshold: float, count: int = 256) -> tuple[int, int]:
-    """Bands and rows a band that tell best between similarities below and above a threshold.
+    """The numbers of bands and of rows per band that best separate pairs at a similarity threshold.
 
-    Least sum of the chance to report a pair below and to miss one above, both integrated over the
-    similarity, with bands x rows <= count.
+    They minimise the chance of reporting a pair below it plus the chance of missing one above it,
+    both integrated over the similarity, with bands x rows <= count.
 
     Raises:
-        InputError: a threshold outside 0 to 1.
+        InputError: a threshold that is not between 0 and 1.
     """
     if not 0 < threshold < 1:
         raise InputError(f"threshold is {threshold}; it must be above 0 and below 1")
@@ -98,7 +98,7 @@ def optimal_bands(threshold: float, count: int = 256) -> tuple[int, int]:
 
 
 def clusters(texts: Sequence[str], threshold: float = 0.7, seed: int = 0) -> list[list[int]]:
-    """Groups of near-duplicates, as places in the list; a text without any stands alone.
+    """Groups of near duplicates, as places in the list; a text without any is a group of its own.
 
     Pairs that agree in a band are kept if their runs of words really are that similar.
     """
@@ -131,9 +131,9 @@ def clusters(texts: Sequence[str], threshold: float = 0.7, seed: int = 0) -> lis
 
 
 def dedup(texts: Sequence[str], threshold: float = 0.7, seed: int = 0) -> list[str]:
-    """One text of each group: the longest, of equal ones the first in the alphabet.
+    """One text of each group: the longest; among equally long ones, the first in the alphabet.
 
-    The survivors do not depend on the order of the texts; they come in the order given.
+    Which texts survive does not depend on their order; they are returned in the order given.
     """
     chosen = [
         min(group, key=lambda i: (-len(texts[i]), texts[i]))

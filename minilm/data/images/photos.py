@@ -9,7 +9,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """1797 handwritten digits.
 
     Returns:
-        images float32 (1797, 8, 8), 0 (paper) to 1 (ink), and labels int64 (1797,), 0 to 9.
+        Images, float32 (1797, 8, 8), 0 (paper) to 1 (ink), and labels, int64 (1797,), 0 to 9.
 
     Raises:
         InputError: scikit-learn is not installed.

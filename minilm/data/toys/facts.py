@@ -1,11 +1,11 @@
-"""Facts to be remembered, looked up, or carried from one side of a model to the other."""
+"""Facts to be memorised, looked up, or carried from one side of a model to the other."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from minilm.backend import IGNORE, rng
-from minilm.data.pairs import Pairs, at_least, make_pairs
+from minilm.data.pairs import Pairs, make_pairs, refuse_below
 from minilm.errors import InputError
 
 
@@ -13,15 +13,15 @@ from minilm.errors import InputError
 class FactTable:
     """Questions about a fixed table, with Zipf frequencies, with or without the fact in sight.
 
-    A fact maps a pair of name tokens to a value. A model without the context must store the
-    table in its weights, head first; with it, it can read the value there (retrieval, Lewis et
-    al. 2020, arXiv 2005.11401). The source is `[context] first second`; the context holds the
-    fact asked for and `distractors` others, in random order, three tokens each.
-    Ids: names, values, begin.
+    A fact maps a pair of name tokens to a value. A model without the context has to store the
+    table in its weights, the most frequent facts first; with the context, it can read the value
+    there (retrieval, Lewis et al. 2020, arXiv 2005.11401). The source is `[context] first second`;
+    the context holds the fact asked for and `distractors` others, in random order, three tokens
+    each. Ids: names, values, begin.
 
     Args:
         facts: rows of the table.
-        values: different values.
+        values: number of different values.
         zipf: rank k is asked with probability proportional to k**-zipf.
         world: seed of the table.
     """
@@ -32,8 +32,8 @@ class FactTable:
     world: int = 7
 
     def __post_init__(self) -> None:
-        at_least(1, facts=self.facts)
-        at_least(2, values=self.values)
+        refuse_below(1, facts=self.facts)
+        refuse_below(2, values=self.values)
         if self.zipf < 0:
             raise InputError(f"zipf is {self.zipf}; it must be 0 or more")
         n, r = self.names, rng(self.world, "toys", "facts")
@@ -45,7 +45,7 @@ class FactTable:
 
     @property
     def names(self) -> int:
-        """Name tokens: the least whose pairs are enough for all facts."""
+        """Number of name tokens: the least whose pairs suffice for all facts."""
         return int(np.ceil(np.sqrt(self.facts)))
 
     @property
@@ -58,34 +58,42 @@ class FactTable:
 
         Args:
             ranks: (n,) places in the table, 0 the most frequent.
-            distractors: other facts in the context; None gives no context at all.
+            distractors: how many other facts are in the context; None gives no context at all.
             seed: of the context.
+
+        Raises:
+            InputError: no ranks, ranks that the table lacks, or more distractors than other facts.
         """
         ranks = np.asarray(ranks)
         if ranks.size == 0 or ranks.min() < 0 or ranks.max() >= self.facts:
-            raise InputError(f"ranks must lie in 0..{self.facts - 1}, at least one of them")
+            span = f"{ranks.min()} to {ranks.max()}" if ranks.size else "no numbers"
+            raise InputError(
+                f"ranks holds {span}; it must hold at least one, from 0 to {self.facts - 1}"
+            )
         n, asked = len(ranks), self.rows[ranks]
         source = asked[:, :2]
         if distractors is not None:
-            at_least(0, distractors=distractors)
+            refuse_below(0, distractors=distractors)
             if distractors >= self.facts:
                 raise InputError(
-                    f"distractors is {distractors}; there are {self.facts - 1} other facts"
+                    f"distractors is {distractors}; it must be at most {self.facts - 1}, the "
+                    "number of other facts"
                 )
             r = rng(seed, "toys", "facts", "context")
-            # A shift by 1..facts-1 never lands on the fact itself.
+            # A shift by 1 to facts - 1 never lands on the fact itself.
             shift = r.random((n, self.facts - 1)).argsort(1) if self.facts <= 64 else None
             if shift is None:
                 shift = r.integers(0, self.facts - 1, (n, distractors))
             others = (ranks[:, None] + 1 + shift[:, :distractors]) % self.facts
             shown = np.concatenate([ranks[:, None], others], axis=1)
             shown = r.permuted(shown, axis=1)
-            source = np.concatenate([self.rows[shown].reshape(n, -1), source], axis=1)
+            context = self.rows[shown].reshape(n, -1)  # (n, 1 + distractors, 3) -> (n, ...)
+            source = np.concatenate([context, source], axis=1)
         return make_pairs(source, asked[:, 2:], self.vocab_size - 1, self.vocab_size)
 
     def sample(self, n: int, distractors: int | None = None, seed: int = 0) -> Pairs:
-        """n questions with Zipf frequencies; arguments as for `ask`."""
-        at_least(1, n=n)
+        """n questions with Zipf frequencies; the arguments are those of `ask`."""
+        refuse_below(1, n=n)
         ranks = rng(seed, "toys", "facts", "ranks").choice(self.facts, n, p=self.probability)
         return self.ask(ranks, distractors, seed)
 
@@ -96,12 +104,12 @@ class SharedFacts:
 
     Each of `relations` relations is a permutation of the entities. Form A asks: the source is
     `ask x r`, the target `y`. Form B tells: the source is a random prompt, the target two
-    statements `x r begin y` each. Some facts occur in one form only; asking them in the other
-    shows whether knowledge crosses from one side of the model to the other (the talk's point on
-    separate parameters, 57:42-58:55). Ids: entities, relations, ask, tell, begin.
+    statements of the form `x r begin y`. Some facts occur in one form only; asking for them in the
+    other shows whether knowledge crosses from one side of the model to the other (the talk's point
+    on separate parameters, 57:42-58:55). Ids: entities, relations, ask, tell, begin.
 
     Args:
-        entities, relations: sizes; facts are their product.
+        entities, relations: how many there are; the number of facts is their product.
         world: seed of the permutations and of the roles.
     """
 
@@ -110,8 +118,8 @@ class SharedFacts:
     world: int = 11
 
     def __post_init__(self) -> None:
-        at_least(4, entities=self.entities)
-        at_least(1, relations=self.relations)
+        refuse_below(4, entities=self.entities)
+        refuse_below(1, relations=self.relations)
         r = rng(self.world, "toys", "shared")
         table = np.stack([r.permutation(self.entities) for _ in range(self.relations)], axis=1)
         x, y = np.divmod(np.arange(table.size), self.relations)
@@ -125,14 +133,18 @@ class SharedFacts:
         return self.entities + self.relations + 3
 
     def facts(self, which: str) -> np.ndarray:
-        """Rows (x, r, y) of the facts of a role: "both" forms, "asked" only, or "told" only."""
+        """Rows (x, r, y) of the facts with a role: "both" forms, "asked" only, or "told" only.
+
+        Raises:
+            InputError: another role.
+        """
         names = ("both", "asked", "told")
         if which not in names:
             raise InputError(f"which is {which!r}; allowed are {', '.join(names)}")
         return self.rows[self.role == names.index(which)]
 
     def ask(self, facts: np.ndarray) -> Pairs:
-        """Form A of the given rows; the target has 8 places, of which the first is scored."""
+        """Form A of the given rows; only the first of the target's 8 places is scored."""
         ask, _, begin = np.arange(3) + self.entities + self.relations
         n = len(facts)
         source = np.stack([np.full(n, ask), facts[:, 0], self.entities + facts[:, 1]], axis=1)
@@ -141,7 +153,7 @@ class SharedFacts:
         return make_pairs(source, target, int(begin), self.vocab_size)
 
     def tell(self, first: np.ndarray, second: np.ndarray, seed: int = 0) -> Pairs:
-        """Form B of two rows each; only the two values are scored, at places 3 and 7."""
+        """Form B, two rows per example; only the two values are scored, at places 3 and 7."""
         _, tell, begin = np.arange(3) + self.entities + self.relations
         n = len(first)
         prompt = rng(seed, "toys", "shared", "prompt").integers(0, self.entities, (n, 2))
@@ -157,7 +169,7 @@ class SharedFacts:
 
     def sample(self, n: int, seed: int = 0) -> Pairs:
         """Training examples, half of each form, from the facts that may occur in it."""
-        at_least(2, n=n)
+        refuse_below(2, n=n)
         r = rng(seed, "toys", "shared", "draws")
         both = self.facts("both")
         asked = np.concatenate([both, self.facts("asked")])
@@ -174,7 +186,7 @@ class SharedFacts:
         return Pairs(*arrays, self.vocab_size)
 
     def swapped(self, seed: int = 0) -> dict[str, Pairs]:
-        """The swap tests: facts only told, now asked; facts only asked, now told."""
+        """The swap tests: facts that were only told are asked, and those only asked are told."""
         asked = self.facts("asked")
         other = rng(seed, "toys", "shared", "swap").permutation(len(asked))
         return {

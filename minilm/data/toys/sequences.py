@@ -1,8 +1,9 @@
 """Small tasks with one clear difficulty each: copying, chains, translation, lengths, far tokens.
 
 Every generator takes the number of examples and a seed; the same arguments give the same arrays.
-Rules that a model must learn (dictionaries, permutations, grammars) hang on `world`, a seed of
-their own, so that train and test draws share them. Sources are the experiments of lessons 1 and 3.
+Rules that a model has to learn (dictionaries, permutations, grammars) depend on `world`, a seed of
+their own, so that training and test draws share them. The tasks come from the experiments of
+lessons 1 and 3.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilm.backend import IGNORE, rng
-from minilm.data.pairs import Pairs, at_least, make_pairs
+from minilm.data.pairs import Pairs, make_pairs, refuse_below
 from minilm.errors import InputError
 
 
@@ -23,20 +24,23 @@ def copy(
 ) -> Pairs:
     """Copy or reverse a random sequence: the whole source must pass through to the target.
 
-    Ids 0..symbols-1 are the symbols, then pad, end and begin. Shorter examples are padded on the
-    right in the source; their target ends with `end`, and nothing is scored after it.
+    Ids 0 to symbols - 1 are the symbols; pad, end and begin follow. In the source, shorter examples
+    are padded on the right; their target ends with `end`, and nothing is scored after it.
 
     Args:
-        n: examples.
-        length: symbols of each, or the smallest and largest of a uniform draw.
+        n: number of examples.
+        length: symbols in each, or the smallest and largest of a uniform draw.
         symbols: size of the alphabet.
-        reverse: the target runs backwards.
+        reverse: whether the target runs backwards.
         seed: of the draws.
+
+    Raises:
+        InputError: a number out of range.
     """
     low, high = (length, length) if isinstance(length, int) else length
-    at_least(1, n=n, length=low, symbols=symbols)
+    refuse_below(1, n=n, length=low, symbols=symbols)
     if high < low:
-        raise InputError(f"length is {length}; its second number must not be below its first")
+        raise InputError(f"length is {length}; its second number must be at least its first")
     r = rng(seed, "toys", "copy")
     pad, end, begin = symbols, symbols + 1, symbols + 2
     sizes = r.integers(low, high + 1, (n, 1))
@@ -53,20 +57,23 @@ def copy(
 def modular_chain(
     n: int, steps: int = 3, modulus: int = 17, scratchpad: bool = False, seed: int = 0
 ) -> Pairs:
-    """x + a1 + a2 + ... modulo a number, answered at once or with every partial sum written.
+    """x + a1 + a2 + ... modulo a number, answered at once or with every partial sum written out.
 
-    The source is the start and the steps' addends; the target the answer alone, or the partial
-    sums, of which the last is the answer. Ids 0..modulus-1 are numbers, then begin.
+    The source is the start and the addends; the target is the answer alone, or the partial sums,
+    the last of which is the answer. Ids 0 to modulus - 1 are the numbers; begin follows.
 
     Args:
-        n: examples.
-        steps: additions.
+        n: number of examples.
+        steps: number of additions.
         modulus: numbers run from 0 to modulus - 1.
         scratchpad: write the partial sums ("chain of thought", Wei et al. 2022, 2201.11903).
         seed: of the draws; the sources do not depend on `scratchpad`.
+
+    Raises:
+        InputError: a number out of range.
     """
-    at_least(1, n=n, steps=steps)
-    at_least(2, modulus=modulus)
+    refuse_below(1, n=n, steps=steps)
+    refuse_below(2, modulus=modulus)
     source = rng(seed, "toys", "chain").integers(0, modulus, (n, steps + 1))
     sums = np.cumsum(source, axis=1)[:, 1:] % modulus
     return make_pairs(source, sums if scratchpad else sums[:, -1:], modulus, modulus + 1)
@@ -77,13 +84,16 @@ class Translation:
     """Words of one language into disjoint words of another, half of them ambiguous.
 
     A source word has two translations; for half the words the parity of the next source word
-    decides between them (the last word looks at the first), and each block of three is turned
-    round. Ids: source words, then two target words for each, then begin.
+    decides between them (the last word looks at the first), and each block of three is reversed.
+    Ids: source words, then two target words for each, then begin.
 
     Args:
-        words: source words.
-        length: words of a sentence, a multiple of 3.
+        words: number of source words.
+        length: words in a sentence, a multiple of 3.
         world: seed of the dictionary.
+
+    Raises:
+        InputError: a number out of range.
     """
 
     words: int = 48
@@ -91,8 +101,8 @@ class Translation:
     world: int = 7
 
     def __post_init__(self) -> None:
-        at_least(2, words=self.words)
-        at_least(3, length=self.length)
+        refuse_below(2, words=self.words)
+        refuse_below(3, length=self.length)
         if self.length % 3:
             raise InputError(f"length is {self.length}; it must be a multiple of 3")
 
@@ -104,15 +114,16 @@ class Translation:
     def translate(self, source: np.ndarray) -> np.ndarray:
         """(n, length) source ids -> (n, length) target ids."""
         r = rng(self.world, "toys", "dictionary")
-        dictionary = self.words + r.permutation(2 * self.words).reshape(self.words, 2)
+        dictionary = self.words + r.permutation(2 * self.words).reshape(self.words, 2)  # -> (w, 2)
         ambiguous = r.random(self.words) < 0.5
         sense = (np.roll(source, -1, axis=1) % 2) * ambiguous[source]
         words = dictionary[source, sense]
+        # (n, length) -> (n, length / 3, 3) -> (n, length)
         return words.reshape(len(source), -1, 3)[:, :, ::-1].reshape(source.shape)
 
     def sample(self, n: int, seed: int = 0) -> Pairs:
         """n random sentences with their translations."""
-        at_least(1, n=n)
+        refuse_below(1, n=n)
         source = rng(seed, "toys", "translation").integers(0, self.words, (n, self.length))
         return make_pairs(source, self.translate(source), 3 * self.words, self.vocab_size)
 
@@ -121,17 +132,20 @@ def lengths(n: int, source: int, target: int, symbols: int = 32, seed: int = 0) 
     """One task at any ratio of source to target length, for example 120:8, 64:64, 8:120.
 
     Target place j shows the source symbol at place j * max(1, source // target), wrapping round,
-    moved by the number of rounds so far: `(symbol + rounds) mod symbols`. A short target reads a
+    shifted by the number of rounds so far: `(symbol + rounds) mod symbols`. A short target reads a
     few places of a long source; a long target reads a short source again and again.
 
     Args:
-        n: examples.
-        source, target: tokens of each side.
-        symbols: size of the alphabet; ids 0..symbols-1, then begin.
+        n: number of examples.
+        source, target: tokens on each side.
+        symbols: size of the alphabet; ids 0 to symbols - 1, then begin.
         seed: of the draws.
+
+    Raises:
+        InputError: a number out of range.
     """
-    at_least(1, n=n, source=source, target=target)
-    at_least(2, symbols=symbols)
+    refuse_below(1, n=n, source=source, target=target)
+    refuse_below(2, symbols=symbols)
     given = rng(seed, "toys", "lengths").integers(0, symbols, (n, source))
     place = np.arange(target) * max(1, source // target)
     answer = (given[:, place % source] + place // source) % symbols
@@ -141,17 +155,21 @@ def lengths(n: int, source: int, target: int, symbols: int = 32, seed: int = 0) 
 def expand(n: int, symbols: int = 64, seed: int = 0, world: int = 5) -> Pairs:
     """A long target from a short source: three (symbol, count) pairs become three chains.
 
-    Each chain is s, f(s), f(f(s)) ... of `count` tokens (3 to 10), f a fixed permutation; then an
-    end token. The source has 6 tokens, the target up to 31. Ids: symbols, 11 counts, end, begin.
+    Each chain is s, f(s), f(f(s)) ... of `count` tokens (3 to 10), where f is a fixed permutation;
+    an end token follows the last. The source has 6 tokens, the target up to 31. Ids: symbols, 11
+    counts, end, begin.
 
     Args:
-        n: examples.
+        n: number of examples.
         symbols: size of the alphabet.
         seed: of the draws.
         world: seed of the permutation.
+
+    Raises:
+        InputError: a number out of range.
     """
-    at_least(1, n=n)
-    at_least(2, symbols=symbols)
+    refuse_below(1, n=n)
+    refuse_below(2, symbols=symbols)
     step = rng(world, "toys", "expand").permutation(symbols)
     end, begin, longest = symbols + 11, symbols + 12, 10
     powers = [np.arange(symbols)]  # powers[k][s] is f applied k times
@@ -160,7 +178,7 @@ def expand(n: int, symbols: int = 64, seed: int = 0, world: int = 5) -> Pairs:
     table = np.stack(powers)
     r = rng(seed, "toys", "expand", "draws")
     first, count = r.integers(0, symbols, (n, 3)), r.integers(3, longest + 1, (n, 3))
-    source = np.stack([first, symbols + count], axis=2).reshape(n, 6)
+    source = np.stack([first, symbols + count], axis=2).reshape(n, 6)  # (n, 3, 2) -> (n, 6)
     places = np.arange(3 * longest + 1)
     target, start = np.full((n, len(places)), IGNORE), np.zeros((n, 1), np.int64)
     for j in range(3):
@@ -177,15 +195,18 @@ def expand(n: int, symbols: int = 64, seed: int = 0, world: int = 5) -> Pairs:
 class LocalGrammar:
     """A second-order random grammar in which a few tokens depend on the far beginning.
 
-    Place 0 is a topic. Every later symbol depends on the two symbols before it, but after a mark
-    (probability `far`, from place 8 on) the topic is repeated. A narrow attention window learns
-    the local part sooner and can never learn the far part.
+    Place 0 is a topic. Every later symbol depends on the two symbols before it, except that after a
+    mark (probability `far`, from place 8 on) the topic is repeated. A narrow attention window
+    learns the local part sooner and can never learn the far part.
 
     Args:
         symbols: size of the alphabet; the mark is one more id.
-        far: probability of a mark. 0.064 makes about 5 % of the tokens far ones.
+        far: probability of a mark. With 0.064, about 5 % of the tokens are far ones.
         sharpness: standard deviation of the grammar's logits.
         world: seed of the grammar.
+
+    Raises:
+        InputError: a number out of range.
     """
 
     symbols: int = 16
@@ -194,9 +215,9 @@ class LocalGrammar:
     world: int = 3
 
     def __post_init__(self) -> None:
-        at_least(2, symbols=self.symbols)
+        refuse_below(2, symbols=self.symbols)
         if not 0 <= self.far < 1:
-            raise InputError(f"far is {self.far}; it must lie in 0..1, below 1")
+            raise InputError(f"far is {self.far}; it must be at least 0 and below 1")
 
     @property
     def vocab_size(self) -> int:
@@ -214,11 +235,14 @@ class LocalGrammar:
         """n sequences.
 
         Returns:
-            Ids (n, length + 1) int32, so that length tokens have a next one, and a mask of the
+            Ids (n, length + 1) int32, so that `length` tokens have a next one, and a mask of the
             tokens that repeat the topic, (n, length + 1) bool.
+
+        Raises:
+            InputError: a number out of range.
         """
-        at_least(1, n=n)
-        at_least(3, length=length)
+        refuse_below(1, n=n)
+        refuse_below(3, length=length)
         r, mark = rng(seed, "toys", "local"), self.symbols
         cumulative = np.cumsum(self.table(), axis=-1)
         ids = np.zeros((n, length + 1), np.int32)
@@ -241,8 +265,8 @@ class LocalGrammar:
 def chat(
     turns: int, user: int, answer: int, vocab_size: int = 256, seed: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Random turns of a chat, (user tokens, answer tokens) each, int32: work for a cache."""
-    at_least(1, turns=turns, user=user, answer=answer, vocab_size=vocab_size)
+    """Random turns of a chat, each (user tokens, answer tokens), int32: work for a cache."""
+    refuse_below(1, turns=turns, user=user, answer=answer, vocab_size=vocab_size)
     r = rng(seed, "toys", "chat")
     return [
         tuple(r.integers(0, vocab_size, size).astype(np.int32) for size in (user, answer))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minilm.backend import rng
-from minilm.data.pairs import at_least
+from minilm.data.pairs import refuse_below
 
 
 def topic_words(
@@ -13,14 +13,18 @@ def topic_words(
 
     Args:
         n: length of the text.
-        words: size of the vocabulary; word k is used about as k**-0.5.
-        topics: how many.
+        words: size of the vocabulary; word k is used in proportion to about k**-0.5.
+        topics: how many there are.
         stay: probability that the next word has the same topic.
         seed: of the topics and of the text.
 
-    Returns: (n,) int64 ids.
+    Returns:
+        (n,) int64 ids.
+
+    Raises:
+        InputError: a number out of range.
     """
-    at_least(1, n=n, words=words, topics=topics)
+    refuse_below(1, n=n, words=words, topics=topics)
     r = rng(seed, "toys", "topics")
     liking = np.exp(r.normal(0, 1.5, (topics, words))) * np.arange(1, words + 1) ** -0.5
     cumulative = np.cumsum(liking / liking.sum(1, keepdims=True), axis=1)

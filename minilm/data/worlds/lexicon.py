@@ -25,7 +25,7 @@ from minilm.errors import InputError
 class Lexicon:
     """The words of the multi-task world, their ids, and its table of facts.
 
-    Args and errors are those of `TaskWorld`.
+    Its arguments and errors are those of `TaskWorld`.
     """
 
     categories: int = 8
@@ -40,12 +40,11 @@ class Lexicon:
         for name, low, high in (("categories", 1, 12), ("words", 3, 12), ("facts", 1, 60_000)):
             value = getattr(self, name)
             if not low <= value <= high:
-                raise InputError(f"{name} is {value}; it must lie in {low}..{high}")
-        if self.zipf < 0 or not 0 <= self.modular <= 1:
-            raise InputError(
-                f"zipf is {self.zipf} and modular {self.modular}; "
-                "zipf must be 0 or more and modular lie in 0..1"
-            )
+                raise InputError(f"{name} is {value}; it must be from {low} to {high}")
+        if self.zipf < 0:
+            raise InputError(f"zipf is {self.zipf}; it must be 0 or more")
+        if not 0 <= self.modular <= 1:
+            raise InputError(f"modular is {self.modular}; it must be from 0 to 1")
         self._name_words()
         self._make_facts()
 

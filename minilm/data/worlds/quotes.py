@@ -1,9 +1,9 @@
 """The misquote world: why one task can go right, wrong and right again with scale.
 
-The task is to repeat a misquoted proverb literally. Three sub-skills act on it: repeat, correct
-the quote, follow the instruction not to (Jason Wei, CS25 V4, 19:39-23:56; Wei et al. 2022, arXiv
-2211.02011). Repeating becomes wrong only where the text itself corrects misquotes: a corpus with
-proverbs but without corrected misquotes shows no U.
+The task is to repeat a misquoted proverb literally. Three sub-skills bear on it: repeating,
+correcting the quote, and following the instruction not to correct it (Jason Wei, CS25 V4,
+19:39-23:56; Wei et al. 2022, arXiv 2211.02011). Repeating becomes wrong only where the text itself
+corrects misquotes: a corpus with proverbs but without corrected misquotes shows no U.
 """
 
 import math
@@ -31,21 +31,25 @@ class QuoteWorld:
     - copy: common header, random words, then the same words;
     - corrected: common header, a proverb with a wrong last word, then the true proverb;
     - quote: common header, a true proverb twice;
-    - plain: its own header, then two true proverbs, drawn apart: nothing to copy;
+    - plain: its own header, then two true proverbs, drawn independently: nothing to copy;
     - literal: the rare "repeat after me" header, a proverb with a wrong last word, twice.
 
-    One fifth of the (proverb, wrong word) pairs never occurs in a corpus; the probes use it.
-    The defaults gave the U in a pilot with 11 k to 855 k parameters after 1.4 M tokens, in windows
-    of two whole documents; the probes have that shape too, so train on windows cut at multiples
-    of 32.
+    One fifth of the (proverb, wrong word) pairs never occurs in a corpus; the probes use them.
+    The defaults produced the U in a pilot with 11 k to 855 k parameters after 1.4 M tokens, in
+    windows of two whole documents; the probes have that shape too, so train on windows cut at
+    multiples of 32.
 
     Args:
         words: number of ordinary words, more than 6.
         proverbs: number of fixed proverbs, 6 random words each.
-        headers: header tokens; the last is the literal one, the others are drawn at random.
+        headers: number of header tokens; the last is the literal one, the others are drawn at
+            random.
         literal_half: use only odd proverbs in literal documents, so that even ones test whether
             the instruction carries over.
         seed: of the proverbs.
+
+    Raises:
+        InputError: a number out of range.
     """
 
     words: int = 200
@@ -59,7 +63,7 @@ class QuoteWorld:
         for name, low, high in limits:
             value = getattr(self, name)
             if not low <= value <= high:
-                raise InputError(f"{name} is {value}; it must lie in {low}..{high}")
+                raise InputError(f"{name} is {value}; it must be from {low} to {high}")
         r = rng(self.seed, "quotes", "proverbs")
         order = r.random((self.proverbs, self.words)).argsort(axis=1)[:, :WORDS]
         object.__setattr__(self, "sayings", order + HEADER + self.headers)  # (P, 6)
@@ -84,7 +88,7 @@ class QuoteWorld:
         if min(mixture.values(), default=-1) < 0 or not math.isclose(
             sum(mixture.values()), 1, abs_tol=1e-6
         ):
-            raise InputError(f"mixture is {mixture}; shares must be 0 or more and sum to 1")
+            raise InputError(f"mixture is {mixture}; its shares must be 0 or more and sum to 1")
         return {kind: mixture.get(kind, 0.0) for kind in KINDS}
 
     def held_out(self, proverb: np.ndarray, word: np.ndarray) -> np.ndarray:
@@ -115,10 +119,10 @@ class QuoteWorld:
         """n documents of one kind.
 
         Args:
-            r: where the draws come from.
+            r: the source of the draws.
             kind: one of `KINDS`.
-            held_out: wrong words from the held-out fifth.
-            among: which proverbs may occur, as indices.
+            held_out: take wrong words from the held-out fifth.
+            among: indices of the proverbs that may occur.
 
         Returns:
             Tokens (n, 16), the proverb (n,) and the wrong last word (n,); -1 where there is none.
@@ -158,6 +162,9 @@ class QuoteWorld:
             seed: of the draws.
             mixture: share of the documents (and so of the tokens) per kind; sums to 1. Counts
                 are rounded to whole documents.
+
+        Raises:
+            InputError: tokens below 1, an unknown kind, or shares that do not sum to 1.
         """
         if tokens < 1:
             raise InputError(f"tokens is {tokens}; it must be 1 or more")
@@ -187,9 +194,9 @@ class QuoteWorld:
     def floors(self, mixture: Mapping[str, float] | None = None) -> dict[str, Floor]:
         """The entropy of each kind and, as "total", of the stream, in nats per token.
 
-        Minus the log probability of a whole document, for a reader who knows all rules and
-        proverbs. It takes proverbs as distinct, and counts no document of random words as a
-        proverb by accident: off by less than 1e-9. All scored words are then certain.
+        It is minus the log probability of a whole document, for a reader who knows all rules and
+        proverbs. It assumes that proverbs are distinct and that no document of random words is a
+        proverb by accident, an error below 1e-9. All scored words are then certain.
         """
         shares = {kind: s for kind, s in self._mixture(mixture).items() if s > 0}
         header, proverb = 2 * math.log(self.headers - 1), math.log(self.proverbs)
@@ -215,7 +222,7 @@ class QuoteWorld:
         return floors
 
     def _wrong_entropy(self, proverbs: np.ndarray) -> float:
-        """Mean log number of wrong words that a corpus may put at the end of a proverb."""
+        """The mean log number of wrong words that a corpus may put at the end of a proverb."""
         words = np.arange(self.words) + HEADER + self.headers
         allowed = ~self.held_out(proverbs[:, None], words)
         allowed &= words != self.sayings[proverbs, -1:]
@@ -232,6 +239,9 @@ class QuoteWorld:
           wrong one as `other`; "fix odd" the same for odd proverbs;
         - "literal": literal header, held-out misquote of an even proverb: the wrong word, with
           the true one as `other`; "literal odd" the same for odd proverbs.
+
+        Raises:
+            InputError: a count below 1.
         """
         if count < 1:
             raise InputError(f"count is {count}; it must be 1 or more")

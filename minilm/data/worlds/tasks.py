@@ -2,7 +2,7 @@
 
 A generator draws n segments of one task as rows padded on the right, with a mask of the tokens
 that the task tests (the rest is prompt). An entropy is exact, in nats, for a reader who knows the
-rules and the whole segment so far: the best loss any model can have.
+rules and the segment so far: the best loss that any model can reach.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Segments:
 
     @classmethod
     def of(cls, columns: list[np.ndarray | int], scored: list[int], n: int) -> Segments:
-        """From one column per position; `scored` are positions."""
+        """Segments from one column per position; `scored` lists positions."""
         rows = np.zeros((n, WIDTH), np.int16)
         for position, column in enumerate(columns):
             rows[:, position] = column
@@ -50,7 +50,7 @@ class Entropy:
     """Mean entropy and length of the segments of one task."""
 
     length: float  # tokens per segment
-    scored_tokens: float  # of them scored
+    scored_tokens: float  # of these, how many are scored
     total: float  # nats per segment, without the choice of the task
     scored: float  # nats of all scored tokens of a segment
 
@@ -83,7 +83,7 @@ def grammar(w: Lexicon, r: np.random.Generator, n: int, distractors: int | None 
 def grammar_entropy(w: Lexicon) -> Entropy:
     """After d distractors the verb follows with probability 1 / (4 - d): that choice is scored."""
     verb = sum(log(4 - d) for d in range(4)) / 4
-    # The choices on the way are the one draw of d, log 4 nats in all; those at `near` are prompt.
+    # All choices along the way together are one draw of d, log 4 nats; those at `near` are prompt.
     nouns = log(20) * (1 + 1.5)
     return Entropy(9.5, 1, log(4) + nouns + log(len(w.adjectives)), verb)
 
@@ -105,7 +105,7 @@ def lexical_entropy(w: Lexicon) -> Entropy:
 
 
 def facts(w: Lexicon, r: np.random.Generator, n: int, ranks: np.ndarray | None = None) -> Segments:
-    """SYLLABLE SYLLABLE emblem VALUE . -- a fixed table, asked with Zipf frequencies."""
+    """SYLLABLE SYLLABLE emblem VALUE . -- a fixed table, queried with Zipf frequencies."""
     if ranks is None:
         cumulative = np.cumsum(w.fact_probability)
         ranks = np.searchsorted(cumulative, r.random(n) * cumulative[-1], side="right")
@@ -114,7 +114,7 @@ def facts(w: Lexicon, r: np.random.Generator, n: int, ranks: np.ndarray | None =
 
 
 def facts_entropy(w: Lexicon) -> Entropy:
-    """A name carries the entropy of its Zipf rank; its value none."""
+    """A name carries the entropy of its Zipf rank; its value carries none."""
     p = w.fact_probability
     return Entropy(5, 1, float(-(p * np.log(p)).sum()), 0.0)
 
@@ -133,7 +133,7 @@ def sentiment_entropy(w: Lexicon) -> Entropy:
 
 
 def translation(w: Lexicon, r: np.random.Generator, n: int) -> Segments:
-    """translate ADJECTIVE NOUN => noun adjective . -- a dictionary, and the order turns round."""
+    """translate ADJECTIVE NOUN => noun adjective . -- a dictionary, and the order is reversed."""
     a = r.integers(0, len(w.adjectives), n)
     b = r.integers(0, w.nouns.size, n)
     source = [w.TRANSLATE, w.adjectives[a], w.nouns.ravel()[b], w.ARROW]
@@ -159,14 +159,14 @@ def spatial(w: Lexicon, r: np.random.Generator, n: int) -> Segments:
 
 
 def spatial_entropy(w: Lexicon) -> Entropy:
-    """Agents: a new one of those left, or an old one; then who is asked; the room follows."""
+    """Agents are new ones or old ones, then one of them is asked about; the room follows."""
     total = 4 * log(len(w.rooms))
     for story in itertools.product(range(3), repeat=4):
         probability, known, nats = 1 / 81, [], 0.0
         for agent in story:
             if agent in known:
                 nats += log(3)
-            else:  # probability (3 - k) / 3 for some new one, spread over all not yet seen
+            else:  # with probability (3 - k) / 3 a new one, uniform over all not yet seen
                 nats += log(3 / (3 - len(known))) + log(len(w.agents) - len(known))
                 known.append(agent)
         shares = [story.count(agent) / 4 for agent in known]
@@ -175,7 +175,7 @@ def spatial_entropy(w: Lexicon) -> Entropy:
 
 
 def arithmetic(w: Lexicon, r: np.random.Generator, n: int, kind: str | None = None) -> Segments:
-    """a a + b b = s s s . with the sum's lowest digit first; a share is a a * b b + c c mod 97.
+    """a a + b b = s s s . with the sum's lowest digit first; some are a a * b b + c c mod 97.
 
     `kind` is "sum" or "modular"; None draws it with the world's `modular` share.
     """
@@ -204,7 +204,7 @@ def arithmetic(w: Lexicon, r: np.random.Generator, n: int, kind: str | None = No
 
 
 def arithmetic_entropy(w: Lexicon) -> Entropy:
-    """Four free digits (six with a product), the choice of the operation; the answer follows."""
+    """Four free digits (six with a product) and the choice of operation; the answer follows."""
     m = w.modular
     choice = -sum(p * log(p) for p in (m, 1 - m) if p > 0)
     return Entropy(10 + 2 * m, 3 - m, (4 + 2 * m) * log(10) + choice, 0.0)

@@ -43,7 +43,7 @@ ROOMS = "kitchen garden store attic cellar office hall studio".split()
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
-    """ "apple:manzana pear:pera" -> [("apple", "manzana"), ("pear", "pera")]."""
+    """Split a list of words: "apple:manzana pear:pera" -> [("apple", "manzana"), ...]."""
     return [tuple(entry.split(":")) for entry in text.split()]  # type: ignore[misc]
 
 

@@ -50,7 +50,7 @@ class Corpus:
         return dict(zip(self.tasks, (counts / len(self)).tolist(), strict=True))
 
     def digest(self) -> str:
-        """SHA-256 of tokens, labels and marks: equal for equal parameters, on any machine."""
+        """SHA-256 of tokens, labels and marks: equal parameters give equal ones on any machine."""
         hashed = hashlib.sha256()
         for array, kind in ((self.tokens, "<i4"), (self.labels, "u1"), (self.scored, "u1")):
             hashed.update(np.ascontiguousarray(array, dtype=kind).tobytes())
@@ -61,7 +61,7 @@ class Corpus:
         return " ".join(self.words[i] for i in self.tokens[start:stop])
 
     def parts(self) -> tuple[np.ndarray, list[str]]:
-        """Finer labels: prompt and scored tokens apart; (n,) ints and their names."""
+        """Finer labels, which separate prompt from scored tokens: (n,) ints and their names."""
         names = [f"{task} {part}" for task in self.tasks for part in ("prompt", "scored")]
         return 2 * self.labels.astype(np.int64) + self.scored, names
 
@@ -79,7 +79,7 @@ class Probe:
     @property
     def targets(self) -> np.ndarray:
         """The scored tokens, (n, k) int32."""
-        return self.tokens[self.scored].reshape(len(self.tokens), -1)
+        return self.tokens[self.scored].reshape(len(self.tokens), -1)  # (n k,) -> (n, k)
 
 
 class Floor(NamedTuple):
@@ -95,7 +95,7 @@ class TaskWorld(Lexicon):
     """Grammar, word categories, facts, sentiment, translation, places and sums, in one stream.
 
     Args:
-        categories, words: noun categories and words of each, at most 12 of 12.
+        categories, words: number of noun categories and of words in each, at most 12 and 12.
         facts: number of facts, each a two-syllable name with one of the nouns as its value.
         zipf: the fact of rank k is asked with probability proportional to k**-zipf.
         modular: share of arithmetic segments that are `a * b + c mod 97` in place of `a + b`.
@@ -135,7 +135,7 @@ class TaskWorld(Lexicon):
             sum(mixture.values()), 1, abs_tol=1e-6
         ):
             raise InputError(
-                f"mixture is {mixture}; shares must be 0 or more and sum to 1 (over tokens)"
+                f"mixture is {mixture}; its shares must be 0 or more and sum to 1 (over tokens)"
             )
         return {task: mixture.get(task, 0.0) for task in TASKS}
 
@@ -151,11 +151,11 @@ class TaskWorld(Lexicon):
             tokens: length of the stream; the last segment may be cut.
             seed: of the draws.
             mixture: share of the tokens per task; sums to 1. From 4096 tokens on, the labels
-                meet it within 1 % of all tokens; from 100 000 on, within 1 % of each share that
+                match it within 1 % of all tokens; from 100 000 on, within 1 % of each share that
                 is 0.05 or more.
 
         Raises:
-            InputError: tokens below 1, an unknown task, shares that do not sum to 1.
+            InputError: tokens below 1, an unknown task, or shares that do not sum to 1.
         """
         if tokens < 1:
             raise InputError(f"tokens is {tokens}; it must be 1 or more")
@@ -175,7 +175,7 @@ class TaskWorld(Lexicon):
             drawn.append(made[:kept])
             labels.append(np.full(kept, label, np.uint8))
             spare.append((quota - used, label, made[kept : kept + 1]))
-        for _, label, segment in sorted(spare, key=lambda s: -s[0]):  # the largest lack first
+        for _, label, segment in sorted(spare, key=lambda s: -s[0]):  # the largest gap first
             if left <= 0:
                 break
             drawn.append(segment)
@@ -196,8 +196,8 @@ class TaskWorld(Lexicon):
     def floors(self, mixture: Mapping[str, float] | None = None) -> dict[str, Floor]:
         """The entropy of each task and, as "total", of the stream, in nats per token.
 
-        Exact for a reader who knows all rules and sees the whole stream so far. Each segment's
-        first token tells which task it is, and is charged for it.
+        It is exact for a reader who knows all rules and sees the whole stream so far. The first
+        token of each segment tells which task it is, and is charged for that choice.
         """
         shares = {task: share for task, share in self._mixture(mixture).items() if share > 0}
         entropies = {task: self._entropy(task) for task in shares}
@@ -232,9 +232,14 @@ class TaskWorld(Lexicon):
             length: tokens per window, at least 16.
             seed: of the draws.
             mixture: of the stream before the segment.
+
+        Raises:
+            InputError: a count below 1 or a length below 16.
         """
         if count < 1 or length < WIDTH:
-            raise InputError(f"count is {count} and length {length}; need 1 and {WIDTH} or more")
+            raise InputError(
+                f"count is {count} and length {length}; they must be at least 1 and {WIDTH}"
+            )
         probes = []
 
         def add(name: str, made: Segments, choices: tuple[int, ...] | None = None) -> None:

@@ -27,7 +27,7 @@ def adamw(
     weight_decay: float,
     step: int,
 ) -> None:
-    """See ``reference.adamw``."""
+    """See `reference.adamw`."""
     adamw_many([p], [g], [m], [v], lr, beta1, beta2, eps, weight_decay, step)
 
 
@@ -45,7 +45,7 @@ def adamw_many(
     copies: list[np.ndarray] | None = None,
     factor: float = 1.0,
 ) -> None:
-    """See ``reference.adamw_many``; what the parameters share is computed once."""
+    """See `reference.adamw_many`; what the parameters share is computed once."""
     if copies is not None or factor != 1.0:  # for a GPU's sake
         settings = (lr, beta1, beta2, eps, weight_decay, step)
         reference.adamw_many(ps, gs, ms, vs, *settings, copies, factor)
@@ -124,7 +124,7 @@ def _split(rows: list[list[int]], ways: int, size: int) -> list[list[tuple[int, 
     """Rows of (addresses of p, g, m, v; count) in shares of about as many numbers each.
 
     A parameter is cut where a whole number of vectors has been, so that every number is computed
-    as it would be uncut. ``size``: bytes of a number.
+    as it would be uncut. `size`: bytes of a number.
     """
     each = -(-sum(row[-1] for row in rows) // ways)
     shares, left = [[]], each
@@ -145,7 +145,7 @@ def _split(rows: list[list[int]], ways: int, size: int) -> list[list[tuple[int, 
 
 @jit
 def _step(table, lr, beta1, beta2, rest1, rest2, eps, root, keep):
-    """One row of ``table`` per parameter: the addresses of p, g, m and v, and their size."""
+    """One row of `table` per parameter: the addresses of p, g, m and v, and their size."""
     for row in range(table.shape[0]):
         n = table[row, 4]
         p, g = carray(pointer(table[row, 0], lr), n), carray(pointer(table[row, 1], lr), n)

@@ -50,7 +50,7 @@ def adamw_many(
     copies: Sequence[Array] | None = None,
     factor: float = 1.0,
 ) -> None:
-    """See ``reference.adamw_many``: one launch for all tensors."""
+    """See `reference.adamw_many`: one launch for all tensors."""
     whole = all(a.dtype == np.float32 and a.flags.c_contiguous for a in (*p, *m, *v))
     if not whole or str(g[0].dtype) not in C_TYPES or (copies and not _alike(copies)):
         settings = (lr, beta1, beta2, eps, weight_decay, step)
@@ -73,7 +73,7 @@ def _alike(arrays: Sequence[Array]) -> bool:
 
 
 def sum_squares(arrays: Sequence[Array]) -> float:
-    """See ``reference.sum_squares``: one launch and one wait for all arrays."""
+    """See `reference.sum_squares`: one launch and one wait for all arrays."""
     if str(arrays[0].dtype) not in C_TYPES:
         return reference.sum_squares(arrays)
     arrays = [dense(a, arrays[0]) for a in arrays]
@@ -100,7 +100,7 @@ def adamw(
     weight_decay: float,
     step: int,
 ) -> None:
-    """See ``reference.adamw``."""
+    """See `reference.adamw`."""
     if any(a.dtype != np.float32 or not a.flags.c_contiguous for a in (p, m, v)):
         reference.adamw(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
         return

@@ -15,7 +15,7 @@ def adamw(
     weight_decay: float,
     step: int,
 ) -> None:
-    """Update p, m and v in place; all four are arrays of one shape; ``step`` counts from 1."""
+    """Update p, m and v in place; all four are arrays of one shape; `step` counts from 1."""
     m *= beta1
     m += (1 - beta1) * g
     v *= beta2
@@ -40,7 +40,7 @@ def adamw_many(
     copies: list[Array] | None = None,
     factor: float = 1.0,
 ) -> None:
-    """``adamw`` for each of several parameters.
+    """`adamw` for each of several parameters.
 
     Args:
         ps, ms, vs: float32 (or wider), changed in place.

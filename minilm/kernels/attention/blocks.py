@@ -75,7 +75,7 @@ def panels_transposed(x, b, h, to):
 
 @jit
 def reach(t, rows, T, S, causal, window, step):
-    """Keys low .. high that some query of t .. t + rows may see; low is a multiple of ``step``."""
+    """Keys low .. high that some query of t .. t + rows may see; low is a multiple of `step`."""
     low, high = 0, S
     if causal:
         high = max(0, min(S, t + rows + S - T))

@@ -1,7 +1,7 @@
 """Attention in Numba over blocks of queries: the scores of a block, never of a whole sequence.
 
 For a block of queries and a chunk of keys: scores = q k^T, exp in place, mixed += weights v, all
-in scratch that stays in cache, padded so that the tiles of ``kernels.tiles`` need no tails. The
+in scratch that stays in cache, padded so that the tiles of `kernels.tiles` need no tails. The
 running maximum and total of each row make the softmax exact although it never sees a whole row
 (Milakov and Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135, algorithm 1).
 Keys that no query of the block may see are never touched. Memory grows with S, not with T * S.
@@ -44,7 +44,7 @@ def attention(
     window: int | None,
     scale: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.attention``; any strides."""
+    """See `reference.attention`; any strides."""
     b, h, t, d = q.shape
     out = np.empty((b, t, h, v.shape[3]), q.dtype)  # heads side by side: joining them is a view
     lse = np.empty((b, h, t), q.dtype)
@@ -70,7 +70,7 @@ def attention_backward(
     scale: float,
     into: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """See ``reference.attention_backward``."""
+    """See `reference.attention_backward`."""
     b, h, t, d = q.shape
     groups, s = k.shape[1:3]
     if into is None:

@@ -57,7 +57,7 @@ def attention(
     window: int | None,
     scale: float,
 ) -> tuple[Array, Array]:
-    """See ``reference.attention``; float16 and bfloat16, head sizes 64 and 128, no mask or bias.
+    """See `reference.attention`; float16 and bfloat16, head sizes 64 and 128, no mask or bias.
 
     Everything else runs products on cuBLAS, and holds the scores.
     """
@@ -103,7 +103,7 @@ def attention_backward(
     scale: float,
     into: tuple[Array, Array, Array] | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
-    """See ``reference.attention_backward``."""
+    """See `reference.attention_backward`."""
     if not _suits(q, v, mask, bias, causal):
         half = is_half(q) and not isinstance(q, np.ndarray)
         by_formula = (products if half else reference).attention_backward
@@ -170,7 +170,7 @@ def attention_packed(
         q: (N, H, D); k, v: (M, G, D); float16 or bfloat16, D 64 or 128.
         starts_q, starts_k: (B + 1,) integers: sequence b has rows starts[b] .. starts[b + 1] - 1.
         longest_q, longest_k: lengths of the longest sequence.
-        causal, window, scale: as for ``attention``.
+        causal, window, scale: as for `attention`.
 
     Returns:
         (N, H, D), and the logsumexp (H, N) in float32.
@@ -206,7 +206,7 @@ def attention_packed_backward(
     window: int | None,
     scale: float,
 ) -> tuple[Array, Array, Array]:
-    """dq (N, H, D), dk and dv (M, G, D) of ``attention_packed``."""
+    """dq (N, H, D), dk and dv (M, G, D) of `attention_packed`."""
     q, k, v = dense(q), dense(k, q), dense(v, q)
     g, out, lse = dense(g, q), dense(out, q), floats(lse)
     xp, (n, h, d), groups = xp_of(q), q.shape, k.shape[1]

@@ -44,7 +44,7 @@ def attention(
     q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, causal: bool,
     window: int | None, scale: float,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """See ``reference.attention``; the logsumexp is float32."""
+    """See `reference.attention`; the logsumexp is float32."""
     xp = xp_of(q)
     scores = _scores(q, k, mask, bias, causal, window, scale)
     top = scores.max(axis=-1, keepdims=True)
@@ -62,7 +62,7 @@ def attention_backward(
     bias: Array | None, causal: bool, window: int | None, scale: float,
     into: tuple[Array, Array, Array] | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
-    """See ``reference.attention_backward``."""
+    """See `reference.attention_backward`."""
     xp = xp_of(q)
     groups = k.shape[1]
     weights = xp.exp(_scores(q, k, mask, bias, causal, window, scale) - lse[..., None])

@@ -15,7 +15,7 @@ from minilm.backend import Array, xp_of
 
 
 def visible(t: int, s: int, causal: bool, window: int | None, xp) -> Array | None:
-    """The (T, S) mask of ``causal`` and ``window``; None where all is visible."""
+    """The (T, S) mask of `causal` and `window`; None where all is visible."""
     if not causal:
         return None
     ahead = xp.arange(s)[None, :] - (xp.arange(t)[:, None] + s - t)  # key position minus query's
@@ -89,7 +89,7 @@ def attention_backward(
 ) -> tuple[Array, Array, Array, Array | None]:
     """dq, dk, dv and, where there is a bias, its gradient as (B, H, T, S); else None.
 
-    ``into`` are arrays to write dq, dk and dv to. With P the weights:
+    `into` are arrays to write dq, dk and dv to. With P the weights:
     dP = g v^T, dS = P * (dP - rowsum(g * out)), dq = dS k, dk = dS^T q.
     """
     b, h, t, d = q.shape

@@ -14,14 +14,14 @@ _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
 def bias_activation(h: np.ndarray, b: np.ndarray | None, kind: str) -> np.ndarray:
-    """See ``reference.bias_activation``; h must be one block of memory."""
+    """See `reference.bias_activation`; h must be one block of memory."""
     out = np.empty_like(h)
     _FORWARD[kind](h, np.zeros(h.shape[1], h.dtype) if b is None else b, out)
     return out
 
 
 def bias_activation_backward(g: np.ndarray, h: np.ndarray, kind: str) -> np.ndarray:
-    """See ``reference.bias_activation_backward``; g and h must each be one block of memory."""
+    """See `reference.bias_activation_backward`; g and h must each be one block of memory."""
     db = np.zeros(h.shape[1], h.dtype)
     _BACKWARD[kind](g, h, db)
     return db

@@ -26,7 +26,7 @@ def bias_silu_elements(h, b, a):
 
 @or_reference(reference)
 def bias_activation(h: Array, b: Array | None, kind: str) -> Array:
-    """See ``reference.bias_activation``."""
+    """See `reference.bias_activation`."""
     work = dense(h)
     a = xp_of(work).empty_like(work)
     launch(
@@ -41,7 +41,7 @@ def bias_activation(h: Array, b: Array | None, kind: str) -> Array:
 
 @or_reference(reference)
 def bias_activation_backward(g: Array, h: Array, kind: str) -> Array:
-    """See ``reference.bias_activation_backward``."""
+    """See `reference.bias_activation_backward`."""
     gradient, value = dense(g, h), dense(h)
     launch(
         "bias_activation/cuda", "bias_activation_backward", *elementwise_grid(value),

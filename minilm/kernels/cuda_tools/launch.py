@@ -1,6 +1,6 @@
 """Launches the CUDA C++ kernels: on a GPU through CuPy and NVRTC, on NumPy arrays in the emulator.
 
-A kernel is named by its file below ``minilm/kernels`` without the ending (``"softmax/cuda"``) and
+A kernel is named by its file below `minilm/kernels` without the ending (`"softmax/cuda"`) and
 its function. What a kernel is specialised for (element type, head size) is a preprocessor name, so
 each file is compiled once per combination; CuPy keeps the result on disk.
 """
@@ -30,9 +30,9 @@ _emulation: dict[str, Any] = {"schedules": ("lockstep",), "trace": False}
 
 @contextmanager
 def emulation(**options: Any):
-    """Options of the emulator (``schedules``, ``trace``, ...) for launches inside the block.
+    """Options of the emulator (`schedules`, `trace`, ...) for launches inside the block.
 
-    ``reports`` is a list that each launch adds its report to.
+    `reports` is a list that each launch adds its report to.
     """
     global _emulation
     before = _emulation
@@ -59,7 +59,7 @@ def c_type(array: Array, name: str) -> str:
 
 @lru_cache(None)
 def source(file: str) -> KernelSource:
-    """The CUDA C++ file `file` (such as ``"softmax/cuda"``), with its kernels' parameters."""
+    """The CUDA C++ file `file` (such as `"softmax/cuda"`), with its kernels' parameters."""
     return read(HERE / f"{file}.cu")
 
 
@@ -115,7 +115,7 @@ def launch(
     """Runs one kernel; arrays are written in place.
 
     Args:
-        file: path below ``minilm/kernels`` without ``.cu``.
+        file: path below `minilm/kernels` without `.cu`.
         kernel: name of the function.
         grid, block: sizes, 1 to 3 numbers.
         arguments: contiguous arrays, numbers, None for a null pointer, lists of arrays for tables

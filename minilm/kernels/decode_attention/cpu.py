@@ -23,7 +23,7 @@ def decode_attention(
     distance: np.ndarray | None = None,
     rolling: bool = False,
 ) -> np.ndarray:
-    """See ``reference.decode_attention``."""
+    """See `reference.decode_attention`."""
     if not q.dtype == k.dtype == v.dtype == np.float32:
         return reference.decode_attention(
             q, k, v, lengths, table, scale, window, begins, distance, rolling

@@ -74,7 +74,7 @@ def decode_attention(
     rolling: bool = False,
     splits: int | None = None,
 ) -> Array:
-    """See ``reference.decode_attention``; ``splits`` is how many blocks share a sequence's keys."""
+    """See `reference.decode_attention`; `splits` is how many blocks share a sequence's keys."""
     if q.shape[-1] not in HEAD_SIZES:
         return reference.decode_attention(
             q, k, v, lengths, table, scale, window, begins, distance, rolling
@@ -97,7 +97,7 @@ def with_logsumexp(
     rolling: bool = False,
     splits: int | None = None,
 ) -> tuple[Array, Array]:
-    """``decode_attention`` and the logsumexp (B, H) of the scores; head sizes 64 and 128."""
+    """`decode_attention` and the logsumexp (B, H) of the scores; head sizes 64 and 128."""
     b, h, d = q.shape
     groups = k.shape[1]
     q, k, v = dense(q), _cache(k, q), _cache(v, q)

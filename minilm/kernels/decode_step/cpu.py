@@ -99,7 +99,7 @@ def _packed(codes: np.ndarray) -> np.ndarray:
 
 
 def quantize_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.quantize_rows``."""
+    """See `reference.quantize_rows`."""
     codes, scales = np.empty(weight.shape, np.int8), np.empty(len(weight), np.float32)
     _quantize(weight, codes, scales)
     return codes, scales
@@ -116,7 +116,7 @@ def decode_step(
     count: int,
     threads: int,
 ) -> np.ndarray:
-    """See ``reference.decode_step``."""
+    """See `reference.decode_step`."""
     if weights.room is None:
         weights.room = _Room(weights)
     room = weights.room

@@ -21,7 +21,7 @@ class Crew:
         self._alone = threading.Lock()
 
     def run(self, job: Callable[..., Any], parts: int, *args: Any) -> None:
-        """``job(part, *args)`` for each part, part 0 here; returns when part 0 has.
+        """`job(part, *args)` for each part, part 0 here; returns when part 0 has.
 
         The job's own last barrier is what says that the others are done.
         """

@@ -36,7 +36,7 @@ def decode_step(
     count: int,
     threads: int,
 ) -> np.ndarray:
-    """See ``reference.decode_step``; logits float32, keys and values in the model's type."""
+    """See `reference.decode_step`; logits float32, keys and values in the model's type."""
     addresses = tuple(a.data.ptr if hasattr(a.data, "ptr") else id(a) for a in (logits, keys))
     if weights.room is None or weights.room.addresses != addresses:
         weights.room = Room(logits, weights, keys, values, addresses)
@@ -182,7 +182,7 @@ _KINDS = (0, 1, 3, 2, 4)  # of ACTIVATIONS and none, as activations.cuh and cuda
 
 
 def _captured(work: Any) -> Any:
-    """The launches of ``work`` as a graph; nothing runs yet."""
+    """The launches of `work` as a graph; nothing runs yet."""
     import cupy
 
     stream = cupy.cuda.Stream(non_blocking=True)  # the default stream cannot be captured
@@ -196,7 +196,7 @@ def _captured(work: Any) -> Any:
 
 
 def quantize_rows(weight: Array) -> tuple[Array, Array]:
-    """See ``reference.quantize_rows``."""
+    """See `reference.quantize_rows`."""
     from minilm.kernels.decode_step import reference
 
     return reference.quantize_rows(weight.astype(np.float32) if is_half(weight) else weight)

@@ -72,7 +72,7 @@ def _int8_step(builder, weights, seen, sums):
 
 
 def _dots(rows: int, vectors: int, int8: bool):
-    """An intrinsic: out[r * vectors + v] = sum over k of w[r, k] x[v, k], k below ``k``.
+    """An intrinsic: out[r * vectors + v] = sum over k of w[r, k] x[v, k], k below `k`.
 
     Its arguments: k, a multiple of the numbers per step (WIDTH, or WIDTH_INT8 of int8 codes) above
     0; addresses of x, w and out; bytes from one x to the next, from one row of w to the next, and

@@ -74,7 +74,7 @@ def turn(rope, x, cos, sin, out):
 def look(q, keys, values, soon, first, place, distance, scores, out, sums):
     """Attention of one scaled query (D,) over the places first .. place of a cache (S, D).
 
-    Asks for the values while it reads the keys, and for the keys at ``soon``, the next to be read,
+    Asks for the values while it reads the keys, and for the keys at `soon`, the next to be read,
     while it reads the values: what a cache of many texts holds comes from memory.
     """
     slots, d = keys.shape

@@ -18,7 +18,7 @@ def decode_step(
     count: int,
     threads: int,
 ) -> np.ndarray:
-    """Feed one token per row, then the likeliest next ones, ``count`` in all.
+    """Feed one token per row, then the likeliest next ones, `count` in all.
 
     Args:
         logits: (B, V) float32, gets the logits after the last token fed.
@@ -27,7 +27,7 @@ def decode_step(
             lies in slot p mod S.
         ids: (B,) int64, the first tokens to feed.
         begin: (B,) int64, the place of each row's first token (padding before it).
-        place: of the tokens in ``ids``; the cache holds all places before that the window sees.
+        place: of the tokens in `ids`; the cache holds all places before that the window sees.
         count: how many tokens to feed.
         threads: how many may share the work; the result does not depend on it.
 

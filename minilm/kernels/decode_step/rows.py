@@ -38,7 +38,7 @@ def floats(at, n):
 
 @inner
 def _encode(x, k, whole, out):
-    """x (k,) as 16-bit codes, zeros up to ``whole``; the size of a step.
+    """x (k,) as 16-bit codes, zeros up to `whole`; the size of a step.
 
     A lane of 32 bits adds whole / WIDTH products of a code and a weight of at most 127. Up to
     whole = 4128 there is room for all 16 bits of the codes.

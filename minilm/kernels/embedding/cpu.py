@@ -6,7 +6,7 @@ from minilm.kernels.numba_tools.jit import jit
 
 
 def embedding_backward(g: np.ndarray, ids: np.ndarray, rows: int) -> np.ndarray:
-    """See ``reference.embedding_backward``."""
+    """See `reference.embedding_backward`."""
     dw = np.zeros((rows, g.shape[1]), g.dtype)
     _add(np.ascontiguousarray(g), np.ascontiguousarray(ids, dtype=np.int64), dw)
     return dw

@@ -18,7 +18,7 @@ def embedding_backward_atomic(g, ids, dw):
 
 @or_reference(reference)
 def embedding_backward(g: Array, ids: Array, rows: int) -> Array:
-    """See ``reference.embedding_backward``; lookups are sorted first, so no atomics."""
+    """See `reference.embedding_backward`; lookups are sorted first, so no atomics."""
     xp = xp_of(g)
     g = dense(g)
     count, n = g.shape

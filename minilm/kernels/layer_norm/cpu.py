@@ -8,7 +8,7 @@ from minilm.kernels.numba_tools.jit import jit
 def layer_norm(
     x: np.ndarray, w: np.ndarray, b: np.ndarray | None, eps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """See ``reference.layer_norm``."""
+    """See `reference.layer_norm`."""
     x = np.ascontiguousarray(x)
     y = np.empty_like(x)
     mean, rstd = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
@@ -19,7 +19,7 @@ def layer_norm(
 def layer_norm_backward(
     g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarray, rstd: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """See ``reference.layer_norm_backward``."""
+    """See `reference.layer_norm_backward`."""
     x = np.ascontiguousarray(x)
     dx = np.empty_like(x)
     dw, db = np.zeros((2, len(w)), w.dtype)

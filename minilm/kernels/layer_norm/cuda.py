@@ -60,7 +60,7 @@ def weight_gradient_columns(g, x, mean, rstd, dw, db):
 
 @or_reference(reference)
 def layer_norm(x: Array, w: Array, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
-    """See ``reference.layer_norm``; mean and 1 / deviation are float32."""
+    """See `reference.layer_norm`; mean and 1 / deviation are float32."""
     x = dense(x)
     rows, n = x.shape
     y = xp_of(x).empty_like(x)
@@ -77,7 +77,7 @@ def layer_norm(x: Array, w: Array, b: Array | None, eps: float) -> tuple[Array, 
 def layer_norm_backward(
     g: Array, x: Array, w: Array, mean: Array, rstd: Array
 ) -> tuple[Array, Array, Array]:
-    """See ``reference.layer_norm_backward``."""
+    """See `reference.layer_norm_backward`."""
     x = dense(x)
     g, mean, rstd = dense(g, x), floats(mean), floats(rstd)
     rows, n = x.shape

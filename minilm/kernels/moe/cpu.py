@@ -1,6 +1,6 @@
 """Mixture of experts in Numba: rows moved and added up in one visit each, no gathered copies.
 
-The products of the experts are BLAS's, one per expert that has rows: see ``reference``.
+The products of the experts are BLAS's, one per expert that has rows: see `reference`.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from minilm.kernels.numba_tools.jit import jit
 
 
 def moe_permute_backward(g: np.ndarray, place: np.ndarray, choices: int) -> np.ndarray:
-    """See ``reference.moe_permute_backward``."""
+    """See `reference.moe_permute_backward`."""
     if g.dtype != np.float32:
         return reference.moe_permute_backward(g, place, choices)
     ones = np.ones((len(g) // choices, choices), np.float32)
@@ -18,7 +18,7 @@ def moe_permute_backward(g: np.ndarray, place: np.ndarray, choices: int) -> np.n
 
 
 def moe_combine(y: np.ndarray, place: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """See ``reference.moe_combine``."""
+    """See `reference.moe_combine`."""
     if y.dtype != np.float32 or weights.dtype != np.float32:
         return reference.moe_combine(y, place, weights)
     out = np.empty((len(weights), y.shape[1]), np.float32)
@@ -29,7 +29,7 @@ def moe_combine(y: np.ndarray, place: np.ndarray, weights: np.ndarray) -> np.nda
 def moe_combine_backward(
     g: np.ndarray, y: np.ndarray, order: np.ndarray, place: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.moe_combine_backward``."""
+    """See `reference.moe_combine_backward`."""
     if not g.dtype == y.dtype == weights.dtype == np.float32:
         return reference.moe_combine_backward(g, y, order, place, weights)
     dy, dweights = np.empty(y.shape, np.float32), np.empty(weights.shape, np.float32)

@@ -46,7 +46,7 @@ def _rows(file_kernel: str, rows: int, like: Array, *arguments) -> None:
 
 @or_reference(reference)
 def moe_permute(x: Array, order: Array, choices: int) -> Array:
-    """See ``reference.moe_permute``."""
+    """See `reference.moe_permute`."""
     x, n = dense(x), x.shape[1]
     out = empty(x, (len(order), n))
     _rows("moe_permute", len(order), x, x, integers(order), out, choices, n)
@@ -55,7 +55,7 @@ def moe_permute(x: Array, order: Array, choices: int) -> Array:
 
 @or_reference(reference)
 def moe_permute_backward(g: Array, place: Array, choices: int) -> Array:
-    """See ``reference.moe_permute_backward``."""
+    """See `reference.moe_permute_backward`."""
     g, n = dense(g), g.shape[1]
     dx = empty(g, (len(g) // choices, n))
     _rows("moe_combine", len(dx), g, g, integers(place), None, dx, choices, n)
@@ -64,7 +64,7 @@ def moe_permute_backward(g: Array, place: Array, choices: int) -> Array:
 
 @or_reference(reference)
 def moe_combine(y: Array, place: Array, weights: Array) -> Array:
-    """See ``reference.moe_combine``."""
+    """See `reference.moe_combine`."""
     y, n = dense(y), y.shape[1]
     out = empty(y, (len(weights), n))
     _rows(
@@ -78,7 +78,7 @@ def moe_combine(y: Array, place: Array, weights: Array) -> Array:
 def moe_combine_backward(
     g: Array, y: Array, order: Array, place: Array, weights: Array
 ) -> tuple[Array, Array]:
-    """See ``reference.moe_combine_backward``."""
+    """See `reference.moe_combine_backward`."""
     y, n = dense(y), y.shape[1]
     dy, dweights = xp_of(y).empty_like(y), empty(y, weights.shape, np.float32)
     _rows(
@@ -94,7 +94,7 @@ def _tiles(width: int, depth: int, array: Array) -> bool:
 
 @or_reference(reference)
 def grouped_matmul(x: Array, w: Array, offsets: Array) -> Array:
-    """See ``reference.grouped_matmul``; float16 and bfloat16, sizes multiples of 64."""
+    """See `reference.grouped_matmul`; float16 and bfloat16, sizes multiples of 64."""
     experts, width, depth = w.shape
     if not _tiles(width, depth, x):
         return reference.grouped_matmul(x, w, offsets)
@@ -108,7 +108,7 @@ def grouped_matmul(x: Array, w: Array, offsets: Array) -> Array:
 
 @or_reference(reference)
 def grouped_matmul_backward(g: Array, x: Array, w: Array, offsets: Array) -> tuple[Array, Array]:
-    """See ``reference.grouped_matmul_backward``."""
+    """See `reference.grouped_matmul_backward`."""
     experts, width, depth = w.shape
     if not _tiles(width, depth, x):
         return reference.grouped_matmul_backward(g, x, w, offsets)

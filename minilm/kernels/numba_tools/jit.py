@@ -1,6 +1,6 @@
 """The one Numba decorator of the package; importing this module loads Numba (about 0.3 s).
 
-Only ``cpu.py`` files and other modules that are themselves loaded on first use import it.
+Only `cpu.py` files and other modules that are themselves loaded on first use import it.
 """
 
 import functools
@@ -51,7 +51,7 @@ def _stamp(folder: Path) -> int:
 
 def _compile(function: Callable, **settings: Any) -> Any:
     """Numba's cache notices an edit of a kernel's own file, not of the functions it calls
-    elsewhere: those lie in this folder (``simd``, ``tiles``) or beside the kernel."""
+    elsewhere: those lie in this folder (`simd`, `tiles`) or beside the kernel."""
     dispatcher = numba.njit(**settings)(function)
     file = getattr(dispatcher._cache, "_cache_file", None)
     if file is not None:
@@ -64,8 +64,8 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
     """Compile a kernel: cached on disk, without the GIL, with fast maths and no division checks.
 
     Args:
-        function: the kernel; ``@jit`` and ``@jit(inline="always")`` both work.
-        options: changes to the defaults, as for ``numba.njit``.
+        function: the kernel; `@jit` and `@jit(inline="always")` both work.
+        options: changes to the defaults, as for `numba.njit`.
     """
     settings = _OPTIONS | options
     if function is None:
@@ -76,14 +76,14 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
 class per_dtype:
     """Compile a kernel once per float type, for array arguments of any strides.
 
-    A plain ``@jit`` compiles again for every combination of contiguous and strided arguments; a
+    A plain `@jit` compiles again for every combination of contiguous and strided arguments; a
     signature that says "any strides" takes them all.
 
     Args:
         signature: from a Numba float type to the tuple of argument types.
 
     Example:
-        ``kernel = per_dtype(lambda f: (f[:, :], f))(function)``, then ``kernel[x.dtype](x, y)``.
+        `kernel = per_dtype(lambda f: (f[:, :], f))(function)`, then `kernel[x.dtype](x, y)`.
     """
 
     def __init__(self, signature: Callable[[numba.types.Float], tuple]) -> None:

@@ -56,7 +56,7 @@ _copy8, _turn8 = _moves(types.float64, ir.DoubleType(), 8)
 
 
 def copy_strip(kind, at, out):
-    """W numbers from one address to another, where W is ``tiles.width(kind)``."""
+    """W numbers from one address to another, where W is `tiles.width(kind)`."""
 
 
 def turn_block(kind, at, step, out):

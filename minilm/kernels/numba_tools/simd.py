@@ -1,7 +1,7 @@
 """What Numba's loops need to run at the machine's speed: a vectorisable exp and erf, a max that
 vectorises, and arrays seen through their addresses.
 
-PyPI's llvmlite has no vector maths library, so ``np.exp`` in a loop is one scalar call per
+PyPI's llvmlite has no vector maths library, so `np.exp` in a loop is one scalar call per
 element; the polynomial here vectorises.
 """
 
@@ -28,7 +28,7 @@ def address(typing, array):
 
 @intrinsic
 def pointer(typing, at, kind):
-    """An address as a pointer to numbers of the type of ``kind``, for ``numba.carray``."""
+    """An address as a pointer to numbers of the type of `kind`, for `numba.carray`."""
 
     def build(context, builder, signature, args):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))

@@ -28,7 +28,7 @@ PAD = VECTOR_BYTES // 4  # columns are padded to this many floats (twice what do
 def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int, streamed: bool = False):
     """An intrinsic: C (ROWS, vectors * width) = A B, or C += A B, kept in registers throughout.
 
-    Where A is ``streamed`` from memory, with each inner step as many bytes of the ROWS rows after
+    Where A is `streamed` from memory, with each inner step as many bytes of the ROWS rows after
     these are asked for, which lie next to them.
     """
     vector = ir.VectorType(llvm, width)
@@ -123,7 +123,7 @@ stream_tile = _tile(STREAM // _WIDTH, types.float32, ir.FloatType(), _WIDTH, str
 
 
 def _products(size: int, wide, narrow):
-    """What `add_product` and `write_product` do, for numbers of ``size`` bytes."""
+    """What `add_product` and `write_product` do, for numbers of `size` bytes."""
     w = VECTOR_BYTES // size
 
     @jit
@@ -166,8 +166,8 @@ def add_product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high)
 
     The others may hold anything; they are left out as far as whole tiles go (a tile takes the
     steps that its first row needs and ROWS - 1 more). The type of
-    ``kind`` picks the precision. B lies in panels: columns 0 .. W - 1 row by row, then the next W,
-    and so on, where W is ``width(kind)``; so that a strip of B as wide as a tile is one run of
+    `kind` picks the precision. B lies in panels: columns 0 .. W - 1 row by row, then the next W,
+    and so on, where W is `width(kind)`; so that a strip of B as wide as a tile is one run of
     memory.
 
     Args:
@@ -183,7 +183,7 @@ def add_product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high)
 def write_product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high):
     """C = A B, of whose columns row i needs those from i + low to i + high - 1.
 
-    Others hold what they held, or the product. Arguments as for ``add_product``; k is at least 1.
+    Others hold what they held, or the product. Arguments as for `add_product`; k is at least 1.
     """
 
 
@@ -210,7 +210,7 @@ def _write_of_type(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, hi
 
 
 def width(kind):
-    """W, the columns of a panel: two vectors of the type of ``kind``."""
+    """W, the columns of a panel: two vectors of the type of `kind`."""
 
 
 @overload(width)

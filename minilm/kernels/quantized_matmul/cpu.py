@@ -11,7 +11,7 @@ from minilm.kernels.quantized_matmul import reference
 
 
 def quantized_matmul(x: np.ndarray, codes: np.ndarray, scales: np.ndarray, bits: int) -> np.ndarray:
-    """See ``reference.quantized_matmul``."""
+    """See `reference.quantized_matmul`."""
     if x.dtype != np.float32:
         return reference.quantized_matmul(x, codes, scales, bits)
     y = np.empty((len(x), len(codes)), np.float32)

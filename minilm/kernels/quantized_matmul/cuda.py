@@ -28,7 +28,7 @@ def quantized_matmul_int8(x, codes, scales, y):
 
 @or_reference(reference)
 def quantized_matmul(x: Array, codes: Array, scales: Array, bits: int) -> Array:
-    """See ``reference.quantized_matmul``; float16 and bfloat16, K and groups multiples of 64."""
+    """See `reference.quantized_matmul`; float16 and bfloat16, K and groups multiples of 64."""
     m, depth = x.shape
     n, group = len(codes), depth // scales.shape[1]
     if str(x.dtype) == "float32" or depth % 64 or group % 64:

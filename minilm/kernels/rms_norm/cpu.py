@@ -6,7 +6,7 @@ from minilm.kernels.numba_tools.jit import jit
 
 
 def rms_norm(x: np.ndarray, w: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.rms_norm``."""
+    """See `reference.rms_norm`."""
     x = np.ascontiguousarray(x)
     y, rstd = np.empty_like(x), np.empty(len(x), x.dtype)
     _forward(x, w, x.dtype.type(eps), y, rstd)
@@ -16,7 +16,7 @@ def rms_norm(x: np.ndarray, w: np.ndarray, eps: float) -> tuple[np.ndarray, np.n
 def rms_norm_backward(
     g: np.ndarray, x: np.ndarray, w: np.ndarray, rstd: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.rms_norm_backward``."""
+    """See `reference.rms_norm_backward`."""
     x = np.ascontiguousarray(x)
     dx, dw = np.empty_like(x), np.zeros(len(w), w.dtype)
     _backward(np.ascontiguousarray(g), x, w, rstd, dx, dw)

@@ -48,7 +48,7 @@ def rms_norm_backward_rows(g, x, w, rstd, dx):
 
 @or_reference(reference)
 def rms_norm(x: Array, w: Array, eps: float) -> tuple[Array, Array]:
-    """See ``reference.rms_norm``; 1 / root mean square is float32."""
+    """See `reference.rms_norm`; 1 / root mean square is float32."""
     x = dense(x)
     rows, n = x.shape
     y, rstd = xp_of(x).empty_like(x), empty(x, (rows,), np.float32)
@@ -61,7 +61,7 @@ def rms_norm(x: Array, w: Array, eps: float) -> tuple[Array, Array]:
 
 @or_reference(reference)
 def rms_norm_backward(g: Array, x: Array, w: Array, rstd: Array) -> tuple[Array, Array]:
-    """See ``reference.rms_norm_backward``."""
+    """See `reference.rms_norm_backward`."""
     x = dense(x)
     g, rstd = dense(g, x), floats(rstd)
     rows, n = x.shape

@@ -7,7 +7,7 @@ from minilm.kernels.rope import reference
 
 
 def rope(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, interleaved: bool) -> np.ndarray:
-    """See ``reference.rope``; tables that differ within the batch go there."""
+    """See `reference.rope`; tables that differ within the batch go there."""
     if cos.ndim != 2 or sin.ndim != 2 or cos.dtype != x.dtype or sin.dtype != x.dtype:
         return reference.rope(x, cos, sin, interleaved)
     flat = np.ascontiguousarray(x).reshape(-1, *x.shape[-2:])
@@ -48,7 +48,7 @@ def rope_rows(
     sin: np.ndarray,
     interleaved: bool,
 ) -> None:
-    """See ``reference.rope_rows``; rows and out must each be one block of memory."""
+    """See `reference.rope_rows`; rows and out must each be one block of memory."""
     kernel = _rows_interleaved if interleaved else _rows_half
     kernel(rows, out, heads, np.ascontiguousarray(cos), np.ascontiguousarray(sin))
 

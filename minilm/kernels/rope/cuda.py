@@ -48,7 +48,7 @@ def _rotate(
 
 @or_reference(reference)
 def rope(x: Array, cos: Array, sin: Array, interleaved: bool) -> Array:
-    """See ``reference.rope``; tables (T, D/2), or (B, 1, T, D/2) for x (B, H, T, D)."""
+    """See `reference.rope`; tables (T, D/2), or (B, 1, T, D/2) for x (B, H, T, D)."""
     t, size = x.shape[-2:]
     per_batch = cos.ndim == 4 and x.ndim == 4 and cos.shape[:2] == (len(x), 1)
     if not _fits(size, x.itemsize, interleaved) or not (cos.ndim == 2 or per_batch):
@@ -65,7 +65,7 @@ def rope(x: Array, cos: Array, sin: Array, interleaved: bool) -> Array:
 def rope_rows(
     rows: Array, out: Array, heads: int, cos: Array, sin: Array, interleaved: bool
 ) -> None:
-    """See ``reference.rope_rows``."""
+    """See `reference.rope_rows`."""
     whole = all(
         a.strides[-1] == a.itemsize and a.strides[0] % 16 == 0 and address(a) % 16 == 0
         for a in (rows, out)

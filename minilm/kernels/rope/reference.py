@@ -11,7 +11,7 @@ from minilm.backend import Array, xp_of
 def rope(x: Array, cos: Array, sin: Array, interleaved: bool) -> Array:
     """x (..., T, D), cos and sin broadcastable to (..., T, D/2) -> (..., T, D).
 
-    The gradient is the rotation back: ``rope(g, cos, -sin, interleaved)``.
+    The gradient is the rotation back: `rope(g, cos, -sin, interleaved)`.
     """
     half = x.shape[-1] // 2
     if interleaved:
@@ -30,11 +30,11 @@ def rope(x: Array, cos: Array, sin: Array, interleaved: bool) -> Array:
 def rope_rows(
     rows: Array, out: Array, heads: int, cos: Array, sin: Array, interleaved: bool
 ) -> None:
-    """Rotate the first ``heads`` heads of packed rows, written to the first columns of ``out``.
+    """Rotate the first `heads` heads of packed rows, written to the first columns of `out`.
 
     Args:
         rows: (N, W) with W >= heads * D: for each token its heads side by side.
-        out: (N, W') with W' >= heads * D; may be ``rows`` itself.
+        out: (N, W') with W' >= heads * D; may be `rows` itself.
         cos, sin: (T, D/2); row n is at position n % T.
     """
     n, (t, half) = len(rows), cos.shape

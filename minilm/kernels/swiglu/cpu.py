@@ -12,26 +12,26 @@ _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
 def swiglu(gate: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """See ``reference.swiglu``."""
+    """See `reference.swiglu`."""
     return _forward(_swiglu, gate, up)
 
 
 def swiglu_backward(
     g: np.ndarray, gate: np.ndarray, up: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.swiglu_backward``."""
+    """See `reference.swiglu_backward`."""
     return _backward(_swiglu_backward, g, gate, up)
 
 
 def geglu(gate: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """See ``reference.geglu``."""
+    """See `reference.geglu`."""
     return _forward(_geglu, gate, up)
 
 
 def geglu_backward(
     g: np.ndarray, gate: np.ndarray, up: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See ``reference.geglu_backward``."""
+    """See `reference.geglu_backward`."""
     return _backward(_geglu_backward, g, gate, up)
 
 

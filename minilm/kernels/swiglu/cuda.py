@@ -52,23 +52,23 @@ def _backward(g: Array, gate: Array, up: Array, kind: int) -> tuple[Array, Array
 
 @or_reference(reference)
 def swiglu(gate: Array, up: Array) -> Array:
-    """See ``reference.swiglu``."""
+    """See `reference.swiglu`."""
     return _forward(gate, up, SILU)
 
 
 @or_reference(reference)
 def swiglu_backward(g: Array, gate: Array, up: Array) -> tuple[Array, Array]:
-    """See ``reference.swiglu_backward``."""
+    """See `reference.swiglu_backward`."""
     return _backward(g, gate, up, SILU)
 
 
 @or_reference(reference)
 def geglu(gate: Array, up: Array) -> Array:
-    """See ``reference.geglu``."""
+    """See `reference.geglu`."""
     return _forward(gate, up, GELU_ERF)
 
 
 @or_reference(reference)
 def geglu_backward(g: Array, gate: Array, up: Array) -> tuple[Array, Array]:
-    """See ``reference.geglu_backward``."""
+    """See `reference.geglu_backward`."""
     return _backward(g, gate, up, GELU_ERF)

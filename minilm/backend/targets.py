@@ -1,3 +1,0 @@
-"""The target that no loss counts; PyTorch has the same."""
-
-IGNORE = -100
