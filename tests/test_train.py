@@ -333,6 +333,19 @@ def test_kill_9_at_any_moment_leaves_the_last_checkpoint_whole(tmp_path):
     assert min(found) > 0 and max(found) > 3
 
 
+def test_config_tokenizer_and_recipe_are_written_once(tmp_path):
+    folder, times = tmp_path / "run", []
+
+    def note(run):
+        names = checkpoints.CONFIG, checkpoints.TOKENIZER, checkpoints.RECIPE
+        times.append([(folder / name).stat().st_mtime_ns for name in names])
+
+    how = {"out": folder, "tokenizer": ByteTokenizer(), "recipe": {"a": 1}, "save_every": 1}
+    quiet(model(), 3, **how, after_step=note)
+    quiet(model(), 5, **how, after_step=note, resume=True)
+    assert len(times) == 5 and len({tuple(t) for t in times}) == 1
+
+
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     m = model()
     quiet(m, 4, out=tmp_path / "run", tokenizer=ByteTokenizer())

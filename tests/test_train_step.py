@@ -302,12 +302,16 @@ def test_a_step_holds_no_more_gradients_than_there_are_threads(threads, monkeypa
         ({"resume": True}, "out is None; with resume it must be the folder of a checkpoint"),
         ({"ema": 1.0}, r"ema is 1.0; it must be in \[0, 1\)"),
         ({"loss": lambda model, batch: model(batch[0])}, r"loss gave shape .*one number"),
+        ({"loss": lambda model, batch: 3.0}, "loss gave a float; it must give a Tensor"),
+        ({"tokens": [rows(2, 12), rows(2, 12)]}, "tokens is a list; it must be"),
+        ({"tokens": np.zeros((8, 20), int)}, r"tokens is of shape \(8, 20\); it must be"),
         ({"optimizer": optim.SGD([Parameter(np.ones(3))], lr=1)}, "must be one of the model's"),
     ],
 )
 def test_mistakes_give_one_sentence(options, words):
     with pytest.raises(InputError, match=words):
-        train(transformer(), TOKENS % 31, 3, **{"batch": 2, "progress": False, **options})
+        given = {"tokens": TOKENS % 31, "batch": 2, "progress": False, **options}
+        train(transformer(), steps=3, **given)
 
 
 def test_a_model_without_a_config_trains_and_resumes(tmp_path):

@@ -53,7 +53,7 @@ def choose_engine(
     seed: int = 0,
     ema: float | None = None,
 ) -> "Engine":
-    """What computes the steps of a model, by where its parameters are.
+    """What computes the steps of a model, by where its parameters are: CPU threads or a GPU.
 
     Args:
         model: has `parameters()` and `named_parameters()`.
@@ -82,7 +82,7 @@ class Engine:
 
     Attributes:
         count: what the last step read: tokens for a language model's loss, examples for others.
-        unit: which of both.
+        unit: "tokens" or "examples".
         ema: the averaged weights, or None.
         loss_scale: of 16-bit training.
     """
@@ -177,6 +177,8 @@ class Engine:
     def _loss_of(self, batch: Any, step: int, number: int) -> Tensor:
         with dropout_seed(self.seed, step, number):
             loss = self._loss(self.model, batch)
+        if not hasattr(loss, "backward"):
+            raise InputError(f"loss gave a {type(loss).__name__}; it must give a Tensor")
         if loss.data.size != 1:
             raise InputError(f"loss gave shape {loss.data.shape}; it must give one number")
         return loss

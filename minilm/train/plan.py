@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minilm.data import batches
 from minilm.errors import InputError
 from minilm.optim import cosine
@@ -90,6 +92,11 @@ class Plan:
         if self.context is None:
             raise InputError("context is None; without a model's config it must be a number")
         ids = getattr(tokens, "tokens", tokens)  # those of a TokenFile
+        if np.ndim(ids[:1]) != 1:
+            raise InputError(
+                f"tokens is {_kind(ids)}; it must be (N,) ids, an iterator of batches such as "
+                "iter(...), or a function from a batch's number to a batch"
+            )
         return batches(ids, self.batch, self.context, self.seed, step * self.accumulate), True
 
     def done(self, step: int, seconds: float) -> float:
@@ -106,6 +113,11 @@ class Plan:
             return cosine(step, self.steps, warmup)
         rise = min(1.0, (step + 1) / max(1, warmup))
         return rise * 0.5 * (1 + math.cos(math.pi * self.done(step, seconds)))
+
+
+def _kind(given: Any) -> str:
+    shape = getattr(given, "shape", None)
+    return f"a {type(given).__name__}" if shape is None else f"of shape {shape}"
 
 
 @dataclass(frozen=True)

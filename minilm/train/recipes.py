@@ -115,7 +115,7 @@ def find_recipe(name: str) -> Recipe:
         name: one of RECIPES or the path of a file.
 
     Raises:
-        InputError: neither, or a file that is no recipe.
+        InputError: neither, or a file that does not hold a recipe.
     """
     if name in RECIPES:
         return RECIPES[name]
