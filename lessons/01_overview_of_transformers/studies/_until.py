@@ -1,0 +1,101 @@
+"""Train until a model can do its task: what the studies of this lesson share.
+
+The rate rises over 20 steps and is then constant, so that a test at step s is what a run of s
+steps would have given. A run ends when the share of right answers has been `ENOUGH` in two tests
+one after the other, or when its steps are used up.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minilm.nn import Module
+from minilm.optim import AdamW, clip_grad_norm
+from minilm.studies.runs import TUNING_SEED, tune
+
+ENOUGH = 0.95  # share of right answers that counts as learnt
+Draw = Callable[[int, int], Sequence[np.ndarray]]  # seed and step -> what a model's loss takes
+Exam = Callable[[Module], dict[str, float]]  # has an entry "right", from 0 to 1
+
+
+def descend(model: Module, draw: Draw, seed: int, lr: float) -> Iterator[float]:
+    """Steps of AdamW without end; gives the loss of each, in nats."""
+    optimizer, step = AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01), 0
+    while True:
+        loss = model.loss(*draw(seed, step))
+        loss.backward()
+        clip_grad_norm(model.parameters(), 1.0)
+        optimizer.step(min(1.0, (step + 1) / 20))
+        optimizer.zero_grad()
+        step += 1
+        yield loss.item()
+
+
+def run_until(
+    build: Callable[[int], Module],
+    draw: Draw,
+    exam: Exam,
+    seed: int,
+    lr: float,
+    steps: int,
+    every: int,
+) -> dict[str, Any]:
+    """One run; its last point says how many steps it took, or `inf` (stored as None)."""
+    model, points, losses = build(seed), [], []
+    began, reached = time.process_time(), math.inf
+    for step, loss in enumerate(descend(model, draw, seed, lr), 1):
+        losses.append(loss)
+        if step % every == 0:
+            found = exam(model)
+            able = found["right"] >= ENOUGH
+            before = bool(points) and points[-1]["right"] >= ENOUGH
+            points.append({"step": step, "loss": float(np.mean(losses[-every:])), **found})
+            if able and before:
+                reached = step - every
+                break
+        if step == steps:
+            break
+    return {
+        "seed": seed,
+        "lr": lr,
+        "parameters": model.num_parameters(),
+        "reached": None if math.isinf(reached) else reached,
+        "cpu_seconds": time.process_time() - began,
+        "points": points,
+    }
+
+
+def tuned(
+    build: Callable[[int], Module],
+    draw: Draw,
+    exam: Exam,
+    start: float,
+    steps: int,
+) -> dict[str, Any]:
+    """The best rate on a grid around `start`: least mean loss over the last fifth of a run."""
+
+    def final_loss(lr: float) -> float:
+        run = descend(build(TUNING_SEED), draw, TUNING_SEED, lr)
+        losses = [next(run) for _ in range(steps)]
+        return float(np.nan_to_num(np.mean(losses[-(steps // 5) :]), nan=math.inf))
+
+    return tune(start, final_loss, factor=3.0, widest=5)
+
+
+def right_after(run: dict[str, Any], step: int) -> float:
+    """Share of right answers at the last test up to a step; a run that ended early keeps its own."""
+    return [point["right"] for point in run["points"] if point["step"] <= step][-1]
+
+
+def steps_to(run: dict[str, Any]) -> float:
+    """Steps until the task was learnt, infinite where it was not."""
+    return math.inf if run["reached"] is None else float(run["reached"])
+
+
+def shown(run: dict[str, Any]) -> str:
+    """A run in a few words."""
+    last = run["points"][-1]
+    return f"learnt after {run['reached']}, right {last['right']:.3f} at step {last['step']}"
