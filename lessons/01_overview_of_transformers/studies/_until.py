@@ -42,8 +42,24 @@ def run_until(
     lr: float,
     steps: int,
     every: int,
+    go_on: bool = False,
 ) -> dict[str, Any]:
-    """One run; its last point says how many steps it took, or `inf` (stored as None)."""
+    """One run, tested every so many steps.
+
+    Args:
+        build: seed -> model.
+        draw: the batches.
+        exam: the test.
+        seed: of the model and the batches.
+        lr: learning rate.
+        steps: the most that the run takes.
+        every: steps between two tests.
+        go_on: when the task is learnt as well.
+
+    Returns:
+        Seed, rate, parameters, processor seconds, the points, and `reached`: steps until the task
+        was learnt, None where it was not.
+    """
     model, points, losses = build(seed), [], []
     began, reached = time.process_time(), math.inf
     for step, loss in enumerate(descend(model, draw, seed, lr), 1):
@@ -54,9 +70,8 @@ def run_until(
             before = bool(points) and points[-1]["right"] >= ENOUGH
             points.append({"step": step, "loss": float(np.mean(losses[-every:])), **found})
             if able and before:
-                reached = step - every
-                break
-        if step == steps:
+                reached = min(reached, step - every)
+        if step == steps or (math.isfinite(reached) and not go_on):
             break
     return {
         "seed": seed,
