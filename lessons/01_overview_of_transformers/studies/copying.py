@@ -30,6 +30,7 @@ MODELS = {
     "one vector of 64": (64, False),
     "one vector of 128": (128, False),
 }
+LIVE = ("attention", "one vector of 32")  # what the lesson trains itself
 
 
 class Copier(nn.Module):
@@ -77,6 +78,16 @@ def letters_right(model: Copier, size: int, examples: int = 128) -> dict[str, fl
     of_right = np.take_along_axis(p, new.target[..., None].astype(np.int64), -1)
     hit = p.argmax(-1) == new.target
     return {"right": float(hit.mean()), "probability": float(of_right.mean())}
+
+
+def looks(model: Copier, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where it looks while it writes one string: weights (size + 1, size), and the letters."""
+    one = toys.copy(1, size, LETTERS, seed=5)
+    with no_grad():
+        read, last = model.reader(model.tokens(one.source))
+        state, _ = model.writer(model.tokens(one.fed), last)
+        scores = model.query(state).data[0] @ read.data[0].T / read.shape[-1] ** 0.5  # (T, S)
+    return F.softmax(Tensor(scores)).data, one.source[0]
 
 
 def study(
