@@ -84,20 +84,20 @@ def run_until(
 
 
 def tuned(
-    build: Callable[[int], Module],
-    draw: Draw,
-    exam: Exam,
-    start: float,
-    steps: int,
+    build: Callable[[int], Module], draw: Draw, start: float, steps: int, slack: float = 0.005
 ) -> dict[str, Any]:
-    """The best rate on a grid around `start`: least mean loss over the last fifth of a run."""
+    """The best rate on a grid around `start`: least mean loss over the last fifth of a run.
+
+    `slack` as for `minilm.studies.runs.tune`; 0 where nothing may be learnt at all in a tuning
+    run, since the smallest of rates that all stay at chance is a poor choice.
+    """
 
     def final_loss(lr: float) -> float:
         run = descend(build(TUNING_SEED), draw, TUNING_SEED, lr)
         losses = [next(run) for _ in range(steps)]
         return float(np.nan_to_num(np.mean(losses[-(steps // 5) :]), nan=math.inf))
 
-    return tune(start, final_loss, factor=3.0, widest=5)
+    return tune(start, final_loss, factor=3.0, widest=5, slack=slack)
 
 
 def right_after(run: dict[str, Any], step: int) -> float:

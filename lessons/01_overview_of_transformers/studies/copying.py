@@ -124,7 +124,7 @@ def study(
         Record(out, "copying", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tuned(*parts(model), 1e-2, tune_steps),
+        lambda model: tuned(*parts(model)[:2], 1e-2, tune_steps),
         lambda model, seed, lr: run_until(*parts(model), seed, lr, steps, every=60),
         shown,
         say,

@@ -94,7 +94,7 @@ def study(
         Record(out, "lengths", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tuned(*parts(model), 5e-3, tune_steps),
+        lambda model: tuned(*parts(model)[:2], 5e-3, tune_steps),
         lambda model, seed, lr: run_until(*parts(model), seed, lr, steps, 200, go_on=True),
         shown,
         say,
