@@ -64,8 +64,8 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    steps: int = 3200,
-    tune_steps: int = 300,
+    steps: int = 1600,
+    tune_steps: int = 200,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
