@@ -30,14 +30,9 @@ def _words(ax: Any, y: float, words: Sequence[str], strong: Sequence[int] = ()) 
 
 def _arc(ax: Any, start: float, end: float, y: float, width: float, colour: str) -> None:
     """A bow from one word back to another."""
-    across = np.linspace(start, end, 40)
-    height = 0.20 + 0.08 * abs(start - end)
-    bow = (
-        y
-        + 0.2
-        + height
-        * np.sqrt(np.clip(1 - ((across - (start + end) / 2) * 2 / (start - end)) ** 2, 0, 1))
-    )
+    turn = np.linspace(0, np.pi, 60)
+    across = (start + end) / 2 + (start - end) / 2 * np.cos(turn)
+    bow = y + 0.2 + (0.25 + 0.08 * abs(start - end)) * np.sin(turn)
     ax.plot(across, bow, color=colour, linewidth=width, solid_capstyle="round")
 
 
@@ -84,7 +79,7 @@ def library(words: Sequence[str], weights: Sequence[float], query: Sequence[floa
     """The last word's query meets every key; the values flow down, as thick as their weights."""
 
     def vector(numbers: Sequence[float]) -> str:
-        return "[" + "  ".join(f"{number:.3g}" for number in numbers) + "]"
+        return "[" + "  ".join(f"{round(float(number), 2):g}" for number in numbers) + "]"
 
     def box(ax: Any, x: float, y: float, text: str, colour: str) -> None:
         look = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": colour, "lw": 2.5}

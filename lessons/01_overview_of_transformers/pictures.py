@@ -274,9 +274,9 @@ def edits(moved: dict[str, np.ndarray]) -> None:
     """How far each fact's answer moved when one was edited; facts in order of their change."""
     with figure(alt="An edit along the inverse covariance moves the other answers less.") as ax:
         for (name, changes), colour in zip(moved.items(), (VERMILION, BLUE), strict=True):
-            ax.plot(np.sort(changes)[::-1], color=colour, label=name)
+            ax.plot(100 * np.sort(changes)[::-1], color=colour, label=name)
         ax.set_xlabel("the other facts, most disturbed first")
-        ax.set_ylabel("change of the answer, share of its length")
+        ax.set_ylabel("change of the answer, %")
         ax.set_ylim(0, None)
         ax.axhline(0, color=FAINT)
         ax.legend()

@@ -70,10 +70,8 @@ def vanishing(
 def bottleneck(record: Recorded) -> Verdict:
     cap = record.settings["steps"]
     needed = {name: reached(record, name) for name in copying.MODELS}
-    vectors = [steps for name, steps in needed.items() if name != "attention"]
     counted = {name: np.minimum(steps, 2 * cap) for name, steps in needed.items()}
     counted["best vector"] = np.min(list(counted.values())[1:], axis=0)
-    assert len(vectors) == len(counted) - 2
     return claim(
         "one hidden vector is a bottleneck; attention removes it",
         source="Talk 1, 09:40 and 16:00",
@@ -104,7 +102,7 @@ def twenty_lines(apart: float) -> Verdict:
         holds=lambda d: d <= 1e-12,
         exact=True,
         kind="package",
-        says=f"ten words, four heads, causal: the outputs differ by {apart:.0e} at most",
+        says=f"ten words, four heads, causal: the outputs differ by {apart:.1g} at most",
     )
 
 
@@ -132,7 +130,7 @@ def one_screen(apart: float) -> Verdict:
         holds=lambda d: d <= 1e-12,
         exact=True,
         kind="package",
-        says=f"three layers, four heads, 24 tokens: the logits differ by {apart:.0e} at most",
+        says=f"three layers, four heads, 24 tokens: the logits differ by {apart:.1g} at most",
     )
 
 
