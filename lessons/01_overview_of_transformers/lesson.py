@@ -33,9 +33,8 @@
 # - it hands over **one vector of 128 numbers**;
 # - it keeps 32, but may **look back** at every letter while it writes.
 #
-# All are trained with the learning rate that suits them best, until 95 % of the letters are right.
-# Who gets there first, and how many times as long do the others take? Write down two numbers.
-# Section 4 has the answer.
+# All are trained, each with the rate that suits it best, until 95 % of the letters are right. Who
+# gets there first, and how many times as long do the others take? Section 4 has the answer.
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
@@ -510,9 +509,8 @@ for name, written in thinking.TASKS.items():  # "at once": False, "step by step"
     print(f"{name:14} {models[0].num_parameters():,} parameters, right:", *np.round(right), "%")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Guessing gives 6 %. That is the smallest of three models. The recorded study (`minilm study run
-# 01/thinking`) trains all of them both ways, with tuned rates, until 95 % of new sums are right or
-# 2,000 steps are used up.
+# Guessing gives 6 %. The recorded study (`minilm study run 01/thinking`) trains three sizes both
+# ways, with tuned rates, until 95 % of new sums are right or 2,000 steps are used up.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 record = here.recorded("thinking")
