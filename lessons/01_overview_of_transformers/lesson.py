@@ -198,7 +198,7 @@ pictures.copied(copying, {"attention": attending, "one vector": fixed})
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # After 300 steps the two nets agree on short strings and part on long ones. But is that a limit, or
-# only slowness? For the verdict every design gets its own tuned rate and up to 1,200 steps, in a
+# only slowness? For the verdict every design gets its own tuned rate and up to 3,000 steps, in a
 # recorded study (`minilm study run 01/copying`).
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]

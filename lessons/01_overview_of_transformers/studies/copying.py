@@ -94,7 +94,7 @@ def study(
     out: str,
     models: Sequence[str] = tuple(MODELS),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    steps: int = 1200,
+    steps: int = 3000,
     tune_steps: int = 240,
     command: str = "",
     say: Callable[[str], Any] = print,

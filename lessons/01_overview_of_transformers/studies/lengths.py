@@ -64,7 +64,7 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    steps: int = 1600,
+    steps: int = 3200,
     tune_steps: int = 200,
     command: str = "",
     say: Callable[[str], Any] = print,
