@@ -21,14 +21,20 @@ Draw = Callable[[int, int], Sequence[np.ndarray]]  # seed and step -> what a mod
 Exam = Callable[[Module], dict[str, float]]  # has an entry "right", from 0 to 1
 
 
-def descend(model: Module, draw: Draw, seed: int, lr: float) -> Iterator[float]:
-    """Steps of AdamW without end; gives the loss of each, in nats."""
+def descend(
+    model: Module, draw: Draw, seed: int, lr: float, falls: float = math.inf
+) -> Iterator[float]:
+    """Steps of AdamW without end; gives the loss of each, in nats.
+
+    The rate falls to 0 over the last fifth of `falls` steps.
+    """
     optimizer, step = AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01), 0
     while True:
         loss = model.loss(*draw(seed, step))
         loss.backward()
         clip_grad_norm(model.parameters(), 1.0)
-        optimizer.step(min(1.0, (step + 1) / 20))
+        fall = 1.0 if math.isinf(falls) else min(1.0, (falls - step) / (falls / 5))
+        optimizer.step(min(1.0, (step + 1) / 20) * fall)
         optimizer.zero_grad()
         step += 1
         yield loss.item()
@@ -43,6 +49,7 @@ def run_until(
     steps: int,
     every: int,
     go_on: bool = False,
+    falls: float = math.inf,
 ) -> dict[str, Any]:
     """One run, tested every so many steps.
 
@@ -55,6 +62,7 @@ def run_until(
         steps: the most that the run takes.
         every: steps between two tests.
         go_on: when the task is learnt as well.
+        falls: as for `descend`.
 
     Returns:
         Seed, rate, parameters, processor seconds, the points, and `reached`: steps until the task
@@ -62,7 +70,7 @@ def run_until(
     """
     model, points, losses = build(seed), [], []
     began, reached = time.process_time(), math.inf
-    for step, loss in enumerate(descend(model, draw, seed, lr), 1):
+    for step, loss in enumerate(descend(model, draw, seed, lr, falls), 1):
         losses.append(loss)
         if step % every == 0:
             found = exam(model)
@@ -84,20 +92,33 @@ def run_until(
 
 
 def tuned(
-    build: Callable[[int], Module], draw: Draw, start: float, steps: int, slack: float = 0.005
+    build: Callable[[int], Module],
+    draw: Draw,
+    start: float,
+    steps: int,
+    factor: float = 3.0,
+    slack: float = 0.005,
+    runs: int = 1,
 ) -> dict[str, Any]:
     """The best rate on a grid around `start`: least mean loss over the last fifth of a run.
 
-    `slack` as for `minilm.studies.runs.tune`; 0 where nothing may be learnt at all in a tuning
-    run, since the smallest of rates that all stay at chance is a poor choice.
+    Args:
+        build, draw: as for `run_until`.
+        start, factor, slack: as for `minilm.studies.runs.tune`. Slack is 0 where a tuning run may
+            learn nothing: the smallest of rates that all stay at chance is a poor choice.
+        steps: of a tuning run.
+        runs: seeds for each rate, whose losses are averaged.
     """
 
-    def final_loss(lr: float) -> float:
-        run = descend(build(TUNING_SEED), draw, TUNING_SEED, lr)
+    def loss_of(lr: float, seed: int) -> float:
+        run = descend(build(seed), draw, seed, lr)
         losses = [next(run) for _ in range(steps)]
         return float(np.nan_to_num(np.mean(losses[-(steps // 5) :]), nan=math.inf))
 
-    return tune(start, final_loss, factor=3.0, widest=5, slack=slack)
+    def final_loss(lr: float) -> float:
+        return float(np.mean([loss_of(lr, TUNING_SEED + i) for i in range(runs)]))
+
+    return tune(start, final_loss, factor=factor, widest=5, slack=slack)
 
 
 def right_after(run: dict[str, Any], step: int) -> float:

@@ -75,7 +75,7 @@ def study(
         out: JSON file to write or to go on with.
         models: "learned", "rope", "none" or some of them.
         seeds: of weights and strings.
-        steps: of each run.
+        steps: of the longer run of each; the shorter one has a quarter of them.
         tune_steps: of each tuning run.
         command: kept in the file.
         say: gets one line per run.
@@ -92,10 +92,13 @@ def study(
 
     return carry_out(
         Record(out, "lengths", settings, command),
-        [{"model": model} for model in models],
+        [{"model": model, "amount": n} for n in (steps // 4, steps) for model in models],
         seeds,
-        lambda model: tuned(*parts(model)[:2], 5e-3, tune_steps),
-        lambda model, seed, lr: run_until(*parts(model), seed, lr, steps, 200, go_on=True),
+        lambda model, amount: tuned(*parts(model)[:2], 5e-3, tune_steps),
+        lambda model, amount, seed, lr: run_until(
+            *parts(model), seed, lr, amount, amount // 4, go_on=True, falls=amount
+        ),
         shown,
         say,
+        tuned_as=lambda case: case["model"],
     )
