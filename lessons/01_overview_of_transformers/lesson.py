@@ -665,7 +665,7 @@ agents.talk(models[0])
 # ## 13. One letter further
 #
 # Among the open problems the talk names long contexts (07:01) and generalisation (27:03). Here is a
-# small one. A two-layer GPT learns to copy strings of up to 10 letters. A child who can copy ten
+# small one. A two-layer GPT learns to copy strings of up to 8 letters. A child who can copy ten
 # can copy twelve. Can it?
 #
 # With a *table* of places the question is unfair: rows beyond the training lengths were never

@@ -216,15 +216,17 @@ def learning(record: Recorded, cases: dict[str, Any], what: str) -> None:
 
 
 def lengths(record: Recorded, asked: Sequence[int], longest: int) -> None:
-    """Whole strings right by length, for each scheme of positions."""
+    """Whole strings right by length, for each scheme of positions, after all the steps."""
+    names = {"learned": "table", "rope": "RoPE", "none": "none"}
     rows = {
-        {"learned": "table", "rope": "RoPE", "none": "none"}[case]: np.array(
+        name: np.array(
             [
-                [100 * record.run(case, seed)["points"][-1][f"whole {size}"] for size in asked]
+                [100 * record.run((case, amount), seed)["points"][-1][f"whole {n}"] for n in asked]
                 for seed in record.seeds
             ]
         )
-        for case in record.cases
+        for case, name in names.items()
+        for amount in [record.settings["steps"]]
     }
     with figure(
         alt="Whole strings copied: near all up to the trained length, few soon after."
