@@ -217,8 +217,8 @@ verdicts.bottleneck(record)
 interact(lambda length: pictures.where(*copying.looks(attending[0], length)), length=(2, 20, 1, 10))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **To remember:** attention is a shortcut to every state. The recurrent net now only has to decide
-# where to look. So why keep it?
+# **To remember:** attention is a shortcut to every state. The recurrent net now only decides where
+# to look. So why keep it?
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. Attention by hand
@@ -525,10 +525,9 @@ verdicts.thoughts(record)
 # ## 10. Look it up, or know it by heart
 #
 # Should a model keep its facts in its weights, or fetch them (21:48)? **Retrieval** stores texts as
-# vectors and fetches the nearest one (63:04), which then stands before the question.
-#
-# "Nearest" means the largest **cosine**: the dot product of two vectors over both their lengths. By
-# hand: (3, 4) and (6, 8) have 50 / (5 · 10) = 1, the same direction; (3, 4) and (4, −3) have 0.
+# vectors and puts the nearest one before the question (63:04). "Nearest" means the largest
+# **cosine**: the dot product of two vectors over both their lengths. By hand: (3, 4) and (6, 8) have
+# 50 / (5 · 10) = 1, the same direction; (3, 4) and (4, −3) have 0.
 
 # %% tags=["hide-input"]
 from minilm.inference.retrieval import retrieve
@@ -621,7 +620,7 @@ print(agents.by_line(agents.EXAMPLE))
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The loop
 #
-# It learns from short scripts in which it plays one part. Then this loop runs it.
+# It learns from short scripts in which it plays one part, and then runs in this loop.
 
 # %%
 models = [agents.model(seed) for seed in SEEDS]
@@ -665,14 +664,13 @@ agents.talk(models[0])
 # ## 13. One letter further
 #
 # Among the open problems the talk names long contexts (07:01) and generalisation (27:03). Here is a
-# small one. A two-layer GPT learns to copy strings of up to 8 letters. A child who can copy ten
-# can copy twelve. Can it?
+# small one. A two-layer GPT learns to copy strings of up to 8 letters. A child who can copy eight
+# can copy ten. Can it?
 #
 # With a *table* of places the question is unfair: rows beyond the training lengths were never
 # trained. So two more models stand beside it, one with RoPE and one with no places at all, which
-# know where they are by the mask alone. **Our claim**, for the talk's list: all learn the lengths
-# and not the rule. **Would prove it wrong:** a scheme that copies a fifth of the strings of 14
-# letters.
+# sees order by the mask alone. **Our claim**, for the talk's list: all learn the lengths and not
+# the rule. **Would prove it wrong:** a scheme that copies a fifth of the strings of 12 letters.
 
 # %% tags=["hide-input"]
 lengths, record = here.study("lengths"), here.recorded("lengths")
@@ -686,15 +684,16 @@ verdicts.further(record)
 # ## What came out, and what did not
 #
 # **As said.** Word vectors hold the table of company. Recurrent gradients vanish or explode,
-# attention's do not, and attention takes the bottleneck away. Heads need a random start. Recurrence
-# waits. Look-up does not depend on rarity. Memory, tools and reflection help.
+# attention's do not. Heads need a random start. Recurrence waits. Look-up does not depend on rarity.
 #
-# **Not as said.** That writing the steps helps large models only: here it helps every size, and a
-# smaller one trains longer. What holds at 100 billion parameters we cannot test.
+# **In part.** Attention beats one vector by far, but a wide vector catches up. A fact can be
+# rewritten exactly, yet the others move. Reflection helps, about as much as a vote does.
 #
-# **Not measured.** Emergence (18:20; lesson 02 does), learning from preferences (22:06), data
-# quality (36:35), hallucination (43:37), trees of thought (48:25), where facts lie (41:42), several
-# agents (66:34).
+# **Not as said.** That writing the steps helps large models only: here it lifts far smaller ones,
+# and what they need is training. What holds at 100 billion parameters we cannot test.
+#
+# **Not measured.** Emergence (18:20; see lesson 02), preferences (22:06), data quality (36:35),
+# hallucination (43:37), trees of thought (48:25), where facts lie (41:42), many agents (66:34).
 #
 # **One further question.** What would a model have to learn in order to copy *any* length, and can
 # attention express it? Section 4's net is a hint.

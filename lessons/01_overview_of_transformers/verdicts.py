@@ -240,7 +240,8 @@ def agent(marks: dict[str, Rows], seeds: Sequence[int]) -> Verdict:
         seeds=seeds,
         says="the same model is right in "
         + ", ".join(f"{fmean(shares):.0f} % ({way})" for way, shares in marks.items()),
-        note="Reflection checks the transcript, not the truth: a number stored wrongly stays wrong.",
+        note="Reflection checks the transcript, not the truth: a number stored wrongly stays wrong. "
+        "Three tries and a vote are the rival that reads nothing.",
     )
 
 

@@ -102,8 +102,10 @@ def study(
 
     def tune(task: str, size: int) -> dict[str, Any]:
         build, draw, _ = parts(task, size)
-        if TASKS[task]:  # two seeds: whether a small model has begun to learn is luck
-            return tuned(build, draw, 5e-3, tune_steps, factor=2, runs=2)
+        if TASKS[task]:
+            late = size == min(WIDTHS)  # it begins to learn late, and by luck: longer, three seeds
+            length, runs = (steps, 3) if late else (tune_steps, 2)
+            return tuned(build, draw, 5e-3, length, factor=2, runs=runs)
         return tuned(build, draw, 1e-2, steps // 2, slack=0)  # a short run stays at chance
 
     return carry_out(
