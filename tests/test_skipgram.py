@@ -61,6 +61,22 @@ def test_skip_gram_finds_the_shifted_pmi():
     assert np.corrcoef((words @ contexts.T)[often], pmi(counts, 5)[often])[0, 1] > 0.9
 
 
+def test_skip_gram_keeps_its_feet_on_every_text():
+    """20 texts, in some of which one word takes a twentieth of all places."""
+    for seed in range(20):
+        counts = cooccurrences(topic_words(30_000, words=100, topics=10, seed=seed), 3, 100)
+        words, contexts = skip_gram(counts, channels=24, steps=250, seed=seed)
+        often = counts >= 50
+        assert np.corrcoef((words @ contexts.T)[often], pmi(counts, 5)[often])[0, 1] > 0.85
+        assert np.abs(words).max() < 4
+
+
+def test_skip_gram_says_that_it_diverges():
+    counts = cooccurrences(topic_words(20_000, words=40, topics=5, seed=1), 3, 40)
+    with pytest.raises(InputError, match=r"lr is 1, with which the loss is .*; it must be smaller"):
+        skip_gram(counts, channels=24, lr=1.0)
+
+
 def test_topics_keep_company():
     ids = topic_words(5000, seed=2)
     assert ids.min() >= 0 and ids.max() < 200

@@ -9,6 +9,11 @@ from minilm.course.checking.questions import Question
 
 TITLE = "Overview of transformers: from word vectors to edited facts"
 
+count_params = Question(
+    "count_params", title="the parameters of a GPT-2", lines=3, plugs="count_parameters"
+)
+retrieve = Question("retrieve", title="search by cosine", lines=4, plugs="retrieve")
+sinusoid = Question("sinusoid", title="sinusoidal positions", lines=4, plugs="sinusoidal")
 pmi = Question(
     "pmi",
     title="who keeps company with whom",
@@ -16,19 +21,21 @@ pmi = Question(
     plugs="pmi",
     hint="log(counts * total / (row sums * column sums)) - log k.",
 )
-sgns_step = Question("sgns_step", title="one step of skip-gram", lines=12, plugs="sgns_step")
 attention = Question("attention", title="scaled dot-product attention", lines=7, plugs="attention")
 multihead = Question("multihead", title="several heads at once", lines=9, plugs="self_attention")
-sinusoid = Question("sinusoid", title="sinusoidal positions", lines=4, plugs="sinusoidal")
-count_params = Question(
-    "count_params", title="the parameters of a GPT-2", lines=3, plugs="count_parameters"
-)
+sgns_step = Question("sgns_step", title="one step of skip-gram", lines=12, plugs="sgns_step")
 rome_edit = Question("rome_edit", title="change one fact", lines=3, plugs="rome_edit")
-retrieve = Question("retrieve", title="search by cosine", lines=4, plugs="retrieve")
 
 
 def normal(rng, *shape, dtype=np.float64):
     return rng.standard_normal(shape).astype(dtype)
+
+
+def unchanged(before, after, what):
+    """The student's function left its arguments alone."""
+    for given, found in zip(before, after):
+        if isinstance(given, np.ndarray):
+            close(found, given, rtol=0, atol=0, what=f"{what}, an argument, afterwards")
 
 
 # ---------------------------------------------------------------------------------- pmi
@@ -52,7 +59,11 @@ def follows_its_definition(student, rng, size, negatives):
         p = counts[a, b] / total
         p_a, p_b = counts[a].sum() / total, counts[:, b].sum() / total
         expected[a, b] = math.log(p / (p_a * p_b)) - math.log(negatives)
+    given = (counts.astype(np.float64), negatives)
+    answer, after = student.call_inplace("pmi", *given)
+    close(answer, expected, rtol=1e-10, atol=1e-12, dtype=np.float64)
     close(student.pmi(counts, negatives), expected, rtol=1e-10, atol=1e-12, dtype=np.float64)
+    unchanged(given, after, "counts")
 
 
 @pmi.test(points=1, hint="A count of 0 gives -inf; nothing gives nan.", cases=tables)
@@ -60,8 +71,10 @@ def never_seen_is_minus_infinity(student, rng, size, negatives):
     "a pair that was never seen gets -inf, the others stay finite"
     counts = rng.integers(1, 9, (size + 1, size + 1))
     counts[0, size] = counts[size, 0] = 0
+    if size > 1:
+        counts[1], counts[:, 1] = 0, 0  # a word that was never seen
     found = array(student.pmi(counts, negatives), shape=counts.shape)
-    true(np.isneginf(found[0, size]) and np.isneginf(found[size, 0]), "unseen pairs should be -inf")
+    true(np.isneginf(found[counts == 0]).all(), "unseen pairs should be -inf")
     less(np.abs(found[counts > 0]), np.inf, what="the pmi of a pair that was seen")
 
 
@@ -172,6 +185,10 @@ def the_example(student, rng):
     out, _ = pair(student.attention(q, k, v + shift))
     expected = np.array([[2, 3], [2.3395231, 3.3395231]]) + shift
     close(out, expected, rtol=0, atol=1e-7, what="out")
+    one = student.attention(
+        np.array([[0.0, 2, 2, 0]]), np.diag([2.0, 2, 0, 2])[[0, 1, 3]], v[:1].repeat(3, 0)
+    )
+    close(pair(one)[1], [[0.10650698, 0.78698604, 0.10650698]], rtol=0, atol=1e-7, what="A")
 
 
 @attention.test(points=2, cases=looks, hint="The weights of a query sum to one over the keys.")
@@ -193,13 +210,17 @@ def open_look(student, rng, lead, T, S, D, E):
 )
 def masked_look(student, rng, lead, T, S, D, E):
     "looks only where the mask is True"
-    q, k, v = normal(rng, T, D), normal(rng, S, D), normal(rng, S, E)
     mask = rng.random((T, S)) < 0.5
     mask[np.arange(T), rng.integers(0, S, T)] = True
-    out, weights = pair(student.attention(q, k, v, mask))
-    expected = look_by_hand(q, k, v, mask)
-    close(out, expected[0], what="out")
-    close(weights, expected[1], what="the weights")
+    for dtype, rtol in ((np.float64, 1e-11), (np.float32, 1e-4)):
+        given = (normal(rng, T, D), normal(rng, S, D), normal(rng, S, E))
+        given = (*(x.astype(dtype) for x in given), mask)
+        answer, after = student.call_inplace("attention", *given)
+        out, weights = pair(answer)
+        expected = look_by_hand(*(x.astype(float) for x in given[:3]), mask)
+        close(out, expected[0], rtol=rtol, atol=rtol, dtype=dtype, what="out")
+        close(weights, expected[1], rtol=rtol, atol=0, dtype=dtype, what="the weights")
+        unchanged(given, after, "q, k, v or mask")
 
 
 @attention.test(points=1, hint="Subtract each row's largest score before exp.")
@@ -209,6 +230,12 @@ def large_scores(student, rng):
     k = np.array([[1e3, 1], [-1e3, 2], [0, rng.normal()]], np.float32)
     out, _ = pair(student.attention(q, k, np.array([[1.0], [2], [3]], np.float32)))
     close(out, [[1.0]], what="out")
+    # what may be seen can score far below any number that stands for "hidden"
+    k = np.array([[-1e9, 0], [0, rng.normal()]], np.float32)
+    out, _ = pair(
+        student.attention(q, k, np.array([[5.0], [7]], np.float32), np.array([[True, False]]))
+    )
+    close(out, [[5.0]], what="out, where the one key in sight scores very low")
 
 
 # ---------------------------------------------------------------------------------- multihead
@@ -250,7 +277,12 @@ def one_head(student, rng, B, T, C, h):
 def several_heads(student, rng, B, T, C, h):
     "is right with several heads"
     x, ws = normal(rng, B, T, C), [normal(rng, C, C) / math.sqrt(C) for _ in range(4)]
-    close(student.multihead(x, *ws, h), heads_by_hand(x, *ws, h, False), rtol=1e-9, atol=1e-9)
+    answer, after = student.call_inplace("multihead", x, *ws, h)
+    close(answer, heads_by_hand(x, *ws, h, False), rtol=1e-9, atol=1e-9)
+    unchanged((x, *ws), after, "x or a W")
+    x, *ws = (a.astype(np.float32) for a in (x, *ws))
+    expected = heads_by_hand(*(a.astype(float) for a in (x, *ws)), h, False)
+    close(student.multihead(x, *ws, h), expected, rtol=1e-3, atol=1e-4, dtype=np.float32)
 
 
 @multihead.test(points=1, hint="A token sees itself and what stands before it.", cases=sizes)
@@ -272,13 +304,15 @@ def grids(rng, level):
         yield {"n": int(rng.integers(100, 300)), "d": 2 * int(rng.integers(4, 40))}
 
 
-@sinusoid.test(points=1)
+@sinusoid.test(points=1, hint="At d = 4 the second pair turns a hundred times as slowly.")
 def published_row(student, rng):
-    "gives the numbers for position 1 and d = 4"
-    n = int(rng.integers(2, 9))
-    table = array(student.sinusoid(n, 4), shape=(n, 4))
+    "gives the numbers for d = 4, position 1 among them"
+    n = int(rng.integers(4, 9))
+    table = array(student.sinusoid(n, 4), shape=(n, 4), dtype=np.float64)
     expected = [0.84147098, 0.54030231, 0.00999983, 0.99995000]
     close(table[1], expected, rtol=0, atol=1e-8, what="row 1")
+    last = [f(angle) for angle in (n - 1, (n - 1) / 100) for f in (math.sin, math.cos)]
+    close(table[-1], last, rtol=0, atol=1e-9, what=f"row {n - 1}")
 
 
 @sinusoid.test(points=1, hint="Sines at even places, cosines at odd ones.", cases=grids)
@@ -304,16 +338,19 @@ PUBLISHED = {
 
 @count_params.test(points=1, hint="Every map has a bias, and so has every norm.")
 def published_sizes(student, rng):
-    "gives the published sizes of GPT-2"
+    "gives the published sizes of GPT-2, with a larger vocabulary"
+    more = int(rng.integers(1, 999))  # tokens of one's own beside the published vocabulary
     for layers, channels in rng.permutation(list(PUBLISHED)).tolist():
-        answer = student.count_params(50257, 1024, layers, channels)
-        same(answer, PUBLISHED[layers, channels], what=f"{layers} layers of {channels} channels")
+        answer = student.count_params(50257 + more, 1024, layers, channels)
+        what = f"{layers} layers of {channels} channels and {more} more tokens"
+        same(answer, PUBLISHED[layers, channels] + more * channels, what=what)
 
 
 def shapes(rng, level):
     yield {"vocab": 100, "context": 16, "layers": 2, "channels": 8}
     if level == "hidden":
         yield {"vocab": 1, "context": 1, "layers": 0, "channels": 3}
+        yield {"vocab": 10**9 + 1, "context": 10**6, "layers": 10**4 + 1, "channels": 10**6 + 3}
         draw = rng.integers(1, 99, 4).tolist()
         yield dict(zip(("vocab", "context", "layers", "channels"), draw))
 
@@ -326,7 +363,9 @@ def any_size(student, rng, vocab, context, layers, channels):
     arrays += [(C,), (C,), (4 * C, C), (4 * C,), (C, 4 * C), (C,)]  # norm, up, down
     expected = layers * sum(math.prod(shape) for shape in arrays)
     expected += vocab * C + context * C + 2 * C
-    same(student.count_params(vocab, context, layers, channels), expected)
+    answer = student.count_params(vocab, context, layers, channels)
+    true(not isinstance(answer, (float, np.floating)), f"a count is a whole number, not {answer!r}")
+    same(answer, expected)
 
 
 # ---------------------------------------------------------------------------------- rome_edit
@@ -349,8 +388,14 @@ def draw_memory(rng, O, I):  # noqa: E741
 def the_new_answer(student, rng, O, I):  # noqa: E741
     "answers k with v"
     w, c, k, v = draw_memory(rng, O, I)
-    after = array(student.rome_edit(w, c, k, v), shape=w.shape, dtype=w.dtype)
+    given = (w, c, k, v)
+    answer, afterwards = student.call_inplace("rome_edit", *given)
+    after = array(answer, shape=w.shape, dtype=w.dtype)
     close(after @ k, v, rtol=1e-6, atol=1e-7, what="W' k")
+    unchanged(given[1:], afterwards[1:], "C, k or v")
+    narrow = w.astype(np.float32)
+    after = array(student.rome_edit(narrow, c, k, v), shape=w.shape, dtype=np.float32)
+    close(after.astype(float) @ k, v, rtol=1e-3, atol=1e-3, what="W' k")
 
 
 @rome_edit.test(points=2, hint="The change runs along d = C^-1 k, not along k.", cases=memories)
@@ -383,7 +428,10 @@ def nearest_first(student, rng, N, D, k):
     q, db = normal(rng, D), normal(rng, N, D) * 10 ** rng.uniform(-2, 2, (N, 1))
     cosine = [row @ q / np.sqrt((row @ row) * (q @ q)) for row in db]
     expected = sorted(range(N), key=lambda i: -cosine[i])[:k]
-    same(student.retrieve(q, db, k), np.array(expected))
+    answer, after = student.call_inplace("retrieve", q, db, k)
+    true(array(answer).dtype.kind in "iu", "row numbers are whole numbers", "dtype")
+    same(answer, np.array(expected))
+    unchanged((q, db), after, "q or db")
 
 
 @retrieve.test(points=1, hint='np.argsort(-cosine, kind="stable")[:k].')
@@ -402,3 +450,4 @@ def zero_rows(student, rng):
     q = np.array([1.0, rng.uniform(0.5, 2)])
     db = np.array([-q, [0, 0], q, [q[1], -q[0] - 0.1], [0, 0]])
     same(student.retrieve(q, db, 5), np.array([2, 1, 4, 3, 0]))
+    same(student.retrieve(0 * q, db, 5), np.arange(5))

@@ -29,7 +29,7 @@ WRONG = [
     # the shift is forgotten
     (
         "pmi",
-        1,
+        0,
         START
         + """
 def pmi(counts, negatives=1):
@@ -53,7 +53,7 @@ def pmi(counts, negatives=1):
     # rows taken for columns: right for symmetric counts only
     (
         "pmi",
-        1,
+        0,
         START
         + """
 def pmi(counts, negatives=1):
@@ -112,7 +112,7 @@ def pmi(counts, negatives=1):
     # the mask the wrong way round
     (
         "attention",
-        4,
+        3,
         START
         + ATTENTION.replace("np.where(mask, scores, -np.inf)", "np.where(mask, -np.inf, scores)"),
     ),
@@ -203,7 +203,7 @@ def sinusoid(n, d):
     # made for GPT-2's vocabulary and context
     (
         "count_params",
-        1,
+        0,
         "def count_params(vocab, context, layers, channels):\n"
         "    block = 12 * channels**2 + 13 * channels\n"
         "    return 51281 * channels + layers * block + 2 * channels",
@@ -212,14 +212,15 @@ def sinusoid(n, d):
     (
         "rome_edit",
         1,
-        START + "def rome_edit(W, C, k, v):\n    return W + np.outer((v - W @ k) / (k @ k), k)",
+        START + "def rome_edit(W, C, k, v):\n"
+        "    return (W + np.outer((v - W @ k) / (k @ k), k)).astype(W.dtype)",
     ),
     # C in place of its inverse
     (
         "rome_edit",
         1,
         START + "def rome_edit(W, C, k, v):\n    d = C @ k\n"
-        "    return W + np.outer((v - W @ k) / (d @ k), d)",
+        "    return (W + np.outer((v - W @ k) / (d @ k), d)).astype(W.dtype)",
     ),
     # in place
     (
@@ -256,5 +257,225 @@ def retrieve(q, db, k):
     cosine = np.divide(db @ q, lengths, out=np.zeros(len(db)), where=lengths > 0)
     return np.argsort(cosine, kind="stable")[::-1][:k]
 """,
+    ),
+    # the argument overwritten
+    (
+        "pmi",
+        1,
+        START
+        + """
+def pmi(counts, negatives=1):
+    counts = np.asarray(counts, np.float64)
+    counts /= counts.sum()
+    by_chance = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True)
+    ratio = np.divide(counts, by_chance, out=np.ones_like(counts), where=counts > 0)
+    return np.where(counts > 0, np.log(ratio) - np.log(negatives), -np.inf)
+""",
+    ),
+    # nan for a word that was never seen
+    (
+        "pmi",
+        2,
+        START
+        + """
+def pmi(counts, negatives=1):
+    by_chance = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / counts.sum()
+    return np.log(counts / by_chance) - np.log(negatives)
+""",
+    ),
+    # the published table of the text, whatever was asked
+    ("pmi", 0, START + "def pmi(counts, negatives=1):\n    return np.full((2, 2), 0.223)"),
+    # the argument handed back
+    ("pmi", 0, "def pmi(counts, negatives=1):\n    return counts"),
+    # the mean of the gradients in place of their sum
+    (
+        "sgns_step",
+        1,
+        START
+        + STEP
+        + """
+    pull /= len(center)
+    np.subtract.at(words, center, lr * np.einsum("bk,bkd->bd", pull, v))
+    np.subtract.at(contexts, ids, lr * pull[:, :, None] * u[:, None])
+    return float(-np.log(right).sum(axis=1).mean())
+""",
+    ),
+    # pair after pair: later pairs see tables that have moved
+    (
+        "sgns_step",
+        3,
+        START
+        + """
+def sgns_step(words, contexts, center, context, negatives, lr):
+    loss = 0.0
+    for c, o, chance in zip(center, context, negatives):
+        u, grad = words[c].copy(), 0
+        for label, n in [(1, o), *((0, n) for n in chance)]:
+            p = 1 / (1 + np.exp(-u @ contexts[n]))
+            loss -= np.log(p if label else 1 - p)
+            grad = grad + (p - label) * contexts[n]
+            contexts[n] = contexts[n] - lr * (p - label) * u
+        words[c] -= lr * grad
+    return float(loss / len(center))
+""",
+    ),
+    # changes copies of the tables
+    (
+        "sgns_step",
+        1,
+        START
+        + STEP
+        + """
+    words, contexts = words.copy(), contexts.copy()
+    np.subtract.at(words, center, lr * np.einsum("bk,bkd->bd", pull, v))
+    np.subtract.at(contexts, ids, lr * pull[:, :, None] * u[:, None])
+    return float(-np.log(right).sum(axis=1).mean())
+""",
+    ),
+    # float64 for float32
+    (
+        "attention",
+        2,
+        START + ATTENTION.replace("* q.dtype.type(q.shape[-1] ** -0.5)", "/ np.sqrt(q.shape[-1])"),
+    ),
+    # -1e9 in place of -inf
+    ("attention", 4, START + ATTENTION.replace("-np.inf", "q.dtype.type(-1e9)")),
+    # an epsilon where none belongs
+    (
+        "attention",
+        4,
+        START
+        + ATTENTION.replace(
+            "weights.sum(-1, keepdims=True)", "weights.sum(-1, keepdims=True) + 1e-9"
+        ),
+    ),
+    # the queries overwritten
+    (
+        "attention",
+        4,
+        START
+        + ATTENTION.replace(
+            "    scores = q", "    q *= q.dtype.type(q.shape[-1] ** -0.5)\n    scores = q"
+        ).replace(" * q.dtype.type(q.shape[-1] ** -0.5)\n    if", "\n    if"),
+    ),
+    # the values handed back, with even weights
+    (
+        "attention",
+        0,
+        START + "def attention(q, k, v, mask=None):\n"
+        "    return v, np.full((*q.shape[:-1], k.shape[-2]), 1 / k.shape[-2], q.dtype)",
+    ),
+    # scaled by the width of all heads together
+    (
+        "multihead",
+        1,
+        START
+        + ATTENTION
+        + HEADS
+        + """
+    q, k, v = ((x @ W.T).reshape(B, T, h, C // h).swapaxes(1, 2) for W in (Wq, Wk, Wv))
+    q = q * q.dtype.type((C // h) ** 0.5 / C**0.5)
+    return attention(q, k, v, mask)[0].swapaxes(1, 2).reshape(B, T, C) @ Wo.T
+""",
+    ),
+    # float64 for float32
+    (
+        "multihead",
+        2,
+        START
+        + ATTENTION
+        + HEADS
+        + """
+    q, k, v = ((x @ W.T).reshape(B, T, h, C // h).swapaxes(1, 2) for W in (Wq, Wk, Wv))
+    q = q * np.ones(1)
+    return attention(q, k, v, mask)[0].swapaxes(1, 2).reshape(B, T, C) @ Wo.T
+""",
+    ),
+    # the input handed back
+    (
+        "multihead",
+        0,
+        "def multihead(x, Wq, Wk, Wv, Wo, h, causal=False):\n    return x",
+    ),
+    # float32
+    (
+        "sinusoid",
+        0,
+        START
+        + """
+def sinusoid(n, d):
+    angles = np.arange(n)[:, None] / 10000.0 ** (np.arange(0, d, 2) / d)
+    return np.stack([np.sin(angles), np.cos(angles)], -1).reshape(n, d).astype(np.float32)
+""",
+    ),
+    # the printed rows, whatever was asked
+    (
+        "sinusoid",
+        0,
+        START
+        + """
+def sinusoid(n, d):
+    table = np.zeros((n, d))
+    table[:2, :4] = [[0, 1, 0, 1], [0.84147098, 0.54030231, 0.00999983, 0.99995]][:n]
+    return table
+""",
+    ),
+    # the published numbers by heart
+    (
+        "count_params",
+        0,
+        "def count_params(vocab, context, layers, channels):\n"
+        "    return {12: 124439808, 24: 354823168, 36: 774030080, 48: 1557611200}.get(layers, 108)",
+    ),
+    # a float for a count
+    (
+        "count_params",
+        1,
+        "def count_params(vocab, context, layers, channels):\n"
+        "    block = 12 * channels**2.0 + 13 * channels\n"
+        "    return (vocab + context) * channels + layers * block + 2 * channels",
+    ),
+    # float64 for float32
+    (
+        "rome_edit",
+        2,
+        START + "def rome_edit(W, C, k, v):\n    d = np.linalg.solve(C, k)\n"
+        "    return W + np.outer((v - W @ k) / (d @ k), d)",
+    ),
+    # the old answer is not taken away
+    (
+        "rome_edit",
+        2,
+        START + "def rome_edit(W, C, k, v):\n    d = np.linalg.solve(C, k)\n"
+        "    return (W + np.outer(v / (d @ k), d)).astype(W.dtype)",
+    ),
+    # C overwritten, so that the next edit sees another one
+    (
+        "rome_edit",
+        2,
+        START + "def rome_edit(W, C, k, v):\n    C += 1e-9 * np.eye(len(C))\n"
+        "    d = np.linalg.solve(C, k)\n"
+        "    return (W + np.outer((v - W @ k) / (d @ k), d)).astype(W.dtype)",
+    ),
+    # the store overwritten
+    (
+        "retrieve",
+        2,
+        START
+        + """
+def retrieve(q, db, k):
+    length = np.linalg.norm(db, axis=1, keepdims=True)
+    db /= np.where(length > 0, length, 1)
+    return np.argsort(-(db @ q), kind="stable")[:k]
+""",
+    ),
+    # the first k rows
+    ("retrieve", 0, START + "def retrieve(q, db, k):\n    return np.arange(k)"),
+    # euclidean distance
+    (
+        "retrieve",
+        1,
+        START + "def retrieve(q, db, k):\n"
+        '    return np.argsort(np.linalg.norm(db - q, axis=1), kind="stable")[:k]',
     ),
 ]

@@ -10,6 +10,11 @@ from minilm import kernels
 from minilm.backend import rng
 from minilm.errors import InputError
 
+# The greatest sum of learning rates that one word's vector may get in a step. The curvature of a
+# pair's loss is at most |v|^2 / 4, so descent overshoots where this sum passes 8 / |v|^2, and |v|
+# grows past 1. At a sum of 13 some texts already diverge; at 8 none of those tried does.
+REACH = 8.0
+
 
 def cooccurrences(tokens: np.ndarray, window: int, vocab_size: int) -> np.ndarray:
     """How often each word occurs within `window` places of each other word.
@@ -109,25 +114,35 @@ def skip_gram(
     negatives: int = 5,
     steps: int = 1000,
     batch: int | None = None,
-    lr: float = 0.05,
+    lr: float | None = None,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Train both tables on pairs drawn in proportion to their counts; negatives by frequency.
+
+    A step sums over its pairs, so a word moves as many times as it stands in the batch. What
+    bounds the rate is therefore the commonest word: the default gives it `REACH` at most.
 
     Args:
         counts: (V, V) from `cooccurrences`.
         channels: D.
         negatives: how many are drawn per pair.
-        steps, lr: of the descent; the rate falls linearly to 0.
-        batch: pairs in a step; None means 30 vectors for each word. With many more of one word,
-            its steps overshoot.
+        steps: of the descent; the rate falls linearly to 0.
+        batch: pairs in a step; None means 30 vectors for each word.
+        lr: rate of the first step; None means 0.05, or less where one word is very common.
         seed: of the initial vectors and of the draws.
 
     Returns:
         Tables (V, D) float32, of words and of contexts.
+
+    Raises:
+        InputError: the descent diverges at this rate.
     """
     r, size = rng(seed, "skip-gram"), len(counts)
     batch = 30 * size // (1 + negatives) if batch is None else batch
+    if lr is None:
+        commonest = counts.sum(1).max() / counts.sum() * batch * (1 + negatives)  # vectors a step
+        lr = min(0.05, REACH / commonest)
+    worst = 2 * (1 + negatives) * np.log(2)  # twice the loss of vectors that know nothing
     words = r.normal(0, 0.1, (size, channels)).astype(np.float32)
     contexts = np.zeros_like(words)
     pairs = np.cumsum(counts.ravel() / counts.sum())
@@ -136,5 +151,10 @@ def skip_gram(
         pair = np.minimum(np.searchsorted(pairs, r.random(batch)), pairs.size - 1)
         noise = np.minimum(np.searchsorted(alone, r.random((batch, negatives))), size - 1)
         rate = lr * (1 - step / steps)
-        sgns_step(words, contexts, pair // size, pair % size, noise, rate)
+        loss = sgns_step(words, contexts, pair // size, pair % size, noise, rate)
+        if not loss < worst:
+            raise InputError(
+                f"lr is {lr:.3g}, with which the loss is {loss:.3g} nats at step {step}; "
+                f"it must be smaller for these counts"
+            )
     return words, contexts

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from minilm.backend import set_threads
+from minilm.backend import blas_threads, set_threads
 from minilm.errors import InputError
 from minilm.studies.record import Record
 
@@ -123,6 +123,7 @@ def from_command_line(
         parser.add_argument(flag, **given)
     options = vars(parser.parse_args(words))
     set_threads(1)
+    blas_threads(1)  # or each matrix product waits for a thread that a busy machine may not have
     try:
         study(
             **options, command=command_line(name, words), say=lambda line: print(line, flush=True)
