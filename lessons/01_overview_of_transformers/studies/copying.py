@@ -17,7 +17,7 @@ import numpy as np
 from minilm import backend, nn
 from minilm import functional as F
 from minilm.data import toys
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.tensor import Tensor, no_grad
 
@@ -113,7 +113,7 @@ def study(
     Returns:
         The file's data.
     """
-    known("models", models, MODELS)
+    refuse_unknown("models", models, MODELS)
     settings = {"steps": steps, "tune_steps": tune_steps, "batch": BATCH, "enough": ENOUGH}
     settings |= {"letters": LETTERS, "longest": LONGEST}
 

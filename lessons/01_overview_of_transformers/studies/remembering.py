@@ -17,7 +17,7 @@ from minilm import backend
 from minilm.data.toys.facts import FactTable
 from minilm.inference.retrieval import retrieve
 from minilm.models import Config, Transformer
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.tensor import no_grad
 
@@ -112,7 +112,7 @@ def study(
     Returns:
         The file's data.
     """
-    known("models", models, MODELS)
+    refuse_unknown("models", models, MODELS)
 
     def exam(model: Transformer) -> dict[str, float]:
         shares = {name: float(hit[0].mean()) for name, hit in recalled(model, 0).items()}

@@ -17,7 +17,7 @@ import numpy as np
 
 from minilm.data import toys
 from minilm.models import Config, Transformer
-from minilm.studies.driver import carry_out, known
+from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.tensor import no_grad
 
@@ -88,7 +88,7 @@ def study(
     Returns:
         The file's data.
     """
-    known("tasks", tasks, TASKS)
+    refuse_unknown("tasks", tasks, TASKS)
     settings = {"steps": steps, "tune_steps": tune_steps, "batch": BATCH, "enough": ENOUGH}
     settings |= {"modulus": MODULUS, "additions": ADDITIONS}
 
