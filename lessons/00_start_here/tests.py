@@ -1,4 +1,4 @@
-"""Tests of exercise set 0: eight pieces of a language model."""
+"""Tests of exercise set 0: ten pieces of a language model."""
 
 import math
 
@@ -7,8 +7,25 @@ import numpy as np
 from minilm.course.checking.expect import array, close, same, true
 from minilm.course.checking.questions import Question
 
-TITLE = "Start here: eight pieces of a language model"
+TITLE = "Start here: ten pieces of a language model"
 
+bits_per_byte = Question(
+    "bits_per_byte",
+    title="the price of a guess",
+    lines=1,
+    hint="The sum of -log2(shares), divided by the sum of the lengths.",
+)
+slope = Question(
+    "slope",
+    title="a derivative with no tape",
+    lines=1,
+    hint="(f(x + h) - f(x - h)) / (2 * h), with the h that was given.",
+)
+
+merge = Question("merge", title="one merge of byte-pair encoding", lines=8, plugs="merge")
+softmax = Question("softmax", title="scores to shares", lines=3, plugs="softmax")
+layer_norm = Question("layer_norm", title="layer norm", lines=4, plugs="layer_norm")
+gelu = Question("gelu", title="GELU and its derivative", lines=6, plugs="gelu")
 mul = Question(
     "mul",
     title="multiplication that knows its derivative",
@@ -16,15 +33,11 @@ mul = Question(
     plugs="mul",
     hint="d(a b)/da is b: the gradient of a is g * b, summed down to the shape of a.",
 )
-softmax = Question("softmax", title="scores to shares", lines=3, plugs="softmax")
 cross_entropy = Question(
     "cross_entropy", title="the loss of a language model", lines=9, plugs="cross_entropy"
 )
-layer_norm = Question("layer_norm", title="layer norm", lines=4, plugs="layer_norm")
-gelu = Question("gelu", title="GELU and its derivative", lines=6, plugs="gelu")
 adamw = Question("adamw", title="a step of AdamW", lines=5, plugs="adamw")
 top_p = Question("top_p", title="nucleus sampling", lines=7, plugs="top_p")
-merge = Question("merge", title="one merge of byte-pair encoding", lines=8, plugs="merge")
 
 
 def normal(rng, shape, dtype=np.float32):
@@ -46,7 +59,7 @@ def gradients_of(pullback, g, count):
     return answer
 
 
-def slope(value, x, g, step=1e-6):
+def numeric(value, x, g, step=1e-6):
     """Gradient of sum(g * value(x)) by central differences, in float64."""
     x = x.astype(np.float64)
     out = np.zeros_like(x)
@@ -58,7 +71,12 @@ def slope(value, x, g, step=1e-6):
     return out
 
 
-# ---------------------------------------------------------------------------------- mul
+def left_alone(student, name, *given):
+    """The answer to these arguments, none of which may be changed."""
+    answer, after = student.call_inplace(name, *given)
+    for number, (kept, before) in enumerate(zip(after, given), 1):
+        close(kept, before, rtol=0, atol=0, what=f"argument {number} afterwards")
+    return answer
 
 
 def same_shapes(rng, level):
@@ -69,51 +87,114 @@ def same_shapes(rng, level):
         yield {"shape": tuple(int(n) for n in rng.integers(1, 6, size=3))}
 
 
-def repeated_shapes(rng, level):
-    yield {"left": (3, 4), "right": (4,)}
-    yield {"left": (2, 3, 4), "right": (3, 1)}
+# -------------------------------------------------------------------- bits_per_byte
+
+
+def counts(rng, level):
+    yield {"count": 5}
     if level == "hidden":
-        yield {"left": (5,), "right": (2, 3, 5)}
-        yield {"left": (3, 1), "right": (1, 4)}
-        yield {"left": (1, 3), "right": (2, 1, 1)}
-        yield {"left": (), "right": (2, 2)}
+        yield {"count": 1}
+        yield {"count": int(rng.integers(2, 40))}
 
 
-@mul.test(points=1, hint="The value is a * b, in the dtype of a and b.", cases=same_shapes)
-def the_product(student, rng, shape):
-    "the value is the product"
-    a, b = normal(rng, shape), normal(rng, shape)
-    value, _ = pair_of(student.mul(a, b))
-    close(value, a.astype(np.float64) * b, dtype=np.float32, what="the value")
+def price(shares, lengths):
+    """Bits per byte in plain Python."""
+    return sum(-math.log2(share) for share in shares) / sum(map(int, lengths))
 
 
-@mul.test(points=1, cases=same_shapes)
-def the_gradient_for_equal_shapes(student, rng, shape):
-    "the gradients are right where the shapes are equal"
-    a, b, g = normal(rng, shape), normal(rng, shape), normal(rng, shape)
-    _, pullback = pair_of(student.mul(a, b))
-    da, db = gradients_of(pullback, g, 2)
-    close(da, slope(lambda x: x * b, a, g), rtol=1e-4, atol=1e-5, what="the gradient of a")
-    close(db, slope(lambda x: a * x, b, g), rtol=1e-4, atol=1e-5, what="the gradient of b")
+@bits_per_byte.test(points=1, hint="Bits are logarithms to base 2: np.log2.", cases=counts)
+def tokens_of_one_byte(student, rng, count):
+    "is the mean of -log2 where every token is one byte"
+    shares, lengths = rng.uniform(0.05, 1, size=count), np.ones(count, np.int64)
+    close(student.bits_per_byte(shares, lengths), price(shares, lengths))
 
 
-@mul.test(
-    points=2,
-    hint="Sum over the axes that b lacks, and over those where its size is 1 (keepdims=True).",
-    cases=repeated_shapes,
+@bits_per_byte.test(points=1, hint="Divide by the bytes, not by the tokens.", cases=counts)
+def tokens_of_many_bytes(student, rng, count):
+    "divides all the bits by all the bytes"
+    shares, lengths = rng.uniform(0.05, 1, size=count), rng.integers(2, 9, size=count)
+    answer = left_alone(student, "bits_per_byte", shares, lengths)
+    close(answer, price(shares, lengths))
+
+
+@bits_per_byte.test(points=1, hint="Take the logarithm of the share itself, and add nothing.")
+def a_great_surprise(student, rng):
+    "a share of a millionth of a millionth has its full price"
+    shares, lengths = np.array([1.0, 10.0 ** -rng.uniform(11, 14)]), np.ones(2, np.int64)
+    close(student.bits_per_byte(shares, lengths), price(shares, lengths))
+
+
+# ---------------------------------------------------------------------------- slope
+
+
+@slope.test(points=1, hint="The two places are 2 h apart.")
+def exact_for_parabolas(student, rng):
+    "is exact for a parabola, however large h is"
+    a, c, x, h = (float(number) for number in rng.uniform(1, 3, size=4))
+    found = student.slope(lambda w: (a * w - c) ** 2, x + 2, h)
+    close(found, 2 * a * (a * (x + 2) - c), rtol=1e-4)
+
+
+@slope.test(points=1, hint="With a small h the answer is nearly the derivative.")
+def close_for_a_sine(student, rng):
+    "is close to the derivative for a small h"
+    x = float(rng.uniform(0.4, 1.1))
+    close(student.slope(math.sin, x, 1e-4), math.cos(x), rtol=1e-6, atol=0)
+
+
+@slope.test(points=1, hint="Use the h that was given, not one of your own.")
+def the_h_that_was_given(student, rng):
+    "uses the h that was given: for x^3 the answer is 3 x^2 + h^2"
+    x, h = (float(number) for number in rng.uniform(0.5, 2, size=2))
+    close(student.slope(lambda w: w**3, x, h), 3 * x * x + h * h)
+
+
+# ---------------------------------------------------------------------------- merge
+
+
+def merged(ids, pair, new):
+    """By text: what str.replace does, left to right without overlap."""
+    text = "".join(map(chr, ids)).replace("".join(map(chr, pair)), chr(new))
+    return [ord(c) for c in text]
+
+
+def lists(rng, level):
+    yield {"count": 12, "kinds": 3}
+    if level == "hidden":
+        yield {"count": 200, "kinds": 2}
+        yield {"count": int(rng.integers(20, 90)), "kinds": 5}
+
+
+@merge.test(points=2, hint="Walk with an index: a match moves it by 2, anything else by 1.")
+def the_example(student, rng):
+    "replaces every pair: [1, 2, 3, 1, 2] becomes [9, 3, 9]"
+    same(student.merge([1, 2, 3, 1, 2], (1, 2), 9), [9, 3, 9])
+    middle = [int(n) for n in rng.integers(10, 99, size=3)]
+    same(student.merge([1, 2, *middle, 1, 2, 1], (1, 2), 256), [256, *middle, 256, 1])
+
+
+@merge.test(
+    points=1, hint="In [1, 1, 1] the first two are joined and the third stays.", cases=lists
 )
-def the_gradient_where_one_is_repeated(student, rng, left, right):
-    "the gradients have their arguments' shapes where one is repeated"
-    a, b = normal(rng, left), normal(rng, right)
-    g = normal(rng, np.broadcast_shapes(left, right))
-    _, pullback = pair_of(student.mul(a, b))
-    da, db = gradients_of(pullback, g, 2)
-    fine = {"rtol": 1e-4, "atol": 1e-5, "dtype": np.float32}
-    close(da, slope(lambda x: x * b, a, g), **fine, what="the gradient of a")
-    close(db, slope(lambda x: a * x, b, g), **fine, what="the gradient of b")
+def twins(student, rng, count, kinds):
+    "is right for any list, also where the pair is twice the same id"
+    ids = [int(n) for n in rng.integers(1, kinds + 1, size=count)]
+    for pair in ((1, 1), (1, 2), (2, 1)):
+        same(student.merge(ids, pair, 300), merged(ids, pair, 300))
 
 
-# ------------------------------------------------------------------------------ softmax
+@merge.test(points=1, hint="The last id has no right neighbour; build a new list.")
+def edges(student, rng):
+    "takes lists of none or one, and leaves its argument alone"
+    same(student.merge([], (1, 2), 256), [])
+    one = 10 + int(rng.integers(90))
+    same(student.merge([one], (1, 2), 256), [one])
+    answer, (after, _, _) = student.call_inplace("merge", [one, 1, 2], (1, 2), 256)
+    same(answer, [one, 256])
+    same(after, [one, 1, 2], what="your argument afterwards")
+
+
+# -------------------------------------------------------------------------- softmax
 
 
 def rows(rng, level):
@@ -142,69 +223,27 @@ def exponentials_over_their_sum(student, rng, shape):
 
 @softmax.test(points=2, hint="Subtract each row's largest number first; the shares do not change.")
 def survives_large_numbers(student, rng):
-    "survives logits of 10,000 and of -10,000"
-    x = np.float32([[1e4, 1e4 - 1, 0], [-1e4, -1e4, -1e4 - rng.uniform(1, 2)]])
+    "survives logits of 10,000, of -10,000 and of -inf"
+    low, high = rng.uniform(1, 2, size=2)
+    x = np.float32([[1e4, 1e4 - 1, 0], [-1e4, -1e4, -1e4 - low], [0, -np.inf, high]])
     close(student.softmax(x), shares_of(x), dtype=np.float32)
 
 
-# ------------------------------------------------------------------------ cross_entropy
+@softmax.test(points=1, hint="x - x.max(...) makes a new array; x -= ... changes the caller's.")
+def leaves_scores_alone(student, rng):
+    "does not change its argument"
+    x = normal(rng, (2, 4)) + 1
+    close(left_alone(student, "softmax", x), shares_of(x), dtype=np.float32)
 
 
-def batches(rng, level):
-    yield {"count": 4, "size": 7}
-    if level == "hidden":
-        yield {"count": 1, "size": 2}
-        yield {"count": 3, "size": 1}
-        yield {"count": int(rng.integers(2, 9)), "size": int(rng.integers(2, 30))}
+@softmax.test(points=1, hint="The sum is never 0: there is nothing to add to it.")
+def every_digit(student, rng):
+    "in float64, is right to twelve digits"
+    x = normal(rng, (3, 5), np.float64)
+    close(student.softmax(x), shares_of(x), rtol=1e-12, atol=0, dtype=np.float64)
 
 
-def mean_loss(logits, targets):
-    """Mean of -log softmax at the targets, float64."""
-    wide = np.asarray(logits, np.float64)
-    top = wide.max(-1, keepdims=True)
-    total = np.log(np.exp(wide - top).sum(-1)) + top[:, 0]
-    return (total - wide[np.arange(len(wide)), targets]).mean()
-
-
-@cross_entropy.test(
-    points=2,
-    hint="Pick each row's log-probability at its target, change the sign, take the mean.",
-    cases=batches,
-)
-def the_mean_loss(student, rng, count, size):
-    "the value is the mean of -log softmax at the targets"
-    logits, targets = normal(rng, (count, size)) * 3, rng.integers(0, size, size=count)
-    value, _ = pair_of(student.cross_entropy(logits, targets))
-    array(value, shape=(), dtype=np.float32, what="the value")
-    close(value, mean_loss(logits, targets), what="the value")
-
-
-@cross_entropy.test(
-    points=2,
-    hint="For each row it is softmax(logits) minus 1 at the target, divided by the row count.",
-    cases=batches,
-)
-def its_gradient(student, rng, count, size):
-    "the pullback gives g times the derivative of the mean"
-    logits, targets = normal(rng, (count, size)), rng.integers(0, size, size=count)
-    _, pullback = pair_of(student.cross_entropy(logits, targets))
-    g = np.float32(rng.uniform(0.5, 2))
-    gradient, nothing = gradients_of(pullback, g, 2)
-    expected = slope(lambda x: mean_loss(x, targets), logits, g)
-    what = "the gradient of logits"
-    close(gradient, expected, rtol=1e-4, atol=1e-5, dtype=np.float32, what=what)
-    true(nothing is None, "targets have no gradient: the second entry should be None", "type")
-
-
-@cross_entropy.test(points=1, hint="log(sum(exp(x))) overflows; subtract the maximum first.")
-def an_unlikely_target(student, rng):
-    "the loss of a target 10,000 below the best is 10,000, not infinite"
-    low = -float(np.round(rng.uniform(9000, 10000)))
-    value, _ = pair_of(student.cross_entropy(np.float32([[0, low]]), np.array([1])))
-    close(value, -low, what="the value")
-
-
-# --------------------------------------------------------------------------- layer_norm
+# ----------------------------------------------------------------------- layer_norm
 
 
 def widths(rng, level):
@@ -259,7 +298,22 @@ def eps_beside_the_variance(student, rng):
     close(student.layer_norm(x, w, None, eps), normed(x, eps), **NEAR)
 
 
-# --------------------------------------------------------------------------------- gelu
+@layer_norm.test(points=1, hint="Subtract the mean first, then square: mean((x - mean)**2).")
+def far_from_zero(student, rng):
+    "is right where the mean is a thousand times the spread"
+    x, w = normal(rng, (3, 16)) + float(rng.uniform(2000, 3000)), np.ones(16, np.float32)
+    close(student.layer_norm(x, w), normed(x), rtol=1e-2, atol=1e-2)
+
+
+@layer_norm.test(points=1, hint="x - x.mean(...) makes a new array; x -= ... does not.")
+def leaves_rows_alone(student, rng):
+    "does not change its arguments"
+    x, w, b = normal(rng, (2, 6)) + 1, normal(rng, (6,)), normal(rng, (6,))
+    answer = left_alone(student, "layer_norm", x, w, b)
+    close(answer, normed(x) * w + b, **NEAR, dtype=np.float32)
+
+
+# ----------------------------------------------------------------------------- gelu
 
 
 def phi(x):
@@ -286,25 +340,179 @@ def its_derivative(student, rng, shape):
     x, g = normal(rng, shape) * 2, normal(rng, shape)
     _, pullback = pair_of(student.gelu(x))
     (gradient,) = gradients_of(pullback, g, 1)
-    expected = slope(phi, x, g)
+    expected = numeric(phi, x, g)
     close(gradient, expected, rtol=1e-4, atol=1e-5, dtype=np.float32, what="the gradient")
 
 
-# -------------------------------------------------------------------------------- adamw
+@gelu.test(points=1, hint="x * cdf makes a new array; x *= cdf changes the caller's.")
+def leaves_x_alone(student, rng):
+    "does not change its argument"
+    x = normal(rng, (2, 3)) + 1
+    value, _ = pair_of(left_alone(student, "gelu", x))
+    close(value, phi(x), rtol=1e-5, atol=2e-6, what="the value")
 
 
-def settings(rng):
+@gelu.test(points=1, hint="g * slope makes a new array; slope *= g changes what is kept.")
+def its_slope_twice(student, rng):
+    "a pullback that is asked twice is right twice"
+    x = normal(rng, (2, 3))
+    _, pullback = pair_of(student.gelu(x))
+    for time in ("first", "second"):
+        g = normal(rng, (2, 3)) * 2
+        (gradient,) = gradients_of(pullback, g, 1)
+        close(gradient, numeric(phi, x, g), rtol=1e-4, atol=1e-5, what=f"the {time} gradient")
+
+
+# ------------------------------------------------------------------------------ mul
+
+
+def repeated_shapes(rng, level):
+    yield {"left": (3, 4), "right": (4,)}
+    yield {"left": (2, 3, 4), "right": (3, 1)}
+    if level == "hidden":
+        yield {"left": (5,), "right": (2, 3, 5)}
+        yield {"left": (3, 1), "right": (1, 4)}
+        yield {"left": (1, 3), "right": (2, 1, 1)}
+        yield {"left": (), "right": (2, 2)}
+
+
+@mul.test(points=1, hint="The value is a * b, in the dtype of a and b.", cases=same_shapes)
+def the_product(student, rng, shape):
+    "the value is the product"
+    a, b = normal(rng, shape), normal(rng, shape)
+    value, _ = pair_of(student.mul(a, b))
+    close(value, a.astype(np.float64) * b, dtype=np.float32, what="the value")
+
+
+@mul.test(points=1, cases=same_shapes)
+def the_gradient_for_equal_shapes(student, rng, shape):
+    "the gradients are right where the shapes are equal"
+    a, b, g = normal(rng, shape), normal(rng, shape), normal(rng, shape)
+    _, pullback = pair_of(student.mul(a, b))
+    da, db = gradients_of(pullback, g, 2)
+    close(da, numeric(lambda x: x * b, a, g), rtol=1e-4, atol=1e-5, what="the gradient of a")
+    close(db, numeric(lambda x: a * x, b, g), rtol=1e-4, atol=1e-5, what="the gradient of b")
+
+
+@mul.test(
+    points=2,
+    hint="Sum over the axes that b lacks, and over those where its size is 1 (keepdims=True).",
+    cases=repeated_shapes,
+)
+def the_gradient_where_one_is_repeated(student, rng, left, right):
+    "the gradients have their arguments' shapes where one is repeated"
+    a, b = normal(rng, left), normal(rng, right)
+    g = normal(rng, np.broadcast_shapes(left, right))
+    _, pullback = pair_of(student.mul(a, b))
+    da, db = gradients_of(pullback, g, 2)
+    fine = {"rtol": 1e-4, "atol": 1e-5, "dtype": np.float32}
+    close(da, numeric(lambda x: x * b, a, g), **fine, what="the gradient of a")
+    close(db, numeric(lambda x: a * x, b, g), **fine, what="the gradient of b")
+
+
+@mul.test(points=1, hint="The pullback must neither change nor use up what it keeps.")
+def its_gradients_twice(student, rng):
+    "a pullback that is asked twice is right twice"
+    a, b = normal(rng, (2, 3)), normal(rng, (2, 3))
+    _, pullback = pair_of(student.mul(a, b))
+    for time in ("first", "second"):
+        g = normal(rng, (2, 3))
+        da, db = gradients_of(pullback, g, 2)
+        close(da, g.astype(np.float64) * b, dtype=np.float32, what=f"the {time} gradient of a")
+        close(db, g.astype(np.float64) * a, dtype=np.float32, what=f"the {time} gradient of b")
+
+
+# -------------------------------------------------------------------- cross_entropy
+
+
+def batches(rng, level):
+    yield {"count": 4, "size": 7}
+    if level == "hidden":
+        yield {"count": 1, "size": 2}
+        yield {"count": 3, "size": 1}
+        yield {"count": int(rng.integers(2, 9)), "size": int(rng.integers(2, 30))}
+
+
+def mean_loss(logits, targets):
+    """Mean of -log softmax at the targets, float64."""
+    wide = np.asarray(logits, np.float64)
+    top = wide.max(-1, keepdims=True)
+    total = np.log(np.exp(wide - top).sum(-1)) + top[:, 0]
+    return (total - wide[np.arange(len(wide)), targets]).mean()
+
+
+@cross_entropy.test(
+    points=2,
+    hint="Pick each row's log-probability at its target, change the sign, take the mean.",
+    cases=batches,
+)
+def the_mean_loss(student, rng, count, size):
+    "the value is the mean of -log softmax at the targets"
+    logits, targets = normal(rng, (count, size)) * 3, rng.integers(0, size, size=count)
+    value, _ = pair_of(student.cross_entropy(logits, targets))
+    array(value, shape=(), dtype=np.float32, what="the value")
+    close(value, mean_loss(logits, targets), what="the value")
+
+
+@cross_entropy.test(
+    points=2,
+    hint="For each row it is softmax(logits) minus 1 at the target, divided by the row count.",
+    cases=batches,
+)
+def its_gradient(student, rng, count, size):
+    "the pullback gives g times the derivative of the mean"
+    logits, targets = normal(rng, (count, size)), rng.integers(0, size, size=count)
+    _, pullback = pair_of(student.cross_entropy(logits, targets))
+    g = np.float32(rng.uniform(0.5, 2))
+    gradient, nothing = gradients_of(pullback, g, 2)
+    expected = numeric(lambda x: mean_loss(x, targets), logits, g)
+    what = "the gradient of logits"
+    close(gradient, expected, rtol=1e-4, atol=1e-5, dtype=np.float32, what=what)
+    true(nothing is None, "targets have no gradient: the second entry should be None", "type")
+
+
+@cross_entropy.test(points=1, hint="log(sum(exp(x))) overflows; subtract the maximum first.")
+def an_unlikely_target(student, rng):
+    "the loss of a target 10,000 below the best is 10,000, not infinite"
+    low = -float(np.round(rng.uniform(9000, 10000)))
+    value, _ = pair_of(student.cross_entropy(np.float32([[0, low]]), np.array([1])))
+    close(value, -low, what="the value")
+
+
+@cross_entropy.test(points=1, hint="logits - top makes a new array; logits -= top does not.")
+def leaves_logits_alone(student, rng):
+    "does not change its arguments"
+    logits, targets = normal(rng, (3, 5)) + 1, rng.integers(0, 5, size=3)
+    value, _ = pair_of(left_alone(student, "cross_entropy", logits, targets))
+    close(value, mean_loss(logits, targets), what="the value")
+
+
+@cross_entropy.test(points=1, hint="Compute the gradient inside the pullback, from what stays.")
+def its_gradient_twice(student, rng):
+    "a pullback that is asked twice is right twice"
+    logits, targets = normal(rng, (3, 5)), rng.integers(0, 5, size=3)
+    _, pullback = pair_of(student.cross_entropy(logits, targets))
+    expected = numeric(lambda x: mean_loss(x, targets), logits, np.float32(1))
+    for time in ("first", "second"):
+        gradient, _ = gradients_of(pullback, np.float32(1), 2)
+        close(gradient, expected, rtol=1e-4, atol=1e-5, what=f"the {time} gradient")
+
+
+# ---------------------------------------------------------------------------- adamw
+
+
+def settings(rng, eps):
     return {
         "lr": float(rng.uniform(0.01, 0.1)),
         "b1": float(rng.uniform(0.8, 0.95)),
         "b2": float(rng.uniform(0.95, 0.999)),
-        "eps": 1e-8,
+        "eps": eps,
     }
 
 
-def steps_of_adamw(student, rng, count, decay):
+def steps_of_adamw(student, rng, count, decay, eps=1e-8):
     """Run `count` steps beside the formula in float64; the arrays after each."""
-    how = settings(rng)
+    how = settings(rng, eps)
     p, m, v = normal(rng, (3, 2)), np.zeros((3, 2), np.float32), np.zeros((3, 2), np.float32)
     wide = [a.astype(np.float64) for a in (p, m, v)]
     for step in range(1, count + 1):
@@ -349,7 +557,15 @@ def the_decay(student, rng):
         close(m, first, **CLOSE, what="m afterwards")
 
 
-# -------------------------------------------------------------------------------- top_p
+@adamw.test(points=1, hint="Add the eps that was given to the root, not under it.")
+def the_eps_that_was_given(student, rng):
+    "adds the eps that was given to the root, also a large one"
+    eps = float(rng.uniform(0.3, 1))
+    for (p, _, _), (weights, _, _) in steps_of_adamw(student, rng, 2, 0.0, eps):
+        close(p, weights, **CLOSE, what="p afterwards")
+
+
+# ---------------------------------------------------------------------------- top_p
 
 
 def nucleus(logits, p):
@@ -400,48 +616,3 @@ def the_argument_is_left_alone(student, rng):
     stay = np.apply_along_axis(nucleus, -1, logits, 0.5)
     close(answer, np.where(stay, logits, -np.inf), rtol=0)
     close(after, logits, rtol=0, atol=0, what="your argument afterwards")
-
-
-# -------------------------------------------------------------------------------- merge
-
-
-def merged(ids, pair, new):
-    """By text: what str.replace does, left to right without overlap."""
-    text = "".join(map(chr, ids)).replace("".join(map(chr, pair)), chr(new))
-    return [ord(c) for c in text]
-
-
-def lists(rng, level):
-    yield {"count": 12, "kinds": 3}
-    if level == "hidden":
-        yield {"count": 200, "kinds": 2}
-        yield {"count": int(rng.integers(20, 90)), "kinds": 5}
-
-
-@merge.test(points=2, hint="Walk with an index: a match moves it by 2, anything else by 1.")
-def the_example(student, rng):
-    "replaces every pair: [1, 2, 3, 1, 2] becomes [9, 3, 9]"
-    same(student.merge([1, 2, 3, 1, 2], (1, 2), 9), [9, 3, 9])
-    middle = [int(n) for n in rng.integers(10, 99, size=3)]
-    same(student.merge([1, 2, *middle, 1, 2, 1], (1, 2), 256), [256, *middle, 256, 1])
-
-
-@merge.test(
-    points=1, hint="In [1, 1, 1] the first two are joined and the third stays.", cases=lists
-)
-def twins(student, rng, count, kinds):
-    "is right for any list, also where the pair is twice the same id"
-    ids = [int(n) for n in rng.integers(1, kinds + 1, size=count)]
-    for pair in ((1, 1), (1, 2), (2, 1)):
-        same(student.merge(ids, pair, 300), merged(ids, pair, 300))
-
-
-@merge.test(points=1, hint="The last id has no right neighbour; build a new list.")
-def edges(student, rng):
-    "takes lists of none or one, and leaves its argument alone"
-    same(student.merge([], (1, 2), 256), [])
-    one = 10 + int(rng.integers(90))
-    same(student.merge([one], (1, 2), 256), [one])
-    answer, (after, _, _) = student.call_inplace("merge", [one, 1, 2], (1, 2), 256)
-    same(answer, [one, 256])
-    same(after, [one, 1, 2], what="your argument afterwards")

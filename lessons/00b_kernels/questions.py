@@ -1,16 +1,19 @@
 # ---
 # jupyter:
 #   kernelspec: {display_name: Python 3, language: python, name: python3}
-#   title: "Kernels: six programs for a graphics card"
+#   title: "Kernels: seven programs for a graphics card"
 # ---
 
 # %% [markdown]
-# # Six kernels for a graphics card
+# # Seven kernels for a graphics card
 #
-# Each question asks for one CUDA kernel, written in Python for Numba. You need no graphics card:
-# `check("...")` runs your kernel in the emulator, in several orders of the threads. It finds races,
-# indices out of bounds and missing barriers, and names the thread and the line. And it **counts**:
-# right answers earn a part of the points, cheap ones all.
+# Each question asks for one CUDA kernel, written in Python for Numba. The stars say how hard it is,
+# from ★ to ★★★; the first takes two minutes. The hints below each are folded away: open the next
+# one only when you are stuck. Everything asked for stands in [the
+# lesson](../lessons/00b_kernels.ipynb). You need no graphics card: `check("...")` runs your kernel
+# in the emulator, in several orders of the threads. It finds races, indices out of bounds and
+# missing barriers, and names the thread and the line. And it **counts**: right answers earn a part
+# of the points, cheap ones all.
 #
 # | count | what it is | source |
 # |---|---|---|
@@ -34,11 +37,62 @@ from minilm.models import Transformer, gpt2, llama
 ALL = 0xFFFFFFFF  # the mask of a shuffle in which all 32 lanes take part
 
 # %% [markdown]
-# ## 1. A transpose without bank conflicts
+# ## 1. Which number is mine? (★, 2 minutes)
 #
-# `transpose_tiles(x, y)`: y (C, R) becomes x (R, C) transposed. Launched with a grid of
-# (ceil(C / 32), ceil(R / 32)) blocks of **(32, 8) threads**: block (i, j) takes the tile whose first
-# column is 32 i and whose first row is 32 j. A warp is one row of 32 threads.
+# `scaled(x, y, factor)`: y (N,) becomes factor times x (N,). Launched with ceil(N / 64) blocks of
+# **64 threads**, one thread for each number; `cuda.grid(1)` tells a thread its number in the whole
+# grid. The last block may have threads too many: they must do nothing. About 3 lines.
+#
+# By hand: N = 100 takes 2 blocks, 128 threads. Thread 63 of block 1 is number 64 + 63 = 127. There
+# is no x[127]: threads 100 to 127 do nothing.
+#
+# <details><summary>Hint 1</summary><code>i = cuda.grid(1)</code> is the number of this thread.</details>
+# <details><summary>Hint 2</summary>Guard it: <code>if i &lt; x.size:</code>.</details>
+# <details><summary>Hint 3</summary>One line is left: <code>y[i]</code> from <code>x[i]</code>.</details>
+
+
+# %%
+@cuda.jit
+def scaled(x, y, factor):
+    """y (N,) = factor * x (N,); blocks of 64 threads, one number per thread."""
+    ### BEGIN SOLUTION
+    i = cuda.grid(1)
+    if i < x.size:
+        y[i] = factor * x[i]
+    ### END SOLUTION
+
+
+# %%
+check("scaled")
+
+
+# %% tags=["payoff"]
+@payoff("scaled")
+def who_wrote_what():
+    """Each cell is a thread, its number the element that it wrote; white threads had none."""
+    x = np.ones(100, np.float32)
+    report = emulate(scaled, 2, 64, x, np.empty_like(x), 3.0, record=True)
+    wrote = np.full((8, 16), np.nan)
+    for touch in report.touches:
+        if touch.argument == 1:
+            wrote.flat[64 * touch.block + touch.thread] = touch.element
+    heatmap(
+        wrote,
+        ylabels=[f"{16 * row} to {16 * row + 15}" for row in range(8)],
+        ylabel="threads",
+        numbers="{:.0f}",
+        unit="element",
+        alt="128 threads in rows of 16; each wrote the element of its own number, the last 28 none.",
+    )
+    print(report)
+
+
+# %% [markdown]
+# ## 2. A transpose without bank conflicts (★★, 15 minutes)
+#
+# `transpose_tiles(x, y)`: y (C, R) becomes x (R, C) transposed. Launched with a grid of (ceil(C /
+# 32), ceil(R / 32)) blocks of **(32, 8) threads**: block (i, j) takes the tile whose first column
+# is 32 i and whose first row is 32 j. A warp is one row of 32 threads.
 #
 # A warp that reads a row of x and writes a column of y moves 4 sectors in and 32 out. So pass the
 # tile through shared memory: read rows, write rows, turn the tile in between. One turn is left to
@@ -50,6 +104,10 @@ ALL = 0xFFFFFFFF  # the mask of a shuffle in which all 32 lanes take part
 #
 # Source: Mark Harris, *An Efficient Matrix Transpose in CUDA C/C++*, NVIDIA blog, 2013. About 10
 # lines.
+#
+# <details><summary>Hint 1</summary>Eight rows of threads take a tile of 32 rows in four rounds: <code>for r in range(cuda.threadIdx.y, 32, 8)</code>.</details>
+# <details><summary>Hint 2</summary>Read <code>tile[r, lane]</code> from a row of x, wait, write a row of y from <code>tile[lane, r]</code>; guard both with the sizes of the array that is touched.</details>
+# <details><summary>Hint 3</summary><code>cuda.shared.array((32, 33), float32)</code> has a column that nobody uses.</details>
 
 
 # %%
@@ -138,7 +196,7 @@ def the_same_in_cpp():
 
 
 # %% [markdown]
-# ## 2. A sum by shuffles
+# ## 3. A sum by shuffles (★★, 12 minutes)
 #
 # `row_sums(x, out)`: out[i] becomes the sum of row i of x (N, C). Launched with N blocks of **128
 # threads**, that is 4 warps; block i has row i, and C may be any size.
@@ -147,10 +205,15 @@ def the_same_in_cpp():
 # of a warp come together without memory: `cuda.shfl_down_sync(ALL, v, step)` gives each lane the v
 # of the lane `step` above. Only the four sums of the warps need shared memory, and **one** barrier.
 #
-# By hand, with 4 lanes that hold 3, 1, 7, 0: after step 2 they hold 10, 1, ... and after step 1 lane
-# 0 holds 11.
+# By hand, with 4 lanes that hold 3, 1, 7, 0: after step 2 they hold 10, 1, ... and after step 1
+# lane 0 holds 11.
 #
-# Source: Justin Luitjens, *Faster Parallel Reductions on Kepler*, NVIDIA blog, 2014. About 12 lines.
+# Source: Justin Luitjens, *Faster Parallel Reductions on Kepler*, NVIDIA blog, 2014. About 12
+# lines.
+#
+# <details><summary>Hint 1</summary>First each thread adds its own columns: <code>for j in range(t, x.shape[1], 128)</code>.</details>
+# <details><summary>Hint 2</summary>Then five shuffles, with steps 16, 8, 4, 2, 1; only lane 0 of each warp has the whole sum.</details>
+# <details><summary>Hint 3</summary>The four lanes 0 write into shared memory, all wait, and one thread adds the four.</details>
 
 
 # %%
@@ -210,23 +273,27 @@ def norms_that_stand_on_your_sums():
 
 
 # %% [markdown]
-# ## 3. A kernel to repair
+# ## 4. A kernel to repair (★★★, 15 minutes)
 #
-# `racy_sums(x, y)` below should write the running sums of every row: y[i, j] = x[i, 0] + ... +
-# x[i, j]. One block of 64 threads has one row and takes it in tiles of 64; in each tile, every
-# element adds its left neighbour, then the one 2 to the left, then 4, 8, ...
+# `racy_sums(x, y)` below should write the running sums of every row: y[i, j] = x[i, 0] + ... + x[i,
+# j]. One block of 64 threads has one row and takes it in tiles of 64; in each tile, every element
+# adds its left neighbour, then the one 2 to the left, then 4, 8, ...
 #
 # By hand, 4 elements: 3 1 7 0, after step 1: 3 4 8 7, after step 2: 3 4 **11 11**.
 #
 # Often it comes out right. Not always: the emulator says why. Run the cell, read what it says, and
-# write `running_sums(x, y)` without the fault. A second one hides behind the first and shows only in
-# rows longer than a tile. Beware: `syncthreads` is for **all** threads of a block or for none, so it
-# must not stand where only some of them pass.
+# write `running_sums(x, y)` without the fault. A second one hides behind the first and shows only
+# in rows longer than a tile. Beware: `syncthreads` is for **all** threads of a block or for none,
+# so it must not stand where only some of them pass.
 #
 # A cure must not cost more than the illness: at most 14 barriers and 60 requests to shared memory
 # for each tile.
 #
 # Source: Hillis and Steele, *Data Parallel Algorithms*, Communications of the ACM 29(12), 1986.
+#
+# <details><summary>Hint 1</summary>Reading and adding in one line is the fault: a neighbour may have written in between.</details>
+# <details><summary>Hint 2</summary>Read the left neighbour into a variable, wait, then add it: two barriers a step, both outside of any <code>if</code>.</details>
+# <details><summary>Hint 3</summary>A fast thread must not bring the next tile while a slow one still reads <code>s[63]</code>.</details>
 
 
 # %%
@@ -312,25 +379,30 @@ def nucleus_sampling_on_your_kernel():
 
 
 # %% [markdown]
-# ## 4. Softmax in two passes
+# ## 5. Softmax in two passes (★★★, 20 minutes)
 #
-# `online_softmax(x, y)`: every row of y (N, C) becomes $e^{x_i - m} / \sum_j e^{x_j - m}$ with
-# $m = \max_j x_j$. Launched with N blocks of **32 threads**, one warp per row; C may be any size, and
-# some x may be `-inf` (masked), never a whole row.
+# `online_softmax(x, y)`: every row of y (N, C) becomes $e^{x_i - m} / \sum_j e^{x_j - m}$ with $m =
+# \max_j x_j$. Launched with N blocks of **32 threads**, one warp per row; C may be any size. Finite
+# x may be of any size, and some x may be `-inf` (masked), never a whole row.
 #
-# The plain way reads the row three times: for the maximum, for the sum, for the quotient. The online
-# way keeps a pair (m, s), where s is the sum of $e^{x - m}$ so far, and needs one pass for both:
+# The plain way reads the row three times: for the maximum, for the sum, for the quotient. The
+# online way keeps a pair (m, s), where s is the sum of $e^{x - m}$ so far, and needs one pass for
+# both:
 #
 # $$(m, s) \oplus (m', s') = \left(M,\; s\,e^{m - M} + s'\,e^{m' - M}\right), \qquad M = \max(m, m')$$
 #
-# By hand: the row 0, ln 2, 0. Start (0, 1); then (ln 2, 1/2 + 1) = (ln 2, 3/2); then
-# (ln 2, 3/2 + 1/2) = (ln 2, 2). The shares: 1/4, 1/2, 1/4.
+# By hand: the row 0, ln 2, 0. Start (0, 1); then (ln 2, 1/2 + 1) = (ln 2, 3/2); then (ln 2, 3/2 +
+# 1/2) = (ln 2, 2). The shares: 1/4, 1/2, 1/4.
 #
 # Each lane makes its own pair; `cuda.shfl_xor_sync(ALL, v, step)` joins them, first m, then s. Mind
 # the lane that saw nothing: its m is `-inf`, and `-inf - -inf` is no number. A single warp needs no
 # barrier. Full points: each x read twice, no barrier.
 #
 # Source: Milakov and Gimelshein, arXiv 1805.02867, algorithm 3. About 18 lines.
+#
+# <details><summary>Hint 1</summary>Each lane walks through its columns with a pair (m, s) that starts at (-inf, 0).</details>
+# <details><summary>Hint 2</summary>When a larger x comes, s shrinks by exp(m - x) and grows by 1; else it grows by exp(x - m).</details>
+# <details><summary>Hint 3</summary>Join two pairs only if the larger maximum is above -inf.</details>
 
 
 # %%
@@ -384,24 +456,28 @@ def attention_weights_from_your_kernel():
 
 
 # %% [markdown]
-# ## 5. A tiled matrix product
+# ## 6. A tiled matrix product (★★, 15 minutes)
 #
-# `tiled_matmul(a, b, c)`: c (M, N) becomes a (M, K) times b (K, N). Launched with a grid of
-# (ceil(N / 8), ceil(M / 8)) blocks of **(8, 8) threads**; block (i, j) makes the tile of c whose first
+# `tiled_matmul(a, b, c)`: c (M, N) becomes a (M, K) times b (K, N). Launched with a grid of (ceil(N
+# / 8), ceil(M / 8)) blocks of **(8, 8) threads**; block (i, j) makes the tile of c whose first
 # column is 8 i and whose first row is 8 j, each thread one number. (Real kernels take larger tiles;
 # these keep the emulator quick.)
 #
-# If each thread reads its row of a and its column of b, every number is read again and again. So the
-# block brings a tile of a and a tile of b (8 x 8 each) into shared memory, every thread one number
-# of each, multiplies what is there, and goes on to the next pair of tiles along K. Past the edge a
-# tile holds zeros. Two barriers a pair: one before the tiles are used, one before they are
+# If each thread reads its row of a and its column of b, every number is read again and again. So
+# the block brings a tile of a and a tile of b (8 x 8 each) into shared memory, every thread one
+# number of each, multiplies what is there, and goes on to the next pair of tiles along K. Past the
+# edge a tile holds zeros. Two barriers a pair: one before the tiles are used, one before they are
 # overwritten.
 #
 # By hand: M = N = K = 32. 16 blocks take 4 pairs of tiles each, and a tile row of 8 numbers is one
-# sector: 16 x 4 x 16 = 1024 sectors read. Without tiles a warp (4 rows of 8 threads) reads 4 sectors
-# of a and one of b for each k: 16 blocks x 2 warps x 32 x 5 = 5120.
+# sector: 16 x 4 x 16 = 1024 sectors read. Without tiles a warp (4 rows of 8 threads) reads 4
+# sectors of a and one of b for each k: 16 blocks x 2 warps x 32 x 5 = 5120.
 #
 # Source: CUDA C++ Programming Guide, chapter on shared memory. About 18 lines.
+#
+# <details><summary>Hint 1</summary>The lesson has this kernel for sizes that tiles fit; what is missing is the edge.</details>
+# <details><summary>Hint 2</summary>A thread whose number lies past the edge writes a 0 into the tile, and still comes to both barriers.</details>
+# <details><summary>Hint 3</summary>Only the last line, the one that writes c, may stand in an <code>if</code>.</details>
 
 
 # %%
@@ -455,28 +531,32 @@ def a_layer_on_your_product():
 
 
 # %% [markdown]
-# ## 6. FlashAttention, forward
+# ## 7. FlashAttention, forward (★★★, 40 minutes)
 #
-# `flash_forward(q, k, v, out, scale, causal)`: all arrays (N, T, 4), a head size of 4
-# to keep the emulator quick;
-# $\text{out} = \mathrm{softmax}(scale \cdot q k^\top)\,v$ for each of the N heads. With `causal`, query i
-# sees the keys 0 to i. Launched with a grid of (ceil(T / 32), N) blocks of **32 threads**: thread t
-# of block (b, n) has query 32 b + t of head n.
+# `flash_forward(q, k, v, out, scale, causal)`: all arrays (N, T, 4), a head size of 4 to keep the
+# emulator quick, and finite scores of any size; $\text{out} = \mathrm{softmax}(scale \cdot q
+# k^\top)\,v$ for each of the N heads. With `causal`, query i sees the keys 0 to i. Launched with a
+# grid of (ceil(T / 32), N) blocks of **32 threads**: thread t of block (b, n) has query 32 b + t of
+# head n.
 #
 # The table of T x T scores is never written. Keys and values pass through shared memory in tiles of
-# 32. Each thread keeps its query, the pair (m, s) of question 4 and a row of 4 sums
-# (`cuda.local.array(4, float32)`). When a score raises the maximum from m to M, what it has so far
-# shrinks by $e^{m - M}$: s and all the sums.
+# 32. Each thread keeps its query, the pair (m, s) of question 5 and a row of 4 sums
+#     (`cuda.local.array(4, float32)`). When a score raises the maximum from m to M, what it has so
+#     far shrinks by $e^{m - M}$: s and all the sums.
 #
 # By hand, one number per value: scores 0 and ln 2, values 4 and 7. After the first: m = 0, s = 1,
-# sum = 4. Then M = ln 2, all shrinks by 1/2: s = 1/2 + 1, sum = 2 + 7 = 9. The answer is
-# 9 / 1.5 = 6, and indeed 1/3 of 4 and 2/3 of 7 make 6.
+# sum = 4. Then M = ln 2, all shrinks by 1/2: s = 1/2 + 1, sum = 2 + 7 = 9. The answer is 9 / 1.5 =
+# 6, and indeed 1/3 of 4 and 2/3 of 7 make 6.
 #
 # Full points: load a tile so that neighbouring lanes take neighbouring numbers (element e of the
 # tile, e = t, t + 32, ..., is row e // 4, column e % 4), and with `causal` leave out the tiles that
 # no query of the block may see. How q is read and out is written is up to you.
 #
 # Sources: FlashAttention, arXiv 2205.14135, and FlashAttention-2, arXiv 2307.08691. About 35 lines.
+#
+# <details><summary>Hint 1</summary>Begin with the lesson's <code>attention_rows</code>: one query per thread, keys and values through shared memory.</details>
+# <details><summary>Hint 2</summary>A thread whose query lies past the end has nothing to write, but loads its part of every tile and comes to every barrier.</details>
+# <details><summary>Hint 3</summary>With <code>causal</code>, block b needs no key beyond 32 b + 31: end the loop over tiles there. Divide by the sum once, at the end.</details>
 
 
 # %%

@@ -1,4 +1,4 @@
-"""Tests of exercise set 0b: six CUDA kernels, in the emulator.
+"""Tests of exercise set 0b: seven CUDA kernels, in the emulator.
 
 What a kernel computes is compared with float64 formulas under every schedule of the emulator; what
 it costs is counted under the first, at sizes where the least possible is known.
@@ -11,8 +11,9 @@ from minilm.course.checking.kernel_answers import launch
 from minilm.course.checking.questions import Question
 from minilm.emulator import SCHEDULES
 
-TITLE = "Kernels: six programs for a graphics card"
+TITLE = "Kernels: seven programs for a graphics card"
 
+scaled = Question("scaled", title="which number is mine?", lines=3)
 transpose_tiles = Question(
     "transpose_tiles",
     title="a transpose without bank conflicts",
@@ -47,6 +48,40 @@ def untouched(run, *inputs):
     """The arrays that a kernel only reads are as they were."""
     for number, (after, before) in enumerate(zip(run.arrays, inputs)):
         close(after, before, rtol=0, atol=0, what=f"argument {number} afterwards")
+
+
+# ------------------------------------------------------------------------------- scaled
+
+
+def multiplied_by(student, rng, count, **how):
+    x, factor = normal(rng, count), float(rng.uniform(2, 9))
+    run = launch(student, "scaled", blocks(count, 64), 64, x, empty(count), factor, **how)
+    untouched(run, x)
+    close(run.arrays[1], x * np.float64(factor), dtype=np.float32, what="y")
+    return run
+
+
+def any_counts(rng, level):
+    yield {"count": 100}
+    if level == "hidden":
+        yield {"count": 1}
+        yield {"count": int(rng.integers(65, 200))}
+
+
+@scaled.test(
+    points=2,
+    hint="The last block has more threads than numbers: if i < x.size.",
+    cases=any_counts,
+)
+def every_number_scaled(student, rng, count):
+    "y is factor * x at any length, and no thread touches what is not there"
+    multiplied_by(student, rng, count)
+
+
+@scaled.test(points=1, hint="One number per thread: i = cuda.grid(1).", cases=ONCE)
+def neighbours_side_by_side(student, rng):
+    "moves every sector of x and of y once"
+    multiplied_by(student, rng, 128, schedules=COUNT).costs(sectors=2 * 128 // 8)
 
 
 # ---------------------------------------------------------------------- transpose_tiles
@@ -251,8 +286,9 @@ def shares_of_any_row(student, rng, rows, columns):
     cases=ONCE,
 )
 def hard_rows(student, rng):
-    "survives rows shorter than a warp, masked numbers and logits of 10,000"
-    x = np.full((3, 9), -np.inf, np.float32)
+    "survives rows shorter than a warp, masked numbers, and numbers of any size"
+    x = np.full((4, 9), -np.inf, np.float32)
+    x[3] = -3e9 - 1e3 * rng.integers(1, 9, size=9)
     x[0, int(rng.integers(9))] = 1
     x[1] = 1e4 * np.sign(normal(rng, 9))
     x[2, 3:8] = normal(rng, 5)
@@ -402,8 +438,9 @@ def never_the_future(student, rng, n, t):
     cases=ONCE,
 )
 def large_scores(student, rng):
-    "survives scores of some thousands"
+    "survives scores of any size"
     attended(student, rng, 1, 12, size=1e3)
+    attended(student, rng, 1, 12, causal=True, size=1e10)
 
 
 def tile_sectors(t, pairs):

@@ -152,7 +152,55 @@ def flash(load=BY_ELEMENT, key="keys[j, d]", value="values[j, d]", fade="sums[d]
     return changed(FLASH, LOAD=load, KEY=key, VALUE=value, FADE=fade)
 
 
+SCALED = """
+@cuda.jit
+def scaled(x, y, factor):
+    BODY
+"""
+
+
 WRONG = [
+    # no guard
+    (
+        "scaled",
+        1,
+        changed(SCALED, BODY="i = cuda.grid(1)\n    y[i] = factor * x[i]"),
+    ),
+    # the first thread of each block does all the work of its block
+    (
+        "scaled",
+        2,
+        changed(
+            SCALED,
+            BODY="""if cuda.threadIdx.x == 0:
+        first = 64 * cuda.blockIdx.x
+        for i in range(first, min(first + 64, x.size)):
+            y[i] = factor * x[i]""",
+        ),
+    ),
+    # the caller's x is overwritten
+    (
+        "scaled",
+        0,
+        changed(
+            SCALED,
+            BODY="""i = cuda.grid(1)
+    if i < x.size:
+        x[i] *= factor
+        y[i] = x[i]""",
+        ),
+    ),
+    # the number in the block, not in the grid
+    (
+        "scaled",
+        0,
+        changed(
+            SCALED,
+            BODY="""i = cuda.threadIdx.x
+    if i < x.size:
+        y[i] = factor * x[i]""",
+        ),
+    ),
     # straight from row to column, no shared memory
     (
         "transpose_tiles",
@@ -172,6 +220,20 @@ def transpose_tiles(x, y):
     ("transpose_tiles", 3, changed(TRANSPOSE, PITCH="32", BARRIER="cuda.syncthreads()")),
     # no barrier
     ("transpose_tiles", 0, changed(TRANSPOSE, PITCH="33", BARRIER="pass")),
+    # no guards: right only where tiles fit
+    (
+        "transpose_tiles",
+        3,
+        changed(
+            TRANSPOSE,
+            PITCH="33",
+            BARRIER="cuda.syncthreads()",
+            **{
+                "if top + r < x.shape[0] and left + lane < x.shape[1]:\n            ": "",
+                "if left + r < y.shape[0] and top + lane < y.shape[1]:\n            ": "",
+            },
+        ),
+    ),
     # neighbours go to one thread: right, but 32 sectors a request, and a barrier for every level
     (
         "row_sums",
@@ -203,7 +265,23 @@ def transpose_tiles(x, y):
         out[row] = total""",
         ),
     ),  # fmt: skip
-    # the loud race is mended, the quiet one is not
+    # nobody waits for the sums of the other warps
+    (
+        "row_sums",
+        0,
+        changed(
+            SUMS,
+            SIZE="4",
+            COLUMNS="range(t, x.shape[1], 128)",
+            REDUCE="""for step in (16, 8, 4, 2, 1):
+        total += cuda.shfl_down_sync(ALL, total, step)
+    if t % 32 == 0:
+        part[t // 32] = total
+    if t == 0:
+        out[row] = part[0] + part[1] + part[2] + part[3]""",
+        ),
+    ),  # fmt: skip
+    # the loud race is cured, the quiet one is not
     ("running_sums", 2, changed(SCAN, SCAN=STEPS, END="pass")),
     # a barrier where only some threads pass
     (
@@ -235,6 +313,14 @@ def transpose_tiles(x, y):
         cuda.syncthreads()""",
         ),
     ),  # fmt: skip
+    # the sums before each element, without it
+    (
+        "running_sums",
+        0,
+        changed(SCAN, SCAN=STEPS, END="cuda.syncthreads()").replace(
+            "carry + s[t]", "carry + s[t] - x[row, first + t]"
+        ),
+    ),
     # three passes and a shared tree in place of pairs and shuffles
     (
         "online_softmax",
@@ -285,6 +371,12 @@ def online_softmax(x, y):
         y[row, j] = math.exp(x[row, j]) / total
 """,
     ),
+    # -1e9 in place of -inf: right until all numbers are lower
+    (
+        "online_softmax",
+        5,
+        changed(SOFTMAX, **{"float32(-math.inf)": "float32(-1e9)"}),
+    ),
     # no tiles: right, and every number is read by every thread
     (
         "tiled_matmul",
@@ -320,10 +412,25 @@ def tiled_matmul(a, b, c):
         5,
         changed(MATMUL, **{"of_b[ty, tx] =": "of_b[tx, ty] =", "of_b[k, tx]": "of_b[tx, k]"}),
     ),
+    # past the edge a tile keeps what was there before
+    (
+        "tiled_matmul",
+        4,
+        changed(
+            MATMUL,
+            **{
+                "of_a[ty, tx] = a[row, first + tx] if inside else float32(0)": (
+                    "if inside:\n            of_a[ty, tx] = a[row, first + tx]"
+                ),
+            },
+        ),
+    ),
     # keys and values straight from device memory, and the future read for nothing
     ("flash_forward", 6, flash(load="pass", key="k[n, first + j, d]", value="v[n, first + j, d]")),
     # each lane loads a row of its own: whole sectors are read for 4 bytes each
     ("flash_forward", 6, flash(load=BY_ROW)),
+    # -1e9 in place of -inf
+    ("flash_forward", 7, flash().replace("float32(-math.inf)", "float32(-1e9)")),
     # what was summed does not shrink when the maximum rises
     ("flash_forward", 0, flash(fade="sums[d]")),
 ]

@@ -86,7 +86,7 @@ def test_a_wrong_answer_gets_a_hint_and_the_right_one_its_payoff(
     notebook.run("def softmax")  # the stub
 
     said = notebook.run('check("softmax")')
-    assert "not written yet" in said and "0 of 4 points here" in said
+    assert "not written yet" in said and "0 of 6 points here" in said
     said = notebook.run('@payoff("softmax")')
     assert "First make" in said and notebook.pictures('@payoff("softmax")') == 0
 
@@ -95,13 +95,13 @@ def test_a_wrong_answer_gets_a_hint_and_the_right_one_its_payoff(
     said = notebook.run('check("softmax")')
     (tmp_path / "wrong.png").write_bytes(chrome.screenshot())
     assert "hint: Subtract each row's largest number first" in said
-    assert "✓ 2/2" in said and "✗ 0/2" in said and "2 of 4 points here" in said
+    assert "✓ 2/2" in said and "✗ 0/2" in said and "4 of 6 points here" in said
     assert "Traceback" not in said
 
     notebook.edit("def softmax", RIGHT)
     notebook.run("def softmax")
     said = notebook.run('check("softmax")')
-    assert "✗" not in said and "4 of 4 points here, 4 of 34 in this set" in said
+    assert "✗" not in said and "6 of 6 points here, 6 of 50 in this set" in said
     notebook.run('@payoff("softmax")')
     assert notebook.pictures('@payoff("softmax")') == 1
     (tmp_path / "right.png").write_bytes(chrome.screenshot())
