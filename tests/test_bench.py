@@ -166,7 +166,7 @@ def test_a_process_of_our_own_tells_its_peak():
 
 
 def test_the_machine_is_described():
-    facts = machine.describe()
+    facts = machine.facts()
     text = "\n".join(machine.lines(facts))
     json.dumps(facts)
     assert facts["cpu"] in text and facts["date"] in text and "OPENBLAS_CORETYPE is" in text

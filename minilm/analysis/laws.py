@@ -60,8 +60,8 @@ class Chinchilla:
     @property
     def undetermined(self) -> tuple[str, ...]:
         """The constants that the points left open: a term with exponent 0 is part of the floor."""
-        open_ = [n for n, power in (("A", self.alpha), ("B", self.beta)) if not power > 0]
-        return ("E", *open_) if open_ else ()
+        found = [n for n, power in (("A", self.alpha), ("B", self.beta)) if not power > 0]
+        return ("E", *found) if found else ()
 
     @property
     def size_exponent(self) -> float:

@@ -1,7 +1,8 @@
 """Each part of the benchmark in a process of its own.
 
-What a part sets must not reach the next: numbers of threads, loaded libraries, and the allocator's
-ways (`backend.keep_freed_memory` leaves one arena, for which a peer's threads would queue).
+What one part sets must not affect the next: numbers of threads, loaded libraries, and the settings
+of the allocator (`backend.keep_freed_memory` leaves one arena, for which a peer's threads would
+queue).
 """
 
 import importlib
@@ -12,10 +13,13 @@ from typing import Any
 
 
 def results_of(module: str, quick: bool) -> Iterator[Any]:
-    """What `module.run(quick)` yields, each as soon as it does.
+    """Run `module.run(quick)` in another process.
+
+    Yields:
+        What it yields, as soon as it does.
 
     Raises:
-        RuntimeError: the process broke off; whatever `run` raises is raised here.
+        RuntimeError: the process ended early; whatever `run` raises is raised here.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -36,7 +40,7 @@ def results_of(module: str, quick: bool) -> Iterator[Any]:
         process.terminate()
         process.join()
     if process.exitcode:
-        raise RuntimeError(f"{module} broke off with status {process.exitcode}")
+        raise RuntimeError(f"{module} ended early, with status {process.exitcode}")
 
 
 def _send(module: str, quick: bool, to: Connection) -> None:
@@ -44,7 +48,7 @@ def _send(module: str, quick: bool, to: Connection) -> None:
         for result in importlib.import_module(module).run(quick=quick):
             to.send(result)
     except KeyboardInterrupt:
-        pass  # who started this says so
+        pass  # the process that started this one says so
     except Exception as problem:
         to.send(problem)
     to.close()

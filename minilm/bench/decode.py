@@ -1,8 +1,9 @@
 """Greedy decoding with a cache, beside PyTorch's and beside what memory can deliver.
 
-`minilm bench decode` prints the table. Ours is `minilm.inference.generate`, from a
-prompt of one token to the end of the context. PyTorch's twin is written for speed: its functions
-called directly, a cache made once, inference mode, and the number of threads that suits it best.
+`minilm bench decode` prints the table. Ours is `minilm.inference.generate`, from a prompt of one
+token to the end of the context. PyTorch's twin is written for speed: its functions are called
+directly, with a cache made once, in inference mode, and with the number of threads that suits it
+best.
 """
 
 import threading
@@ -32,7 +33,7 @@ UNIT = "tokens/s"
 
 
 def made(size: str) -> Transformer:
-    """A model with weights so large that its choices are far apart, and equal in both programs."""
+    """A model with weights so large that its choices are clear, and equal in both programs."""
     model = Transformer(gpt(**SIZES[size])).eval()
     for parameter in model.parameters():
         if parameter.ndim == 2:
@@ -59,7 +60,7 @@ def theirs(model: Transformer, batch: int, int8: bool = False) -> Callable[[], l
     config, other = model.config, twin(model)
     if int8:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it says that it will move to another package
+            warnings.simplefilter("ignore")  # it announces a move to another package
             kinds = {torch.nn.Linear}
             other = torch.ao.quantization.quantize_dynamic(other, kinds, dtype=torch.qint8)
 
@@ -104,10 +105,14 @@ def theirs(model: Transformer, batch: int, int8: bool = False) -> Callable[[], l
     return write
 
 
-def agree(size: str, first: list, second: list) -> None:
-    """Fail unless the two programs write the same."""
+def check_same(size: str, first: list, second: list) -> None:
+    """Refuse to go on unless the two programs write the same.
+
+    Raises:
+        RuntimeError: they do not.
+    """
     if first != second:
-        raise RuntimeError(f"{size}: minilm and torch write different texts; nothing to compare")
+        raise RuntimeError(f"{size}: minilm and torch write different texts, so nothing was timed")
 
 
 def torch_rows(size: str, model: Transformer, batch: int, rounds: int) -> Iterator[Row]:
@@ -121,7 +126,7 @@ def torch_rows(size: str, model: Transformer, batch: int, rounds: int) -> Iterat
         backend.set_threads(threads)
         mine, peer = ours(model, batch), "torch"
         if other is not None:
-            agree(size, mine(), other())
+            check_same(size, mine(), other())
             peer = f"torch, {used} thread{'s' * (used > 1)}"
         race, count = raced(mine, other, rounds)
         yield row_of(name, UNIT, tokens * count, race, peer, goal)
@@ -143,7 +148,7 @@ def int8_rows(size: str, model: Transformer, rounds: int) -> Iterator[Row]:
 
 
 def reading(nbytes: int, times: int, threads: int) -> Callable[[], None]:
-    """A call that reads so many bytes so many times and does next to nothing with them."""
+    """A call that reads that many bytes that many times and does next to nothing with them."""
     parts = [np.ones(nbytes // 4 // threads, np.float32) for _ in range(threads)]
 
     def read_part(part: np.ndarray) -> None:
@@ -162,7 +167,7 @@ def reading(nbytes: int, times: int, threads: int) -> Callable[[], None]:
 
 
 def bandwidth_rows(size: str, model: Transformer, rounds: int) -> Iterator[Row]:
-    """Bytes read per second, against reading as many bytes and no more.
+    """Bytes read per second, against a program that only reads as many bytes.
 
     A token reads every weight once, and the keys and values of the tokens before it.
     """
@@ -178,7 +183,7 @@ def bandwidth_rows(size: str, model: Transformer, rounds: int) -> Iterator[Row]:
 
 
 def run(quick: bool = False) -> Iterator[Row]:
-    """Each row as it is measured; about two minutes, or half of one where `quick`."""
+    """Each row as it is measured; about two minutes, or half a minute where `quick`."""
     before, rounds = backend.threads(), 3 if quick else 9
     torch = find_torch()
     torch_before = torch.get_num_threads() if torch is not None else 0

@@ -1,8 +1,7 @@
 """`minilm bench gpu`: every kernel checked on the device, then timed against ceilings and torch.
 
-Times are medians of CUDA events on a quiet stream, ours and torch's in turn in one process: kernels
-here, a whole model in `gpu_models`. Nothing is measured, and nothing is written, where no device
-is there.
+Times are medians of CUDA events on an idle stream, ours and torch's in turn in one process: kernels
+here, a whole model in `gpu_models`. Without a device nothing is measured or written.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilm import backend
+from minilm.backend import machine
 from minilm.bench.gpu_checks import checks
 from minilm.bench.gpu_models import generating_rows, training_rows
 from minilm.bench.rows import Race, Row, race_of, row_of
@@ -28,12 +28,17 @@ class Sizes:
     """How large the arrays are; a test without a GPU makes them small.
 
     Attributes:
-        copy: numbers copied; product: rows of the square product; matrix: of the norms and others.
-        logits: of the cross-entropy; adamw: lengths of the parameters.
-        attention: (head size, heads, length) of each; tokens: in a batch of them.
-        cache: (sequences, heads, key heads, keys, head size); small: (rows, columns) of the
-            quantized weight.
-        vocab, context, layers, channels, batch: of GPT-2 124M; steps: tokens decoded.
+        copy: numbers copied.
+        product: rows of the square product.
+        matrix: shape of the arrays of norms and other kernels.
+        logits: shape of the cross-entropy's.
+        adamw: lengths of the parameters.
+        attention: (head size, heads, length) of each.
+        tokens: how many are in a batch of attention.
+        cache: (sequences, heads, key heads, keys, head size).
+        small: (rows, columns) of the quantized weight.
+        vocab, context, layers, channels, batch: of GPT-2 124M.
+        steps: tokens decoded.
     """
 
     copy: int = 1 << 28
@@ -53,21 +58,8 @@ class Sizes:
     steps: int = 128
 
 
-def device_name(cp: Any) -> str:
-    """The device, its memory and its driver, in words."""
-    facts = cp.cuda.runtime.getDeviceProperties(cp.cuda.Device().id)
-    memory = facts["totalGlobalMem"] / 2**30
-    driver = cp.cuda.runtime.driverGetVersion()
-    return f"{facts['name'].decode()}, {memory:.0f} GiB, CUDA driver {driver // 1000}"
-
-
-def machine() -> str:
-    """The device, for the file that the table is written to."""
-    return device_name(backend.cupy())
-
-
 def torch_on_gpu() -> Any | None:
-    """torch if it is here and sees the device, else None."""
+    """torch if it is installed and sees the device, else None."""
     try:
         import torch
     except ImportError:
@@ -101,7 +93,7 @@ def _torch_seconds(torch: Any, function: Callable[[], Any], repeats: int) -> flo
 def race(
     cp: Any, torch: Any, ours: Callable, peer: Callable, rounds: int, repeats: int, warm: int = 3
 ) -> Race:
-    """Both timed in turn, round by round, after a few calls that do not count."""
+    """Both timed in turn, round by round, after a few calls that are not counted."""
     for _ in range(warm):
         ours()
         peer()
@@ -160,7 +152,7 @@ class Bench:
         self, name: str, unit: str, work: float, ours: Callable, peer: Callable | None,
         goal: float | None = None, repeats: int = 20,
     ) -> None:  # fmt: skip
-        """A row against torch (None: alone). `work` in units of `unit` times seconds."""
+        """A row against torch (None: alone); `work` is in units of `unit` times seconds."""
         if self.torch is None or peer is None:
             taken = work / self.time(ours, repeats)
             who = "" if self.torch is not None else "torch"
@@ -342,24 +334,26 @@ def run(quick: bool = False) -> list[Row]:
     """Checks every kernel on the device, then times ceilings, kernels and torch's.
 
     Raises:
-        InputError: CuPy is missing, no device is there, or a kernel's result is wrong.
+        InputError: CuPy is missing, there is no device, or a kernel's result is wrong.
     """
     cp = backend.cupy()
-    print(device_name(cp))
+    print(machine.gpu(cp))
     wrong = []
     for check in checks(cp):
         print(f"  {check.name:<28}{check.dtype:<10}error {check.error:.1e}")
         if not check.passed:
             wrong.append(f"{check.name} in {check.dtype} ({check.error:.1e})")
     if wrong:
-        raise InputError(f"wrong on this device, so nothing is timed: {', '.join(wrong)}")
+        raise InputError(
+            f"kernels give wrong results on this device, so nothing is timed: {', '.join(wrong)}"
+        )
     b = Bench(cp, torch_on_gpu(), 5 if quick else 9)
     for part in PARTS:
         try:
             part(b)
         except InputError:
             raise
-        except Exception as problem:  # the other parts are worth their time on a lent device
-            print(f"{part.__name__} broke off: {type(problem).__name__}: {problem}", flush=True)
+        except Exception as problem:  # the other parts are still worth measuring
+            print(f"{part.__name__} failed: {type(problem).__name__}: {problem}", flush=True)
         cp.get_default_memory_pool().free_all_blocks()
     return b.rows

@@ -1,7 +1,7 @@
 """GPT-2 124M on a GPU beside PyTorch: training steps, and tokens one after another.
 
-Both sides hold the same weights. PyTorch trains as its users do: float32 weights, bf16 autocast,
-fused AdamW, SDPA, run as it is (eager) and compiled; it decodes in bf16 with a cache made before.
+Both sides have the same weights. PyTorch trains as its users do: float32 weights, bf16 autocast,
+fused AdamW, SDPA, both eager and compiled; it decodes in bf16 with a cache made beforehand.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SAME = 0.02  # of the loss: how far two bf16 runs of one model may differ
 
 
 def make_model(sizes: Any, dtype: str = "bfloat16") -> tuple[Transformer, Transformer]:
-    """(a model with GPT-2's parts on the GPU, the same in float32 on the host)."""
+    """A model with GPT-2's parts on the GPU, and the same in float32 on the host."""
     heads = max(1, sizes.channels // 64)
     config = gpt(sizes.vocab, sizes.context, sizes.layers, heads, sizes.channels).replace(tie=True)
     host = Transformer(config, seed=0)
@@ -33,7 +33,7 @@ def make_model(sizes: Any, dtype: str = "bfloat16") -> tuple[Transformer, Transf
 
 
 def step_of(model: Transformer, ids: Any, targets: Any) -> Callable[[], Any]:
-    """One training step: gradients and AdamW; it returns the loss, still on the device."""
+    """One training step, gradients and AdamW; it returns the loss, which stays on the device."""
     optimizer = AdamW(model.parameters(), lr=3e-4, weight_decay=0.1)
 
     def step() -> Any:
@@ -47,7 +47,7 @@ def step_of(model: Transformer, ids: Any, targets: Any) -> Callable[[], Any]:
 
 
 def torch_step(torch: Any, module: Any, ids: Any, targets: Any, device: str) -> Callable[[], Any]:
-    """The same of a torch module, in bf16 autocast."""
+    """The same with a torch module, in bf16 autocast."""
     fused = {"fused": True} if device == "cuda" else {}
     optimizer = torch.optim.AdamW(module.parameters(), lr=3e-4, weight_decay=0.1, **fused)
 
@@ -83,20 +83,23 @@ def training_rows(b: Any) -> None:
     peer = torch_step(torch, eager, *there, "cuda")
     first, theirs = float(ours()), float(peer())
     if abs(first - theirs) > SAME * theirs:
-        raise InputError(f"the models differ: our loss is {first:.4f}, torch's {theirs:.4f}")
+        raise InputError(
+            f"losses are {first:.4f} of ours and {theirs:.4f} of torch's; those of equal models "
+            f"must be within {SAME:.0%}"
+        )
     b.add(f"{name}, torch eager", "tokens/s", tokens, ours, peer, EAGER, 3)
     compiled = torch_step(torch, torch.compile(eager), *there, "cuda")
     try:
         compiled()
-    except Exception as problem:  # of torch's compiler, whatever it may be: ours can still be timed
-        print(f"torch.compile failed ({type(problem).__name__}), so it is not compared with")
+    except Exception as problem:  # whatever torch's compiler raises, ours can still be timed
+        print(f"torch.compile failed ({type(problem).__name__}), so nothing is compared with it")
         b.rows.append(missing_row(f"{name}, torch.compile", "tokens/s", "torch.compile", COMPILED))
         return
     b.add(f"{name}, torch.compile", "tokens/s", tokens, ours, compiled, COMPILED, 3)
 
 
 def torch_decoder(torch: Any, module: Any, config: Any, length: int) -> Callable[[int, int], list]:
-    """Greedy decoding of a `twin` with a cache made before: (first id, count) -> ids."""
+    """Greedy decoding of a `twin` with a cache made beforehand: (first id, count) -> ids."""
     weight = module.tokens.weight
     shape = (1, config.heads, length, config.D)
     keys, values = (
@@ -142,7 +145,7 @@ def generating_rows(b: Any) -> None:
         cache.truncate(0)
         return decoder.greedy(np.array([1]), sizes.steps)
 
-    ours()  # makes the room that knows whether there are graphs
+    ours()  # makes the scratch, which knows whether graphs are available
     name = f"decoding {host.num_parameters() / 1e6:.0f}M at batch 1"
     can = decoder.weights.room.graphs
     for graphs, how in ((True, "graph replayed"), (False, "kernel by kernel")):

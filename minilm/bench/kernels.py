@@ -1,7 +1,7 @@
 """Single operations beside PyTorch's: the tape, attention, norm, loss, optimizer.
 
-`minilm bench kernels` prints the table. Every operation goes through the package's
-public functions and its tape, forward and backward, as a model's step does.
+`minilm bench kernels` prints the table. Every operation goes through the package's public functions
+and its tape, forward and backward, as in a step of a model.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ from minilm.bench.rows import Row, seconds
 from minilm.bench.timing import limit_row, thread_counts, timed_row, use_threads
 from minilm.bench.training import peak_memory
 
-CHAIN = 100  # operations in a row, so that the loop around them counts for nothing
+CHAIN = 100  # operations in a row, so that the loop around them does not matter
 BOOKKEEPING = 2.0  # microseconds
 HEAD = 64
 ATTENTION = {256: (8, 6), 512: (4, 6), 1024: (2, 6), 2048: (1, 4), 4096: (1, 2)}  # T: (B, H)
@@ -27,7 +27,7 @@ PEER = "torch"
 
 @primitive
 def _same(x: np.ndarray) -> tuple:
-    """Nothing at all: what remains is the tape's own work."""
+    """Do nothing: what remains is the tape's own work."""
     return x, lambda g: (g,)
 
 
@@ -116,7 +116,7 @@ def attention_rows(lengths: Sequence[int], rounds: int) -> Iterator[Row]:
 
 
 def attention_memory_row(short: int, long: int) -> Row:
-    """How many times more memory attention takes when the sequence is so many times longer."""
+    """How much more memory attention takes for a longer sequence, against linear growth."""
     taken = []
     for time in (short, long):
         code = f"from minilm.bench.kernels import print_attention; print_attention({time})"
@@ -216,7 +216,7 @@ def optimizer_row(rounds: int, threads: int = 1) -> Row:
 
 
 def run(quick: bool = False) -> Iterator[Row]:
-    """Each row as it is measured; about a minute, or half of one where `quick`."""
+    """Each row as it is measured; about a minute, or half a minute where `quick`."""
     before = backend.threads()
     find_torch()  # loaded now, so that the thread counts set below hold for it too
     backend.keep_freed_memory()

@@ -1,4 +1,4 @@
-"""PyTorch as the opponent: the same GPT with the same weights, and a proof that it is the same."""
+"""PyTorch as the opponent: the same GPT with the same weights, and a check that it is the same."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def gpt(vocab_size: int, context: int, layers: int, heads: int, channels: int) -
 def twin(model: Transformer) -> Any:
     """A torch module that computes what `model` computes, from a copy of its weights.
 
-    Written as PyTorch users write it: `nn.Linear`, `nn.LayerNorm`, the fused
+    It is written as PyTorch users would write it: `nn.Linear`, `nn.LayerNorm`, the fused
     `scaled_dot_product_attention` and `cross_entropy`. `twin(ids, targets)` is the mean loss.
 
     Args:
@@ -118,7 +118,8 @@ def gradient_difference(
     """The largest relative difference of any parameter's gradient, by the norm of each.
 
     Args:
-        other: the `twin` of `model`.
+        model: ours.
+        other: its `twin`.
         ids, targets: (B, T) int64.
     """
     import torch

@@ -2,7 +2,7 @@
 
 `python -m minilm.bench.race --out race.json --figure race.png` trains both on the Python
 documentation and draws the validation loss against the time spent in steps. The two take turns,
-lap by lap, so that a busy moment of the machine hits both; validation stops the clock.
+lap by lap, so that a busy moment of the machine affects both; validation stops the clock.
 """
 
 import argparse
@@ -34,7 +34,7 @@ LEARNING_RATE, DECAY, BETAS, CLIP = 3e-3, 0.1, (0.9, 0.95), 1.0
 
 @dataclass(frozen=True)
 class Course:
-    """What both have to run: the sizes, the steps and how often the loss is looked at."""
+    """What both have to run: the sizes, the steps, and how often the loss is measured."""
 
     layers: int = 4
     heads: int = 4
@@ -51,7 +51,7 @@ class Course:
 
 
 class Ours:
-    """minilm's side: its own training loop, called once a lap."""
+    """minilm's side: its own training loop, called once per lap."""
 
     def __init__(self, model: Transformer, course: Course, tokens: np.ndarray) -> None:
         self.model, self.course = model, course
@@ -61,7 +61,7 @@ class Ours:
         )
 
     def lap(self, first: int, count: int) -> float:
-        """Take steps; returns the seconds."""
+        """Take some steps; returns the seconds that they took."""
         share = _schedule(self.course)
         outcome = train(
             self.model,
@@ -96,7 +96,7 @@ class Theirs:
         )
 
     def lap(self, first: int, count: int) -> float:
-        """Take steps; returns the seconds."""
+        """Take some steps; returns the seconds that they took."""
         share, begin = _schedule(self.course), time.perf_counter()
         for step in range(first, first + count):
             x, y = (self.torch.from_numpy(part.astype(np.int64)) for part in next(self.batches))
@@ -122,7 +122,7 @@ def _schedule(course: Course) -> Any:
 
 
 def prepare(course: Course) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """Token ids of the Python documentation to train on, and batches that are held out."""
+    """Token ids of the Python documentation to train on, and held-out batches."""
     known, held_out = hold_out(data.documents("python-docs"), seed=course.seed)
     end = "<|endoftext|>"
     tokenizer = train_bpe(known, course.vocab_size, special=[end])
@@ -137,12 +137,16 @@ def prepare(course: Course) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarr
 
 
 def race(course: Course, sides: dict[str, Any], validation: list, say: Any = print) -> dict:
-    """Let every side run the course, lap by lap; returns name -> curve.
+    """Let every side run the course, lap by lap.
 
     Args:
+        course: what they run.
         sides: name -> something with `lap` and `loss`, such as `Ours` and `Theirs`.
         validation: batches of ids and targets.
-        say: told how it stands after each lap.
+        say: called with the standing after each lap.
+
+    Returns:
+        Name -> curve.
     """
 
     def look(side: Any) -> float:
@@ -168,7 +172,7 @@ def race(course: Course, sides: dict[str, Any], validation: list, say: Any = pri
 
 
 def seconds_to(curve: dict[str, list[float]], loss: float) -> float | None:
-    """When a curve first reaches a loss, between two looks by a straight line; None: never."""
+    """When a curve first reaches a loss, interpolated between measurements; None if never."""
     for i in range(1, len(curve["loss"])):
         before, now = curve["loss"][i - 1], curve["loss"][i]
         if now <= loss:
@@ -227,7 +231,9 @@ def run(course: Course, say: Any = print) -> dict[str, Any]:
         InputError: PyTorch is not installed.
     """
     if find_torch() is None:
-        raise InputError("the race needs PyTorch: pip install 'minilm[bench]'")
+        raise InputError(
+            "the race needs PyTorch, which is not installed: pip install 'minilm[bench]'"
+        )
     backend.keep_freed_memory()
     backend.set_threads(course.threads)
     backend.blas_threads(1)
@@ -239,7 +245,7 @@ def run(course: Course, say: Any = print) -> dict[str, Any]:
     curves = race(course, sides, validation, say)
     target = max(curve["loss"][-1] for curve in curves.values())
     return {
-        "machine": machine.describe(),
+        "machine": machine.facts(),
         "course": dataclasses.asdict(course),
         "parameters": model.num_parameters(),
         "target": target,
@@ -257,9 +263,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=Course.threads, metavar="N")
     args = parser.parse_args(argv)
     if args.steps < 1 or args.threads < 1:
-        parser.error(f"--steps is {args.steps}, --threads {args.threads}; both are 1 or more")
+        parser.error(f"--steps is {args.steps}, --threads {args.threads}; both must be 1 or more")
     if args.figure is not None and importlib.util.find_spec("matplotlib") is None:
-        parser.error("--figure needs matplotlib: pip install 'minilm[course]'")
+        parser.error(
+            "--figure needs matplotlib, which is not installed: pip install 'minilm[course]'"
+        )
     lap = max(1, min(Course.lap, args.steps // 10))
     warmup = min(Course.warmup, args.steps)
     course = Course(steps=args.steps, threads=args.threads, lap=lap, warmup=warmup)

@@ -24,7 +24,7 @@ def markdown(record: dict[str, Any]) -> str:
     missing = [part for part in TITLES if part not in {row["part"] for row in record["rows"]}]
     if missing or record["quick"]:
         why = f"lacks {', '.join(missing)}" if missing else "is of a quick run"
-        raise InputError(f"the README shows a whole run of every part; this file {why}")
+        raise InputError(f"this file {why}; BENCHMARKS.md must show a whole run of every part")
     out = [_summary(record)]
     for part, title in TITLES.items():
         rows = [{k: v for k, v in row.items() if k != "part"} for row in record["rows"]

@@ -1,4 +1,4 @@
-"""A row of a benchmark table, and how two programs are timed fairly on a machine that wobbles."""
+"""A row of a benchmark table, and how two programs are timed fairly on a machine that drifts."""
 
 import gc
 import statistics
@@ -15,13 +15,13 @@ class Row:
     Attributes:
         name: what was done.
         unit: of `ours` and `peer`.
-        ours: our figure, a median; None where only the ratio says something.
+        ours: our figure, a median; None where only the ratio means something.
         peer: the peer's figure, a median; None where the peer is not installed.
-        peer_name: who it is.
+        peer_name: who the peer is.
         ratio: how many times better ours is: the median of the ratios of single rounds.
         spread: lowest and highest ratio of a round, without the outermost fifth on either side.
-        goal: the ratio wanted, or None.
-        met: whether the ratio reaches the goal; None where there is nothing to say.
+        goal: the desired ratio, or None.
+        met: whether the ratio reaches the goal; None where one of them is missing.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Row:
 class Race:
     """The outcome of `alternate`: median seconds of each, median and spread of peer / ours.
 
-    Without a peer there are our seconds and nothing else.
+    Without a peer there are only our seconds.
     """
 
     ours: float
@@ -48,12 +48,12 @@ class Race:
     spread: tuple[float, float] | None = None
 
     def reaches(self, goal: float | None) -> bool | None:
-        """Whether the ratio does; None where there is no ratio or no goal."""
+        """Whether the ratio reaches the goal; None where one of them is missing."""
         return None if goal is None or self.ratio is None else self.ratio >= goal
 
 
 def seconds(function: Callable[[], Any]) -> float:
-    """How long one call takes; garbage is collected before, not during."""
+    """How long one call takes; garbage is collected before it, not during it."""
     enabled = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -67,10 +67,14 @@ def seconds(function: Callable[[], Any]) -> float:
 
 
 def alternate(ours: Callable[[], Any], peer: Callable[[], Any] | None, rounds: int = 7) -> Race:
-    """Time two functions in turn, after a call of each that does not count; None: ours alone.
+    """Time two functions in turn, after one call of each that is not counted.
 
     A machine's speed drifts with heat and neighbours. Both runs of a round see the same drift, so
-    the ratio is taken round by round, and who goes first changes from round to round.
+    the ratio is taken round by round, and which goes first changes from round to round.
+
+    Args:
+        ours, peer: the functions; without a peer, ours is timed alone.
+        rounds: how many.
     """
     ours()
     if peer is None:
@@ -84,7 +88,7 @@ def alternate(ours: Callable[[], Any], peer: Callable[[], Any] | None, rounds: i
 
 
 def race_of(ours: list[float], peer: list[float]) -> Race:
-    """The outcome of rounds that took so long, each round's two runs at the same place."""
+    """The outcome of rounds, from the seconds of each; a round's two runs are at the same place."""
     ratios = sorted(b / a for a, b in zip(ours, peer, strict=True))
     cut = len(ratios) // 5
     spread = ratios[cut], ratios[len(ratios) - 1 - cut]
@@ -97,8 +101,10 @@ def row_of(
     """A row from a race.
 
     Args:
+        name, unit, peer_name, goal: as in `Row`.
         work: what one call does, in the unit times seconds (9.5 for 9.5 MB and "MB/s"); None where
             the unit is seconds.
+        race: the outcome.
     """
 
     def figure(t: float | None) -> float | None:
@@ -109,7 +115,7 @@ def row_of(
 
 
 def missing_row(name: str, unit: str, peer_name: str, goal: float | None) -> Row:
-    """A row that says that the peer is not installed, where ours means nothing alone."""
+    """A row for a peer that is not installed, where our figure means nothing on its own."""
     return Row(name, unit, None, None, peer_name, None, None, goal, None)
 
 
@@ -127,13 +133,13 @@ _WIDTHS = (50, 9, 9, 9, 24, 8, 14, 6)
 
 
 def heading() -> str:
-    """What stands above the lines of a table."""
+    """The lines above those of a table."""
     line = _columns(("what", "ours", "peer", "", "peer is", "ratio", "spread", "goal", ""))
     return f"{line}\n{'-' * len(line)}"
 
 
 def line_of(row: Row) -> str:
-    """A row as a line of text, in columns of a width that is known before the other rows are."""
+    """A row as a line of text, in columns whose width does not depend on the other rows."""
     ours, peer = ("" if figure is None else f"{figure:.3g}" for figure in (row.ours, row.peer))
     unit = row.unit if ours else ""
     if row.ratio is None:

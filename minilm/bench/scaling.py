@@ -1,6 +1,6 @@
-"""How cost grows: time against parameters, context and corpus size, with the slopes fitted.
+"""How cost grows: time against parameters, context and corpus size, with fitted slopes.
 
-`minilm bench scaling` prints it. A slope of 1 on log-log paper is cost in proportion.
+`minilm bench scaling` prints it. A slope of 1 on log-log paper means cost in proportion.
 """
 
 import dataclasses
@@ -57,10 +57,13 @@ def measure(
     rounds: int,
     factor: float = 1.0,
 ) -> Curve:
-    """Time each function once a round, in turn, and fit a power law to the medians.
+    """Time each function once per round, in turn, and fit a power law to the medians.
 
     Args:
+        name, x_name, unit, expected: as in `Curve`.
         sizes: one per function, above 0.
+        work: the functions.
+        rounds: how many.
         factor: from seconds to the unit.
     """
     for function in work:
@@ -72,7 +75,7 @@ def measure(
 
 
 def operations(size: Size) -> float:
-    """Floating-point operations of a training step: linear maps, and causal attention."""
+    """Floating-point operations of a training step: linear maps and causal attention."""
     tokens, c = size.batch * size.context, size.channels
     weights = size.layers * 12 * c * c + size.vocab_size * c
     attention = size.layers * c * size.context  # half of the scores are below the diagonal
@@ -91,7 +94,7 @@ def parameters_curve(rounds: int, widths: Sequence[int] = (64, 128, 256, 512)) -
 
 
 def context_curves(rounds: int, lengths: Sequence[int] = (256, 512, 1024, 2048)) -> list[Curve]:
-    """A step over as many tokens in ever longer sequences; and attention alone."""
+    """A step over the same number of tokens in ever longer sequences, and attention alone."""
     most = max(lengths)
     sizes = [Size(2, 128, 4, length, 256, most // length) for length in lengths]
     steps = [our_step(Transformer(size.config()), *size.data()) for size in sizes]
@@ -118,7 +121,7 @@ def _attention(length: int) -> Callable[[], None]:
 def corpus_curves(rounds: int, megabytes: Sequence[float] = (2, 4, 8, 16)) -> list[Curve]:
     """Learning a vocabulary of 1024, and encoding, against the length of the text.
 
-    A word that was seen before costs both less than a new one, so both grow slower than the text.
+    For both, a word seen before costs less than a new one, so they grow more slowly than the text.
     """
     from minilm.bench.tokenizer import source_text
     from minilm.tokenizers import train_bpe
@@ -145,7 +148,7 @@ def corpus_curves(rounds: int, megabytes: Sequence[float] = (2, 4, 8, 16)) -> li
 
 
 def run(quick: bool = False) -> Iterator[Curve]:
-    """Each curve as it is measured; about a minute, or half of one where `quick`."""
+    """Each curve as it is measured; about a minute, or half a minute where `quick`."""
     before = backend.threads()
     backend.keep_freed_memory()
     backend.set_threads(1)

@@ -1,7 +1,7 @@
 """From typing `minilm train` to its first step, with everything cached and with nothing cached.
 
-`minilm bench start` prints the rows. Each run is a process of its own, in folders of
-its own; the time ends when the first step's line is in the log.
+`minilm bench start` prints the rows. Each run is a process of its own, in folders of its own; the
+time ends when the line of the first step is in the log.
 """
 
 import os
@@ -17,8 +17,8 @@ from minilm.bench.timing import limit_row
 from minilm.train.watch import LOG
 
 WARM, COLD = 2.0, 15.0  # seconds
-PATIENCE = 300.0  # seconds after which something must be wrong
-CACHES = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA")  # kernels; the corpus read once
+PATIENCE = 300.0  # seconds, after which something is certainly wrong
+CACHES = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA")  # of kernels, and of the corpus
 
 
 def seconds_to_first_step(cache: Path, arguments: tuple[str, ...] = ()) -> float:
@@ -26,10 +26,10 @@ def seconds_to_first_step(cache: Path, arguments: tuple[str, ...] = ()) -> float
 
     Args:
         cache: folder for compiled kernels and for the corpus.
-        arguments: more for the command line.
+        arguments: more words for the command line.
 
     Raises:
-        RuntimeError: it ended before, or never came to a step.
+        RuntimeError: it ended before its first step, or did not reach it in time.
     """
     caches = {name: str(cache / name.lower()) for name in CACHES}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
@@ -46,7 +46,7 @@ def seconds_to_first_step(cache: Path, arguments: tuple[str, ...] = ()) -> float
                 took = time.perf_counter() - begin
                 if process.poll() is not None or took > PATIENCE:
                     end = "ended" if process.poll() is not None else f"took {took:.0f} s"
-                    raise RuntimeError(f"minilm train {end} before a step: {_tail(said)}")
+                    raise RuntimeError(f"minilm train {end} before its first step: {_tail(said)}")
                 time.sleep(0.002)
             return time.perf_counter() - begin
         finally:
@@ -66,7 +66,7 @@ def _tail(path: Path) -> str:
 
 
 def run(quick: bool = False) -> Iterator[Row]:
-    """Each row as it is measured; a minute and a half, or half of it where `quick`."""
+    """Each row as it is measured; a minute and a half, or half as long where `quick`."""
     name = "minilm train to its first step"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         runs = range(1 if quick else 3)

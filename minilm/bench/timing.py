@@ -1,7 +1,6 @@
 """Rows for short functions: how often to call them in a round, and rows against a fixed goal."""
 
 import math
-import os
 import statistics
 import sys
 import time
@@ -9,18 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 from minilm import backend
+from minilm.backend.machine import cores
 from minilm.bench.rows import Race, Row, alternate, seconds
 
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
-ROUND = 0.05  # seconds that a round of ours should last, to be above what the clock can tell
+ROUND = 0.05  # seconds that a round of ours should last, well above the clock's resolution
 
 
 def calls_per_round(
     ours: Callable[[], Any], peer: Callable[[], Any] | None, least: float | None = None
 ) -> int:
-    """How many calls make a round of `least` seconds, four times that for a peer at most.
+    """How many calls make a round of `least` seconds, or at most four times as long for a peer.
 
-    Both are called once before, since the first call may compile.
+    Both are called once before, because the first call may compile.
     """
     least = ROUND if least is None else least
     counts = []
@@ -35,7 +35,7 @@ def calls_per_round(
 
 
 def repeated(function: Callable[[], Any], count: int) -> Callable[[], None]:
-    """The function that calls another one so many times."""
+    """A function that calls another one that many times."""
 
     def run() -> None:
         for _ in range(count):
@@ -50,7 +50,7 @@ def raced(
     rounds: int,
     least: float | None = None,
 ) -> tuple[Race, int]:
-    """A race of rounds long enough for the clock; the calls of a round."""
+    """A race of rounds long enough for the clock, and the number of calls in a round."""
     count = calls_per_round(ours, peer, least)
     other = None if peer is None else repeated(peer, count)
     return alternate(repeated(ours, count), other, rounds), count
@@ -70,10 +70,12 @@ def timed_row(
     """A race of two functions as a row of times.
 
     Args:
-        unit: "s", "ms" or "us", of one of the `work` pieces that a call does.
-        peer: None where it is not installed: ours is timed alone.
+        name, peer_name, goal: as in `Row`.
+        unit: "s", "ms" or "us", for each of the `work` pieces that a call does.
+        ours, peer: the functions; None for a peer that is not installed, ours is then timed alone.
+        rounds: how many.
         work: pieces of work in a call.
-        least: seconds that ours should run in a round; None: ROUND.
+        least: seconds that ours should run in a round; None means ROUND.
     """
     race, count = raced(ours, peer, rounds, least)
     factor = UNITS[unit] / count / work
@@ -82,7 +84,7 @@ def timed_row(
 
 
 def use_threads(count: int) -> None:
-    """The same number of threads on both sides; our matrix products run on one each."""
+    """Set the same number of threads on both sides; each of our matrix products runs on one."""
     backend.set_threads(count)
     backend.blas_threads(1)
     torch = sys.modules.get("torch")
@@ -92,13 +94,14 @@ def use_threads(count: int) -> None:
 
 def thread_counts() -> tuple[int, ...]:
     """One thread, and two where there are two cores."""
-    return (1, 2) if (os.cpu_count() or 1) > 1 else (1,)
+    return (1, 2) if cores() > 1 else (1,)
 
 
 def best_threads(function: Callable[[], Any], most: int) -> int:
-    """The number of torch's threads with which a function of its is fastest; it stays set.
+    """The number of threads with which a function of torch's is fastest; it stays set.
 
-    Tried in turn, several times, the median of each: a busy moment must not choose for it.
+    All are tried in turn, several times, and compared by their medians, so that a busy moment does
+    not decide.
     """
     import torch
 
@@ -107,7 +110,7 @@ def best_threads(function: Callable[[], Any], most: int) -> int:
         for count, times in taken.items():
             torch.set_num_threads(count)
             took = seconds(function)
-            if turn:  # the first is not counted: threads start, memory is found
+            if turn:  # the first is not counted: threads start, and memory is allocated
                 times.append(took)
     best = min(taken, key=lambda count: statistics.median(taken[count]))
     torch.set_num_threads(best)
@@ -118,6 +121,7 @@ def limit_row(name: str, unit: str, values: list[float], limit: float) -> Row:
     """A row against a fixed limit: the ratio says how many times below it the median is.
 
     Args:
+        name, unit: as in `Row`.
         values: of single rounds, in the unit.
         limit: what must not be exceeded.
     """

@@ -1,8 +1,8 @@
 """Byte-pair encoding beside tiktoken and Hugging Face's tokenizers.
 
-`minilm bench tokenizer` prints the table. Training and encoding of 30 MB of Python
-source with a vocabulary of 8192, ids and merges compared; then texts made to be slow; then our
-encoder beside itself without its cache, which no text may make more than 10 % slower.
+`minilm bench tokenizer` prints the table: training and encoding of 30 MB of Python source with a
+vocabulary of 8192, with ids and merges compared; then texts designed to be slow; then our encoder
+beside itself without its cache, which no text may make more than 10 % slower.
 """
 
 import sysconfig
@@ -29,7 +29,7 @@ _GPT4 = (
 
 
 def source_text(megabytes: float = MEGABYTES) -> str:
-    """Python source, the standard library's with its tests, cut or repeated to a size."""
+    """Python source, the standard library with its tests, cut or repeated to a size."""
     root = Path(sysconfig.get_path("stdlib"))
     texts = list(documents("python-code"))
     for path in sorted((root / "test").rglob("*.py")):
@@ -45,7 +45,7 @@ def source_text(megabytes: float = MEGABYTES) -> str:
 
 
 def hostile_texts(megabytes: float = 1) -> dict[str, str]:
-    """Texts on which a cache of words gains nothing."""
+    """Texts for which a cache of words gains nothing."""
     rng = np.random.default_rng(0)
     size = int(megabytes * 1e6)
 
@@ -86,7 +86,7 @@ def tiktoken_like(bpe: BPE):
 
 
 def training_row(text: str, rounds: int) -> Row:
-    """Learning 8192 tokens with GPT-2's words, ours on one thread; the tokens must be the same."""
+    """Learning 8192 tokens with GPT-2's words, ours on one thread; the tokens have to agree."""
     name, goal = f"train, {len(text) / 1e6:.0f} MB, {VOCABULARY}", 10.0
     made: dict[str, list] = {}
     chunks = [text[i : i + 100_000] for i in range(0, len(text), 100_000)]
@@ -111,12 +111,12 @@ def training_row(text: str, rounds: int) -> Row:
 
     race = alternate(ours, peer, rounds)
     if [token for token, _ in made["peer"]] != [spelled(token) for token in made["ours"]]:
-        raise AssertionError("the vocabularies differ")
+        raise AssertionError("the vocabularies differ, so nothing was timed")
     return row_of(name, "s", None, race, "tokenizers", goal)
 
 
 def encoding_row(text: str, bpe: BPE, rounds: int, threads: int, goal: float) -> Row:
-    """Encoding the whole text; the ids must be the same."""
+    """Encoding the whole text; the ids have to agree."""
     name = f"encode, {bpe.pattern}, {threads} thread{'s' * (threads > 1)}"
     peer = tiktoken_like(bpe)
     if peer is not None:
@@ -135,7 +135,7 @@ def encoding_row(text: str, bpe: BPE, rounds: int, threads: int, goal: float) ->
 
 
 def hostile_rows(bpe: BPE, rounds: int) -> Iterator[Row]:
-    """Texts made to be slow, one thread: beside tiktoken, and beside ourselves without cache."""
+    """Texts designed to be slow, on one thread: beside tiktoken, and beside ours without cache."""
     backend.set_threads(1)
     plain = BPE(bpe.tokens, bpe.merges, bpe.pattern, bpe.special, cache=False)
     peer = tiktoken_like(bpe)

@@ -1,8 +1,8 @@
 """Training steps beside PyTorch's: time, time outside matrix products, peak memory.
 
-`minilm bench train` prints the table. Both sides hold the same GPT with the same
-weights, see the same batch and take AdamW steps, PyTorch's fused; before anything is timed their
-gradients are compared.
+`minilm bench train` prints the table. Both sides have the same GPT with the same weights, see the
+same batch and take AdamW steps, PyTorch's fused; before anything is timed, their gradients are
+compared.
 """
 
 import math
@@ -104,7 +104,7 @@ def torch_step(model: Any, ids: np.ndarray, targets: np.ndarray) -> Callable[[],
 
 
 def products(size: Size) -> list[tuple[int, int, int]]:
-    """(rows, in, out) of every linear map of one step; each has one product forward, two back."""
+    """(rows, in, out) of every linear map of a step; each has one product forward, two backward."""
     n, c = size.batch * size.context, size.channels
     block = [(n, c, 3 * c), (n, c, c), (n, c, 4 * c), (n, 4 * c, c)]
     return [*block * size.layers, (n, c, size.vocab_size)]
@@ -140,19 +140,23 @@ def torch_products(size: Size) -> Callable[[], None]:
 
 
 def check_equal(name: str, model: Transformer, other: Any, size: Size) -> None:
-    """Raise AssertionError where the two sides do not compute the same gradients."""
+    """Refuse to go on where the two sides do not compute the same gradients.
+
+    Raises:
+        AssertionError: they do not.
+    """
     difference = gradient_difference(model, other, *size.data())
     if not difference <= EQUAL:
         raise AssertionError(
             f"{name}: gradients differ from PyTorch's by {difference:.1e} of their norm, more "
-            f"than {EQUAL:.0e}; nothing was timed"
+            f"than {EQUAL:.0e}, so nothing was timed"
         )
 
 
 def step_rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
     """A training step of each size, on 1 and 2 threads, and the geometric mean of the ratios.
 
-    PyTorch may use fewer threads than there are where it is faster so: small steps are.
+    PyTorch may use fewer threads where that is faster, as it is for small steps.
     """
     torch = find_torch()
     rows = []
@@ -176,7 +180,7 @@ def step_rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
 
 def mean_row(rows: list[Row]) -> Row:
     """The geometric mean of some rows' ratios; its spread is the lowest and the highest of them."""
-    goal = GOOD_NARROW if machine.held_back() else GOOD
+    goal = GOOD_NARROW if machine.is_held_back() else GOOD
     name = "step, geometric mean"
     ratios = [row.ratio for row in rows if row.ratio is not None]
     if not ratios:
@@ -187,7 +191,7 @@ def mean_row(rows: list[Row]) -> Row:
 
 
 def outside_rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
-    """Time of a step outside its matrix products, one thread: the step less the products alone.
+    """Time of a step outside its matrix products, on one thread: the step minus the products.
 
     The products are those of the linear maps; attention's own count as outside, on both sides.
     """
@@ -208,7 +212,8 @@ def outside_rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
         for turn in range(rounds):
             for i in range(len(sides))[:: 1 if turn % 2 == 0 else -1]:
                 whole, products_alone = map(seconds, sides[i])
-                # A step is never all products: noise can say so, and must not make a ratio endless.
+                # A step is never all products, although noise can make it look so: the ratio would
+                # then be infinite.
                 outside = max(whole - products_alone, 0.01 * whole)
                 left[i].append(outside / count * UNITS["ms"])
         race = race_of(*left) if len(sides) > 1 else Race(statistics.median(left[0]))
@@ -218,7 +223,7 @@ def outside_rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
 
 
 def memory_rows(names: Sequence[str], runs: int) -> Iterator[Row]:
-    """Peak memory of a process that imports what it needs and takes three steps, one thread."""
+    """Peak memory of a process that imports what it needs and takes three steps on one thread."""
     torch = find_torch()
     for name in names:
         title = f"peak memory, {name}, imports included"
@@ -247,8 +252,8 @@ def measured_peak(side: str, name: str) -> float:
 def print_peak(side: str, name: str) -> None:
     """Take three steps in this process and print its peak memory in MB.
 
-    PyTorch's process carries our imports too, less than a tenth of its own: NumPy, and this
-    module; it makes its own weights and neither Numba nor SciPy is loaded there.
+    PyTorch's process also carries our imports, NumPy and this module, less than a tenth of its own;
+    it makes its own weights, and neither Numba nor SciPy is loaded there.
     """
     size = SIZES[name]
     data = size.data()
@@ -267,9 +272,9 @@ def print_peak(side: str, name: str) -> None:
 
 
 def peak_memory() -> float:
-    """The most memory this process has held, in bytes.
+    """The most memory that this process has held, in bytes.
 
-    Linux counts a parent's memory as its child's peak in `getrusage`; /proc does not.
+    On Linux, `getrusage` counts a parent's memory as its child's peak; /proc does not.
     """
     if sys.platform.startswith("linux"):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():

@@ -58,11 +58,11 @@ def run(args: argparse.Namespace) -> int:
         from minilm import backend
 
         backend.array_module("cuda")  # says at once where there is no GPU
-    facts = machine.describe()
+    facts = machine.facts()
     if args.part == "gpu":
-        from minilm.bench import gpu
+        from minilm.backend.machine import gpu
 
-        facts["gpu"] = gpu.machine()
+        facts["gpu"] = gpu(backend.cupy())
     print("\n".join(machine.lines(facts)), flush=True)
     record: dict[str, Any] = {"format": FORMAT, "machine": facts, "quick": args.quick, "rows": []}
     for part in [args.part] if args.part else USUAL:

@@ -1,9 +1,9 @@
 """Runs CUDA kernels on the CPU, watches what they do, and says where they go wrong.
 
 CUDA C++ (`.cu`) is compiled as C++ with one fiber per CUDA thread; Numba CUDA kernels run as the
-Python functions they are, with one greenlet per thread. What is covered: barriers, races inside a
-block and between blocks, bounds, unwritten shared memory, cp.async, mma.sync, ldmatrix, warp
-operations. What is not: speed, wgmma, TMA.
+Python functions that they are, with one greenlet per thread. Covered are barriers, races inside a
+block and between blocks, bounds, unwritten shared memory, cp.async, mma.sync, ldmatrix and warp
+operations; not covered are speed, wgmma and TMA.
 
     report = emulate(("softmax.cu", "softmax"), rows, 128, x, y, n)   # or (source text, name)
     report = emulate(a_numba_kernel, (4, 4), (8, 8), a, b, c)
@@ -34,7 +34,7 @@ SCHEDULES = (
 def _three(value: int | Sequence[int], name: str) -> tuple[int, int, int]:
     sizes = (value,) if isinstance(value, int) else tuple(int(v) for v in value)
     if not 1 <= len(sizes) <= 3 or any(v < 0 for v in sizes):
-        raise EmulatorError(f"{name} is {value!r}; it must be 1 to 3 counts of at least 0")
+        raise EmulatorError(f"{name} is {value!r}; it must be 1 to 3 numbers of 0 or more")
     return (*sizes, 1, 1)[:3]  # type: ignore[return-value]
 
 
@@ -60,24 +60,26 @@ def emulate(
             for `T **` parameters, None for a null pointer.
         shared: bytes of dynamic shared memory.
         defines: preprocessor names, such as `{"HEAD": 64}`; CUDA C++ only.
-        schedules: orders in which warps and asynchronous copies are run; all must agree.
-        trace: watch every access of the first schedule: exact errors, and the counts.
+        schedules: orders in which warps and asynchronous copies are run; their results must agree.
+        trace: watch every access of the first schedule, for exact errors and for the counts.
         record: keep every access of the first schedule in `report.touches`.
         timeout: seconds after which a launch is stopped; of processor time for Python kernels.
 
     Returns:
-        counts of barriers, divergence, sectors moved and bank conflicts.
+        Counts of barriers, divergence, sectors moved and bank conflicts.
 
     Raises:
-        EmulatorError: the kernel is wrong; names kernel, block, thread and line.
+        EmulatorError: the kernel is wrong, or cannot be run; it names kernel, block, thread and
+            line.
     """
     sizes = _three(grid, "grid"), _three(block, "block")
     count = sizes[1][0] * sizes[1][1] * sizes[1][2]
     if not 1 <= count <= 1024:
-        raise EmulatorError(f"block is {block!r}, {count} threads; a block has 1 to 1024")
+        raise EmulatorError(f"block is {block!r}, {count} threads; it must have 1 to 1024")
     unknown = [name for name in schedules if name not in SCHEDULES]
     if unknown or not schedules:
-        raise EmulatorError(f"schedules has {unknown}; known are {', '.join(SCHEDULES)}")
+        named = f"names {unknown[0]!r}" if unknown else "is empty"
+        raise EmulatorError(f"schedules {named}; allowed are {', '.join(SCHEDULES)}")
     if isinstance(kernel, tuple):
         from .launch import run
         from .source import read

@@ -17,14 +17,14 @@ from .report import EmulatorError
 from .source import KernelSource, to_cpp
 
 HERE = Path(__file__).parent
-KEPT = 300  # compiled programs in the cache, about 0.4 MB each; the longest unused go first
+KEPT = 300  # compiled programs in the cache, about 0.4 MB each; the least recently used go first
 HEADERS = HERE.parent / "kernels" / "cuda_tools"
 BASE = ["-std=gnu++20", "-g1", "-w", "-fno-strict-aliasing", "-ffp-contract=off"]
 WATCH = ["-fsanitize=thread", "-fsanitize-coverage=trace-pc"]
 
 
 def cache_folder() -> Path:
-    """Folder of compiled kernels: $MINILM_CACHE/emulator, else ~/.cache/minilm/emulator."""
+    """The folder of compiled kernels: $MINILM_CACHE/emulator, else ~/.cache/minilm/emulator."""
     root = os.environ.get("MINILM_CACHE") or Path.home() / ".cache" / "minilm"
     folder = Path(root) / "emulator"
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,11 @@ def cache_folder() -> Path:
 
 @lru_cache(1)
 def compiler() -> str:
-    """Path of a C++ compiler; a clear error where there is none."""
+    """The path of a C++ compiler.
+
+    Raises:
+        EmulatorError: there is none, or this is Windows.
+    """
     if sys.platform == "win32":
         raise EmulatorError(
             "the CUDA C++ emulator runs on Linux and macOS; on Windows use it inside WSL, "
@@ -90,7 +94,7 @@ def _runtime_object() -> Path:
 
 
 def _prune(folder: Path) -> None:
-    """Keeps the cache from growing without end."""
+    """Keeps the cache from growing without limit."""
     files = [p for p in folder.iterdir() if p.is_file()]
     if len(files) <= KEPT:
         return
@@ -100,7 +104,11 @@ def _prune(folder: Path) -> None:
 
 
 def build(source: KernelSource, defines: dict[str, object]) -> Path:
-    """Path of an executable that runs the kernels of `source` (see job.h), compiled if need be."""
+    """The path of an executable that runs the kernels of `source` (see job.h), compiled if needed.
+
+    Raises:
+        EmulatorError: the source does not compile, or there is no compiler.
+    """
     flags = [f"-D{k}={v}" for k, v in sorted(defines.items())]
     headers = b""
     if source.folder is not None:
@@ -132,7 +140,7 @@ def build(source: KernelSource, defines: dict[str, object]) -> Path:
 
 
 def lines_of(executable: Path, addresses: list[int]) -> dict[int, list[tuple[str, int]]]:
-    """For each code address the source positions it stands for, innermost inlined frame first."""
+    """For each code address, its positions in the source, the innermost inlined frame first."""
     wanted = sorted({a for a in addresses if a})
     tool = shutil.which("addr2line")
     if not wanted or tool is None:

@@ -12,7 +12,7 @@ from .report import HotLine, Report, Touch
 
 
 def sectors(spans: list[tuple[int, int]]) -> tuple[int, int]:
-    """Sectors of 32 bytes that spans (start, size) touch, and how many would hold the bytes."""
+    """How many sectors of 32 bytes the spans (start, size) touch, and how many would suffice."""
     touched = {s for start, size in spans for s in range(start // 32, (start + size - 1) // 32 + 1)}
     count = end = 0
     for start, size in sorted(set(spans)):
@@ -24,7 +24,7 @@ def sectors(spans: list[tuple[int, int]]) -> tuple[int, int]:
 
 
 def rounds(offsets: list[tuple[int, int]], size: int) -> tuple[int, int]:
-    """Rounds that 32 banks need to serve (lane, byte offset) requests, and the least possible."""
+    """Rounds that 32 banks need to serve (lane, byte offset) requests, and the fewest possible."""
     lanes = 8 if size >= 16 else 16 if size >= 8 else 32
     cost = ideal = 0
     for first in range(0, 32, lanes):
@@ -64,7 +64,7 @@ class Costs:
         self.logs[thread].append((line, "", "step", 0, 0, 0))
 
     def price(self, low: int, high: int) -> None:
-        """Prices what the warp of threads low .. high - 1 did since it last met."""
+        """Prices what the warp of threads low to high - 1 did since it last met."""
         groups: dict[tuple, list[tuple[int, tuple]]] = defaultdict(list)
         live = 0
         for thread in range(low, high):

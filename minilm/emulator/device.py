@@ -39,7 +39,7 @@ class _Shared:
                 device.static_bytes += int(np.prod(shape)) * kind.itemsize
                 if device.static_bytes > STATIC_SHARED:
                     raise device.error(
-                        f"asks for {device.static_bytes} bytes of shared memory; a block has "
+                        f"declares {device.static_bytes} bytes of shared memory; a block has "
                         f"{STATIC_SHARED}"
                     )
             poison = np.nan if kind.kind == "f" else -1 if kind.kind == "i" else 0
@@ -87,7 +87,7 @@ class _Atomic:
 
 
 class _Thread:
-    """One CUDA thread: its greenlet, where it stands and what it waits for."""
+    """One CUDA thread: its greenlet, where it is and what it waits for."""
 
     __slots__ = ("number", "index", "greenlet", "wait", "value", "result", "started")
 
@@ -331,7 +331,7 @@ class Device:
         self.barriers += 1
 
     def _release_warp(self, warp: list[_Thread]) -> bool:
-        """Lets the lanes that met at a warp operation go on; True if there were any."""
+        """Lets the lanes that met at a warp operation go on; returns whether there were any."""
         waiting = {t.number % 32: t for t in warp if t.wait and t.wait[0] == "warp"}
         by_lane = {t.number % 32: t for t in warp}
         released = False
@@ -341,7 +341,7 @@ class Device:
                 continue
             _, name, line, mask = thread.wait
             if not mask >> lane & 1:
-                raise self.error("the mask leaves out the very thread that calls it", line, thread)
+                raise self.error("the mask leaves out the thread that calls it", line, thread)
             lanes = [j for j in range(32) if mask >> j & 1 and j in by_lane]
             gone = [j for j in lanes if by_lane[j].greenlet.dead]
             if gone:

@@ -1,4 +1,4 @@
-"""Runs a CUDA C++ kernel in a child process, over several schedules, and reads what it did."""
+"""Runs a CUDA C++ kernel in a child process, under several schedules, and reads what it did."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .build import build, lines_of
 from .report import EmulatorError, HotLine, Report, Touch
 from .source import KernelSource, dtype_of
 
-# Bits: 1 last thread first, 2 one warp runs ahead to the next block barrier, 4 asynchronous copies
-# land at once (instead of at the wait).
+# Bits: 1 the last thread goes first, 2 one warp runs ahead to the next block barrier, 4 copies that
+# are asynchronous land at once (instead of at the wait).
 SCHEDULES = {
     "lockstep": 0,
     "first warp ahead": 2,
@@ -45,7 +45,7 @@ def _span(array: np.ndarray) -> np.ndarray:
 
 
 def _unspan(flat: np.ndarray, array: np.ndarray, label: str, kernel: str) -> np.ndarray:
-    """The array's own elements out of its span after a run; the gaps must be as they were."""
+    """The array's own elements from its span after a run, which must not have changed the gaps."""
     if array.flags.c_contiguous or not array.size:
         return flat.reshape(array.shape)
     view = np.lib.stride_tricks.as_strided(flat, array.shape, array.strides)
@@ -56,7 +56,7 @@ def _unspan(flat: np.ndarray, array: np.ndarray, label: str, kernel: str) -> np.
     size = array.itemsize
     changed = (flat.view(np.uint8) != _span(array).view(np.uint8)).reshape(-1, size).any(axis=1)
     if (changed & gaps).any():
-        raise EmulatorError(f"{label} was written between its rows", kernel=kernel)
+        raise EmulatorError(f"{label} was written to between its rows", kernel=kernel)
     return view
 
 
@@ -72,8 +72,8 @@ class Job:
         parameters = source.kernels[kernel]
         if len(parameters) != len(arguments):
             raise EmulatorError(
-                f"{kernel} takes {len(parameters)} arguments "
-                f"({', '.join(p.name for p in parameters)}), not {len(arguments)}"
+                f"{kernel} got {len(arguments)} arguments; it takes {len(parameters)} "
+                f"({', '.join(p.name for p in parameters)})"
             )
         self.kernel, self.names = kernel, [p.name for p in parameters]
         self.slots: list[tuple[str, int, int, int]] = []
@@ -86,14 +86,16 @@ class Job:
             label = f"argument {index} ({parameter.name}) of {kernel}"
             if parameter.pointers == 0:
                 if not np.isscalar(value) and getattr(value, "ndim", None) != 0:
-                    raise EmulatorError(f"{label} must be a number, not {type(value).__name__}")
+                    kind = type(value).__name__
+                    raise EmulatorError(f"{label} is of type {kind}; it must be a number")
                 raw = np.asarray(value).astype(dtype_of(wanted or "int32")).tobytes()
                 self._add("s", raw, len(raw))
             elif parameter.pointers == 1 or value is None:
                 self._add_array("a", index, label, value, wanted)
             else:
                 if not isinstance(value, list | tuple):
-                    raise EmulatorError(f"{label} must be a list of arrays")
+                    kind = type(value).__name__
+                    raise EmulatorError(f"{label} is of type {kind}; it must be a list of arrays")
                 self.slots.append(("l", 0, 8, len(value)))
                 self.tables += 1
                 for member in value:
@@ -109,13 +111,16 @@ class Job:
             return
         array = _array(value)
         if array is None:
-            raise EmulatorError(f"{label} must be an array, not {type(value).__name__}")
+            kind = type(value).__name__
+            raise EmulatorError(f"{label} is of type {kind}; it must be an array")
         if any(step < 0 for step in array.strides):
-            raise EmulatorError(f"{label} runs backwards; its strides are {array.strides}")
+            raise EmulatorError(
+                f"{label} has the strides {array.strides}; they must not be negative"
+            )
         if wanted is not None and array.dtype != dtype_of(wanted):
-            raise EmulatorError(f"{label} must be {wanted}, not {array.dtype}")
+            raise EmulatorError(f"{label} is {array.dtype}; it must be {wanted}")
         identity = (array.ctypes.data, array.shape, array.strides)
-        if identity in self.known and array.size:  # the same array twice: one memory
+        if identity in self.known and array.size:  # the same array again, in the same memory
             self.slots.append(("r", 0, 1, self.known[identity]))
             return
         self.known[identity] = len(self.arrays) + self.tables
@@ -260,7 +265,7 @@ def _touches(records: list, exe: Path, job: Job) -> list[Touch]:
 
 
 def _same(first: np.ndarray, second: np.ndarray) -> bool:
-    """Equal, up to what reordered float additions (atomics) may change."""
+    """Whether both are equal, up to what reordered float additions (atomics) may change."""
     if first.tobytes() == second.tobytes():
         return True
     if first.dtype.kind in "iub":
@@ -286,8 +291,11 @@ def run(
 ) -> Report:
     """Runs `kernel` under each schedule from the same arguments, as `emulate` describes.
 
-    The first schedule is watched access by access (`trace`), the others run unwatched. All must
-    agree. The arrays are changed in place, as a GPU would.
+    The first schedule is watched access by access (`trace`), the others run unwatched. All results
+    must agree. The arrays are changed in place, as on a GPU.
+
+    Raises:
+        EmulatorError: the kernel is wrong, or cannot be run.
     """
     if not grid[0] * grid[1] * grid[2]:
         return Report(kernel, grid, block, schedules=tuple(schedules))

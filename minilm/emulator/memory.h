@@ -92,7 +92,7 @@ static const char *verb(int kind) { return kind == READ ? "reads" : kind == ATOM
     std::string who = t.block == block_number ? "thread " + thread_name(t.thread) : "another block";
     report_error("race: this thread " + std::string(verb(kind)) + " byte " + std::to_string(offset) + " of " +
                  region_name(r) + ", which " + who + " " + earlier + " at {line}" +
-                 (t.block == block_number ? " with no barrier between" : " and blocks have no order"),
+                 (t.block == block_number ? " with no barrier between" : " and blocks run in no order"),
                  pc, 0, (const void *)(uintptr_t)t.pc);
 }
 static bool unordered(const Touch &t, int me) {
@@ -128,7 +128,7 @@ void memory_access(const void *p, size_t size, Kind kind, const void *pc, bool) 
                          " while the cp.async issued by thread " + thread_name(cell.write.thread) +
                          " at {line} is still on its way (no wait yet)", pc, 0, (const void *)(uintptr_t)cell.write.pc);
         if (on_chip && kind == READ && cell.write.block != block_number)
-            report_error("this thread reads byte " + std::to_string(at) + " of " + region_name(*r) + ", which nobody has written yet", pc, 0);
+            report_error("this thread reads byte " + std::to_string(at) + " of " + region_name(*r) + ", which no thread has written yet", pc, 0);
         bool both_atomic = kind == ATOMIC && cell.atomic;
         if (!both_atomic) {
             if (unordered(cell.write, current)) race(*r, at, kind, pc, cell.write, cell.atomic ? "updates" : "writes");

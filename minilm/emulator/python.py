@@ -1,7 +1,7 @@
 """Runs Numba CUDA kernels as Python, one greenlet per CUDA thread, watching every access.
 
-Numba's own simulator runs one operating-system thread per CUDA thread; a greenlet switch costs a
-fraction of that, and nothing has to be switched on before Numba is imported.
+Numba's own simulator runs one operating-system thread per CUDA thread; switching greenlets costs a
+fraction of that, and nothing has to be enabled before Numba is imported.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def _adapt(kernel: Any, device: Device, done: dict[int, Any]) -> Callable[..., A
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
         raise EmulatorError(
-            f"the source of {function.__name__} is not at hand; define it in a file or a notebook"
+            f"{function.__name__} has no source that can be read; define it in a file or a notebook"
         ) from None
     tree = ast.parse(source)
     definition = tree.body[0]
     if not isinstance(definition, ast.FunctionDef):
-        raise EmulatorError(f"{function.__name__} must be written with def")
+        raise EmulatorError(f"{function.__name__} is not written with def; it must be")
     definition.decorator_list = []
     definition.returns = None
     for argument in definition.args.args:
@@ -108,8 +108,8 @@ def _arguments(values: Sequence[Any], names: Sequence[str], device: Device) -> l
             found.append(value)
         else:
             raise EmulatorError(
-                f"argument {index} ({name}) must be an array or a number, "
-                f"not {type(value).__name__}"
+                f"argument {index} ({name}) is of type {type(value).__name__}; it must be an array "
+                "or a number"
             )
     return found
 
@@ -125,12 +125,17 @@ def run_python(
     timeout: int = 60,
     shared: int = 0,
 ) -> Report:
-    """Runs a Numba CUDA kernel under each schedule; see `minilm.emulator.emulate`."""
+    """Runs a Numba CUDA kernel under each schedule; see `minilm.emulator.emulate`.
+
+    Raises:
+        EmulatorError: the kernel is wrong, or cannot be run.
+    """
     try:
         import greenlet  # noqa: F401
     except ImportError:
         raise EmulatorError(
-            "Python kernels need the greenlet package: pip install 'minilm[emulator]'"
+            "kernels written in Python need the package greenlet, which is not installed: "
+            "pip install 'minilm[emulator]'"
         ) from None
     function = _python_function(kernel)
     name = getattr(function, "__name__", "kernel")
@@ -138,12 +143,12 @@ def run_python(
         names = list(inspect.signature(function).parameters)
         if len(names) != len(arguments):
             raise EmulatorError(
-                f"{name} takes {len(names)} arguments ({', '.join(names)}), not {len(arguments)}"
+                f"{name} got {len(arguments)} arguments; it takes {len(names)} ({', '.join(names)})"
             )
     report = Report(name, grid, block, schedules=tuple(schedules))
-    # Copies have no second life here, so schedules that differ only in them are one.
+    # There are no asynchronous copies here, so schedules that differ only in them are the same.
     orders = list(dict.fromkeys(SCHEDULES[s] & 3 for s in schedules))
-    deadline = time.thread_time() + timeout  # a busy machine does not make a kernel endless
+    deadline = time.thread_time() + timeout  # a busy machine is not the kernel's fault
     results: list[TracedArray] = []
     for number, order in enumerate(orders):
         costs = Costs(record) if trace and number == 0 else None

@@ -1,4 +1,4 @@
-"""What a run in the emulator tells: counts a learner can drive down, or an error with a place."""
+"""What a run in the emulator reports: counts that a learner can reduce, or an error and where."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 class EmulatorError(RuntimeError):
     """A kernel did something wrong, or could not be run.
 
-    Attributes: kernel (name), block and thread (x, y, z), path and line of the source; each None
-    where it is not known.
+    Attributes:
+        kernel: its name; like all others, None where it is not known.
+        block, thread: (x, y, z).
+        path, line: of the source.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class EmulatorError(RuntimeError):
 
 @dataclass(frozen=True)
 class HotLine:
-    """A source line that costs more than it need: what is wrong and how much of it."""
+    """A source line that costs more than necessary: what is wrong, and by how much."""
 
     place: str
     problem: str
@@ -53,7 +55,7 @@ class Report:
     bytes: `sectors` were touched, `ideal_sectors` would hold the bytes asked for. `uncoalesced`
     counts requests that touched at least two sectors more than they needed. Shared memory has 32
     banks of 4 bytes: `bank_conflicts` counts the extra rounds. `divergence` counts the stretches of
-    code a warp ran with some of its live lanes switched off.
+    code that a warp ran with some of its live lanes switched off.
     """
 
     kernel: str
@@ -76,7 +78,7 @@ class Report:
 
     @property
     def coalescing(self) -> float:
-        """Part of the moved sectors that was needed: 1.0 is perfect."""
+        """The share of the moved sectors that was needed: 1.0 is perfect."""
         return self.ideal_sectors / self.sectors if self.sectors else 1.0
 
     def __str__(self) -> str:
@@ -98,7 +100,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Touch:
-    """One access of one thread, for figures of what each thread touches.
+    """One access of one thread, for figures that show what each thread touches.
 
     `argument` is the index of the kernel argument, or -1 for shared memory (-2 if dynamic);
     `element` counts array elements for an argument and bytes for shared memory.

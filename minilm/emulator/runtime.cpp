@@ -110,7 +110,7 @@ static bool meet(int low) {
         if (f.state != AT_WARP) continue;
         if (!(f.mask >> (i - low) & 1)) {
             blame(i);
-            report_error("the mask of this warp operation leaves out the very thread that calls it",
+            report_error("the mask of this warp operation leaves out the thread that calls it",
                          nullptr, f.line);
         }
         bool complete = true;

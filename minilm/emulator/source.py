@@ -1,4 +1,4 @@
-"""Reads CUDA C++: finds the kernels of a `.cu` file and turns it into C++ for the emulator."""
+"""Reads CUDA C++: finds the kernels of a `.cu` file and translates it to C++ for the emulator."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class KernelSource:
     folder: Path | None
 
     def resolve(self, type_name: str, defines: dict[str, object]) -> str | None:
-        """NumPy dtype name behind a C type, through macros, typedefs and `using`, or None."""
+        """The NumPy dtype name of a C type, through macros, typedefs and `using`, or None."""
         aliases = {k: str(v) for k, v in defines.items()}
         for old, new in re.findall(r"\btypedef\s+([\w ]+?)\s+(\w+)\s*;", self.text):
             aliases.setdefault(new, old)
@@ -80,13 +80,13 @@ class KernelSource:
 
 
 def _blank_comments(text: str) -> str:
-    """`text` with comments replaced by spaces, so that every line keeps its number."""
+    """The text with its comments replaced by spaces, so that every line keeps its number."""
     blank = lambda m: re.sub(r"[^\n]", " ", m.group(0))  # noqa: E731
     return re.sub(r"/\*.*?\*/|//[^\n]*", blank, text, flags=re.S)
 
 
 def _balanced(text: str, start: int) -> int:
-    """Index just after the parenthesis that closes the one at `start`."""
+    """The index just after the parenthesis that closes the one at `start`."""
     depth = 0
     for i in range(start, len(text)):
         depth += (text[i] == "(") - (text[i] == ")")
@@ -136,7 +136,7 @@ def read(path_or_text: str | Path) -> KernelSource:
 
 
 def to_cpp(source: KernelSource) -> str:
-    """The same program as C++: `cuda_emu.h` in front, a table of kernels behind, lines kept."""
+    """The same program in C++: `cuda_emu.h` before it, a table of kernels after it, lines kept."""
     text = _blank_comments(source.text)
     text = re.sub(r'#include\s*[<"](cuda|mma|cooperative|stdint|math)[^\n]*', "", text)
     text = re.sub(r'extern\s+"C"\s+__global__', "__global__", text)

@@ -17,7 +17,7 @@ OWN = {__file__, os.path.join(os.path.dirname(__file__), "device.py")}
 
 
 def _sites(code: Any) -> list[tuple]:
-    """Where in the source each instruction comes from (an instruction's own offset may shift)."""
+    """Where in the source each instruction comes from, as an instruction's own offset may shift."""
     return [(code.co_name, *position) for position in code.co_positions()]
 
 
@@ -89,17 +89,17 @@ class TracedArray:
         return int(offset)
 
     def _view(self, index: Any) -> TracedArray:
-        """A row: the same memory, watched by the same books."""
+        """A row: the same memory, with the same records of its accesses."""
         row = TracedArray(self.array[index], self.device, self.argument, self.label)
         row.writes, row.reads, row.foreign = self.writes, self.reads, self.foreign
         row.start = self._offset(index)
         return row
 
-    def _whole(self, index: Any) -> bool:
+    def _is_whole(self, index: Any) -> bool:
         return len(index) == self.ndim if isinstance(index, tuple) else self.ndim == 1
 
     def __getitem__(self, index: Any) -> Any:
-        if not self._whole(index):
+        if not self._is_whole(index):
             return self._view(index)
         offset = self._offset(index)
         if self.device.costs is not None:
@@ -107,8 +107,10 @@ class TracedArray:
         return self.array[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if not self._whole(index):
-            raise self.device.error(f"{self.label} has {self.ndim} dimensions; write one element")
+        if not self._is_whole(index):
+            raise self.device.error(
+                f"{self.label} has {self.ndim} dimensions; it must be written one element at a time"
+            )
         offset = self._offset(index)
         if self.device.costs is not None:
             self._watch(offset, "write")
@@ -135,7 +137,7 @@ class TracedArray:
         if last is None or last.block != block:
             if on_chip and kind == "read":
                 raise device.error(
-                    f"reads element {offset} of {self.label}, which nobody has written yet", line
+                    f"reads element {offset} of {self.label}, which no thread has written yet", line
                 )
         if last is not None and (last.epoch == epoch or last.block != block):
             if not (now.atomic and last.atomic):
@@ -174,7 +176,7 @@ class TracedArray:
             if self.argument >= 0:
                 raise self.device.error(
                     f"race: this thread {verb} element {offset} of {self.label}, which another "
-                    f"block {earlier} at line {old.line}, and blocks have no order", now.line,
+                    f"block {earlier} at line {old.line}, and blocks run in no order", now.line,
                 )  # fmt: skip
         elif old.thread != now.thread and old.epoch == now.epoch:
             same_warp = old.thread // 32 == now.thread // 32

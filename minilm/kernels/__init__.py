@@ -1,12 +1,12 @@
-"""The hot operations, each told several ways: see `minilm.kernels.dispatch`."""
+"""The hot operations, each written in several ways: see `minilm.kernels.dispatch`."""
 
 import importlib
 import pkgutil
 
 from minilm.kernels.dispatch import TIERS, Kernel, in_use, is_overridden, kernels, use
 
-# A folder and its main kernel share a name. Importing a folder binds that name here, so all are
-# imported (they hold a docstring each) before the kernels take the names.
+# A folder and its main kernel share a name. Importing a folder binds that name here, so all folders
+# are imported (each holds only a docstring) before the kernels take the names.
 for _folder in pkgutil.iter_modules(__path__):
     if _folder.ispkg:
         importlib.import_module(f"{__name__}.{_folder.name}")

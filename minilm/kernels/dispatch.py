@@ -1,9 +1,9 @@
 """One name per kernel, several tiers behind it, one place that picks.
 
-A kernel lives in a folder `kernels/<folder>/` that tells it up to four times under one
+A kernel lives in a folder `kernels/<folder>/` that holds it up to four times under one
 signature: `reference.py` (the formula, NumPy or CuPy), `cpu.py` (Numba), `cuda.py` (Numba
-CUDA, to read, and the launcher of `cuda.cu`, to run). A tier that lacks a kernel is served by
-the reference.
+CUDA, to read, and the launcher of `cuda.cu`, to run). Where a tier lacks a kernel, the reference
+takes its place.
 """
 
 import importlib
@@ -26,8 +26,8 @@ _all: dict[str, "Kernel"] = {}
 class Kernel:
     """A kernel by name: calling it runs the tier that fits its first array.
 
-    float32 on the CPU runs the Numba tier, a CuPy array the CUDA tier, everything else (float64 is
-    for checks) the reference. `use` overrides the choice.
+    float32 on the CPU runs the Numba tier, a CuPy array the CUDA tier, and everything else (float64
+    is for checks) the reference. `use` overrides the choice.
     """
 
     def __init__(self, name: str, folder: str) -> None:
@@ -52,7 +52,7 @@ class Kernel:
         return function(*args)
 
     def tier(self, name: str) -> Callable:
-        """The function of one tier; the reference's where that tier has none."""
+        """The function of one tier, or the reference's where that tier has none."""
         return self._tiers.get(name) or self._load(name)
 
     def has(self, tier: str) -> bool:
@@ -82,7 +82,7 @@ def kernels() -> dict[str, Kernel]:
 
 @contextmanager
 def use(choice: str | dict[str, Callable]):
-    """Run every kernel in one tier, or some kernels as the functions given, inside a block.
+    """Inside the block, run every kernel in one tier, or some kernels as the given functions.
 
     Args:
         choice: `"reference"`, `"cpu"` or `"cuda"`; or a dict from kernel names to functions
@@ -95,12 +95,16 @@ def use(choice: str | dict[str, Callable]):
     before = _forced, _functions
     if isinstance(choice, str):
         if choice not in TIERS:
-            raise InputError(f"kernels.use got {choice!r}; the tiers are {', '.join(TIERS)}")
+            raise InputError(
+                f"kernels.use got {choice!r}; allowed are {', '.join(TIERS)} or a dict"
+            )
         _forced = choice
     else:
         for name in choice:
             if name not in _all:
-                raise InputError(f"no kernel {name!r}; there are {', '.join(sorted(_all))}")
+                raise InputError(
+                    f"kernels.use got {name!r}; the kernels are {', '.join(sorted(_all))}"
+                )
         _functions = _functions | choice
     try:
         yield

@@ -117,7 +117,7 @@ def test_a_stub_is_not_written_yet() -> None:
         (
             "s = cuda.shared.array(64, float32)\ns[i] = x[i]\ny[i] = s[63 - i]",
             "y[i] = s[63 - i]",
-            "which nobody has written yet",
+            "which no thread has written yet",
         ),
         ("s = cuda.shared.array((200, 200), float32)", "s = cuda", "a block has 49152"),
     ],

@@ -38,7 +38,7 @@ def test_a_wrong_kernel_stops_the_bench_before_anything_is_timed(monkeypatch, ca
 
     bad = gpu_checks.Check("softmax", "float32", 0.5, False)
     monkeypatch.setattr(gpu, "checks", lambda xp: [bad])
-    monkeypatch.setattr(gpu, "device_name", lambda cp: "a device")
+    monkeypatch.setattr(gpu.machine, "gpu", lambda cp: "a device")
     with fake_cupy.installed(), pytest.raises(InputError, match="softmax in float32"):
         gpu.run()
 

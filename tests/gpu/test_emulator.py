@@ -124,7 +124,7 @@ def test_a_missing_barrier_is_named_with_its_line():
     fault = broken(("  __syncthreads();\n", "\n"))
     assert fault.kernel == "normalise" and fault.block == (0, 0, 0)
     assert fault.line == line_of(ROWS, "s = part[0]")
-    assert "nobody has written yet" in str(fault)
+    assert "no thread has written yet" in str(fault)
 
 
 def test_a_race_names_both_threads_and_both_lines():
@@ -157,7 +157,7 @@ def test_a_race_between_lanes_of_a_warp_needs_syncwarp():
     x = np.arange(32, dtype=np.float32)
     emulate((source, "swap"), 1, 32, x, defines={"MEET": "__syncwarp()"})
     assert (x == np.arange(31, -1, -1)).all()
-    with pytest.raises(EmulatorError, match="race|nobody has written"):
+    with pytest.raises(EmulatorError, match="race|no thread has written"):
         emulate((source, "swap"), 1, 32, x, defines={"MEET": ""})
 
 
@@ -241,7 +241,7 @@ def test_strided_arrays_are_written_in_place_and_only_there():
     base = np.zeros((4, 10), np.float32)
     emulate((source, "fill"), 4, 3, base[:, 2:5], 10)
     assert (base[:, 2:5] == 1).all() and base.sum() == 12
-    with pytest.raises(EmulatorError, match="between its rows"):
+    with pytest.raises(EmulatorError, match="written to between its rows"):
         emulate((source, "fill"), 4, 4, base[:, 2:5], 10 - 1)
 
 
@@ -257,9 +257,9 @@ def test_one_array_given_twice_is_one_memory():
 @pytest.mark.parametrize(
     "arguments, text",
     [
-        ((np.zeros(4, np.float64), np.zeros(4, np.float32), 4), "must be float32, not float64"),
-        ((np.zeros(4, np.float32), 4), "takes 3 arguments"),
-        ((np.zeros(4, np.float32), [1.0], 4), "must be an array, not list"),
+        ((np.zeros(4, np.float64), np.zeros(4, np.float32), 4), "is float64; it must be float32"),
+        ((np.zeros(4, np.float32), 4), "got 2 arguments; it takes 3"),
+        ((np.zeros(4, np.float32), [1.0], 4), "is of type list; it must be an array"),
         ((np.zeros(4, np.float32), np.zeros(4, np.float32), np.zeros(2)), "must be a number"),
     ],
 )
@@ -270,7 +270,7 @@ def test_wrong_arguments_are_named(arguments, text):
 
 def test_wrong_launches_are_named():
     x, y = rows()
-    for grid, block, text in ((1, 2000, "2000 threads"), ((1, 2, 3, 4), 32, "1 to 3 counts")):
+    for grid, block, text in ((1, 2000, "2000 threads"), ((1, 2, 3, 4), 32, "1 to 3 numbers")):
         with pytest.raises(EmulatorError, match=text):
             emulate((ROWS, "normalise"), grid, block, x, y, 3)
     with pytest.raises(EmulatorError, match="no kernel 'other'; its kernels: normalise"):
@@ -352,7 +352,7 @@ def no_name(x):
 @pytest.mark.parametrize(
     "kernel, block, text",
     [
-        (mirror_without_barrier, 64, "nobody has written yet"),
+        (mirror_without_barrier, 64, "no thread has written yet"),
         (uneven, 32, "29 threads of the block had left"),
         (too_far, 65, r"out of bounds: index 64 of argument 0 \(x\)"),
         (all_write_one, 1, "another block"),

@@ -11,7 +11,6 @@ import copy
 import datetime
 import json
 import os
-import platform
 import re
 import time
 from collections.abc import Iterator
@@ -219,15 +218,15 @@ def stored_outputs(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def machine() -> str:
     """The kind of machine a run was made on, without naming it."""
     from minilm.backend import cupy
+    from minilm.backend.machine import describe, gpu
     from minilm.errors import InputError
 
-    system = {"Darwin": "macOS"}.get(platform.system(), platform.system())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    here = describe()
     try:
-        gpu = cupy().cuda.runtime.getDeviceProperties(0)["name"].decode()
+        card = gpu(cupy())
     except InputError:
-        gpu = "no GPU"
-    return f"{cores} CPU cores, {platform.machine()}, {system}, {gpu}"
+        card = "no GPU"
+    return f"{here.cores} CPU cores, {here.architecture}, {here.system}, {card}"
 
 
 def run_lesson(

@@ -1,5 +1,5 @@
-"""The AdamW step in Numba: one visit to p, g, m and v where NumPy makes a dozen, and one call
-for all parameters: a small model has many small ones."""
+"""The AdamW step in Numba: one pass over p, g, m and v where NumPy takes a dozen, and one call
+for all parameters, because a small model has many small ones."""
 
 import weakref
 
@@ -59,8 +59,8 @@ def adamw_many(
         reference.adamw(ps[i], gs[i], ms[i], vs[i], lr, beta1, beta2, eps, weight_decay, step)
     if not solid:
         return
-    # The list keeps copies alive until the kernel has run. A gradient of one number may be a scalar
-    # of NumPy's, whose address is that of an array made in passing.
+    # The list keeps copies alive until the kernel has run. A gradient of one number may be a NumPy
+    # scalar, whose address is that of a temporary array.
     held = [
         g
         if type(g) is np.ndarray and g.flags.c_contiguous and g.dtype == kind
@@ -87,10 +87,10 @@ _known: dict[int, tuple[list[weakref.ref], tuple[list[int], list[int], np.ndarra
 def _places(
     ps: list[np.ndarray], ms: list[np.ndarray], vs: list[np.ndarray]
 ) -> tuple[list[int], list[int], np.ndarray]:
-    """Which parameters the kernel takes, which not, and a row (p, 0, m, v, count) for each it does.
+    """Which parameters the kernel takes, which not, and a row (p, 0, m, v, count) for each taken.
 
     Asking NumPy for an address takes as long as updating a thousand weights, so the rows are kept
-    for as long as the arrays live: one step after the other updates the same ones.
+    for as long as the arrays live: every step updates the same ones.
     """
     arrays, key = [*ps, *ms, *vs], id(ps[0])
     refs, kept = _known.get(key, ((), None))
@@ -98,7 +98,7 @@ def _places(
         return kept
     solid, loose, rows = [], [], []
     for i, (p, m, v) in enumerate(zip(ps, ms, vs, strict=True)):
-        # What is left to NumPy it refuses itself, if it cannot be updated.
+        # What is left to NumPy and cannot be updated, NumPy refuses itself.
         whole = all(
             type(a) is np.ndarray
             and a.flags.c_contiguous
@@ -121,10 +121,10 @@ def _is_of(ref: weakref.ref, array: np.ndarray) -> bool:
 
 
 def _split(rows: list[list[int]], ways: int, size: int) -> list[list[tuple[int, ...]]]:
-    """Rows of (addresses of p, g, m, v; count) in shares of about as many numbers each.
+    """Rows of (addresses of p, g, m, v; count) in shares of about equally many numbers.
 
-    A parameter is cut where a whole number of vectors has been, so that every number is computed
-    as it would be uncut. `size`: bytes of a number.
+    A parameter is cut after a whole number of vectors, so that every number is computed as it would
+    be in one piece. `size`: bytes of a number.
     """
     each = -(-sum(row[-1] for row in rows) // ways)
     shares, left = [[]], each

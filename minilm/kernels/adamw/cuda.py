@@ -29,7 +29,7 @@ def adamw_elements(p, g, m, v, lr, beta1, beta2, eps, decay, correct1, correct2)
 
 @lru_cache(16)
 def _table(xp: ModuleType, sizes: tuple[int, ...]) -> tuple[Array, Array, Array]:
-    """Which tensor and which chunk each block owns; the same in every step of a training."""
+    """Which tensor and which chunk each block owns; the same in every step of a run."""
     tensors = [i for i, n in enumerate(sizes) for _ in range(-(-n // CHUNK))]
     chunks = [c for n in sizes for c in range(-(-n // CHUNK))]
     arrays = np.array(tensors, np.int32), np.array(chunks, np.int32), np.array(sizes, np.int64)
@@ -52,7 +52,7 @@ def adamw_many(
 ) -> None:
     """See `reference.adamw_many`: one launch for all tensors."""
     whole = all(a.dtype == np.float32 and a.flags.c_contiguous for a in (*p, *m, *v))
-    if not whole or str(g[0].dtype) not in C_TYPES or (copies and not _alike(copies)):
+    if not whole or str(g[0].dtype) not in C_TYPES or (copies and not _is_alike(copies)):
         settings = (lr, beta1, beta2, eps, weight_decay, step)
         reference.adamw_many(p, g, m, v, *settings, copies, factor)
         return
@@ -66,8 +66,8 @@ def adamw_many(
     )  # fmt: skip
 
 
-def _alike(arrays: Sequence[Array]) -> bool:
-    """Whether a kernel can write them: contiguous, and of one type that it has."""
+def _is_alike(arrays: Sequence[Array]) -> bool:
+    """Whether a kernel can write them: contiguous, and of a single type that it supports."""
     one = arrays[0].dtype
     return str(one) in C_TYPES and all(a.dtype == one and a.flags.c_contiguous for a in arrays)
 

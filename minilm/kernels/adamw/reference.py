@@ -45,7 +45,7 @@ def adamw_many(
     Args:
         ps, ms, vs: float32 (or wider), changed in place.
         gs: gradients; those of 16 bits are widened first.
-        copies: the parameters in 16 bits, written anew; None where there are none.
+        copies: the parameters in 16 bits, written again; None where there are none.
         factor: what the gradients are multiplied by (1 / loss scale, clipping).
     """
     for p, g, m, v in zip(ps, gs, ms, vs, strict=True):

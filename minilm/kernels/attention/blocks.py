@@ -1,4 +1,4 @@
-"""What the blocks of attention are made of: rows, panels, and which keys a query may see."""
+"""The parts of a block of attention: rows, panels, and which keys a query may see."""
 
 from numba import carray
 
@@ -7,9 +7,9 @@ from minilm.kernels.numba_tools.panels import copy_strip, turn_block
 from minilm.kernels.numba_tools.simd import address, ask, pointer
 from minilm.kernels.numba_tools.tiles import ROWS, width
 
-_FAR = 1 << 40  # keys: farther than any
-AHEAD = 8  # rows, of which each lies in a page of its own: the processor does not guess them
-ROW = 256  # bytes to ask for: heads of 64 numbers
+_FAR = 1 << 40  # keys: farther away than any
+AHEAD = 8  # rows fetched ahead: each is in another page, so the processor does not predict them
+ROW = 256  # bytes to fetch: heads of 64 numbers
 
 
 @jit
@@ -19,14 +19,14 @@ def up(n, step):
 
 @jit
 def row_of(x, b, h, t):
-    """Row x[b, h, t, :] of an array whose last axis is contiguous, as an array that says so."""
+    """Row x[b, h, t, :] of an array with a contiguous last axis, as an array that is contiguous."""
     at = address(x) + b * x.strides[0] + h * x.strides[1] + t * x.strides[2]
     return carray(pointer(at, x.dtype.type(0)), x.shape[3])
 
 
 @jit
 def load(x, b, h, first, rows, factor, to):
-    """Rows of x[b, h] times a factor into padded scratch; zeros below them."""
+    """Rows of x[b, h] times a factor, into padded scratch with zeros below them."""
     zero = to.dtype.type(0)
     for i in range(rows):
         row, out = row_of(x, b, h, first + i), to[i]
@@ -75,7 +75,7 @@ def panels_transposed(x, b, h, to):
 
 @jit
 def reach(t, rows, T, S, causal, window, step):
-    """Keys low .. high that some query of t .. t + rows may see; low is a multiple of `step`."""
+    """Keys low to high that some query of t to t + rows may see; low is a multiple of `step`."""
     low, high = 0, S
     if causal:
         high = max(0, min(S, t + rows + S - T))
@@ -86,7 +86,7 @@ def reach(t, rows, T, S, causal, window, step):
 
 @jit
 def own(t, T, S, low, n, causal, window):
-    """Of the n keys from low on, the first .. last that query t may see."""
+    """Of the n keys from low on, the first and the last that query t may see."""
     first, last = 0, n
     if causal:
         last = max(0, min(n, t + S - T + 1 - low))
@@ -97,7 +97,7 @@ def own(t, T, S, low, n, causal, window):
 
 @jit
 def band(t, T, S, low, causal, window):
-    """Query t + i may see the keys low + i + first .. low + i + last - 1; those two numbers."""
+    """First and last: query t + i may see the keys low + i + first to low + i + last - 1."""
     first, last = -_FAR, _FAR
     if causal:
         last = t + S - T + 1 - low
@@ -115,7 +115,7 @@ def fill(row, first, last, value):
 
 @jit
 def around(row, lo, hi):
-    """Zeros to both sides of lo .. hi, as far as a tile reaches that begins or ends there."""
+    """Zeros on both sides of lo to hi, as far as a tile reaches that begins or ends there."""
     zero = row.dtype.type(0)
     fill(row, max(0, lo - ROWS), lo, zero)
     fill(row, hi, min(row.size, hi + ROWS), zero)

@@ -1,12 +1,12 @@
 """Attention in Numba over blocks of queries: the scores of a block, never of a whole sequence.
 
 For a block of queries and a chunk of keys: scores = q k^T, exp in place, mixed += weights v, all
-in scratch that stays in cache, padded so that the tiles of `kernels.tiles` need no tails. The
+in scratch that stays in cache, padded so that the tiles of `numba_tools.tiles` need no tails. The
 running maximum and total of each row make the softmax exact although it never sees a whole row
 (Milakov and Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135, algorithm 1).
 Keys that no query of the block may see are never touched. Memory grows with S, not with T * S.
-Backward recomputes the weights from the logsumexp that forward kept and makes five products where
-forward made two.
+Backward recomputes the weights from the logsumexp that forward kept, and takes five products where
+forward took two.
 """
 
 import numpy as np
@@ -103,7 +103,7 @@ def _wide(mask, bias, shape, dtype):
 
 
 def _given(kind, layout: str = "A", axes: int = 4):
-    """The type of an array that is only read: any strides, broadcast views among them."""
+    """The type of an array that is only read: of any strides, which includes broadcast views."""
     return types.Array(kind, axes, layout, readonly=True)
 
 
@@ -186,7 +186,7 @@ def _forward(q, k, v, mask, bias, causal, window, scale, out, lse):
                             seen[j] = e
                             total += e
                         around(row, lo, hi)
-                        if tops[i] != top and tops[i] != lowest:  # what is there has a lower top
+                        if tops[i] != top and tops[i] != lowest:  # earlier sums had a lower top
                             shrink = exp(tops[i] - top)
                             totals[i] *= shrink
                             old = mixed[i]
@@ -225,7 +225,7 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
     for b in range(B):
         for h in range(H):
             group = h * G // H
-            if h * G % H == 0:  # the first head of a group starts the sums of its k and v
+            if h * G % H == 0:  # the first head of a group begins the sums of its k and v
                 for x, to in ((k, keys_t), (v, values_t)):
                     panels_transposed(x, b, group, to)
                 panels(k, b, group, keys)
@@ -292,8 +292,8 @@ def _backward(g, q, k, v, out, lse, mask, bias, causal, window, scale, dq, dk, d
                     add_product(scale, _BLOCK, across, n, address(ds), chunk, 1,
                                 address(keys) + low * w * size, w, S * w,
                                 address(here), across, near, far)  # fmt: skip
-                    # key j is seen by the queries j - far + 1 .. j - near; queries hold q * scale
-                    # already, so this sum is dk itself
+                    # Key j is seen by the queries j - far + 1 to j - near; queries are already
+                    # multiplied by scale, so this sum is dk itself.
                     add_product(scale, padded, across, _BLOCK, address(ds), 1, chunk,
                                 address(queries), across, w,
                                 address(sum_k) + low * across * size, across,

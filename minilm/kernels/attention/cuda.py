@@ -59,7 +59,7 @@ def attention(
 ) -> tuple[Array, Array]:
     """See `reference.attention`; float16 and bfloat16, head sizes 64 and 128, no mask or bias.
 
-    Everything else runs products on cuBLAS, and holds the scores.
+    Everything else runs as products on cuBLAS, which keep the scores in memory.
     """
     if not _suits(q, v, mask, bias, causal):
         if is_half(q) and not isinstance(q, np.ndarray):
@@ -67,7 +67,7 @@ def attention(
         return reference.attention(q, k, v, mask, bias, causal, window, scale)
     b, h, t, d = q.shape
     g, s = k.shape[1:3]
-    if t == 1:  # a tile of queries would be empty but for one
+    if t == 1:  # a tile of queries would hold a single one
         lengths = xp_of(q).full(b, s, dtype=np.int32)
         out, lse = with_logsumexp(q[:, :, 0], k, v, lengths, None, scale, window)
         return out[:, :, None], lse[:, :, None]
@@ -115,7 +115,7 @@ def attention_backward(
     wanted = into or tuple(
         side_by_side(q, b, n, rows, d) for n, rows in ((h, t), (groups, s), (groups, s))
     )
-    # A target the kernel cannot write where it is gets a stand-in, copied over at the end.
+    # A target that the kernel cannot write in place gets a stand-in, which is copied at the end.
     dq, dk, dv = (a if _heads(a, q) is a else side_by_side(q, *a.shape) for a in wanted)
     delta = empty(q, (b, h, t), np.float32)
     names = {"DTYPE": c_type(q, "q"), "HEAD": d}
@@ -168,7 +168,7 @@ def attention_packed(
 
     Args:
         q: (N, H, D); k, v: (M, G, D); float16 or bfloat16, D 64 or 128.
-        starts_q, starts_k: (B + 1,) integers: sequence b has rows starts[b] .. starts[b + 1] - 1.
+        starts_q, starts_k: (B + 1,) integers: sequence b has rows starts[b] to starts[b + 1] - 1.
         longest_q, longest_k: lengths of the longest sequence.
         causal, window, scale: as for `attention`.
 

@@ -46,7 +46,7 @@ def attention_rows(q, k, v, out, lse, scale, causal):
                 for d in range(HEAD):
                     sums[d] = sums[d] * fade + weight * values[j, d]
                 top = highest
-        cuda.syncthreads()  # nobody still reads this tile when the next one is written
+        cuda.syncthreads()  # no thread still reads this tile when the next one is written
     if i < length:
         for d in range(HEAD):
             out[n, i, d] = sums[d] / total

@@ -1,6 +1,6 @@
 """softmax(q k^T * scale + mask) v (Vaswani et al. 2017, arXiv 1706.03762, eq. 1), by the formula.
 
-Memory: the (B, H, T, S) scores, which is what the faster tiers avoid. G key/value heads serve H
+It keeps the (B, H, T, S) scores in memory, which the faster tiers avoid. G key/value heads serve H
 query heads, H / G each (grouped-query attention, arXiv 2305.13245).
 """
 
@@ -89,7 +89,7 @@ def attention_backward(
 ) -> tuple[Array, Array, Array, Array | None]:
     """dq, dk, dv and, where there is a bias, its gradient as (B, H, T, S); else None.
 
-    `into` are arrays to write dq, dk and dv to. With P the weights:
+    `into` holds arrays to write dq, dk and dv to. With P the weights:
     dP = g v^T, dS = P * (dP - rowsum(g * out)), dq = dS k, dk = dS^T q.
     """
     b, h, t, d = q.shape

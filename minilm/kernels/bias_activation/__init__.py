@@ -1,1 +1,1 @@
-"""A feed-forward layer's bias and activation in one visit, and their gradient in another."""
+"""A feed-forward layer's bias and activation in one pass, and their gradient in another."""

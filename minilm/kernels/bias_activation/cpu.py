@@ -1,4 +1,4 @@
-"""Bias and activation in Numba: one visit forward; backward makes the value again on the way."""
+"""Bias and activation in Numba: one pass forward; backward recomputes the value on the way."""
 
 import math
 

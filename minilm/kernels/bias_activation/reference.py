@@ -1,6 +1,6 @@
-"""a = f(h + b) for the feed-forward layer, keeping h + b alone: backward makes a again.
+"""a = f(h + b) for the feed-forward layer, which keeps only h + b: backward computes a again.
 
-Holding one array of width F instead of two halves what a feed-forward layer keeps, and f costs
+Keeping one array of width F instead of two halves what a feed-forward layer stores, and f costs
 less than reading a from memory would.
 """
 

@@ -1,4 +1,4 @@
-"""What the launch wrappers of the CUDA tier have in common."""
+"""What the launchers of the CUDA tier have in common."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def or_reference(reference: ModuleType) -> Callable[[Callable], Callable]:
 
 
 def address(array: Array) -> int:
-    """Where a GPU array starts; 0 for a host array, which the emulator moves to a good place."""
+    """The address of a GPU array; 0 for a host array, which the emulator aligns itself."""
     return 0 if isinstance(array, np.ndarray) else getattr(array.data, "ptr", 0)
 
 
@@ -70,5 +70,5 @@ def blocks(count: int, threads: int) -> int:
 
 
 def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
-    """A new array beside `like`, in its type unless told."""
+    """A new array on the device of `like`, and of its type unless another is given."""
     return xp_of(like).empty(shape, like.dtype if dtype is None else dtype)

@@ -1,8 +1,8 @@
-"""Compiles the CUDA C++ kernels with no GPU, exactly as CuPy's RawModule would on one.
+"""Compiles the CUDA C++ kernels without a GPU, exactly as CuPy's RawModule would on one.
 
 NVRTC comes with the CUDA wheels; its assembler reports registers, spills and static shared memory.
-`python -m minilm.kernels.cuda_tools.compile` writes what it finds to ceilings.json, which a test
-holds the kernels to.
+`python -m minilm.kernels.cuda_tools.compile` writes what it finds to ceilings.json, the limits that
+a test holds the kernels to.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minilm.errors import InputError
+from minilm.files import write_text
 from minilm.kernels.cuda_tools.launch import options, source
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_90a")
@@ -24,7 +25,7 @@ BF16, HALF, FLOAT = "__nv_bfloat16", "__half", "float"
 
 @dataclass(frozen=True)
 class Usage:
-    """What one kernel takes: registers per thread, bytes spilled, bytes of static shared memory."""
+    """What a kernel takes: registers per thread, bytes spilled, bytes of static shared memory."""
 
     registers: int
     spills: int
@@ -32,7 +33,7 @@ class Usage:
 
 
 def variants() -> list[tuple[str, dict[str, Any]]]:
-    """Every (file, preprocessor names) that the package launches."""
+    """Every pair of file and preprocessor names that the package launches."""
     found: list[tuple[str, dict[str, Any]]] = []
     for kind in (FLOAT, BF16, HALF):
         plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe")
@@ -43,7 +44,7 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
         found += [("rope/cuda", {"DTYPE": kind, "INTERLEAVED": i}) for i in (0, 1)]
         copies = (
             (BF16, HALF) if kind == FLOAT else (kind,)
-        )  # gradients added up over batches are float
+        )  # gradients accumulated over batches are float
         found += [("adamw/cuda", {"DTYPE": kind})]
         found += [("adamw/cuda", {"DTYPE": kind, "COPY": copy}) for copy in copies]
         for head in (64, 128):
@@ -118,13 +119,13 @@ def parse_log(log: str) -> dict[str, Usage]:
 
 
 def label(file: str, kernel: str, defines: dict[str, Any]) -> str:
-    """The name of a kernel in the ceilings file; head sizes stand apart, types do not."""
+    """The name of a kernel in the ceilings file; it tells head sizes apart, but not types."""
     head = f"[HEAD={defines['HEAD']}]" if "HEAD" in defines else ""
     return f"{file}:{kernel}{head}"
 
 
 def jobs() -> list[tuple[str, dict[str, Any], str]]:
-    """What the offline check compiles: every variant for sm_90, every file for the others too."""
+    """What the offline check compiles: every variant for sm_90, and every file for the others."""
     every = [(file, defines, "sm_90") for file, defines in variants()]
     first = {file: defines for file, defines in reversed(variants())}
     others = [a for a in ARCHITECTURES if a != "sm_90"]
@@ -156,12 +157,12 @@ def ceilings() -> dict[str, Usage]:
 
 
 def write_ceilings() -> None:
-    """Makes today's figures the ceilings, registers rounded up to what the hardware hands out."""
+    """Makes today's figures the ceilings, with registers rounded up as the hardware does."""
     rows = [
         f'  "{name}": [{-(-u.registers // 8) * 8}, {u.spills}, {u.shared}]'
         for name, u in measure().items()
     ]
-    CEILINGS.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
+    write_text(CEILINGS, "{\n" + ",\n".join(rows) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Launches the CUDA C++ kernels: on a GPU through CuPy and NVRTC, on NumPy arrays in the emulator.
 
-A kernel is named by its file below `minilm/kernels` without the ending (`"softmax/cuda"`) and
+A kernel is named by its file below `minilm/kernels` without the extension (`"softmax/cuda"`) and by
 its function. What a kernel is specialised for (element type, head size) is a preprocessor name, so
 each file is compiled once per combination; CuPy keeps the result on disk.
 """
@@ -23,7 +23,7 @@ from minilm.errors import InputError
 TOOLS = Path(__file__).parent  # headers that several kernels include
 HERE = TOOLS.parent
 C_TYPES = {"float32": "float", "bfloat16": "__nv_bfloat16", "float16": "__half"}
-STATIC_SHARED = 48 * 1024  # more than this per block must be asked for
+STATIC_SHARED = 48 * 1024  # more than this per block has to be requested
 
 _emulation: dict[str, Any] = {"schedules": ("lockstep",), "trace": False}
 
@@ -32,7 +32,7 @@ _emulation: dict[str, Any] = {"schedules": ("lockstep",), "trace": False}
 def emulation(**options: Any):
     """Options of the emulator (`schedules`, `trace`, ...) for launches inside the block.
 
-    `reports` is a list that each launch adds its report to.
+    `reports` is a list to which each launch adds its report.
     """
     global _emulation
     before = _emulation
@@ -65,7 +65,7 @@ def source(file: str) -> KernelSource:
 
 @lru_cache(None)
 def _headers(folder: str) -> str:
-    """A digest of the headers: CuPy's disk cache knows a source's text, not what it includes."""
+    """A digest of the headers: CuPy's cache compares the text of a source, not what it includes."""
     digest = hashlib.sha256()
     for path in sorted([*TOOLS.glob("*.cuh"), *(HERE / folder).glob("*.cuh")]):
         digest.update(path.read_bytes())
@@ -73,7 +73,7 @@ def _headers(folder: str) -> str:
 
 
 def options(file: str, defines: dict[str, Any]) -> tuple[str, ...]:
-    """What NVRTC is told: where the headers are and what the kernel is specialised for."""
+    """The options of NVRTC: where the headers are and what the kernel is specialised for."""
     names = tuple(f"-D{name}={value}" for name, value in sorted(defines.items()))
     folder = Path(file).parent
     headers = f"-DHEADERS=0x{_headers(str(folder))}"
@@ -99,7 +99,7 @@ def _function(
 
 
 def on_device(value: Any) -> bool:
-    """Whether a value is an array on a real GPU, not one that the emulator runs."""
+    """Whether a value is an array on a real GPU, not one for the emulator."""
     return type(value).__module__.startswith("cupy") and not hasattr(value, "emulated_array")
 
 

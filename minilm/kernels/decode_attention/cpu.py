@@ -1,7 +1,7 @@
-"""Decoding attention in Numba: one pass over the keys of each head that are seen, no scores kept.
+"""Decoding attention in Numba: one pass over the visible keys of each head, without storing scores.
 
-The largest score so far and the sum below it go along (online softmax, arXiv 1805.02867), so keys
-and values are read once, side by side.
+The largest score so far and the sum relative to it are carried along (online softmax, arXiv
+1805.02867), so keys and values are read once, side by side.
 """
 
 import numpy as np

@@ -18,7 +18,7 @@ BUSY = 264  # blocks that keep a large GPU occupied: two for each of 132 process
 def decode_rows(q, k, v, lengths, out, scale):
     """One warp per (sequence, head) of q (B, H, D); keys k, v (B, G, S, D); rung 1 of cuda.cu.
 
-    The warp meets its keys one after another: lanes share the D numbers of each.
+    The warp takes its keys one after another: lanes share the D numbers of each.
     """
     b, h, lane = cuda.blockIdx.x, cuda.blockIdx.y, cuda.threadIdx.x
     group = h // (q.shape[1] // k.shape[1])
@@ -46,7 +46,7 @@ def decode_rows(q, k, v, lengths, out, scale):
 
 
 def _cache(array: Array, like: Array) -> Array:
-    """A cache whose rows lie one after another; a view of a longer cache is taken as it is."""
+    """A cache with contiguous rows; a view of a longer cache is taken as it is."""
     item = array.itemsize
     rows = array.strides[2:] == (array.shape[3] * item, item) and array.dtype == like.dtype
     aligned = all(s % 16 == 0 for s in (*array.strides[:2], address(array)))
@@ -54,7 +54,7 @@ def _cache(array: Array, like: Array) -> Array:
 
 
 def plan(q: Array, groups: int, room: int) -> tuple[int, int]:
-    """(heads per block, blocks that share a sequence's keys) for q (B, H, D) and so many keys."""
+    """(heads per block, blocks that share a sequence's keys) for q (B, H, D) and a key count."""
     b, h = q.shape[:2]
     share = math.gcd(h // groups, 8)
     return share, max(1, min(-(-BUSY * share // (b * h)), room // 256))
@@ -135,10 +135,10 @@ def attend(
     scale: float,
     window: int | None,
 ) -> None:
-    """Launches the two kernels on arrays made before: nothing is allocated or copied.
+    """Launches the two kernels on arrays made earlier: nothing is allocated or copied.
 
     Args:
-        parts: float32 room (B H, splits, D), (B H, splits) and (B H, splits).
+        parts: float32 scratch (B H, splits, D), (B H, splits) and (B H, splits).
         out: (B, H, D) in q's type or float32.
         pages: (keys per page, pages per sequence); (slots, 0) for a rolling cache, (0, 0) without.
     """

@@ -26,11 +26,11 @@ def decode_attention(
     Args:
         q: (B, H, D) the new queries.
         k, v: (B, G, S, D); with a table (pages, G, page, D). G divides H.
-        lengths: (B,) integers, place of each sequence's new key, plus 1.
-        table: (B, most pages) integers, page numbers of each sequence; or None.
+        lengths: (B,) integers, the place of each sequence's new key, plus 1.
+        table: (B, most pages) integers, the page numbers of each sequence; or None.
         scale: factor of the scores.
-        window: see only the newest keys, this many; None for all.
-        begins: (B,) integers, place of each sequence's first key; None: 0.
+        window: how many of the newest keys are seen; None for all.
+        begins: (B,) integers, the place of each sequence's first key; None means 0.
         distance: (H, L) float, added to the scores: column L - 1 to the newest key's, and so on
             back; or None.
         rolling: key j is in slot j mod S, and the last S keys are there.

@@ -1,9 +1,9 @@
 """Greedy decoding in Numba: a token runs through the whole model without leaving compiled code.
 
-Each thread takes a share of the rows of every matrix, of the heads, and of the vocabulary, and they
-meet at a barrier where one needs what another made; norms and residual sums are cheaper done by
-each than waited for. Every number is computed by one thread, in one order, so any number of threads
-gives the same bits.
+Each thread takes a share of the rows of every matrix, of the heads, and of the vocabulary, and the
+threads meet at a barrier where one needs what another has computed; norms and residual sums are
+cheaper to compute in each thread than to wait for. Every number is computed by one thread, in one
+order, so any number of threads gives the same bits.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ _SHARE = 2_000_000  # bytes of weights to read per call below which one thread i
 
 
 class _Room:
-    """What stays from call to call: addresses, sizes, packed int8 weights, scratch, threads."""
+    """What is kept from call to call: addresses, sizes, packed int8 weights, scratch, threads."""
 
     def __init__(self, w: Weights) -> None:
         self._kept: list[np.ndarray] = []
@@ -82,7 +82,7 @@ class _Room:
         line[column : column + MAP] = where
 
     def scratch(self, batch: int, seen: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
-        """Memory that all threads share, and a row for each alone; zeros where nobody writes."""
+        """Memory that all threads share, and a row for each alone, zero where nothing writes."""
         key = batch, seen, parts
         if key not in self._scratch:
             shared, alone = _needs(self.sizes, batch, seen)
@@ -91,7 +91,7 @@ class _Room:
 
 
 def _packed(codes: np.ndarray) -> np.ndarray:
-    """Codes (N, K) so that memory is read in one stream: a step's codes of SUMS rows together."""
+    """Codes (N, K), ordered so that memory is read in one stream: a step's codes of SUMS rows."""
     n, k = codes.shape
     out = np.zeros((-(-n // SUMS), -(-k // WIDTH_INT8), SUMS, WIDTH_INT8), np.int8)
     _pack(codes, out)

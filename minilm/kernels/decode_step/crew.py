@@ -1,4 +1,4 @@
-"""Threads that wait for each other inside compiled code, and so must all be running."""
+"""Threads that wait for each other inside compiled code, and so have to run all at once."""
 
 import os
 import threading
@@ -11,8 +11,8 @@ from typing import Any
 class Crew:
     """Helpers of one caller: `run` starts all parts of a job at once.
 
-    A pool shared with others might start a part only after another has ended; parts that meet at
-    barriers would then wait for ever. These threads belong to one owner and take one job at a time.
+    A pool shared with others might start one part only after another has ended; parts that meet at
+    barriers would then wait forever. These threads belong to one owner and take one job at a time.
     """
 
     def __init__(self) -> None:
@@ -21,9 +21,9 @@ class Crew:
         self._alone = threading.Lock()
 
     def run(self, job: Callable[..., Any], parts: int, *args: Any) -> None:
-        """`job(part, *args)` for each part, part 0 here; returns when part 0 has.
+        """`job(part, *args)` for each part, part 0 in this thread; returns when part 0 does.
 
-        The job's own last barrier is what says that the others are done.
+        The last barrier of the job itself tells that the others are done.
         """
         with self._alone:
             if self._process != os.getpid():  # a fork has this object but not its threads

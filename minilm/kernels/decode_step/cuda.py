@@ -86,7 +86,7 @@ class Room:
         self._ran = False
 
     def use_graphs(self, graphs: bool) -> None:
-        """Replay tokens from now on, or start their kernels one by one."""
+        """Whether to replay tokens from now on, or to start their kernels one by one."""
         self.graphs, self._graph = graphs, None
 
     def run(self, ids: np.ndarray, begin: np.ndarray, place: int, count: int) -> np.ndarray:
@@ -115,7 +115,7 @@ class Room:
             self._graph.launch()
 
     def _token(self) -> None:
-        """One token: every launch writes arrays made before, and none waits for the host."""
+        """One token: every launch writes arrays made earlier, and none waits for the host."""
         w, b = self.weights, len(self.logits)
         channels = self.x.shape[1]
         fixed = w.positions is not None and w.positions.dtype != w.tokens.dtype

@@ -1,12 +1,13 @@
 """Dot products of rows with vectors, eight at a time, and a barrier for threads that share them.
 
 Decoding reads every weight once per token, so it runs at the speed of memory if the loop keeps up.
-Eight sums in registers do: a multiply-add takes four cycles and two start in each. Rows lie as the
-model keeps them, (out, in); at the end the eight vectors of partial sums are added across. The loop
-also asks for memory that is needed soon: the processor's own guesses stop at every page.
+With eight sums in registers it does: a multiply-add takes four cycles and two start in each. Rows
+are as the model stores them, (out, in); at the end the eight vectors of partial sums are added
+across. The loop also fetches memory that is needed soon, because the processor's own prediction
+stops at every page.
 
-int8 weights meet vectors of 16-bit codes: products of whole numbers, added in pairs to 32 bits, are
-half as many instructions as turning each weight into a float.
+int8 weights are multiplied by vectors of 16-bit codes: products of whole numbers, added in pairs to
+32 bits, take half as many instructions as converting each weight to a float.
 """
 
 import ctypes
@@ -56,7 +57,7 @@ def _float_step(builder, weights, seen, sums):
 
 
 def _int8_step(builder, weights, seen, sums):
-    """Sums plus products of neighbours added: a pattern that compilers know as one instruction."""
+    """Sums plus the sum of two neighbouring products, which compilers turn into one instruction."""
     wide = ir.VectorType(_I32, WIDTH_INT8)
     left, right = (
         ir.Constant(ir.VectorType(_I32, WIDTH), list(range(i, WIDTH_INT8, 2))) for i in (0, 1)
@@ -74,10 +75,11 @@ def _int8_step(builder, weights, seen, sums):
 def _dots(rows: int, vectors: int, int8: bool):
     """An intrinsic: out[r * vectors + v] = sum over k of w[r, k] x[v, k], k below `k`.
 
-    Its arguments: k, a multiple of the numbers per step (WIDTH, or WIDTH_INT8 of int8 codes) above
-    0; addresses of x, w and out; bytes from one x to the next, from one row of w to the next, and
-    from a row's numbers of one step to those of the next; an address from which memory is fetched
-    ahead, and how many bytes on from there with each step. x is float32, or int16 beside int8.
+    Its arguments are: k, a positive multiple of the numbers per step (WIDTH, or WIDTH_INT8 of int8
+    codes); addresses of x, w and out; bytes from one x to the next, from one row of w to the next,
+    and from a row's numbers of one step to those of the next; an address from which memory is
+    fetched ahead, and by how many bytes it advances with each step. x is float32, or int16 where w
+    is int8.
     """
     each = WIDTH_INT8 if int8 else WIDTH
     kept = ir.VectorType(_I32 if int8 else _F32, WIDTH)
@@ -140,8 +142,8 @@ dots8x1, dots2x4 = _dots(8, 1, False), _dots(2, 4, False)
 dots8x1_int8, dots2x4_int8 = _dots(8, 1, True), _dots(2, 4, True)
 
 
-# The system's call that lets another thread run: a waiting thread must not keep it from its work
-# where there are fewer cores than threads.
+# The system call that lets another thread run: where there are fewer cores than threads, a waiting
+# thread must not keep the others from their work.
 if sys.platform == "win32":
     _GIVE_WAY = ctypes.windll.kernel32.SwitchToThread
 else:
@@ -152,7 +154,7 @@ give_way = types.ExternalFunction("minilm_give_way", types.int32())
 
 @intrinsic
 def arrive(typing, at):
-    """Add 1 to the int64 at an address; everything written before is visible to who sees it."""
+    """Add 1 to the int64 at an address; whoever sees the new value sees all earlier writes too."""
 
     def build(context, builder, signature, args):
         place = builder.inttoptr(args[0], _I64.as_pointer())
@@ -163,7 +165,7 @@ def arrive(typing, at):
 
 @intrinsic
 def arrived(typing, at):
-    """The int64 at an address, with everything that was written before it became this."""
+    """The int64 at an address; everything written before it had this value is visible."""
 
     def build(context, builder, signature, args):
         place = builder.inttoptr(args[0], _I64.as_pointer())

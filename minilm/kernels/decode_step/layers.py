@@ -1,4 +1,4 @@
-"""What stands between the matrices of a model: norms, activations, rotations, attention."""
+"""What comes between the matrices of a model: norms, activations, rotations, attention."""
 
 import numba
 import numpy as np
@@ -72,16 +72,16 @@ def turn(rope, x, cos, sin, out):
 
 @inner
 def look(q, keys, values, soon, first, place, distance, scores, out, sums):
-    """Attention of one scaled query (D,) over the places first .. place of a cache (S, D).
+    """Attention of one scaled query (D,) over the places first to place of a cache (S, D).
 
-    Asks for the values while it reads the keys, and for the keys at `soon`, the next to be read,
-    while it reads the values: what a cache of many texts holds comes from memory.
+    It fetches the values while it reads the keys, and the keys at `soon`, the next to be read,
+    while it reads the values, because the cache of many texts does not fit into the processor's.
     """
     slots, d = keys.shape
     whole = d // WIDTH * WIDTH
     total = numba.carray(pointer(sums, _ZERO), SUMS)
     j = first
-    while j <= place:  # a ring is at most two runs
+    while j <= place:  # in a ring, at most two runs
         slot = j % slots
         run = min(place + 1 - j, slots - slot)
         score = scores[j - first : j - first + run]

@@ -1,4 +1,4 @@
-"""Greedy decoding of whole tokens by the formulas, over the arrays that the fast tier reads."""
+"""Greedy decoding of whole tokens by the formulas, on the arrays that the fast tier reads."""
 
 import numpy as np
 
@@ -21,10 +21,10 @@ def decode_step(
     """Feed one token per row, then the likeliest next ones, `count` in all.
 
     Args:
-        logits: (B, V) float32, gets the logits after the last token fed.
+        logits: (B, V) float32, receives the logits after the last token fed.
         weights: the model.
-        keys, values: (L, B, G, S, D) float32 cache, which gets the new ones; place p of the text
-            lies in slot p mod S.
+        keys, values: (L, B, G, S, D) float32 cache, to which the new ones are added; place p of
+            the text is in slot p mod S.
         ids: (B,) int64, the first tokens to feed.
         begin: (B,) int64, the place of each row's first token (padding before it).
         place: of the tokens in `ids`; the cache holds all places before that the window sees.
@@ -32,7 +32,7 @@ def decode_step(
         threads: how many may share the work; the result does not depend on it.
 
     Returns:
-        (count, B) int64, the likeliest token after each one fed; of equals the lowest.
+        (count, B) int64, the likeliest token after each one fed; among equals, the lowest.
     """
     new = np.empty((count, len(ids)), np.int64)
     for step in range(count):

@@ -16,18 +16,18 @@ from minilm.kernels.numba_tools.jit import jit
 from minilm.kernels.numba_tools.simd import address, fmax, nearest_int16, pointer
 from minilm.kernels.numba_tools.tiles import ROWS, STREAM, stream_tile
 
-inner = jit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from compiled code alone
+inner = jit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called only from compiled code
 
 _ONE, _ZERO, _SHORT = np.float32(1), np.float32(0), np.int16(0)
-_NEAR = 100_000  # bytes of weights that stay in cache until all of a batch have met them
+_NEAR = 100_000  # bytes of weights that stay in cache until all of a batch have used them
 _MOST = 2**31 - 1
 ROOM = max(SUMS, ROWS * STREAM)  # floats for the results of one tile
 
 
 @jit
 def stride(n):
-    """Floats from row to row of a scratch array: padded, and never a power of two, whose rows would
-    all fall on the same lines of a cache."""
+    """Floats from row to row of a scratch array: padded, and never a power of two, with which all
+    rows would fall on the same lines of a cache."""
     return -(-n // 16) * 16 + 16
 
 
@@ -58,7 +58,7 @@ def _encode(x, k, whole, out):
 
 @inner
 def _across(x, k, out):
-    """STREAM vectors x (STREAM, k) so that their numbers of one place lie together."""
+    """STREAM vectors x (STREAM, k), rearranged so that their numbers of one place are together."""
     for j in range(STREAM):
         row = x[j, :k]
         for i in range(row.size):
@@ -67,7 +67,7 @@ def _across(x, k, out):
 
 @inner
 def _add_dots(weight, k, start, x, out, lo, hi):
-    """out[n] += w[n, start:] x[start:], plainly."""
+    """out[n] += w[n, start:] x[start:], by a simple loop."""
     for n in range(lo, hi):
         row, rest = floats(weight + 4 * (n * k + start), k - start), x[start:k]
         add = _ZERO
@@ -80,10 +80,10 @@ def _add_dots(weight, k, start, x, out, lo, hi):
 def multiply(line, int8, k, x, y, lo, hi, sums, codes, steps):
     """y[b, n] = w[n] x[b] + bias[n] for rows n from lo to hi; lo is a multiple of SUMS.
 
-    x and y are scratch, of strides that `stride` gave. float32 rows lie as the model keeps them;
-    what goes beyond the last whole vector or block of rows is added plainly. As many texts as fill
-    a tile's columns meet the rows in tiles, the others as dot products. int8 is padded, and meets
-    x as 16-bit codes.
+    x and y are scratch, with the strides that `stride` gives. float32 rows are as the model stores
+    them; what is left over after the last whole vector or block of rows is added by a simple loop.
+    Texts are multiplied with the rows in tiles, as many as fill a tile's columns, and the rest as
+    dot products. int8 is padded, and multiplied by x as 16-bit codes.
 
     Args:
         line: addresses of weight, scales (of int8) and bias (0 for none).
@@ -110,7 +110,7 @@ def multiply(line, int8, k, x, y, lo, hi, sums, codes, steps):
     total = numba.carray(pointer(sums, _ZERO), ROOM)
     fours = tiled + (batch - tiled) // 4 * 4
     near = max(SUMS, _NEAR // row_bytes // SUMS * SUMS)
-    # While four texts meet a block of rows, their share of the next block is fetched.
+    # While four texts use a block of rows, their share of the next block is fetched.
     share = 8 * row_bytes // batch
     share_step = share * each // max(each, whole)
     for first in range(lo, block, near):

@@ -1,7 +1,7 @@
 """What a decoding kernel reads: a model's arrays by layer, in place, and the model's sizes.
 
 float32 weights are the parameters' own memory. Nothing is packed or copied, so an optimizer's step
-between two tokens is seen, and a model takes no more room for being decoded.
+between two tokens takes effect, and decoding a model takes no extra memory for weights.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Norm:
-    """Weight and bias (C,) of a norm, either may be None."""
+    """Weight and bias (C,) of a norm; either may be None."""
 
     weight: np.ndarray | None
     bias: np.ndarray | None = None
@@ -66,7 +66,7 @@ class Weights:
         rms: whether norms are RMS norms.
         eps: of the norms.
         activation: of ACTIVATIONS; the gate's where the feed-forward is gated.
-        window: keys that a query sees, its own included; None: all.
+        window: keys that a query sees, its own included; None means all.
         positions: (length, C) added to the embedding, or None.
         rope: None, "half" or "interleaved"; cos, sin: (length, D/2), or None.
         distance: (H, length) added to the scores: column length - 1 - d for distance d; or None.

@@ -1,1 +1,1 @@
-"""The gradient of a table look-up: rows that were looked up twice get two gradients."""
+"""The gradient of a table look-up: a row that was looked up twice receives two gradients."""

@@ -1,4 +1,4 @@
-"""Layer normalisation in Numba: two visits to each row forward, two backward."""
+"""Layer normalisation in Numba: two passes over each row forward, two backward."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""Mixture of experts in Numba: rows moved and added up in one visit each, no gathered copies.
+"""Mixture of experts in Numba: rows are moved and added up in one pass each, without extra copies.
 
-The products of the experts are BLAS's, one per expert that has rows: see `reference`.
+The products of the experts are left to BLAS, one per expert that has rows: see `reference`.
 """
 
 import numpy as np

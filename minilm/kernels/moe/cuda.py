@@ -88,7 +88,7 @@ def moe_combine_backward(
     return dy, dweights.astype(weights.dtype, copy=False)
 
 
-def _tiles(width: int, depth: int, array: Array) -> bool:
+def _fits(width: int, depth: int, array: Array) -> bool:
     return str(array.dtype) != "float32" and width % 64 == 0 and depth % 64 == 0
 
 
@@ -96,7 +96,7 @@ def _tiles(width: int, depth: int, array: Array) -> bool:
 def grouped_matmul(x: Array, w: Array, offsets: Array) -> Array:
     """See `reference.grouped_matmul`; float16 and bfloat16, sizes multiples of 64."""
     experts, width, depth = w.shape
-    if not _tiles(width, depth, x):
+    if not _fits(width, depth, x):
         return reference.grouped_matmul(x, w, offsets)
     x, y = dense(x), empty(x, (len(x), width))
     launch(
@@ -110,7 +110,7 @@ def grouped_matmul(x: Array, w: Array, offsets: Array) -> Array:
 def grouped_matmul_backward(g: Array, x: Array, w: Array, offsets: Array) -> tuple[Array, Array]:
     """See `reference.grouped_matmul_backward`."""
     experts, width, depth = w.shape
-    if not _tiles(width, depth, x):
+    if not _fits(width, depth, x):
         return reference.grouped_matmul_backward(g, x, w, offsets)
     x, g, w, offsets = dense(x), dense(g, x), dense(w, x), integers(offsets)
     dx, dw = xp_of(x).empty_like(x), xp_of(x).empty_like(w)

@@ -1,7 +1,7 @@
 """Mixture of experts by the formula: assignments sorted by expert, one product per expert.
 
-With K choices per token there are N K assignments, number token K + choice. `sort_by_expert`
-orders them; `order[i]` is the assignment in place i, `place` its inverse.
+With K choices per token there are N K assignments; each has the number token * K + choice.
+`sort_by_expert` orders them; `order[i]` is the assignment in place i, and `place` is its inverse.
 """
 
 from minilm.backend import Array, xp_of

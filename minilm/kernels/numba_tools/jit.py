@@ -21,7 +21,7 @@ _OPTIONS = {"cache": True, "nogil": True, "fastmath": _FAST, "error_model": "num
 
 
 class _SayOnce(event.Listener):
-    """Says, the first time anything really compiles, why nothing happens for some seconds."""
+    """Says, the first time something is compiled, why nothing happens for some seconds."""
 
     def __init__(self) -> None:
         self.said = False
@@ -36,7 +36,7 @@ class _SayOnce(event.Listener):
             )
 
     def on_end(self, event: event.Event) -> None:
-        """Nothing to say: the kernels follow one another and the last is not known."""
+        """Says nothing: one kernel follows another, and which is the last is not known."""
 
 
 event.register("numba:compile", _SayOnce())
@@ -44,14 +44,14 @@ event.register("numba:compile", _SayOnce())
 
 @functools.cache
 def _stamp(folder: Path) -> int:
-    """A number that changes with the text of any module of a folder that has to do with Numba."""
+    """A number that changes with the text of any module of a folder that uses Numba."""
     texts = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
     return zlib.crc32(b"".join(t for t in texts if b"numba" in t or b"numba_tools" in t))
 
 
 def _compile(function: Callable, **settings: Any) -> Any:
-    """Numba's cache notices an edit of a kernel's own file, not of the functions it calls
-    elsewhere: those lie in this folder (`simd`, `tiles`) or beside the kernel."""
+    """Numba's cache notices an edit of a kernel's own file, but not of functions that it calls
+    elsewhere: these are in this folder (`simd`, `tiles`) or beside the kernel."""
     dispatcher = numba.njit(**settings)(function)
     file = getattr(dispatcher._cache, "_cache_file", None)
     if file is not None:
@@ -76,14 +76,14 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
 class per_dtype:
     """Compile a kernel once per float type, for array arguments of any strides.
 
-    A plain `@jit` compiles again for every combination of contiguous and strided arguments; a
+    A simple `@jit` compiles again for every combination of contiguous and strided arguments; a
     signature that says "any strides" takes them all.
 
     Args:
         signature: from a Numba float type to the tuple of argument types.
 
     Example:
-        `kernel = per_dtype(lambda f: (f[:, :], f))(function)`, then `kernel[x.dtype](x, y)`.
+        After `kernel = per_dtype(lambda f: (f[:, :], f))(function)`, call `kernel[x.dtype](x, y)`.
     """
 
     def __init__(self, signature: Callable[[numba.types.Float], tuple]) -> None:

@@ -1,4 +1,4 @@
-"""Moving numbers into the layout that tiles read, a register at a time."""
+"""Moving numbers into the layout that tiles read, one register at a time."""
 
 from llvmlite import ir
 from numba import types
@@ -60,7 +60,7 @@ def copy_strip(kind, at, out):
 
 
 def turn_block(kind, at, step, out):
-    """A square of W / 2 by W / 2 numbers, transposed into a panel of columns.
+    """Transpose a square of W / 2 by W / 2 numbers into a panel of columns.
 
     Args:
         at, step: address of the square, and bytes from row to row.

@@ -1,5 +1,5 @@
-"""What Numba's loops need to run at the machine's speed: a vectorisable exp and erf, a max that
-vectorises, and arrays seen through their addresses.
+"""What Numba's loops need to run at the machine's speed: exp, erf and max that vectorise, and
+arrays accessed through their addresses.
 
 PyPI's llvmlite has no vector maths library, so `np.exp` in a loop is one scalar call per
 element; the polynomial here vectorises.
@@ -37,7 +37,7 @@ def pointer(typing, at, kind):
 
 
 def prefetch(builder, at):
-    """In an intrinsic: ask for the cache line of an address, which need not exist."""
+    """In an intrinsic: fetch the cache line of an address, which need not exist."""
     byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -46,7 +46,7 @@ def prefetch(builder, at):
 
 
 def even_and_odd(builder, a, b, run: int):
-    """In an intrinsic: of both vectors the even runs of lanes, side by side, and the odd ones."""
+    """In an intrinsic: the even runs of lanes of both vectors, side by side, and the odd ones."""
     lanes = a.type.count
     even, odd = [], []
     for start in range(0, lanes, 2 * run):
@@ -64,7 +64,7 @@ def even_and_odd(builder, a, b, run: int):
 
 @intrinsic(prefer_literal=True)
 def ask(typing, at, size):
-    """`prefetch` for so many bytes, a number that is known when this is compiled."""
+    """`prefetch` for a number of bytes that is known when this is compiled."""
 
     def build(context, builder, signature, args):
         for byte in range(0, size.literal_value, 64):
@@ -76,7 +76,7 @@ def ask(typing, at, size):
 
 @intrinsic
 def nearest_int16(typing, x):
-    """A float32 rounded to even, as int16; it must be in range."""
+    """A float32 in the range of int16, rounded to even, as int16."""
 
     def build(context, builder, signature, args):
         whole = builder.fptosi(_round(builder, args[0]), ir.IntType(32))
@@ -110,7 +110,7 @@ def _round(builder, x):
 
 
 def _between(builder, x):
-    """x held between the two bounds; both comparisons are false for NaN, which stays."""
+    """x limited to the two bounds; both comparisons are false for NaN, which stays."""
     low, high = (ir.Constant(ir.FloatType(), v) for v in (_LOW, _HIGH))
     x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
     return builder.select(builder.fcmp_ordered(">", x, high), high, x)
@@ -121,7 +121,7 @@ _LOG2E, _LOW, _HIGH = 1.4426950408889634, -87.33, 88.02  # results between are n
 
 @intrinsic
 def _signed(typing, x, sign):
-    """x with the sign of the other."""
+    """x with the sign of the other argument."""
 
     def build(context, builder, signature, args):
         kind = ir.FunctionType(ir.FloatType(), [ir.FloatType()] * 2)
@@ -133,7 +133,7 @@ def _signed(typing, x, sign):
 
 @intrinsic
 def _times_two_to_the(typing, p, n):
-    """p * 2**n, both float32, n whole: it is added to the bits of p's exponent."""
+    """p * 2**n, both float32 and n whole: n is added to the bits of p's exponent."""
 
     def build(context, builder, signature, args):
         p, n = args
@@ -146,7 +146,7 @@ def _times_two_to_the(typing, p, n):
 
 @intrinsic
 def _multiply_add(typing, x, y, z):
-    """x * y + z of float32, rounded once where the processor can, also if x * y has other uses."""
+    """x * y + z of float32, rounded once where the processor can, even if x * y has other uses."""
 
     def build(context, builder, signature, args):
         number = ir.FloatType()
@@ -161,9 +161,9 @@ _clamp = _unary("_clamp", types.float32, types.float32, _between)
 _nearest = _unary("_nearest", types.float32, types.float32, _round)
 
 _f = types.float32
-# 1 + C1 r + .. + C5 r**5 is 2**r on |r| <= 1/2 but for 1.1e-7, the least that a polynomial of this
-# degree with float32 coefficients and a first one of 1 was found to err (weighted least squares,
-# reweighted until all errors at the peaks are equal: Lawson's algorithm).
+# 1 + C1 r + .. + C5 r**5 is 2**r on |r| <= 1/2 to within 1.1e-7, the least error found for a
+# polynomial of this degree with float32 coefficients of which the first is 1 (weighted least
+# squares, reweighted until all errors at the peaks are equal: Lawson's algorithm).
 _C1, _C2, _C3 = 0.6931470036506653, 0.24022242426872253, 0.05550733581185341
 _C4, _C5 = 0.009671512991189957, 0.0013264729641377926
 
@@ -222,8 +222,8 @@ def _larger(number: types.Float, llvm: ir.Type):
         def build(context, builder, signature, args):
             kind = ir.FunctionType(llvm, [llvm, llvm])
             function = builder.module.declare_intrinsic("llvm.maxnum", [llvm], kind)
-            # Without these two flags LLVM does not vectorise a maximum. On every processor that
-            # Numba knows a NaN gives one of the two numbers then.
+            # Without these two flags LLVM does not vectorise a maximum. With them, on every
+            # processor that Numba supports, NaN gives one of the two numbers.
             return builder.call(function, args, fastmath=("nnan", "nsz"))
 
         return number(number, number), build
@@ -236,9 +236,10 @@ _fmax = _larger(types.float64, ir.DoubleType())
 
 
 def fmax(x, y):
-    """The larger of two floats, as one instruction: a loop over it vectorises, one over max not.
+    """The larger of two floats, as one instruction: loops over it vectorise, unlike those over max.
 
-    Where one is NaN it is either of them: whoever must not lose a NaN looks for it elsewhere.
+    Where one is NaN the result is either of them: a caller that must not lose a NaN has to look for
+    it separately.
     """
 
 

@@ -1,7 +1,7 @@
-"""Small matrix products on addresses, written in LLVM's vector types: what attention is made of.
+"""Small matrix products on addresses, written in LLVM's vector types: the core of attention.
 
 BLAS packs its operands and is at its best from some hundred rows on. Attention multiplies blocks of
-32 rows that lie in cache already; a tile of the result held in vector registers does that at the
+32 rows that are already in cache; a tile of the result held in vector registers does that at the
 machine's speed, with nothing copied. Sizes are padded by the caller, so there are no tails here.
 """
 
@@ -19,8 +19,8 @@ _WIDE = bool(_FEATURES.get("avx512f"))
 VECTOR_BYTES = 64 if _WIDE else 32 if _FEATURES.get("avx") else 16
 _MANY = _WIDE or not _FEATURES.get("sse2")  # 32 vector registers: AVX-512 and ARM; else 16
 
-# A tile has ROWS x 2 vectors of sums: eight at least, since a multiply-add takes four cycles and
-# two start in each; more where there are registers for them.
+# A tile has ROWS x 2 vectors of sums: at least eight, because a multiply-add takes four cycles and
+# two start in each, and more where there are registers for them.
 ROWS = 8 if _MANY else 4
 PAD = VECTOR_BYTES // 4  # columns are padded to this many floats (twice what doubles need)
 
@@ -28,8 +28,8 @@ PAD = VECTOR_BYTES // 4  # columns are padded to this many floats (twice what do
 def _tile(vectors: int, number: types.Float, llvm: ir.Type, width: int, streamed: bool = False):
     """An intrinsic: C (ROWS, vectors * width) = A B, or C += A B, kept in registers throughout.
 
-    Where A is `streamed` from memory, with each inner step as many bytes of the ROWS rows after
-    these are asked for, which lie next to them.
+    Where A is `streamed` from memory, each inner step also fetches as many bytes of the next ROWS
+    rows, which follow these in memory.
     """
     vector = ir.VectorType(llvm, width)
     i32, i64 = ir.IntType(32), ir.IntType(64)
@@ -117,13 +117,14 @@ _d2, _d1 = (_tile(n, types.float64, ir.DoubleType(), VECTOR_BYTES // 8) for n in
 _WIDTH = VECTOR_BYTES // 4
 _WIDTH2 = VECTOR_BYTES // 8
 
-# Eight sums a tile are enough for a stream of rows, which meet this many columns at once.
+# Eight sums per tile suffice for a stream of rows, which are multiplied with this many columns at
+# once.
 STREAM = (1 if _MANY else 2) * _WIDTH
 stream_tile = _tile(STREAM // _WIDTH, types.float32, ir.FloatType(), _WIDTH, streamed=True)
 
 
 def _products(size: int, wide, narrow):
-    """What `add_product` and `write_product` do, for numbers of `size` bytes."""
+    """The body of `add_product` and `write_product`, for numbers of `size` bytes."""
     w = VECTOR_BYTES // size
 
     @jit
@@ -164,26 +165,26 @@ _sums8, _cells8 = _products(8, _d2, _d1)
 def add_product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high):
     """C += A B, of whose inner steps row i needs those from i + low to i + high - 1.
 
-    The others may hold anything; they are left out as far as whole tiles go (a tile takes the
-    steps that its first row needs and ROWS - 1 more). The type of
-    `kind` picks the precision. B lies in panels: columns 0 .. W - 1 row by row, then the next W,
-    and so on, where W is `width(kind)`; so that a strip of B as wide as a tile is one run of
-    memory.
+    The others may hold anything; they are left out as far as whole tiles allow (a tile takes the
+    steps that its first row needs and ROWS - 1 more). The type of `kind` selects the precision. B
+    is stored in panels: columns 0 to W - 1 row by row, then the next W, and so on, where W is
+    `width(kind)`, so that a strip of B as wide as a tile is contiguous.
 
     Args:
-        m, n: size of C, multiples of ROWS and of PAD (C, and B's last panel, must hold that much).
+        m, n: size of C, multiples of ROWS and of PAD (C and B's last panel are that large).
         k: inner size.
         a, row, column: address of A, and elements from row to row and from column to column.
         b, ldb, panel: address of B (k, n); elements from row to row and from panel to panel.
         c, ldc: address of C, and elements from row to row.
-        low, high: the band; any numbers, also outside of the matrix.
+        low, high: the band; any numbers, even outside the matrix.
     """
 
 
 def write_product(kind, m, n, k, a, row, column, b, ldb, panel, c, ldc, low, high):
     """C = A B, of whose columns row i needs those from i + low to i + high - 1.
 
-    Others hold what they held, or the product. Arguments as for `add_product`; k is at least 1.
+    The others keep what they held, or hold the product. The arguments are those of `add_product`;
+    k is at least 1.
     """
 
 

@@ -1,7 +1,7 @@
 """Products with int8 and NF4 weights in Numba: a row of codes is expanded once, for all of x.
 
-The expanded row stays in the first-level cache; the weight is read as it is stored, a quarter or an
-eighth of float32's bytes.
+The expanded row stays in the first-level cache; the weight is read as it is stored, with a quarter
+or an eighth of float32's bytes.
 """
 
 import numpy as np

@@ -29,10 +29,10 @@ def quantize(w: Array, bits: int, group: int = 64) -> tuple[Array, Array]:
         group: numbers of a row that share a scale, their largest magnitude; divides K.
 
     Returns:
-        codes: uint8, (N, K) (two's complement) or (N, K / 2); scales: float32 (N, K / group).
+        Codes, uint8, (N, K) (two's complement) or (N, K / 2), and scales, float32 (N, K / group).
 
     Raises:
-        InputError: other bits, or a group that does not divide K.
+        InputError: other bits, or a group that is odd or does not divide K.
     """
     xp = xp_of(w)
     if bits not in (4, 8):

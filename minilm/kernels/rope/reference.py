@@ -1,6 +1,6 @@
 """Rotate pairs of coordinates by an angle that grows with the position (arXiv 2104.09864, eq. 34).
 
-Which coordinates pair up is a convention: the paper takes neighbours (0, 1), (2, 3) ...
+Which coordinates form a pair is a convention: the paper takes neighbours (0, 1), (2, 3) ...
 ("interleaved"); Hugging Face takes i and i + D/2 ("half"). A permutation of the weights turns one
 into the other.
 """

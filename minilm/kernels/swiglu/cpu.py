@@ -1,4 +1,4 @@
-"""Gated linear units in Numba: the activation and the product in one visit."""
+"""Gated linear units in Numba: the activation and the product in one pass."""
 
 import math
 

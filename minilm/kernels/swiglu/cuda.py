@@ -21,7 +21,7 @@ def swiglu_elements(gate, up, y):
 
 @cuda.jit
 def swiglu_backward_elements(g, gate, up, dgate, dup):
-    """One thread per element: both gradients from one look at the inputs."""
+    """One thread per element: both gradients from a single read of the inputs."""
     i = cuda.grid(1)
     if i < g.size:
         s = 1 / (1 + math.exp(-gate[i]))
