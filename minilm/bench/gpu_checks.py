@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilm.backend import IGNORED, Array, to_numpy
+from minilm.backend import IGNORE, Array, to_numpy
 from minilm.emulator.source import dtype_of
 
 # Relative error of a whole result: a few roundings of the element type.
@@ -92,7 +92,7 @@ def _norm(folder: str) -> Callable:
 
 def _cross_entropy(case: _Case) -> tuple:
     (x,), (exact,) = case.arrays((5, 1003))
-    targets = np.array([0, 7, IGNORED, 1002, 3])
+    targets = np.array([0, 7, IGNORE, 1002, 3])
     losses = _tier("cross_entropy", "cuda").cross_entropy_with_gradient(
         x, case.given(targets), 0.1, 1e-3, 0.5
     )
