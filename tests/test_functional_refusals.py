@@ -23,7 +23,7 @@ REFUSED = {
     "layer_norm bias": (lambda: F.layer_norm(ones(2, 8), ones(8), ones(4)), "(8,) and (4,)"),
     "layer_norm weight": (lambda: F.layer_norm(ones(2, 8), ones(8, 3)), "not (8, 3)"),
     "rms_norm weight": (lambda: F.rms_norm(ones(2, 8), ones(16)), "takes w and b of (8,)"),
-    "linear bias": (lambda: F.linear(ones(2, 8), ones(4, 8), ones(1)), "takes b of (4,)"),
+    "linear bias": (lambda: F.linear(ones(2, 8), ones(4, 8), ones(1)), "it must be (4,)"),
     "rope sin": (lambda: F.rope(Q, ones(4, 4), ones(3, 4)), "cos is (4, 4) and sin (3, 4)"),
     "rope layout": (lambda: F.rope(Q, ones(4, 4), ones(4, 4), "x"), "'half' and 'interleaved'"),
     "attention mask": (lambda: F.attention(Q, Q, Q, mask=np.ones((3, 4), bool)), "(1, 2, 4, 4)"),

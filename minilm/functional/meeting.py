@@ -46,6 +46,8 @@ def fits(shape: tuple[int, ...], wide: tuple[int, ...]) -> bool:
 
 def as_rows(x: Array) -> Array:
     """(..., C) -> (N, C), also where an axis is empty."""
+    if x.ndim == 2:
+        return x
     count = -1 if x.size else math.prod(x.shape[:-1])
     return x.reshape(count, x.shape[-1])
 
@@ -120,11 +122,11 @@ def meet(*arrays: Array | None) -> Sequence[Any]:
     Two smaller floats are left as they are, for the operation to promote or to refuse.
     """
     first = arrays[0].dtype
-    for array in arrays:
-        if array is not None and array.dtype is not first:
-            break
-    else:
-        if first.kind == "f" or is_half(first):
+    if first.kind == "f" or is_half(first):
+        for array in arrays:
+            if array is not None and array.dtype is not first:
+                break
+        else:
             return arrays
     kinds = [array.dtype for array in arrays if array is not None and is_float(array)]
     small = [kind for kind in kinds if kind != np.float64]

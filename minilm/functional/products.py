@@ -102,11 +102,10 @@ def linear(x: Array, w: Array, b: Array | None = None):
     Raises:
         InputError: shapes that do not fit each other.
     """
-    x, b = array_like(x, w), b if b is None else array_like(b, w)
     check_map("linear", x, w)
     if b is not None and b.shape != w.shape[:1]:
         raise InputError(
-            f"linear with w of shape {w.shape} takes b of {w.shape[:1]}, not {b.shape}"
+            f"linear: b is {b.shape}; with w {w.shape} it must be {w.shape[:1]}"
         )
     x, w, b = meet(x, w, b)
     rows = as_rows(x)  # (..., I) -> (N, I)

@@ -19,9 +19,10 @@ def check_axis(name: str, axis: Any, ndim: int, new: int = 0) -> int:
     Raises:
         InputError: no integer, or an axis that is not there.
     """
-    if not isinstance(axis, (int, np.integer)) or not -ndim - new <= axis < ndim + new:
-        raise InputError(f"{name}: axis is {axis!r}; the array has {ndim + new} axes")
-    return int(axis) % (ndim + new)
+    count = ndim + new
+    if not isinstance(axis, (int, np.integer)) or not -count <= axis < count:
+        raise InputError(f"{name}: axis is {axis!r}; the array has {count} axes")
+    return int(axis) % count
 
 
 def check_axes(name: str, axes: Any, ndim: int, new: int = 0) -> tuple[int, ...]:
@@ -60,7 +61,7 @@ def permute(x: Array, *axes: int | tuple[int, ...]):
 @primitive
 def transpose(x: Array, a: int, b: int):
     """Two axes exchanged."""
-    a, b = (check_axis("transpose", axis, x.ndim) for axis in (a, b))
+    a, b = check_axis("transpose", a, x.ndim), check_axis("transpose", b, x.ndim)
     return x.swapaxes(a, b), lambda g: (
         g.swapaxes(a, b),
     )  # (.., a, .., b, ..) <-> (.., b, .., a, ..)

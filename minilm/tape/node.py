@@ -36,6 +36,7 @@ class Clock:
 class Memory:
     """When the memory that a tensor and its views share was last changed in place."""
 
+    __slots__ = ("__dict__",)
     changed = 0
 
 
@@ -57,12 +58,7 @@ class Node(Memory):
         checksums: of the arrays that the pullback keeps.
     """
 
-    # Defaults stand on the class, so that a step sets only what differs.
-    name = ""
-    pullback = None
-    inputs = None
-    sources = None
-    made = 0
+    __slots__ = ("inputs", "made", "name", "pullback", "sources")  # set by every step, so: fast
     array = None
     special = False
     hooks = None

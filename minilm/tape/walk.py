@@ -85,7 +85,9 @@ def _walk(nodes: list[Node], grads: dict[Any, Array], into: dict[Any, Array] | N
         if changed > node.made or (special and node.checksums is not None):
             refuse_stale(node)
         pullback, sources = node.pullback, node.sources
-        node.pullback = node.inputs = node.sources = node.array = None
+        node.pullback = node.inputs = node.sources = None
+        if node.changed:
+            node.array = None
         entries = pullback(g, into) if special and node.recomputes else pullback(g)
         for source, entry in zip(sources, entries):
             if source is not None and entry is not None:

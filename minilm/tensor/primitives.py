@@ -38,7 +38,7 @@ def primitive(function: Callable) -> Callable:
             bound.apply_defaults()  # all before the last Tensor become positional
             args, kwargs = bound.args, bound.kwargs
         recorded = mode.grad
-        if recorded and Clock.rebased:
+        if Clock.rebased and recorded:
             for arg in args:
                 if isinstance(arg, Tensor):
                     refresh(arg)
@@ -58,14 +58,21 @@ def primitive(function: Callable) -> Callable:
         value, pullback = function(*arrays, **kwargs) if kwargs else function(*arrays)
         out = new(Tensor)
         out.data = value = value if type(value) is array else _as_array(value)
-        if value.base is not None or (arrays and value is arrays[0]):
-            parent = _seen_through(value, args)
-            if parent is not None:
-                out._view = parent, recorded, operation, args, kwargs
+        base = value.base
+        if base is not None or (arrays and value is arrays[0]):
+            for arg in args:  # NumPy gives a view the base of what it looks into
+                if isinstance(arg, Tensor):
+                    own = arg.data
+                    if own is value or own is base or (own.base is base and base is not None):
+                        out._view = arg, recorded, operation, args, kwargs
+                        break
         if wants and recorded and pullback is not None:
             out._wants = True
             out._node = node = Node()
-            node.name, node.pullback, node.inputs, node.sources = name, pullback, args, sources
+            node.name = name
+            node.pullback = pullback
+            node.inputs = args
+            node.sources = sources
             node.made = tick()
             if mode.checksums:
                 node.checksums = checksums(pullback)
@@ -74,17 +81,6 @@ def primitive(function: Callable) -> Callable:
 
     operation.arrays = function  # the primitive itself, for those who want arrays
     return operation
-
-
-def _seen_through(value: Array, args: tuple) -> Tensor | None:
-    """The argument whose memory a value shares. NumPy gives a view the base of what it views."""
-    base = value.base
-    for arg in args:
-        if isinstance(arg, Tensor):
-            array = arg.data
-            if value is array or (base is not None and (base is array or base is array.base)):
-                return arg
-    return None
 
 
 def _as_array(value: Any) -> Array:

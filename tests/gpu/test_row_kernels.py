@@ -106,3 +106,25 @@ def test_cross_entropy(shape, dtype, smoothing, z_loss):
     assert_close(losses, right, dtype)
     assert_close(logits, exact, dtype)
     assert (wide(logits)[1] == 0).all()
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e8])
+def test_large_logits_leave_the_loss_its_digits(offset):
+    """A float32 logsumexp around 1e8 has no room for the loss; its two parts have."""
+    (x,) = arrays(5, "float32", (3, 77))
+    x = (x + np.float32(offset)).astype(np.float32)
+    targets = np.array([5, 0, 76])
+    cuda, reference = tiers("cross_entropy")
+    losses, lse = cuda.cross_entropy(x, targets, 0.1)
+    right, right_lse = reference.cross_entropy(wide(x), targets, 0.1)
+    assert_close(losses, right, "float32")
+    g = np.ones(3, np.float32)
+    dx = cuda.cross_entropy_backward(g, x, targets, lse, 0.1)
+    wanted = reference.cross_entropy_backward(*wide(g, x), targets, right_lse, 0.1)
+    assert_close(dx, wanted, "float32")
+    logits = x.copy()
+    fused = cuda.cross_entropy_with_gradient(logits, targets, 0.1, 0.0, 1.0)
+    assert_close(fused, right, "float32")
+    assert_close(logits, wanted, "float32")
+    cuda, reference = tiers("softmax")
+    assert_close(cuda.log_softmax(x), reference.log_softmax(wide(x)), "float32")
