@@ -4,7 +4,7 @@ The floors of the house, each importing only from those before it:
 backend -> kernels -> tensor -> functional -> nn -> models
 -> (inference, train, interop, analysis) -> course, cli.
 
-``import minilm`` loads NumPy and nothing heavier; every other part loads when it is first named.
+`import minilm` loads NumPy and nothing heavier; every other part loads when it is first named.
 """
 
 import importlib
