@@ -97,11 +97,11 @@ def classify_curve(
     Wei et al. 2022 (arXiv 2206.07682) sorted 202 BIG-Bench tasks by eye; this is our rule for
     the same words, applied in this order:
 
-    1. flat: all scores lie within `2 * noise` of each other;
+    1. flat: all scores are within `2 * noise` of each other;
     2. emergent: the smallest models, at least two and at least a third of all, stay within
        `2 * noise` of chance; every later one is above that, and the largest is at least `jump`
        above chance. A line through the models at chance does not predict the rise;
-    3. uncorrelated: Spearman's rank correlation with compute lies within -0.5..0.5;
+    3. uncorrelated: Spearman's rank correlation with compute is from -0.5 to 0.5;
     4. smooth or inverse: by its sign.
 
     Args:

@@ -165,7 +165,7 @@ class Interval(NamedTuple):
     high: float
 
     def covers(self, value: float) -> bool:
-        """Whether the value lies inside, ends included."""
+        """Whether the value is inside, ends included."""
         return self.low <= value <= self.high
 
 
@@ -270,7 +270,7 @@ class Minimum(NamedTuple):
 
     size: float  # parameters
     loss: float  # nats per token
-    bracketed: bool  # the bottom lies between the smallest and the largest size tried
+    bracketed: bool  # the bottom is between the smallest and the largest size tried
 
 
 def isoflop_minimum(size: Numbers, loss: Numbers) -> Minimum:

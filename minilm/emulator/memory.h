@@ -2,7 +2,7 @@
 //
 // The compiler's thread-sanitizer instrumentation calls __tsan_readN / __tsan_writeN at each
 // access. We define those names ourselves and use them for four things: bounds to the byte, races
-// between threads, shared memory read before anybody wrote it, and the cost of each warp's access
+// between threads, shared memory that is read before it is written, and the cost of each warp's access
 // in memory sectors and bank conflicts.
 #pragma once
 
@@ -110,7 +110,7 @@ void memory_access(const void *p, size_t size, Kind kind, const void *pc, bool) 
     Region *r = region_of(p, size);
     if (!r) {
         if (in_program(p) && !is_shared(p)) return;
-        report_error(std::string("out of bounds: this thread ") + verb(kind) + " " + count_of(size, "byte") + ", of which the outermost lies " + where_outside(p, size), pc, 0);
+        report_error(std::string("out of bounds: this thread ") + verb(kind) + " " + count_of(size, "byte") + ", of which the outermost is " + where_outside(p, size), pc, 0);
     }
     size_t offset = c - r->base;
     bool on_chip = r->argument < 0;

@@ -209,7 +209,7 @@ int block_vote(int line, int predicate, int what) {
 }
 void warp_barrier(int line, unsigned mask, bool orders_memory) { wait(AT_WARP, line, mask, orders_memory); }
 
-// Two slots in turn: nobody can start the next exchange before all have read this one.
+// Two slots in turn: no lane can start the next exchange before all have read this one.
 void exchange(void *value, size_t size, int source, int line, unsigned mask) {
     Fiber &f = fibers[current];
     unsigned p = f.parity ^= 1;

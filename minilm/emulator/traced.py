@@ -141,14 +141,16 @@ class TracedArray:
                 )
         if last is not None and (last.epoch == epoch or last.block != block):
             if not (now.atomic and last.atomic):
-                self._order(last, now, offset, "reads" if kind == "read" else "writes", "writes")
+                self._refuse_race(
+                    last, now, offset, "reads" if kind == "read" else "writes", "writes"
+                )
         readers = self.reads.get(offset)
         if kind == "read":
             self._note_read(readers, now, offset)
         else:
             if readers is not None:
                 for reader in (*readers, *filter(None, [self.foreign.get(offset)])):
-                    self._order(reader, now, offset, "writes", "reads")
+                    self._refuse_race(reader, now, offset, "writes", "reads")
             self.writes[offset] = now
         item = self.array.itemsize
         costs.access(me, site, code.co_filename, kind, self.argument, offset * item, item)
@@ -171,7 +173,9 @@ class TracedArray:
         elif last.warp_epoch != now.warp_epoch:
             readers[-1] = now
 
-    def _order(self, old: Touched, now: Touched, offset: int, verb: str, earlier: str) -> None:
+    def _refuse_race(
+        self, old: Touched, now: Touched, offset: int, verb: str, earlier: str
+    ) -> None:
         if old.block != now.block:
             if self.argument >= 0:
                 raise self.device.error(

@@ -152,7 +152,7 @@ class ContiguousCache:
 
 
 class RollingCache(ContiguousCache):
-    """The last W positions of a sliding-window model: position i lies in slot i mod W.
+    """The last W positions of a sliding-window model: position i is in slot i mod W.
 
     The memory does not grow with the text (Mistral 7B, arXiv 2310.06825, section 2).
 

@@ -12,7 +12,7 @@ from minilm.backend import blas_threads, set_threads
 from minilm.errors import InputError
 from minilm.studies.record import Record
 
-Case = dict[str, Any]  # what tells one kind of run from another, the seed left out
+Case = dict[str, Any]  # what tells one kind of run from another, without the seed
 HIDDEN = ("command", "say")  # parameters of a study that are not options
 
 

@@ -194,7 +194,7 @@ def tune(
 
     Short runs favour large rates, and their losses are noisy: of all rates whose loss is within
     `slack` of the least, the smallest is taken. The search starts with three rates, a factor apart,
-    and adds one beyond the edge as long as the least loss or the rate taken lies at that edge (at
+    and adds one beyond the edge as long as the least loss or the rate taken is at that edge (at
     most `widest` rates). A run that diverges counts as an infinite loss.
 
     Args:

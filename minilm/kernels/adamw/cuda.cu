@@ -10,7 +10,7 @@
 // is also written in that type: mixed precision needs no extra pass. `factor` is what the gradients are
 // multiplied by, for clipping and to undo loss scaling: that needs no pass either.
 //
-// sum_squares is what clipping must know first, in two steps instead of one vdot (and one wait of the
+// sum_squares is what clipping needs first, in two steps instead of one vdot (and one wait of the
 // host) per tensor: each block adds up its chunk, the few thousand sums are added by the caller.
 #include "common.cuh"
 #define CHUNK 4096

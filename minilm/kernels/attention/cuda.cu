@@ -18,7 +18,7 @@
 // of 32 keys need 160 and cost two barriers more per 64 keys.
 // Not done: wgmma, TMA and warp specialisation (FlashAttention-3).
 //
-// Row t of batch b, head h lies at q + b q_batch + h q_head + t q_row, and so for k, v and out, so that
+// Row t of batch b, head h is at q + b q_batch + h q_head + t q_row, and so for k, v and out, so that
 // heads can be read where a linear map wrote them. If starts_q is given, sequences are packed: batch
 // b's rows are starts_q[b] .. starts_q[b + 1] - 1.
 // lse (logsumexp of the scaled scores) at lse + b lse_batch + h lse_head + t.

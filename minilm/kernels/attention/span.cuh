@@ -7,7 +7,7 @@ struct Span {
     int length_q, length_k;
     bool causal;
     int window;  // with causal: keys a query sees, itself included; 0 for all
-    // The last query is aligned with the last key: query i stands at key i + shift.
+    // The last query is aligned with the last key: query i is at key i + shift.
     __device__ __forceinline__ int shift() const { return length_k - length_q; }
     __device__ __forceinline__ bool seen(int i, int j) const {
         if (i >= length_q || j >= length_k) return false;

@@ -61,8 +61,8 @@ template <int N> __device__ __forceinline__ void cp_wait() { asm volatile("cp.as
 #endif
 
 // A tile in shared memory: rows of COLUMNS 16-bit numbers. The 16-byte pieces of a row are stored in
-// an order that depends on the row (XOR), so that the eight rows ldmatrix reads at once lie in eight
-// different groups of four banks. Without it they would lie in one, and take eight rounds.
+// an order that depends on the row (XOR), so that the eight rows ldmatrix reads at once are in eight
+// different groups of four banks. Without it they would be in one, and take eight rounds.
 template <int COLUMNS> __device__ __forceinline__ int swizzle(int row, int piece) {
     return row * COLUMNS + ((piece ^ (row & 7)) << 3);
 }

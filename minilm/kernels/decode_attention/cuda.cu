@@ -18,7 +18,7 @@
 // SHARE query heads (of one key head) per block. Launch: grid (splits, H / SHARE, B), block 128.
 #include "common.cuh"
 #ifndef OUT
-#define OUT T  // of the answer; float for a kernel that goes on with it
+#define OUT T  // of the answer; float for a kernel that continues with it
 #endif
 #define LANES (HEAD / WIDE)
 #define TEAMS (128 / LANES)  // teams of lanes, each with its own keys

@@ -134,7 +134,7 @@ extern "C" __global__ void decode_turn(const float *__restrict__ packed, const f
     }
 }
 
-// The likeliest token of each row, of equals the lowest: the next to be fed. Advances the row by one place.
+// The likeliest token of each row, among equals the lowest: the next to be fed. Advances the row by one place.
 // history (ring, B). Launch: grid (B), block 512.
 extern "C" __global__ void decode_choose(const float *__restrict__ logits, int *ids, int *lengths, int *history, int n,
                                          int ring) {

@@ -20,7 +20,7 @@ HEAD, TOKENS, POSITIONS, COS, SIN, DISTANCE = 2, 5, 6, 7, 8, 9  # of the last li
 
 @inner
 def _meet(barrier, target):
-    """Wait until `target` threads have come, counted from the start of the job."""
+    """Wait until `target` threads have arrived, counted from the start of the job."""
     arrive(barrier)
     spins = 0
     while arrived(barrier) < target:

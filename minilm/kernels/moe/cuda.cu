@@ -3,12 +3,12 @@
 // With K experts per token there are N K assignments, sorted by expert. `order[i]` is the assignment
 // (token K + choice) in place i, `place` its inverse. The matrix products between the two are grouped.cu.
 //
-// The ladder. Copies with no arithmetic to speak of: only passes and their width count.
+// The ladder. Copies with hardly any arithmetic: only passes and their width count.
 //   1 one-hot products        dispatch as a matrix product with an (N K, N) matrix of zeros and ones:
 //                             2 N^2 K C operations to move N K C numbers
 //   2 one thread per element  1 read and 1 write, but an index looked up and divided per element. See cuda.py
 //   3 moe_permute             a block per row: one look-up, 16 bytes per load. moe_combine reads a token's K
-//                             rows where they lie and writes once; gathered first it would be 2 K + 1 passes
+//                             rows in place and writes once; gathered first it would be 2 K + 1 passes
 #include "common.cuh"
 
 // out[i] = x[order[i] / choices]. Launch: one block per assignment.

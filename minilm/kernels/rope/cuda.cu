@@ -7,7 +7,7 @@
 //   2 one thread per pair   one read and one write, but 4 bytes (2 in bf16) per lane. See cuda.py
 //   3 rope                  the same traffic, 16 bytes per load; the tables stay in the cache
 //
-// Token n, head h, coordinate d of x lies at n x_row + h size + d, y likewise; y may be x. Its position
+// Token n, head h, coordinate d of x is at n x_row + h size + d, y likewise; y may be x. Its position
 // is n % length; the tables (length, size / 2) of n start at cos + n / share table_step.
 #include "common.cuh"
 
