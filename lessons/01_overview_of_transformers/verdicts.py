@@ -174,7 +174,7 @@ def thoughts(record: Recorded) -> Verdict:
         recorded=True,
         says="writing the steps gains "
         + ", ".join(f"{fmean(points):.0f} points with {name}" for name, points in gain.items())
-        + f"; to be right in 95 % they need {', '.join(waits)} steps of training",
+        + f"; to be right in 95 % they need {', '.join(waits)} steps of training (the middle seed)",
         note=f"After {cap // 4:,} steps the gains are "
         + ", ".join(f"{fmean(points):.0f}" for points in early.values())
         + ". The talk means models of words, which must know what the steps mean (47:25).",
