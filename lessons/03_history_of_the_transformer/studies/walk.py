@@ -33,11 +33,13 @@ CHANNELS, HEADS, LR = 32, 4, 3e-3
 SHARED = {"share_cross": True, "share_stacks": True}
 STEPS = {
     "S0": {},
+    "S0s": {"same_layer": True},  # step 3 alone
     "S1": {"share_cross": True},
     "S2": SHARED,
     "S2m": {**SHARED, "merged_softmax": True},
     "S3": {**SHARED, "same_layer": True},
     "S3m": {**SHARED, "same_layer": True, "merged_softmax": True},
+    "S4": {**SHARED, "same_layer": True, "causal_input": True},
     "S4m": {**SHARED, "same_layer": True, "merged_softmax": True, "causal_input": True},
 }
 COMPARED = ("S0 L3", "S0 L6", "S3m L7", "S4m L7")
@@ -105,6 +107,11 @@ def config_of(model: str, vocab_size: int = 8, length: int = 8) -> Config:
     )
 
 
+def build(model: str, vocab_size: int, length: int, seed: int = 0) -> Transformer:
+    """The model of "S0 L3" and the like; sizes as for `config_of`."""
+    return Transformer(config_of(model, vocab_size, length), seed=seed)
+
+
 class Cost(NamedTuple):
     """What a model of the walk has and does."""
 
@@ -147,7 +154,7 @@ def _stream(draw: Callable[[int, int], Pairs], steps: int, batch: int, seed: int
 
 
 def grade(model: Transformer, pairs: Pairs) -> dict[str, float]:
-    """Loss (nats) and accuracy per scored target token."""
+    """Per scored target token: loss (nats), accuracy, and the probability of the right answer."""
     losses, right = [], []
     for start in range(0, len(pairs), 128):
         part = pairs[slice(start, start + 128)]
@@ -157,9 +164,11 @@ def grade(model: Transformer, pairs: Pairs) -> dict[str, float]:
         answer, logp = part.target[scored], logp[scored]
         losses.append(-logp[np.arange(len(answer)), answer])
         right.append(logp.argmax(axis=-1) == answer)
+    loss = np.concatenate(losses)
     return {
-        "loss": float(np.concatenate(losses).mean()),
+        "loss": float(loss.mean()),
         "accuracy": float(np.concatenate(right).mean()),
+        "probability": float(np.exp(-loss).mean()),
     }
 
 
