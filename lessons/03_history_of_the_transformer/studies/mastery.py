@@ -15,7 +15,6 @@ encoder-decoder, S4 has all four differences taken away, `m` merges the two soft
 but those of 6 + 6 layers have 86,016 weights in their layers.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -191,7 +190,7 @@ def run_one(
 def study(
     out: str,
     tasks: Sequence[str] = SIDES,
-    models: Sequence[str] = (),
+    models: Sequence[str] = ("all",),
     seeds: Sequence[int] = (0, 1, 2),
     scale: float = 1.0,
     command: str = "",
@@ -202,7 +201,7 @@ def study(
     Args:
         out: JSON file to write or to go on with.
         tasks: names from `TASKS`.
-        models: the task's own by default.
+        models: names as for `walk.config_of`; "all" stands for those that the task compares.
         seeds: of weights and data.
         scale: factor on the steps of all tasks.
         command: kept in the file.
@@ -234,9 +233,8 @@ def study(
 
     cases = [
         {"task": task, "model": model}
-        for task, model in itertools.chain.from_iterable(
-            itertools.product([task], models or TASKS[task].models) for task in tasks
-        )
+        for task in tasks
+        for model in (TASKS[task].models if "all" in models else models)
     ]
     return carry_out(
         Record(out, "mastery", settings, command),
