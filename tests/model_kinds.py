@@ -3,7 +3,7 @@
 import numpy as np
 
 from minilm import models
-from minilm.models import Config
+from minilm.models import Config, EncoderDecoderConfig
 from minilm.models.walk import walk_step
 
 TINY = dict(vocab_size=11, context=12, layers=2, heads=2, channels=8)
@@ -19,7 +19,7 @@ KINDS = {
     "t5": models.t5(**TINY, ff=12, decoder_layers=1),
     "prefix-lm": models.prefix_lm(**TINY),
     "glm": models.glm(**TINY),
-    "walked": walk_step(Config(**TINY, kind="encoder-decoder"), 3, merged=True),
+    "walked": walk_step(EncoderDecoderConfig(**TINY), 3, merged=True),
 }
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minilm.analysis import accounting, costs
 from minilm.errors import InputError
-from minilm.models.config import Config
+from minilm.models import Config, EncoderDecoderConfig, Relative, Rope, model_of
 from minilm.models.presets import (
     bert,
     glm,
@@ -20,9 +20,8 @@ from minilm.models.presets import (
     t5,
     vaswani,
 )
-from minilm.models.transformer import Transformer
 
-MIXTRAL = mistral(window=None, context=32768, rope_theta=1e6)
+MIXTRAL = mistral(window=None, context=32768, rope=Rope(1e6))
 MIXTRAL_22B = mistral(window=None, channels=6144, layers=56, ff=16384, heads=48)
 
 
@@ -94,6 +93,7 @@ VARIANTS = [
     ENCODER_DECODER,
     {**ENCODER_DECODER, "norm_position": "post", "attention_bias": False},
     {**ENCODER_DECODER, "norm": "rms", "positions": "relative", "bias": False, "kv_heads": 1},
+    {**ENCODER_DECODER, "positions": "relative", "relative": Relative(8, 10)},
     {**WALKED, "share_cross": True},
     {**WALKED, "share_stacks": True, "positions": "relative"},
     {**WALKED, "share_cross": True, "merged_softmax": True},
@@ -108,7 +108,7 @@ VARIANTS = [
     "changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())) or "plain"
 )
 def test_counts_equal_the_model_itself(changes):
-    config = Config(**{**SMALL, **changes})
+    config = Config.from_dict({**SMALL, **changes})
     names = {p: t.size for p, t in named_sizes(config)}
     found = accounting.count_parameters(config)
     assert found.total == sum(names.values())
@@ -123,13 +123,13 @@ def test_counts_equal_the_model_itself(changes):
 
 
 def named_sizes(config):
-    model = Transformer(config, allocate=False)
+    model = model_of(config, allocate=False)
     return [(name, np.empty(parameter.shape)) for name, parameter in model.named_parameters()]
 
 
 @pytest.mark.parametrize("config", [t5("small"), t5("base"), vaswani("big"), prefix_lm(), glm()])
 def test_counts_equal_the_full_size_presets(config):
-    expected = Transformer(config, allocate=False).num_parameters()
+    expected = model_of(config, allocate=False).num_parameters()
     assert accounting.count_parameters(config).total == expected
 
 
@@ -300,9 +300,9 @@ def test_at_the_end_of_the_walk_an_encoder_decoder_keeps_what_one_stack_keeps(
 
 @pytest.mark.parametrize("norm_position, ends", [("pre", 2), ("post", 0)])
 def test_an_encoder_decoder_keeps_these_arrays(norm_position, ends):
-    c = Config(
+    c = EncoderDecoderConfig(
         vocab_size=50, context=16, layers=2, decoder_layers=3, heads=4, kv_heads=2, channels=24,
-        head_size=8, ff=40, kind="encoder-decoder", norm_position=norm_position,
+        head_size=8, ff=40, norm_position=norm_position,
     )  # fmt: skip
     n, m, b = 7, 5, 2
 

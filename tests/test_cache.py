@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minilm import InputError, models
 from minilm.analysis import accounting
 from minilm.inference import ContiguousCache, RollingCache
-from minilm.models import Config, Transformer
+from minilm.models import Config, EncoderDecoderConfig, Rope, model_of
 from minilm.models.walk import walk_step
 from minilm.tensor import no_grad
 
@@ -17,7 +17,7 @@ TINY = dict(vocab_size=11, context=24, layers=2, heads=4, channels=16)
 DECODERS = {
     "multi-head": models.gpt2(**TINY),
     "grouped-query": models.llama(**TINY, kv_heads=2, ff=16),
-    "multi-query": models.llama(**TINY, kv_heads=1, ff=16, rope_layout="interleaved"),
+    "multi-query": models.llama(**TINY, kv_heads=1, ff=16, rope=Rope(layout="interleaved")),
     "window": models.mistral(**TINY, kv_heads=2, ff=16, window=4),
     "window of one": models.mistral(**TINY, kv_heads=2, ff=16, window=1),
     "alibi": Config(**TINY, positions="alibi"),
@@ -27,7 +27,7 @@ DECODERS = {
     "sinusoidal": Config(**TINY, positions="sinusoidal", norm_position="post"),
     "none": Config(**TINY, positions="none"),
 }
-BASE = Config(**TINY, kind="encoder-decoder")
+BASE = EncoderDecoderConfig(**TINY)
 WRITERS = {
     "vaswani": models.vaswani(**TINY, ff=16),
     "t5": models.t5(**TINY, ff=16, decoder_layers=3, kv_heads=2),
@@ -41,7 +41,7 @@ WRITERS = {
 
 
 def _model(config, dtype=np.float32):
-    model = Transformer(config, dtype=dtype)
+    model = model_of(config, dtype=dtype)
     rng = np.random.default_rng(3)
     for parameter in model.parameters():
         parameter.data += rng.normal(0, 0.2, parameter.shape).astype(dtype)
@@ -217,7 +217,7 @@ def _refusals():
     gone.advance(5)
     written = ContiguousCache(MODELS["t5"].config, 1, 9)
     return [
-        (lambda: gpt(_ids((1, 5)), cache=small), "4 positions"),
+        (lambda: gpt(_ids((1, 5)), cache=small), "the cache holds 4"),
         (lambda: gpt(_ids((2, 2)), cache=small), "batch"),
         (lambda: gpt(_ids((1, 2)), cache=full), "context is 24"),
         (lambda: _model(gpt.config, np.float64)(_ids((1, 2)), cache=small), "float32"),
@@ -230,7 +230,7 @@ def _refusals():
         (lambda: RollingCache(gpt.config, 1), "window"),
         (lambda: RollingCache(gpt.config, 1, window=4), "window"),
         (lambda: RollingCache(DECODERS["window"], 1, window=3), "at least the model's, 4"),
-        (lambda: MODELS["t5"](None, _ids((1, 2)), cache=written), "no cache holds"),
+        (lambda: MODELS["t5"](None, _ids((1, 2)), cache=written), "a cache must hold the source"),
     ]
 
 
@@ -249,7 +249,7 @@ def test_caches_take_the_bytes_that_are_counted(name, dtype):
     kind = ContiguousCache if config.window is None else RollingCache
     cache, taken = kind(config, 3, length=TIME, dtype=dtype), 0
     if source:
-        model = Transformer(config, dtype=dtype)
+        model = model_of(config, dtype=dtype)
         with no_grad():
             model(_ids((3, source)), _ids((3, 2)), cache=cache)
         taken = sum(k.nbytes + v.nbytes for k, v in cache.memory)

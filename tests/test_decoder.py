@@ -14,7 +14,7 @@ from minilm.inference import ContiguousCache, Decoder, RollingCache
 from minilm.inference.decoder import overridden, unsupported
 from minilm.inference.generate import make_cache
 from minilm.kernels.decode_step.reference import quantize_rows
-from minilm.models import Config, Transformer
+from minilm.models import Config, Rope, Transformer
 from minilm.tensor import no_grad
 
 TIERS = ("reference", "cpu")
@@ -66,8 +66,10 @@ def threads():
         dict(GPT2, positions="relative", activation="geglu", kv_heads=2, heads=4, ff=33),
         dict(GPT2, positions="sinusoidal", activation="gelu", channels=6, heads=1),
         dict(GPT2, norm_affine=False, embedding_scale=2.0, logit_scale=0.5, attention_scale=0.3),
-        dict(LLAMA, rope_layout="interleaved", activation="geglu_tanh", window=3, head_size=10),
-        dict(LLAMA, rope_scaling={"kind": "linear", "factor": 2.0}, attention_bias=True),
+        dict(
+            LLAMA, rope=Rope(layout="interleaved"), activation="geglu_tanh", window=3, head_size=10
+        ),
+        dict(LLAMA, rope=Rope(scaling={"kind": "linear", "factor": 2.0}), attention_bias=True),
     ],
     ids=lambda c: f"{c.get('positions', 'learned')}-{c['activation']}",
 )
@@ -259,18 +261,18 @@ def test_other_models_take_the_plain_path():
     [
         (
             lambda d: d.step([1]),
-            r"ids must be whole numbers of shape \(2,\), not int64 of .*\(1,\)",
+            r"ids is int64 of shape \(1,\); it must be whole numbers of shape \(2,\)",
         ),
-        (lambda d: d.step([1.5, 2.0]), r"ids must be whole numbers .* not float64"),
-        (lambda d: d.step(["a", "b"]), "ids must be whole numbers"),
-        (lambda d: d.step([[1], [2, 3]]), "ids must be whole numbers"),
-        (lambda d: d.step(None), "ids must be whole numbers"),
+        (lambda d: d.step([1.5, 2.0]), "ids is float64 .* must be whole numbers"),
+        (lambda d: d.step(["a", "b"]), "ids is .*; it must be whole numbers"),
+        (lambda d: d.step([[1], [2, 3]]), "ids is .*; it must be whole numbers"),
+        (lambda d: d.step(None), "ids is .*; it must be whole numbers"),
         (lambda d: d.step([-1, 2]), "from 0 to 66"),
-        (lambda d: d.greedy([1, 2], 0), "count must be a whole number of at least 1, not 0"),
-        (lambda d: d.greedy([1, 2], -3), "not -3"),
-        (lambda d: d.greedy([1, 2], 2.0), "not 2.0"),
+        (lambda d: d.greedy([1, 2], 0), "count is 0; it must be a whole number of at least 1"),
+        (lambda d: d.greedy([1, 2], -3), "count is -3"),
+        (lambda d: d.greedy([1, 2], 2.0), "count is 2.0"),
         (lambda d: d.step([1, 67]), "from 0 to 66"),
-        (lambda d: d.greedy([1, 2], 9), "room for 8 tokens; 9 are needed"),
+        (lambda d: d.greedy([1, 2], 9), "9 tokens are needed; there is room for 8"),
         (lambda d: Decoder(model(**GPT2), d.cache, weights="int4"), "allowed are float32 and int8"),
     ],
 )
@@ -302,7 +304,7 @@ WINDOWED = dict(GPT2, window=6)
         (GPT2, lambda: ContiguousCache(HELD, 2, 8, np.float16), "holds float16"),
         (GPT2, lambda: RollingCache(HELD, 2, window=6), "the last 6 tokens; .* window is None"),
         (WINDOWED, lambda: RollingCache(HELD, 2, window=5), "the last 5 tokens; .* window is 6"),
-        (GPT2, lambda: None, "must be a ContiguousCache or a RollingCache, not a NoneType"),
+        (GPT2, lambda: None, "cache is a NoneType; it must be"),
     ],
 )
 def test_a_cache_of_another_model_is_refused(fields, cache, words):
@@ -324,11 +326,11 @@ def test_a_rolling_cache_may_keep_more_than_the_window(more):
 @pytest.mark.parametrize(
     "begin, words",
     [
-        ([0], r"begin must be whole numbers of shape \(2,\), not int64 of shape \(1,\)"),
+        ([0], r"begin is int64 of shape \(1,\); it must be whole numbers of shape \(2,\)"),
         ([0, 0, 0], r"shape \(3,\)"),
         (1, r"shape \(\)"),
-        ([0.0, 1.0], "not float64"),
-        ([0, -1], "begin must be 0 or more, not -1"),
+        ([0.0, 1.0], "begin is float64"),
+        ([0, -1], "begin has -1; it must be 0 or more"),
     ],
 )
 def test_begin_is_a_place_for_every_row(begin, words):

@@ -1,6 +1,7 @@
 """Hugging Face files in and out, without their library."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,28 +9,32 @@ import pytest
 from minilm import InputError, models
 from minilm.interop.hf import from_hf, load_hf, save_hf, to_hf
 from minilm.interop.hf_config import architecture_of, config_from_hf, config_to_hf
-from minilm.models import Config, Transformer
+from minilm.models import Config, Rope, Transformer, model_of
+from minilm.tensor import Tensor
 
 TINY = dict(vocab_size=11, context=12, layers=2, heads=2, channels=8, ff=12)
 CONFIGS = {
     "gpt2": models.gpt2(**TINY, tie=False),
-    "llama": models.llama(**TINY, kv_heads=1, rope_scaling={"kind": "linear", "factor": 2.0}),
+    "llama": models.llama(**TINY, kv_heads=1, rope=Rope(scaling={"kind": "linear", "factor": 2.0})),
     "mistral": models.mistral(**TINY, kv_heads=1, window=4),
     "bert": models.bert(**TINY),
+    "bert untied": models.bert(**TINY, tie=False, activation="relu"),
     "t5": models.t5(**TINY, decoder_layers=1, activation="geglu_tanh"),
 }
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_there_and_back(name, tmp_path):
-    model = Transformer(CONFIGS[name], seed=2)
+    model = model_of(CONFIGS[name], seed=2)
     theirs = to_hf(model.state_dict(), model.config)
     back = from_hf(theirs, model.config)
     for ours, array in model.state_dict().items():
         np.testing.assert_array_equal(back[ours], array, err_msg=ours)
-    assert sum(a.size for a in theirs.values()) == model.num_parameters()
+    twice = 11 if name == "bert untied" else 0  # its decoder has the bias once more
+    assert sum(a.size for a in theirs.values()) == model.num_parameters() + twice
     save_hf(model, tmp_path / "model")
-    assert json.loads((tmp_path / "model" / "config.json").read_text())["model_type"] == name
+    kind = json.loads((tmp_path / "model" / "config.json").read_text())["model_type"]
+    assert kind == name.split()[0]
     again = load_hf(tmp_path / "model")
     for ours, array in model.state_dict().items():
         np.testing.assert_array_equal(again.state_dict()[ours], array, err_msg=ours)
@@ -89,21 +94,125 @@ def test_bad_folders_are_one_sentence(tmp_path):
             load_hf(folder)
         assert "\n" not in str(error.value)
 
-    broken("no whole safetensors file", content=weights[:-10])
-    broken("no whole safetensors file", content=b"PK garbage")
+    broken("not a whole safetensors file", content=weights[:-10])
+    broken("not a whole safetensors file", content=b"PK garbage")
     broken("JSON", config="{")
     broken("JSON object", config="[1]")
     broken("model_type", config=json.dumps({**fields, "model_type": "mamba"}))
     broken("'n_head'", config=json.dumps({k: v for k, v in fields.items() if k != "n_head"}))
-    broken("does not fit", config=json.dumps({**fields, "n_embd": 16}))
+    broken("asks for", config=json.dumps({**fields, "n_embd": 16}))
     broken("lacks", config=json.dumps({**fields, "n_layer": 3}))
     broken("activation", config=json.dumps({**fields, "activation_function": "mish"}))
     with pytest.raises(InputError, match="config.json"):
         load_hf(tmp_path / "nowhere")
     save_hf(model, folder)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match="must be a safetensors file"):
+    with pytest.raises(InputError, match="there must be a safetensors file"):
         load_hf(folder)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_array_that_the_model_does_not_ask_for_is_refused(name):
+    """One more layer than config.json counts, or a bias that the config has not."""
+    config = CONFIGS[name]
+    deeper = to_hf(model_of(config.replace(layers=3)).state_dict(), config.replace(layers=3))
+    unasked = {"gpt2": r"transformer\.h\.2\.", "t5": r"encoder\.block\.2\."}
+    where = unasked.get(name, r"\.2\.")
+    with pytest.raises(InputError, match=rf"state has '[\w.]*{where}.*of 2 layers") as error:
+        from_hf(deeper, config)
+    assert "\n" not in str(error.value)
+    state = to_hf(model_of(config).state_dict(), config)
+    biased = {**state, "model.layers.0.self_attn.q_proj.bias": np.zeros(8)}
+    with pytest.raises(InputError, match="q_proj.bias"):
+        from_hf(biased, config)
+    with pytest.raises(InputError, match="state has 'stack.blocks.9"):
+        to_hf({**model_of(config).state_dict(), "stack.blocks.9.norm1.weight": 0}, config)
+
+
+@pytest.mark.parametrize(
+    "name, aside",
+    [
+        ("gpt2", {"transformer.h.1.attn.masked_bias": np.array(-1e4)}),
+        ("llama", {"model.layers.0.self_attn.rotary_emb.inv_freq": np.ones(2)}),
+        ("bert", {"bert.embeddings.position_ids": np.arange(12)[None]}),
+        ("bert", {"cls.seq_relationship.weight": np.ones((2, 8))}),
+        ("t5", {"encoder.embed_tokens.weight": "shared.weight"}),
+        ("t5", {"lm_head.weight": "shared.weight"}),
+        ("bert", {"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"}),
+        ("bert untied", {"cls.predictions.decoder.bias": "cls.predictions.bias"}),
+    ],
+)
+def test_buffers_and_equal_copies_are_left_aside(name, aside):
+    config = CONFIGS[name]
+    state = to_hf(model_of(config).state_dict(), config)
+    for extra, value in aside.items():
+        copied = isinstance(value, str)
+        state[extra] = state[value].copy() if copied else value
+        from_hf(state, config)
+        if copied:
+            state[extra][0] += 1
+            with pytest.raises(InputError, match="which differ; the config makes them one"):
+                from_hf(state, config)
+
+
+@pytest.mark.parametrize(
+    "name, changes, word",
+    [
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),
+        ("gpt2", {"quantization_config": {"bits": 4}}, "quantization_config"),
+        ("llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5"),
+        ("llama", {"attention_bias": True}, "attention_bias is True"),
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "mscale": 0.7}},
+            "mscale",
+        ),
+        ("llama", {"rope_scaling": {"type": "yarn", "factor": 2.0, "truncate": False}}, "truncate"),
+        ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0, "warp": 3}}, "rope.* 'warp'"),
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}},
+            "par",
+        ),
+        ("bert", {"is_decoder": True}, "is_decoder is True"),
+        ("bert", {"position_embedding_type": "relative_key"}, "position_embedding_type"),
+        ("t5", {"tie_encoder_decoder": True}, "tie_encoder_decoder is True"),
+        ("t5", {"feed_forward_proj": "gated-silu"}, "feed_forward_proj is 'gated-silu'"),
+    ],
+)
+def test_a_setting_that_changes_the_model_is_not_passed_over(name, changes, word):
+    fields = config_to_hf(CONFIGS[name])
+    fields.pop("rope_scaling", None)
+    with pytest.raises(InputError, match=word) as error:
+        config_from_hf({**fields, **changes})
+    assert "\n" not in str(error.value)
+
+
+def test_an_untied_bert_keeps_its_own_head():
+    config = config_from_hf(config_to_hf(CONFIGS["bert untied"]))
+    assert not config.tie and config.activation == "relu"
+    state = to_hf(model_of(config, seed=1).state_dict(), config)
+    own = state["cls.predictions.decoder.weight"]
+    assert np.abs(own - state["bert.embeddings.word_embeddings.weight"]).max() > 0.01
+    np.testing.assert_array_equal(from_hf(state, config)["head.weight"], own)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "relu", "silu"])
+def test_berts_head_has_the_feed_forwards_activation(activation):
+    """Theirs is hidden_act in both places: norm(act(W h + b)) E^T + bias, in float64."""
+    model = model_of(models.bert(**TINY, activation=activation), dtype=np.float64)
+    head, h = model.head, np.random.default_rng(0).normal(0, 2, (1, 3, 8))
+    head.dense.weight.data *= 50
+    x = h @ head.dense.weight.data.T
+    x = {
+        "gelu": lambda x: x * np.vectorize(math.erfc)(-x / math.sqrt(2)) / 2,
+        "gelu_tanh": lambda x: x / 2 * (1 + np.tanh((2 / math.pi) ** 0.5 * (x + 0.044715 * x**3))),
+        "relu": lambda x: np.maximum(x, 0),
+        "silu": lambda x: x / (1 + np.exp(-x)),
+    }[activation](x)
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
+    expected = x @ model.tokens.weight.data.T
+    np.testing.assert_allclose(model.logits(Tensor(h)).data, expected, atol=1e-10)
 
 
 def test_what_has_no_counterpart_says_so():

@@ -5,7 +5,7 @@ import pytest
 from model_kinds import KINDS, TINY, ids_of, inputs_of, spread
 
 from minilm import InputError, use
-from minilm.models import Config, Transformer
+from minilm.models import EncoderDecoder, EncoderDecoderConfig, Transformer, model_of
 from minilm.models.walk import single_stack, walk_step
 from minilm.nn import positions
 
@@ -55,7 +55,7 @@ def test_left_padding_changes_nothing(name):
 
 @pytest.mark.parametrize("name", ["bert", "vaswani", "t5", "walked"])
 def test_padding_of_what_is_read_changes_nothing(name):
-    model = spread(Transformer(KINDS[name], dtype=np.float64))
+    model = spread(model_of(KINDS[name], dtype=np.float64))
     ids, target = ids_of((2, 5)), ids_of((2, 4), seed=1)
     padded = np.concatenate([ids, ids_of((2, 3), seed=8)], 1)
     valid = np.broadcast_to(np.arange(8) < 5, (2, 8))
@@ -72,8 +72,8 @@ def test_padding_of_what_is_read_changes_nothing(name):
 
 
 def _walk_base(positions, **changes):
-    fields = {**TINY, "layers": 3, "context": 20, "kind": "encoder-decoder", **changes}
-    return Config(**fields, positions=positions)
+    fields = {**TINY, "layers": 3, "context": 20, **changes}
+    return EncoderDecoderConfig(**fields, positions=positions)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def _walk_base(positions, **changes):
 def test_walked_model_is_a_single_stack(positions, count):
     """After step 3 with one softmax: a prefix-LM; after step 4: a decoder. To 1e-12."""
     config = walk_step(_walk_base(positions, kv_heads=1), count, merged=True)
-    model = spread(Transformer(config, dtype=np.float64))
+    model = spread(EncoderDecoder(config, dtype=np.float64))
     source, target = ids_of((2, 7)), ids_of((2, 9), seed=1)
     logits = model(source, target).data
     twin = single_stack(model)
@@ -99,10 +99,10 @@ def test_before_the_end_of_the_walk_the_models_differ():
     """Two softmaxes, or a target that reads the last layer, are no prefix-LM."""
     base = _walk_base("learned", bias=False, norm_affine=False)
     source, target = ids_of((2, 7)), ids_of((2, 9), seed=1)
-    end = spread(Transformer(walk_step(base, 3, merged=True), dtype=np.float64))
+    end = spread(EncoderDecoder(walk_step(base, 3, merged=True), dtype=np.float64))
     reference = end(source, target).data
     for count, merged in ((3, False), (2, True), (2, False)):
-        model = Transformer(walk_step(base, count, merged=merged), dtype=np.float64)
+        model = EncoderDecoder(walk_step(base, count, merged=merged), dtype=np.float64)
         assert model.num_parameters() == end.num_parameters()
         model.load_state_dict(end.state_dict())
         assert np.abs(model(source, target).data - reference).max() > 0.1
@@ -115,13 +115,13 @@ def test_step_and_single_stack_refuse():
     with pytest.raises(InputError, match="merged_softmax needs share_cross"):
         walk_step(base, 0, merged=True)
     with pytest.raises(InputError, match="merged_softmax"):
-        single_stack(Transformer(walk_step(base, 3)))
+        single_stack(EncoderDecoder(walk_step(base, 3)))
 
 
 @pytest.mark.parametrize("count", range(5))
 def test_target_places_go_on_where_the_source_ends(count):
     """At every step of the walk: the rows of places 7..15 reach the target, row 16 does not."""
-    model = spread(Transformer(walk_step(_walk_base("learned"), count), dtype=np.float64))
+    model = spread(EncoderDecoder(walk_step(_walk_base("learned"), count), dtype=np.float64))
     source, target = ids_of((2, 7)), ids_of((2, 9), seed=1)
     base = model(source, target).data
     for place, reached in ((0, True), (7, True), (15, True), (16, False)):
@@ -166,7 +166,7 @@ def test_scales_of_embedding_scores_and_logits():
 @pytest.mark.parametrize("name", ["rope_table", "rope_frequencies", "sinusoidal"])
 def test_a_students_positions_run_in_the_model_and_leave_it(name):
     """Tables are kept between calls; `minilm.use` must neither miss them nor stay in them."""
-    model = spread(Transformer(KINDS["vaswani" if name == "sinusoidal" else "llama"]))
+    model = spread(model_of(KINDS["vaswani" if name == "sinusoidal" else "llama"]))
     inputs = inputs_of(model.config)
     before = model(*inputs).data
     original = getattr(positions, name)

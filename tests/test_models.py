@@ -8,7 +8,13 @@ import pytest
 from model_kinds import KINDS, TINY, ids_of, inputs_of, options_of, spread
 
 from minilm import models
-from minilm.models import Config, Transformer, count_parameters
+from minilm.models import (
+    Config,
+    EncoderDecoderConfig,
+    Transformer,
+    count_parameters,
+    model_of,
+)
 from minilm.models.walk import walk_step
 from minilm.nn.dropout import dropout_seed
 from minilm.tensor import no_grad
@@ -48,9 +54,8 @@ def test_gpt_counts_follow_the_formula():
 
 @pytest.mark.parametrize("count, per_layer", list(enumerate([28, 24, 12, 12, 12])))
 def test_four_step_walk_counts(count, per_layer):
-    base = Config(
+    base = EncoderDecoderConfig(
         **{**TINY, "layers": 6, "heads": 8, "channels": 512},
-        kind="encoder-decoder",
         bias=False,
         norm_affine=False,
         positions="none",
@@ -64,7 +69,7 @@ def test_four_step_walk_counts(count, per_layer):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_counts_without_memory_agree_with_real_models(name):
-    model = Transformer(KINDS[name])
+    model = model_of(KINDS[name])
     assert model.num_parameters() == count_parameters(KINDS[name])
     assert model.num_parameters() == sum(a.size for a in model.state_dict().values())
 
@@ -110,7 +115,7 @@ def test_gpt2_is_the_model_written_by_hand():
 @pytest.mark.parametrize("name", KINDS)
 def test_float32_stays_float32_and_float64_is_the_same_model(name):
     config = KINDS[name]
-    small, large = Transformer(config, seed=4), Transformer(config, seed=4, dtype=np.float64)
+    small, large = model_of(config, seed=4), model_of(config, seed=4, dtype=np.float64)
     out = small(*inputs_of(config), **options_of(config))
     exact = large(*inputs_of(config), **options_of(config))
     assert out.dtype == np.float32 and exact.dtype == np.float64
@@ -118,7 +123,7 @@ def test_float32_stays_float32_and_float64_is_the_same_model(name):
     assert small.to(np.float64)(*inputs_of(config), **options_of(config)).dtype == np.float64
     for a, b in zip(small.parameters(), large.parameters(), strict=True):
         np.testing.assert_array_equal(a.data, b.data)
-    loss = Transformer(config).loss(*inputs_of(config), inputs_of(config)[-1], **options_of(config))
+    loss = model_of(config).loss(*inputs_of(config), inputs_of(config)[-1], **options_of(config))
     loss.backward()
     assert loss.dtype == np.float32
 
@@ -126,7 +131,7 @@ def test_float32_stays_float32_and_float64_is_the_same_model(name):
 @pytest.mark.parametrize("name", KINDS)
 def test_loss_is_the_mean_of_minus_log_p(name):
     config = KINDS[name]
-    model = spread(Transformer(config, dtype=np.float64))
+    model = spread(model_of(config, dtype=np.float64))
     inputs = inputs_of(config)
     targets = ids_of(inputs[-1].shape, seed=5)
     targets[0, 2] = -100
@@ -141,7 +146,7 @@ def test_loss_is_the_mean_of_minus_log_p(name):
 @pytest.mark.parametrize("name", KINDS)
 def test_gradient_of_the_whole_model_against_finite_differences(name):
     config = KINDS[name]
-    model = spread(Transformer(config, dtype=np.float64))
+    model = spread(model_of(config, dtype=np.float64))
     inputs = inputs_of(config)
     targets = ids_of(inputs[-1].shape, seed=5)
 
@@ -241,7 +246,7 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize("name", ["gpt2", "walked"])
 def test_a_deep_copy_is_another_model_tied_and_shared_alike(name):
     """What a reference model in preference tuning is made of."""
-    model = Transformer(KINDS[name], seed=2)
+    model = model_of(KINDS[name], seed=2)
     twin = copy.deepcopy(model)
     np.testing.assert_array_equal(
         twin(*inputs_of(KINDS[name])).data, model(*inputs_of(KINDS[name])).data

@@ -151,7 +151,7 @@ def test_tables_keep_float32_and_broadcast_over_heads():
     ],
 )
 def test_bad_rope_scaling(scaling):
-    with pytest.raises(InputError, match="rope_scaling"):
+    with pytest.raises(InputError, match="rope scaling|head_size"):
         positions.rope_frequencies(8, scaling=scaling)
 
 

@@ -66,5 +66,5 @@ def test_wrong_shapes_are_refused():
         layer(Tensor(np.zeros((2, 5, 4), np.float32)))
     with pytest.raises(InputError, match="batch, time, features"):
         nn.RNN(3, 4)(Tensor(np.zeros((2, 3), np.float32)))
-    with pytest.raises(InputError, match="units must be at least 1"):
+    with pytest.raises(InputError, match="units is 0; it must be at least 1"):
         nn.RNN(3, 0)

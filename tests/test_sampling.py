@@ -230,7 +230,7 @@ def test_training_mode_and_cache_are_as_before():
     "ids, options, words",
     [
         ([], {}, "ids is empty"),
-        ([[1], []], {}, "at least one whole number each"),
+        ([[1], []], {}, "must have at least one whole number"),
         ([1.5], {}, "whole number"),
         ([50], {}, "ids hold 50; the model knows 0 to 49"),
         ([-1], {}, "ids hold -1"),
@@ -251,5 +251,5 @@ def test_mistakes_give_one_sentence_before_the_first_token(ids, options, words):
 
 
 def test_only_models_that_write_can_generate():
-    with pytest.raises(InputError, match="not encoder"):
+    with pytest.raises(InputError, match="kind is 'encoder'"):
         inference.generate(model(kind="encoder"), [1], 4)

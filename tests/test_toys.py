@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minilm.backend import IGNORE
 from minilm.data import toys
-from minilm.data.pairs import IGNORE
 from minilm.data.toys import facts as toys_facts
 from minilm.errors import InputError
 

@@ -43,7 +43,16 @@ from minilm import backend, nn
 from minilm import functional as F
 from minilm.course import bars, claim, figure, heatmap, interact, lines, scatter, source
 from minilm.data import documents, toys
-from minilm.models import Config, Transformer, bert, count_parameters, gpt2, vaswani
+from minilm.models import (
+    Config,
+    EncoderDecoder,
+    EncoderDecoderConfig,
+    Transformer,
+    bert,
+    count_parameters,
+    gpt2,
+    vaswani,
+)
 from minilm.optim import AdamW, clip_grad_norm, cosine
 from minilm.tensor import Tensor, no_grad
 
@@ -944,9 +953,9 @@ interact(
 # **What would prove it wrong.** A fifth of the strings of 20 letters copied without a fault.
 
 # %% slideshow={"slide_type": "-"}
-size = {"layers": 1, "heads": 4, "channels": 64, "ff": 128, "kind": "encoder-decoder"}
-config = Config(vocab_size=LETTERS + 3, context=64, init_std=0.1, **size)
-transformers = [Transformer(config, seed=seed) for seed in SEEDS]
+size = {"layers": 1, "heads": 4, "channels": 64, "ff": 128}
+config = EncoderDecoderConfig(vocab_size=LETTERS + 3, context=64, init_std=0.1, **size)
+transformers = [EncoderDecoder(config, seed=seed) for seed in SEEDS]
 fit(transformers, strings, 320)
 longer = range(2, 33, 2)
 whole = {

@@ -18,7 +18,7 @@ import numpy as np
 import minilm
 from minilm.course import bars, check, heatmap, lines, payoff, scatter
 from minilm.data import toys
-from minilm.models import Config, Transformer, gpt2
+from minilm.models import EncoderDecoder, EncoderDecoderConfig, Transformer, gpt2
 
 # %% [markdown]
 # ## 1. Who keeps company with whom
@@ -167,15 +167,14 @@ def a_transformer_on_your_attention():
             mask = past if mask is None else mask & past
         return attention(q, k, v, mask)[0]
 
-    model = Transformer(
-        Config(
+    model = EncoderDecoder(
+        EncoderDecoderConfig(
             vocab_size=11,
             context=16,
             layers=1,
             heads=2,
             channels=32,
             init_std=0.1,
-            kind="encoder-decoder",
         )
     )
     optimizer, losses = minilm.optim.AdamW(model.parameters(), lr=1e-2), []

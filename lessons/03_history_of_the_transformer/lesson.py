@@ -47,7 +47,7 @@ from minilm.course import bars, claim, figure, interact, lesson_folder, lines, s
 from minilm.data import toys
 from minilm.data.pairs import make_pairs
 from minilm.inference import ContiguousCache
-from minilm.models import Config, Transformer
+from minilm.models import Config, EncoderDecoder, EncoderDecoderConfig, Transformer
 from minilm.models.walk import single_stack, walk_step
 from minilm.optim import AdamW, clip_grad_norm, cosine
 from minilm.tensor import no_grad
@@ -404,8 +404,8 @@ from matplotlib.colors import ListedColormap
 
 READ, WRITTEN = 5, 4
 tokens = backend.rng(0, "tokens").integers(0, 20, READ + WRITTEN)
-small = Config(20, 16, layers=3, heads=2, channels=16, init_std=0.3, joint_positions=True,
-               kind="encoder-decoder", norm_affine=False, bias=False)  # fmt: skip
+small = EncoderDecoderConfig(20, 16, layers=3, heads=2, channels=16, init_std=0.3,
+                             joint_positions=True, norm_affine=False, bias=False)  # fmt: skip
 plain = small.replace(joint_positions=False)
 
 
@@ -414,7 +414,7 @@ def one_side(model):
 
 
 kinds = {
-    "encoder-decoder": both_sides(Transformer(small, dtype=np.float64), READ),
+    "encoder-decoder": both_sides(EncoderDecoder(small, dtype=np.float64), READ),
     "encoder only": one_side(Transformer(plain.replace(kind="encoder"), dtype=np.float64)),
     "decoder only": one_side(Transformer(plain.replace(kind="decoder"), dtype=np.float64)),
 }
@@ -498,7 +498,7 @@ def stop_config(config, stop):
 
 def draw_walk(stop):
     config = stop_config(small, stop)
-    model, layers = Transformer(config, dtype=np.float64), config.layers
+    model, layers = EncoderDecoder(config, dtype=np.float64), config.layers
     blue, red, green = "#0072B2", "#D55E00", "#009E73"
     with figure(
         1, 2, alt="Two stacks of layers with the lines by which one reads the other; who looks "
@@ -546,7 +546,7 @@ large = small.replace(layers=L, channels=C, heads=8)
 
 def weights_in_layers(config):
     """Numbers to train inside the layers, counted in the model; shared ones once."""
-    model = Transformer(config, allocate=False)
+    model = EncoderDecoder(config, allocate=False)
     return sum(w.data.size for name, w in model.named_parameters() if ".blocks." in name)
 
 
@@ -588,8 +588,8 @@ def distances(seed):
     config = small.replace(channels=32, heads=4, init_std=0.2)
     r = backend.rng(seed, "equal")
     read, written = r.integers(0, 20, (2, 8)), r.integers(0, 20, (2, 6))
-    prefix = Transformer(walk_step(config, 3, merged=True), seed=seed, dtype=np.float64)
-    causal = Transformer(walk_step(config, 4, merged=True), dtype=np.float64)
+    prefix = EncoderDecoder(walk_step(config, 3, merged=True), seed=seed, dtype=np.float64)
+    causal = EncoderDecoder(walk_step(config, 4, merged=True), dtype=np.float64)
     causal.load_state_dict(prefix.state_dict())
     both, found = np.concatenate([read, written], axis=1), {}
     with no_grad():
@@ -599,7 +599,7 @@ def distances(seed):
         }
         for step in (2, 3, 4):
             for merged in (False, True):
-                model = Transformer(walk_step(config, step, merged), dtype=np.float64)
+                model = EncoderDecoder(walk_step(config, step, merged), dtype=np.float64)
                 model.load_state_dict(prefix.state_dict())
                 got = model(read, written).data
                 name = f"step {step}, {'one softmax' if merged else 'two'}"
@@ -1255,7 +1255,7 @@ def deep(layers, same_layer, seed, steps=120):
     """Train one depth; returns the shares of right words and of right cases, in %."""
     size = {"layers": layers, "channels": 24, "heads": 2, "init_std": 0.1}
     config = small.replace(vocab_size=2 * WORDS + 1, same_layer=same_layer, **size)
-    model = Transformer(config, seed=seed)
+    model = EncoderDecoder(config, seed=seed)
     lr = RATES[layers, same_layer]
     optimizer = AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
     for step in range(steps):
@@ -1630,7 +1630,7 @@ def depths_read(config, seed=0):
     r, keys = backend.rng(seed, "depths"), []
     ids, fed = r.integers(0, 20, (1, 6)), r.integers(0, 20, (1, 4))
     for changed in range(-1, config.layers):
-        model = Transformer(config, seed=seed, dtype=np.float64)
+        model = EncoderDecoder(config, seed=seed, dtype=np.float64)
         if changed >= 0:
             for weight in model.encoder.blocks[changed].feed_forward.parameters():
                 weight.data *= 2
@@ -1653,7 +1653,7 @@ ends = {
 LC2 = small.layers * small.channels**2
 cells = {}
 for name, config in ends.items():
-    model = Transformer(config, dtype=np.float64)
+    model = EncoderDecoder(config, dtype=np.float64)
     own = {part: sum(w.data.size for n, w in model.named_parameters() if part in n)
            for part in (".cross.", "encoder.blocks", ".blocks.")}  # fmt: skip
     shared = {id(w) for w in model.encoder.parameters()} & {

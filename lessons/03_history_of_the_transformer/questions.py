@@ -22,7 +22,14 @@ import numpy as np
 
 import minilm
 from minilm.course import bars, check, figure, heatmap, lines, payoff
-from minilm.models import Config, Transformer, single_stack, walk_step
+from minilm.models import (
+    Config,
+    EncoderDecoder,
+    Transformer,
+    model_of,
+    single_stack,
+    walk_step,
+)
 
 
 def norm(x):
@@ -58,8 +65,8 @@ def real(step=0, kind=None, merged=False, **sizes):
     shape = {"vocab_size": 11, "context": 32, "layers": 2, "heads": 1, "channels": 32} | sizes
     make = {"norm": "rms", "norm_affine": False, "bias": False, "activation": "relu"}
     make |= {"init_std": 0.1, "kind": kind or "encoder-decoder"}
-    config = Config(**shape, **make)
-    return Transformer(config if kind else walk_step(config, step, merged))
+    config = Config.from_dict({**shape, **make})
+    return model_of(config if kind else walk_step(config, step, merged))
 
 
 def matrices(block):
@@ -83,23 +90,16 @@ def weights(model):
 
 def on_yours(model, function):
     """A copy of a real encoder-decoder whose layers are `function(model, source, target)`."""
-    from minilm.models.block import Stack
+    from minilm.models.embed import embed
 
-    sources = []
+    class OnYours(EncoderDecoder):
+        def hidden(self, ids, target_ids, **_):
+            sources = embed(self, ids, 0)[0].data  # (B, S, C)
+            targets = embed(self, target_ids, ids.shape[1])[0].data  # (B, T, C)
+            pairs = zip(sources, targets)
+            return minilm.tensor(np.stack([function(model, s, t) for s, t in pairs]))
 
-    class OnYours(Stack):
-        def forward(self, x, sight, cache=None, memory=None, source=None, record=None):
-            if memory is not None:
-                pairs = zip(sources, x.data)
-                return minilm.tensor(np.stack([function(model, s, t) for s, t in pairs]))
-            sources[:] = x.data  # the encoder only hands the source on
-            if record is not None:
-                one_head = x.reshape(len(x.data), 1, *x.shape[1:])
-                record += [(x, (one_head, one_head))] * len(self.blocks)
-            return x
-
-    with minilm.use(Stack=OnYours):
-        twin = Transformer(model.config)
+    twin = OnYours(model.config)
     twin.load_state_dict(model.state_dict())
     return twin
 
@@ -521,7 +521,7 @@ def the_price_of_a_training_step():
     steps = {"decoder": [], "prefix-lm": [], "encoder-decoder": []}
     with minilm.use(forward_flops=counted):
         for kind, costs in steps.items():
-            config = Config(1000, 9000, layers=6, heads=8, channels=512, kind=kind)
+            config = Config(1000, 9000, layers=6, heads=8, channels=512).replace(kind=kind)
             costs += [accounting.training_flops(config, n, n) / n / 2e6 for n in sizes]
     lines(
         sizes,
@@ -586,7 +586,7 @@ def text_from_your_cache():
     fed = []
 
     class OnYours(Stack):
-        def forward(self, x, sight, cache=None, memory=None, source=None, record=None):
+        def forward(self, x, sight, cache=None):
             layers = [matrices(block)[0] for block in self.blocks]
             nothing = np.zeros((0, x.shape[-1]), x.dtype)
             before = getattr(cache, "yours", [{"k": nothing, "v": nothing}] * len(layers))

@@ -9,7 +9,8 @@ from minilm.course.checking.questions import Question
 
 TITLE = "The history of the transformer: from two stacks to one"
 
-MODEL = ("Transformer", "Stack", "Block")  # the walk is to be written, not called
+# The walk is to be written, not called.
+MODEL = ("Transformer", "EncoderDecoder", "model_of", "Stack", "Block")
 mask = Question(
     "mask",
     title="who sees whom",

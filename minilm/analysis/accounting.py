@@ -118,7 +118,8 @@ def _position_parameters(config: Any, s: Shape) -> int:
     if config.positions == "relative":
         shared = get(config, "share_stacks", False)
         stacks = 2 if s.target and not shared else 1
-        return stacks * get(config, "relative_buckets", 32) * s.h
+        relative = get(config, "relative")
+        return stacks * (32 if relative is None else relative.buckets) * s.h
     return 0
 
 

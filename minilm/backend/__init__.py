@@ -7,6 +7,7 @@ Everything above this floor is written once, against the module that ``xp_of`` r
 - ``precision``: which type a model computes in, loss scaling
 - ``products``: matrix products that use tensor cores
 - ``memory``: a GPU's memory pool, pinned host memory, batches copied ahead of their use
+- ``targets``: the target that no loss counts
 """
 
 from minilm.backend.arrays import Array, array_module, cupy, on_gpu, to_numpy, xp_of
@@ -14,6 +15,7 @@ from minilm.backend.memory import Prefetch, memory_in_use, memory_limit, pinned
 from minilm.backend.precision import LossScale, Precision, is_half, precision
 from minilm.backend.products import matmul
 from minilm.backend.random import rng
+from minilm.backend.targets import IGNORE
 from minilm.backend.threads import (
     blas_threads,
     keep_freed_memory,
@@ -23,6 +25,7 @@ from minilm.backend.threads import (
 )
 
 __all__ = [
+    "IGNORE",
     "Array",
     "LossScale",
     "Precision",

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minilm.backend import IGNORE
 from minilm.errors import InputError
-
-IGNORE = -100  # a target that no loss counts
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def pad_left(rows: list[np.ndarray]) -> Ragged:
     for row, line in zip(rows, ids):
         line[longest - len(row) :] = row
     column = np.arange(longest)
-    start = (longest - lengths)[:, None]
+    start = (longest - lengths)[:, None]  # (B,) -> (B, 1)
     return Ragged(ids, np.maximum(column - start, 0), column >= start, lengths)
 
 
@@ -59,7 +59,7 @@ def as_rows(ids: Any, vocab_size: int) -> tuple[list[np.ndarray], bool]:
         vocab_size: ids must be below it.
 
     Raises:
-        InputError: no prompt, an empty one, or an id that is no whole number in range.
+        InputError: no prompt, an empty one, or an id that is not a whole number in range.
     """
     ids = ids.data if isinstance(ids, Tensor) else ids
     if len(ids) == 0:
@@ -70,8 +70,8 @@ def as_rows(ids: Any, vocab_size: int) -> tuple[list[np.ndarray], bool]:
         row = np.asarray(row)
         if row.ndim != 1 or row.size == 0 or row.dtype.kind not in "iu":
             raise InputError(
-                f"ids must hold prompts of at least one whole number each, not {row.dtype} of "
-                f"shape {row.shape}"
+                f"ids has a prompt of {row.dtype} and shape {row.shape}; each must have at least "
+                "one whole number"
             )
         low, high = int(row.min()), int(row.max())
         if low < 0 or high >= vocab_size:

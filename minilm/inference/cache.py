@@ -29,6 +29,9 @@ class ContiguousCache:
         length: positions stored so far; capacity: how many fit.
         memory: keys and values of an encoder-decoder's source, one pair per layer, or None.
         nbytes: 2 * layers * B * G * length * D * bytes per number.
+
+    Raises:
+        InputError: a batch or length below 1, or dims that are neither.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class ContiguousCache:
         layers, groups, size = _dims(dims)
         for name, value in (("batch", batch), ("length", length)):
             if value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}.")
+                raise InputError(f"{name} is {value}; it must be at least 1")
         self.capacity, self.batch = length, batch
         self.length = 0
         xp = backend.array_module(device)
@@ -60,9 +63,13 @@ class ContiguousCache:
         Args:
             k, v: (B, G, T, D), of the T positions that follow `length`.
 
-        Returns: views (B, G, length + T, D), in order of position.
+        Returns:
+            views (B, G, length + T, D), in order of position.
+
+        Raises:
+            InputError: another layer, shape or dtype than the cache was made for, or no room.
         """
-        end = self._check(layer, k)
+        end = self._check_room(layer, k)
         self._keys[layer, :, :, self.length : end] = k
         self._values[layer, :, :, self.length : end] = v
         return self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
@@ -76,9 +83,13 @@ class ContiguousCache:
         self.length += time
 
     def truncate(self, length: int) -> None:
-        """Forget the positions from `length` on, as speculative decoding does."""
+        """Forget the positions from `length` on, as speculative decoding does.
+
+        Raises:
+            InputError: more than are stored, or below 0.
+        """
         if not 0 <= length <= self.length:
-            raise InputError(f"length must be from 0 to {self.length}, not {length}.")
+            raise InputError(f"length is {length}; it must be from 0 to {self.length}")
         self.length = length
 
     def reset(self) -> None:
@@ -86,10 +97,17 @@ class ContiguousCache:
         self.length, self.memory, self.memory_valid = 0, None, None
 
     def reorder(self, rows: Any) -> None:
-        """Let sequence i go on from what was sequence rows[i], as beam search does."""
+        """Let sequence i go on from what was sequence rows[i], as beam search does.
+
+        Raises:
+            InputError: rows that are not one of the batch's each.
+        """
         rows = np.asarray(rows)
         if rows.shape != (self.batch,) or rows.min() < 0 or rows.max() >= self.batch:
-            raise InputError(f"rows must be {self.batch} numbers from 0 to {self.batch - 1}.")
+            raise InputError(
+                f"rows is {rows.tolist()}; it must be {self.batch} numbers, from 0 to "
+                f"{self.batch - 1}"
+            )
         self._keys, self._values = self._keys[:, rows], self._values[:, rows]
         if self.memory is not None:
             self.memory = [(k[rows], v[rows]) for k, v in self.memory]
@@ -97,29 +115,36 @@ class ContiguousCache:
             self.memory_valid = self.memory_valid[rows]
 
     def remember(self, memory: list[tuple[Array, Array]], valid: np.ndarray | None = None) -> None:
-        """Keep a source's keys and values, (B, G, M, D) a layer, and its padding mask (B, M)."""
+        """Keep a source's keys and values, (B, G, M, D) a layer, and its padding mask (B, M).
+
+        Raises:
+            InputError: the cache holds target tokens of an earlier source.
+        """
         if self.length:
-            raise InputError("ids must be None once the cache holds target tokens; reset it first.")
+            raise InputError(
+                f"ids is given and the cache holds {self.length} target tokens; reset it first"
+            )
         self.memory, self.memory_valid = memory, valid
 
-    def _check(self, layer: int, k: Array) -> int:
+    def _check_room(self, layer: int, k: Array) -> int:
         """Where the new keys end.
 
-        Raises: InputError for another shape than the cache was made for, or no room.
+        Raises:
+            InputError: another shape than the cache was made for, or no room.
         """
         layers, batch, groups, _, size = self._keys.shape
         if not 0 <= layer < layers:
-            raise InputError(f"layer must be from 0 to {layers - 1}, not {layer}.")
+            raise InputError(f"layer is {layer}; it must be from 0 to {layers - 1}")
         if (k.shape[0], k.shape[1], k.shape[3]) != (batch, groups, size):
             raise InputError(
-                f"the cache was made for batch, kv_heads, head_size {(batch, groups, size)}; "
-                f"it was given {(k.shape[0], k.shape[1], k.shape[3])}."
+                f"batch, kv_heads, head_size are {(k.shape[0], k.shape[1], k.shape[3])}; the cache "
+                f"was made for {(batch, groups, size)}"
             )
         if k.dtype != self._keys.dtype:
-            raise InputError(f"the cache holds {self._keys.dtype}; it was given {k.dtype}.")
+            raise InputError(f"keys are {k.dtype}; the cache holds {self._keys.dtype}")
         end = self.length + k.shape[2]
         if end > self.capacity:
-            raise InputError(f"the cache holds {self.capacity} positions; {end} are needed.")
+            raise InputError(f"{end} positions are needed; the cache holds {self.capacity}")
         return end
 
 
@@ -133,6 +158,9 @@ class RollingCache(ContiguousCache):
         batch: B.
         window: W; None: the config's.
         length: longest text; None: no limit but the model's.
+
+    Raises:
+        InputError: a window below the model's, or a model without one.
     """
 
     def __init__(
@@ -147,11 +175,11 @@ class RollingCache(ContiguousCache):
         own = getattr(dims, "window", None)
         window = own if window is None else window
         if window is None or window < 1:
-            raise InputError(f"window must be at least 1 (the model's window), not {window}.")
+            raise InputError(f"window is {window}; it must be at least 1, the model's own or more")
         if own is not None and window < own:
-            raise InputError(f"window must be at least the model's, {own}, not {window}.")
+            raise InputError(f"window is {window}; it must be at least the model's, {own}")
         if not isinstance(dims, tuple) and own is None:
-            raise InputError("a rolling cache needs a model with a window; this config has none.")
+            raise InputError("config.window is None; a rolling cache needs a model with a window")
         self.window = window
         super().__init__(dims, batch, window, dtype, device)
         self.capacity = 2**62 if length is None else length
@@ -167,9 +195,9 @@ class RollingCache(ContiguousCache):
             in their own order. For more, the keys that the first new query still sees and the
             new ones, in order of position: some of the former are overwritten by the latter.
         """
-        self._check(layer, k)
+        self._check_room(layer, k)
         time, w = k.shape[2], self.window
-        keys, values = self._keys[layer], self._values[layer]
+        keys, values = self._keys[layer], self._values[layer]  # (B, G, W, D) each
         if time > 1:
             before = np.arange(max(0, self.length - w + 1), self.length) % w
             xp = backend.xp_of(k)
@@ -195,11 +223,13 @@ class RollingCache(ContiguousCache):
     def truncate(self, length: int) -> None:
         """Going back is impossible once slots were overwritten.
 
-        Raises: InputError if positions that the window needs are gone.
+        Raises:
+            InputError: positions that the window needs are gone.
         """
         if self.length > self.window and length != self.length:
             raise InputError(
-                f"length must be {self.length}: a rolling cache that has gone round cannot go back."
+                f"length is {length}; it must be {self.length}, for a rolling cache that has gone "
+                "round cannot go back"
             )
         super().truncate(length)
 
@@ -208,7 +238,7 @@ def _dims(dims: Any) -> tuple[int, int, int]:
     """(layers, kv_heads, head_size) of a Config or as given."""
     if isinstance(dims, tuple):
         if len(dims) != 3 or min(dims) < 1:
-            raise InputError(f"dims must be (layers, kv_heads, head_size), not {dims}.")
+            raise InputError(f"dims is {dims}; it must be (layers, kv_heads, head_size)")
         return dims
     layers = dims.T_layers if dims.kind == "encoder-decoder" else dims.layers
     return layers, dims.G, dims.D

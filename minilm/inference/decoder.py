@@ -31,8 +31,8 @@ class Decoder:
     is seen. int8 weights are made once, here.
 
     Args:
-        model: a Transformer that ``unsupported`` has nothing against.
-        cache: what holds the prompts' keys and values already, as ``model(ids, cache=cache)`` left
+        model: a Transformer that `unsupported` has nothing against.
+        cache: what holds the prompts' keys and values already, as `model(ids, cache=cache)` left
             them; each step adds to it. It has the layers, kv_heads, head_size, dtype and device of
             the model.
         begin: (B,) whole numbers, where each row's text starts in the cache (its padding before);
@@ -54,13 +54,13 @@ class Decoder:
     ) -> None:
         reason = check_weights(model, weights)
         if reason:
-            raise InputError(f"this model cannot be decoded by the fast kernel: {reason}")
+            raise InputError(f"{reason}; the fast decoder cannot run this model")
         _check_cache(model, cache)
         self.cache = cache
         self.begin = _whole("begin", np.zeros(cache.batch, int) if begin is None else begin, cache)
         self._latest = int(self.begin.max())
         if self.begin.min() < 0:
-            raise InputError(f"begin must be 0 or more, not {int(self.begin.min())}")
+            raise InputError(f"begin has {int(self.begin.min())}; it must be 0 or more")
         self.length = min(cache.capacity, model.config.context)
         self.weights = read(model, self.length, weights)
         xp = backend.xp_of(model.tokens.weight.data)
@@ -77,8 +77,8 @@ class Decoder:
             (B, V) float32 logits after them, where the model is, overwritten by the next step.
 
         Raises:
-            InputError: ids of another shape, outside the vocabulary or no whole numbers; a full
-                cache, or one that ends before a row's ``begin``.
+            InputError: ids of another shape, outside the vocabulary or not whole numbers; a full
+                cache, or one that ends before a row's `begin`.
         """
         self.greedy(ids, 1)
         return self.logits
@@ -94,18 +94,20 @@ class Decoder:
             (count, B) int64, the likeliest token after each one fed.
 
         Raises:
-            InputError: as ``step``; a count below 1.
+            InputError: as `step`; a count below 1.
         """
         if not isinstance(count, (int, np.integer)) or count < 1:
-            raise InputError(f"count must be a whole number of at least 1, not {count!r}")
+            raise InputError(f"count is {count!r}; it must be a whole number of at least 1")
         ids = _whole("ids", ids, self.cache)
         if ids.min() < 0 or ids.max() >= self.logits.shape[1]:
-            raise InputError(f"ids must be from 0 to {self.logits.shape[1] - 1}")
+            raise InputError(
+                f"ids has {ids.tolist()}; all must be from 0 to {self.logits.shape[1] - 1}"
+            )
         place = self.cache.length
         if self._latest > place:  # looked at here because a cache can be truncated
             raise InputError(f"begin is {self._latest}, beyond the {place} tokens that are cached")
         if place + count > self.length:
-            raise InputError(f"there is room for {self.length} tokens; {place + count} are needed")
+            raise InputError(f"{place + count} tokens are needed; there is room for {self.length}")
         new = kernels.decode_step(
             self.logits,
             self.weights,
@@ -125,7 +127,7 @@ def _check_cache(model: Transformer, cache: Any) -> None:
     """Refuse a cache that compiled code would read or write past its end."""
     if not isinstance(cache, ContiguousCache):
         kind = type(cache).__name__
-        raise InputError(f"the cache must be a ContiguousCache or a RollingCache, not a {kind}")
+        raise InputError(f"cache is a {kind}; it must be a ContiguousCache or a RollingCache")
     config, weight, keys = model.config, model.tokens.weight.data, cache._keys
     layers, _, groups, slots, size = keys.shape
     if (layers, groups, size) != (config.layers, config.G, config.D):
@@ -160,8 +162,8 @@ def _whole(name: str, given: Any, cache: ContiguousCache) -> np.ndarray:
         array = np.empty((), object)
     if array.shape != (cache.batch,) or array.dtype.kind not in "iu":
         raise InputError(
-            f"{name} must be whole numbers of shape {(cache.batch,)}, not {array.dtype} of shape "
-            f"{array.shape}"
+            f"{name} is {array.dtype} of shape {array.shape}; it must be whole numbers of shape "
+            f"{(cache.batch,)}"
         )
     return np.array(array, np.int64)  # a copy, which nobody changes after it was checked
 
@@ -176,7 +178,9 @@ def check_weights(model: Any, weights: str) -> str | None:
         raise InputError(f"weights is {weights!r}; allowed are {' and '.join(WEIGHTS)}")
     reason = unsupported(model)
     if reason and weights == "int8":
-        raise InputError(f"weights 'int8' is for plain decoders: {reason}")
+        raise InputError(
+            f"weights is 'int8' and {reason}; only models that the fast decoder runs can have them"
+        )
     return reason
 
 
@@ -192,7 +196,7 @@ def unsupported(model: Any) -> str | None:
     a map wrapped by an adapter must be called, not looked into.
     """
     if type(model) is not Transformer or "forward" in vars(model):
-        return "it is no plain Transformer"
+        return f"the model is a {type(model).__name__} and not Transformer itself"
     config = model.config
     wanted = (
         ("kind", config.kind in ("decoder", "prefix-lm"), config.kind),
@@ -203,10 +207,10 @@ def unsupported(model: Any) -> str | None:
     )
     for name, good, value in wanted:
         if not good:
-            return f"its {name} is {value!r}"
+            return f"the model's {name} is {value!r}"
     for name, part, kinds in _parts(model):
         if type(part) not in kinds or "forward" in vars(part):
-            return f"its {name} is a {type(part).__name__} of its own"
+            return f"the model's {name} is a {type(part).__name__} of its own"
     first = model.tokens.weight.data
     gpu = not isinstance(first, np.ndarray)
     dtypes = ("float32", "bfloat16", "float16") if gpu else ("float32",)
@@ -216,11 +220,11 @@ def unsupported(model: Any) -> str | None:
         plain = known and type(array) is type(first) and array.dtype == first.dtype
         if not plain or not array.flags.c_contiguous:
             where = "a GPU in one type" if gpu else "the CPU"
-            return f"its {name} is not {' or '.join(dtypes)} in one piece on {where}"
+            return f"the model's {name} is not {' or '.join(dtypes)} in one piece on {where}"
     if gpu and config.D not in _GPU_HEADS:
-        return f"its heads have size {config.D}; on a GPU it must be 64 or 128"
+        return f"the model's heads have size {config.D}; on a GPU it must be 64 or 128"
     if gpu and max(config.channels, config.heads * config.D, config.F) > _GPU_WIDTH:
-        return f"a GPU takes maps from at most {_GPU_WIDTH} channels"
+        return f"the model's maps are wider than the {_GPU_WIDTH} channels that a GPU takes"
     return None
 
 
@@ -278,7 +282,7 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
         layers.append(Layer(*first, norm(block.norm2), *maps))
     cos = sin = None
     if config.positions == "rope":
-        tables = rope_table(length, config.D, config.rope_theta, config.rope_scaling)
+        tables = rope_table(length, config.D, config.rope.theta, config.rope.scaling)
         cos, sin = (xp.asarray(table) for table in tables)
     scale = config.attention_scale
     return Weights(
@@ -295,7 +299,7 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
         attention_scale=config.D**-0.5 if scale is None else scale,
         window=config.window,
         positions=_positions(model, length),
-        rope=config.rope_layout if config.positions == "rope" else None,
+        rope=config.rope.layout if config.positions == "rope" else None,
         cos=cos,
         sin=sin,
         distance=_distance(model, length),
@@ -322,7 +326,7 @@ def _distance(model: Transformer, length: int) -> Array | None:
     if config.positions == "alibi":
         return xp.asarray(np.ascontiguousarray(alibi_bias(last, keys, config.heads)[:, 0]))
     if config.positions == "relative":
-        sizes = (config.relative_buckets, config.relative_distance)
+        sizes = (config.relative.buckets, config.relative.distance)
         bucket = relative_bucket(last, keys, config.kind != "decoder", *sizes)[0]
         rows = model.stack.relative.weight.data[xp.asarray(bucket)]
         return xp.ascontiguousarray(rows.T.astype(np.float32, copy=False))

@@ -87,17 +87,17 @@ def generate(
 ) -> Any:
     """Continue one prompt or several at once.
 
-    Each row ends when it has written a stop token (which it keeps) or ``tokens`` tokens. Greedy,
+    Each row ends when it has written a stop token (which it keeps) or `tokens` tokens. Greedy,
     a batch gives what its prompts give alone, whatever their lengths, but for near-ties: many rows
     at once are added up in another order. A decoder in float32 on the CPU runs in
-    ``minilm.inference.Decoder``, a whole token per call of compiled code.
+    `minilm.inference.Decoder`, a whole token per call of compiled code.
 
     Args:
-        model: a decoder or prefix-LM ``Transformer``.
+        model: a decoder or prefix-LM `Transformer`.
         ids: one prompt (a list of ids or an (N,) array), or several of any lengths.
         tokens: how many to write at most; with the longest prompt they must fit the context.
         temperature: 0 is greedy; 1 samples from the model as it is.
-        top_k, top_p, min_p, repetition_penalty: see ``minilm.inference.sampling``.
+        top_k, top_p, min_p, repetition_penalty: see `minilm.inference.sampling`.
         stop: ids that end a row.
         seed: of the sampling; row r draws from its own stream.
         stream: called after every step with the (B,) new ids, -1 for rows that have ended.
@@ -109,7 +109,7 @@ def generate(
 
     Raises:
         InputError: a value out of range, prompt and tokens longer than the context, or int8
-            weights for a model that ``Decoder`` does not know.
+            weights for a model that `Decoder` does not know.
     """
     rows, single = as_rows(ids, model.config.vocab_size)
     written: list[list[int]] = [[] for _ in rows]
@@ -135,7 +135,7 @@ def steps(
     """The same as a generator: yields the (B,) new ids of each step, -1 for rows that have ended.
 
     Args:
-        model: as in ``generate``.
+        model: as in `generate`.
         rows: the prompts' ids.
         tokens: how many steps at most.
         rules: how the next token is chosen.
@@ -144,11 +144,11 @@ def steps(
         weights: "float32" or "int8".
 
     Raises:
-        InputError: as ``generate``, before the first token.
+        InputError: as `generate`, before the first token.
     """
     config = model.config
     if config.kind not in ("decoder", "prefix-lm"):
-        raise InputError(f"generate continues text with a decoder or prefix-lm, not {config.kind}")
+        raise InputError(f"kind is {config.kind!r}; generate takes a decoder or a prefix-lm")
     if tokens < 1:
         raise InputError(f"tokens is {tokens}; it must be 1 or more")
     longest = max(map(len, rows))
@@ -180,7 +180,7 @@ def endless(
     """Continue one prompt beyond the context: when it is full, read its last half again and go on.
 
     Args:
-        model, rules, stop, seed, weights: as in ``steps``.
+        model, rules, stop, seed, weights: as in `steps`.
         ids: the prompt.
         tokens: how many to write at most.
 
@@ -188,7 +188,7 @@ def endless(
         Each new id.
 
     Raises:
-        InputError: as ``steps``; the prompt must leave room for one token.
+        InputError: as `steps`; the prompt must leave room for one token.
     """
     rows, _ = as_rows(ids, model.config.vocab_size)
     text = list(map(int, rows[0]))
@@ -266,7 +266,9 @@ class _Following:
         """The fast decoder; None where it does not know the model or must not run now."""
         if not self.known or overridden():
             if self.weights != "float32":
-                raise InputError(f"weights {self.weights!r} cannot run inside minilm.use")
+                raise InputError(
+                    f"weights is {self.weights!r}; inside minilm.use it must be 'float32'"
+                )
             return None
         if self._decoder is None:
             begin = self.batch.ids.shape[1] - self.batch.lengths
@@ -294,7 +296,7 @@ class _Following:
         seen: Sequence[Sequence[int]],
         rngs: Sequence[np.random.Generator],
     ) -> list[np.ndarray]:
-        """What follows ``ids`` (B,): one token per row or, greedily, up to ``tokens``."""
+        """What follows `ids` (B,): one token per row or, greedily, up to `tokens`."""
         decoder = self.decoder
         if decoder is None:
             return [self.rules.choose(self._forward(ids), seen, rngs)]
@@ -305,12 +307,13 @@ class _Following:
     def _forward(self, ids: np.ndarray) -> Array:
         batch, done = self.batch, self.cache.length
         if batch.even:
-            return _last_logits(self.model, ids[:, None], self.cache)
+            return _last_logits(self.model, ids[:, None], self.cache)  # (B,) -> (B, 1)
         valid = np.ones((len(ids), done + 1), bool)
         valid[:, : batch.ids.shape[1]] = batch.valid
         begin = batch.ids.shape[1] - batch.lengths
-        positions = (done - begin)[:, None]
-        return _last_logits(self.model, ids[:, None], self.cache, positions=positions, valid=valid)
+        positions = (done - begin)[:, None]  # (B,) -> (B, 1)
+        ids = ids[:, None]  # (B,) -> (B, 1)
+        return _last_logits(self.model, ids, self.cache, positions=positions, valid=valid)
 
 
 def _last_logits(model: Any, ids: np.ndarray, cache: ContiguousCache, **options: Any) -> Array:

@@ -21,7 +21,8 @@ def retrieve(q: np.ndarray, db: np.ndarray, k: int) -> np.ndarray:
         db: (N, D). A row of zeros, or a q of zeros, has cosine 0 with everything.
         k: how many, at most N.
 
-    Returns: (k,) int64 row numbers.
+    Returns:
+        (k,) int64 row numbers.
     """
     q, db = np.asarray(q), np.asarray(db)
     if db.ndim != 2 or q.shape != db.shape[1:]:

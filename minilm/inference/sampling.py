@@ -1,7 +1,7 @@
 """From logits to the next token: each rule is one function over logits arrays.
 
 Every filter returns new logits in which a token that may not be drawn has -inf. So they chain, in
-any order, and ``sample`` needs no more than the softmax of what is left.
+any order, and `sample` needs no more than the softmax of what is left.
 """
 
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ def temperature(logits: Array, value: float) -> Array:
 
     Args:
         logits: (..., V).
-        value: more than 0; the limit 0 is ``greedy``.
+        value: more than 0; the limit 0 is `greedy`.
 
     Returns:
         (..., V).
 
     Raises:
-        InputError: ``value`` is not above 0.
+        InputError: `value` is not above 0.
     """
     check_rule("temperature", value)
     return logits / float(value)

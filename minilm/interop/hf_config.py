@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minilm.errors import InputError
-from minilm.models.config import Config
+from minilm.models import Config, EncoderDecoderConfig, Relative, Rope
 
 ARCHITECTURES = {
     "gpt2": "GPT2LMHeadModel",
@@ -15,6 +15,7 @@ ARCHITECTURES = {
     "t5": "T5ForConditionalGeneration",
 }
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu", "silu": "silu"}
+_ACTIVATIONS["gelu_pytorch_tanh"] = "gelu_tanh"  # another name of the same; we write the first
 _ROPE = {"linear": "linear", "yarn": "yarn", "llama3": "llama3"}
 _ROPE_FIELDS = {
     "factor": "factor",
@@ -25,38 +26,50 @@ _ROPE_FIELDS = {
     "low_freq_factor": "low_freq_factor",
     "high_freq_factor": "high_freq_factor",
 }
+# Of the rope settings, those that a Rope does not express, and the value that they must have.
+_ROPE_ONLY = {
+    "partial_rotary_factor": 1.0,
+    "truncate": True,
+    "mscale": None,
+    "mscale_all_dim": None,
+}
 
 
 def config_from_hf(fields: dict[str, Any]) -> Config:
     """The Config of a Hugging Face config.json (its "model_type" gpt2, llama, mistral, bert, t5).
 
-    Raises: InputError for another model type, or a setting that no Config expresses.
+    Raises:
+        InputError: another model type, or a setting that no Config expresses.
     """
     kind = fields.get("model_type")
     if kind not in ARCHITECTURES:
-        raise InputError(f"model_type must be one of {', '.join(ARCHITECTURES)}, not {kind!r}.")
+        raise InputError(f"model_type is {kind!r}; it must be one of {', '.join(ARCHITECTURES)}")
     read = {"gpt2": _gpt2, "llama": _llama, "mistral": _llama, "bert": _bert, "t5": _t5}[kind]
+    _refuse_other(fields, quantization_config=None)
     try:
         return read(fields)
     except KeyError as error:
-        raise InputError(f"config.json of a {kind} lacks {error.args[0]!r}.") from None
+        raise InputError(f"config.json of a {kind} lacks {error.args[0]!r}") from None
 
 
 def _activation(name: str) -> str:
     if name not in _ACTIVATIONS:
-        raise InputError(f"activation must be one of {', '.join(_ACTIVATIONS)}, not {name!r}.")
+        raise InputError(f"activation is {name!r}; it must be one of {', '.join(_ACTIVATIONS)}")
     return _ACTIVATIONS[name]
 
 
-def _refuse(fields: dict[str, Any], **normal: Any) -> None:
+def _refuse_other(fields: dict[str, Any], **normal: Any) -> None:
+    """Refuse settings that change what a model computes and that no Config expresses."""
     for name, value in normal.items():
         if fields.get(name, value) != value:
-            raise InputError(f"{name} must be {value!r} here, not {fields[name]!r}.")
+            raise InputError(
+                f"{name} is {fields[name]!r}; minilm reads models where it is {value!r}"
+            )
 
 
 def _gpt2(f: dict[str, Any]) -> Config:
-    _refuse(f, scale_attn_weights=True, scale_attn_by_inverse_layer_idx=False)
-    _refuse(f, add_cross_attention=False)
+    _refuse_other(f, scale_attn_weights=True, scale_attn_by_inverse_layer_idx=False)
+    _refuse_other(f, add_cross_attention=False)
     return Config(
         vocab_size=f["vocab_size"],
         context=f["n_positions"],
@@ -71,9 +84,11 @@ def _gpt2(f: dict[str, Any]) -> Config:
 
 
 def _llama(f: dict[str, Any]) -> Config:
-    _refuse(f, hidden_act="silu", mlp_bias=False, attention_bias=False)
+    _refuse_other(f, hidden_act="silu", mlp_bias=False, attention_bias=False)
+    _refuse_other(f, partial_rotary_factor=1.0)
     rope = f.get("rope_parameters") or {}
     scaling = f.get("rope_scaling") or rope
+    theta = float(rope.get("rope_theta", f.get("rope_theta", 10000.0)))
     return Config(
         vocab_size=f["vocab_size"],
         context=f["max_position_embeddings"],
@@ -89,18 +104,23 @@ def _llama(f: dict[str, Any]) -> Config:
         bias=False,
         tie=f.get("tie_word_embeddings", False),
         positions="rope",
-        rope_theta=float(rope.get("rope_theta", f.get("rope_theta", 10000.0))),
-        rope_scaling=_rope_scaling(scaling, f["max_position_embeddings"]),
+        rope=Rope(theta, scaling=_rope_scaling(scaling, f["max_position_embeddings"])),
         window=f.get("sliding_window") if f["model_type"] == "mistral" else None,
     )
 
 
 def _rope_scaling(given: dict[str, Any], context: int) -> dict[str, Any] | None:
     kind = given.get("rope_type", given.get("type", "default"))
+    _refuse_other(given, **_ROPE_ONLY)
+    known = {"rope_type", "type", "rope_theta", *_ROPE_ONLY, *_ROPE_FIELDS}
+    for name in sorted(given.keys() - known):
+        raise InputError(
+            f"the rope settings have {name!r}; minilm knows {', '.join(sorted(known))}"
+        )
     if kind == "default":
         return None
     if kind not in _ROPE:
-        raise InputError(f"rope_type must be default, {', '.join(_ROPE)}, not {kind!r}.")
+        raise InputError(f"rope_type is {kind!r}; it must be one of default, {', '.join(_ROPE)}")
     ours = {ours: given[theirs] for theirs, ours in _ROPE_FIELDS.items() if given.get(theirs)}
     if kind != "linear":
         ours.setdefault("original_context", context)
@@ -108,7 +128,8 @@ def _rope_scaling(given: dict[str, Any], context: int) -> dict[str, Any] | None:
 
 
 def _bert(f: dict[str, Any]) -> Config:
-    _refuse(f, position_embedding_type="absolute", is_decoder=False)
+    _refuse_other(f, position_embedding_type="absolute", is_decoder=False)
+    _refuse_other(f, add_cross_attention=False)
     return Config(
         vocab_size=f["vocab_size"],
         context=f["max_position_embeddings"],
@@ -124,19 +145,24 @@ def _bert(f: dict[str, Any]) -> Config:
         embedding_norm=True,
         activation=_activation(f.get("hidden_act", "gelu")),
         eps=f.get("layer_norm_eps", 1e-12),
+        tie=f.get("tie_word_embeddings", True),
     )
 
 
-def _t5(f: dict[str, Any]) -> Config:
+def _t5(f: dict[str, Any]) -> EncoderDecoderConfig:
+    _refuse_other(f, tie_encoder_decoder=False)
     parts = f.get("feed_forward_proj", "relu").split("-")
     activation = parts[-1]
     if parts[0] == "gated" and activation == "gelu":
         activation = "geglu_tanh"
     elif parts[0] == "gated":
-        raise InputError("feed_forward_proj must be gated-gelu or one activation's name.")
+        raise InputError(
+            f"feed_forward_proj is {f['feed_forward_proj']!r}; it must be gated-gelu or the name "
+            "of an activation"
+        )
     tie = f.get("tie_word_embeddings", True)
     scaled = f.get("scale_decoder_outputs", tie)
-    return Config(
+    return EncoderDecoderConfig(
         vocab_size=f["vocab_size"],
         context=f.get("n_positions", 512),
         layers=f["num_layers"],
@@ -145,15 +171,16 @@ def _t5(f: dict[str, Any]) -> Config:
         head_size=f["d_kv"],
         channels=f["d_model"],
         ff=f["d_ff"],
-        kind="encoder-decoder",
         norm="rms",
         eps=f.get("layer_norm_epsilon", 1e-6),
         activation=activation if activation == "geglu_tanh" else _activation(activation),
         bias=False,
         tie=tie,
         positions="relative",
-        relative_buckets=f.get("relative_attention_num_buckets", 32),
-        relative_distance=f.get("relative_attention_max_distance", 128),
+        relative=Relative(
+            f.get("relative_attention_num_buckets", 32),
+            f.get("relative_attention_max_distance", 128),
+        ),
         attention_scale=1.0,
         logit_scale=f["d_model"] ** -0.5 if scaled else 1.0,
     )
@@ -162,7 +189,8 @@ def _t5(f: dict[str, Any]) -> Config:
 def architecture_of(config: Config) -> str:
     """Which of Hugging Face's architectures has this Config: "gpt2", "llama", "bert" or "t5".
 
-    Raises: InputError if none of them has.
+    Raises:
+        InputError: none of them has it.
     """
     for name, write in (
         ("gpt2", _to_gpt2),
@@ -170,9 +198,10 @@ def architecture_of(config: Config) -> str:
         ("bert", _to_bert),
         ("t5", _to_t5),
     ):
-        fields = {**write(config), "model_type": name}
+        if (name == "t5") != isinstance(config, EncoderDecoderConfig):
+            continue
         try:
-            back = config_from_hf(fields)
+            back = config_from_hf({**write(config), "model_type": name})
         except InputError:
             continue
         # Whether and where dropout and the first weights were random is no part of the map.
@@ -180,8 +209,8 @@ def architecture_of(config: Config) -> str:
         if _resolved(back.replace(**same)) == _resolved(config):
             return "mistral" if name == "llama" and config.window else name
     raise InputError(
-        "config has no Hugging Face counterpart: none of gpt2, llama, mistral, bert, t5 has its "
-        f"kind {config.kind!r}, norm {config.norm!r}, positions {config.positions!r} and the rest."
+        f"config has kind {config.kind!r}, norm {config.norm!r}, positions {config.positions!r} "
+        "and no Hugging Face counterpart: none of gpt2, llama, mistral, bert, t5 has all its fields"
     )
 
 
@@ -189,14 +218,17 @@ def _resolved(config: Config) -> dict[str, Any]:
     fields = config.to_dict()
     bias = config.bias if config.attention_bias is None else config.attention_bias
     fields |= {"kv_heads": config.G, "head_size": config.D, "ff": config.F, "attention_bias": bias}
+    if isinstance(config, EncoderDecoderConfig):
+        fields["decoder_layers"] = config.T_layers
     scale = config.D**-0.5 if config.attention_scale is None else config.attention_scale
-    return {**fields, "decoder_layers": config.T_layers, "attention_scale": scale, "window": None}
+    return {**fields, "attention_scale": scale, "window": None}
 
 
 def config_to_hf(config: Config) -> dict[str, Any]:
     """What Hugging Face's config.json says of this Config.
 
-    Raises: InputError if there is no counterpart.
+    Raises:
+        InputError: there is no counterpart.
     """
     kind = architecture_of(config)
     write = {"gpt2": _to_gpt2, "llama": _to_llama, "mistral": _to_llama, "bert": _to_bert}
@@ -225,6 +257,7 @@ def _to_gpt2(c: Config) -> dict[str, Any]:
 
 
 def _to_llama(c: Config) -> dict[str, Any]:
+    rope = c.rope or Rope()
     fields = {
         "vocab_size": c.vocab_size,
         "max_position_embeddings": c.context,
@@ -237,12 +270,12 @@ def _to_llama(c: Config) -> dict[str, Any]:
         "hidden_act": "silu",
         "rms_norm_eps": c.eps,
         "tie_word_embeddings": c.tie,
-        "rope_theta": c.rope_theta,
+        "rope_theta": rope.theta,
     }
-    if c.rope_scaling and c.rope_scaling["kind"] in _ROPE:
+    if rope.scaling and rope.scaling["kind"] in _ROPE:
         back = {ours: theirs for theirs, ours in _ROPE_FIELDS.items()}
-        scaling = {back[k]: v for k, v in c.rope_scaling.items() if k != "kind"}
-        fields["rope_scaling"] = {"rope_type": c.rope_scaling["kind"], **scaling}
+        scaling = {back[k]: v for k, v in rope.scaling.items() if k != "kind"}
+        fields["rope_scaling"] = {"rope_type": rope.scaling["kind"], **scaling}
     return fields
 
 
@@ -257,10 +290,12 @@ def _to_bert(c: Config) -> dict[str, Any]:
         "hidden_act": _theirs(c.activation),
         "layer_norm_eps": c.eps,
         "type_vocab_size": c.token_types,
+        "tie_word_embeddings": c.tie,
     }
 
 
-def _to_t5(c: Config) -> dict[str, Any]:
+def _to_t5(c: EncoderDecoderConfig) -> dict[str, Any]:
+    relative = c.relative or Relative()
     return {
         "vocab_size": c.vocab_size,
         "n_positions": c.context,
@@ -274,8 +309,8 @@ def _to_t5(c: Config) -> dict[str, Any]:
         "feed_forward_proj": "gated-gelu" if c.gated else _theirs(c.activation),
         "tie_word_embeddings": c.tie,
         "scale_decoder_outputs": c.logit_scale != 1.0,
-        "relative_attention_num_buckets": c.relative_buckets,
-        "relative_attention_max_distance": c.relative_distance,
+        "relative_attention_num_buckets": relative.buckets,
+        "relative_attention_max_distance": relative.distance,
         "is_encoder_decoder": True,
         "decoder_start_token_id": 0,
     }

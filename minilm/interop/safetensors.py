@@ -13,23 +13,24 @@ from minilm.errors import InputError
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     """Every array of a safetensors file; bfloat16 becomes float32, which holds it exactly.
 
-    Raises: InputError if the file is missing, cut off, or no safetensors file.
+    Raises:
+        InputError: the file is missing, cut off, or not a safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"path must be a safetensors file; {path} is none.")
+        raise InputError(f"path is {path}; there must be a safetensors file")
     arrays: dict[str, np.ndarray] = {}
     try:
         with safe_open(str(path), framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118 - a safe_open is no mapping
+            for name in file.keys():  # noqa: SIM118 - a safe_open is not a mapping
                 if file.get_slice(name).get_dtype() == "BF16":
                     arrays[name] = _bfloat16(path, name)
                 else:
                     arrays[name] = file.get_tensor(name)
     except SafetensorError as error:
-        raise InputError(f"path {path} is no whole safetensors file: {error}.") from None
+        raise InputError(f"{path} is not a whole safetensors file: {error}") from None
     return arrays
 
 
@@ -41,4 +42,5 @@ def _bfloat16(path: Path, name: str) -> np.ndarray:
         first, last = entry["data_offsets"]
         file.seek(8 + length + first)
         bits = np.frombuffer(file.read(last - first), "<u2")
-    return (bits.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
+    values = (bits.astype(np.uint32) << 16).view(np.float32)
+    return values.reshape(entry["shape"])  # (n,) -> the array's own shape

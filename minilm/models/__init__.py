@@ -1,7 +1,21 @@
-"""One config-driven Transformer, its presets, and what goes around it."""
+"""Language models, from one screen of NumPy to every design of a config.
+
+A ladder; each file's header says what it does not do:
+
+- `gpt`: GPT-2 on one screen, forward only
+- `transformer`: one stack that learns, of the `block`s that a `config` describes
+- `encoder_decoder`: two stacks of the blocks in `cross`, and the `walk` back to one
+- `presets`: GPT-2 to Llama, BERT, T5, GLM as configs; `build` makes the model of any config
+
+Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
+`initialise` (the first weights), `blank` (GLM's training text).
+"""
 
 from minilm.models.blank import batch_blanks, blank_out, sample_spans
-from minilm.models.config import Config
+from minilm.models.build import count_parameters, model_of
+from minilm.models.config import Config, EncoderDecoderConfig
+from minilm.models.encoder_decoder import EncoderDecoder
+from minilm.models.groups import Relative, Rope
 from minilm.models.presets import (
     bert,
     glm,
@@ -14,11 +28,15 @@ from minilm.models.presets import (
     t5,
     vaswani,
 )
-from minilm.models.transformer import Transformer, count_parameters
+from minilm.models.transformer import Transformer
 from minilm.models.walk import single_stack, walk_step
 
 __all__ = [
     "Config",
+    "EncoderDecoder",
+    "EncoderDecoderConfig",
+    "Relative",
+    "Rope",
     "Transformer",
     "batch_blanks",
     "bert",
@@ -29,11 +47,12 @@ __all__ = [
     "gpt3",
     "llama",
     "mistral",
+    "model_of",
     "prefix_lm",
     "sample_spans",
     "single_stack",
     "starcoder",
-    "walk_step",
     "t5",
     "vaswani",
+    "walk_step",
 ]

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minilm.backend import IGNORE
 from minilm.errors import InputError
 from minilm.nn.masks import prefix as prefix_mask
-
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Blanks:
     """One text ready for a model of kind "glm", or a batch of them padded on the right.
 
     inputs      (T,) or (B, T): part A, then per span the start token and its tokens
-    targets     as inputs: -100 in A; in B the next token of the span, the end token last
+    targets     as inputs: IGNORE (-100) in A; in B the next token of the span, the end token last
     positions   (2, T) or (2, B, T): place in the text, counted from 1 (in B: of the span's mask);
                 place in the span (A: 0; B: 1, 2, ...)
     prefix      length of part A, an int or (B,)
@@ -38,7 +37,7 @@ class Blanks:
     @property
     def loss_mask(self) -> np.ndarray:
         """True where the model is scored."""
-        return self.targets != IGNORED
+        return self.targets != IGNORE
 
     @property
     def mask(self) -> np.ndarray:
@@ -63,22 +62,25 @@ def blank_out(
         order: in which part B holds them, a permutation; None: as they stand.
         mask_id, start_id, end_id: the special tokens.
 
-    Raises: InputError for spans that overlap, touch, are empty or leave the text.
+    Raises:
+        InputError: spans that overlap, touch, are empty or leave the text.
     """
     text = np.asarray(ids)
     if text.ndim != 1 or text.dtype.kind not in "iu":
-        raise InputError(f"ids must be whole numbers of shape (n,), not of shape {text.shape}.")
+        raise InputError(
+            f"ids is {text.dtype} of shape {text.shape}; it must be whole numbers of shape (n,)"
+        )
     order = list(range(len(spans))) if order is None else [int(i) for i in order]
     if sorted(order) != list(range(len(spans))):
-        raise InputError(f"order must be a permutation of {len(spans)} spans, not {order}.")
+        raise InputError(f"order is {order}; it must be a permutation of {len(spans)} spans")
     ranked = sorted(range(len(spans)), key=lambda i: spans[i][0])
     edge = -1
     for i in ranked:
         first, past = spans[i]
         if not edge < first < past <= len(text):
             raise InputError(
-                f"spans must lie in 0..{len(text)}, be at least 1 long and 1 apart; "
-                f"{(first, past)} does not."
+                f"spans has {(first, past)}; each must lie in 0..{len(text)}, be at least 1 long "
+                "and 1 apart from the others"
             )
         edge = past
     kept: list[int] = []
@@ -90,7 +92,7 @@ def blank_out(
         where[i] = len(kept)
         done = past
     kept += text[done:].tolist()
-    inputs, targets = list(kept), [IGNORED] * len(kept)
+    inputs, targets = list(kept), [IGNORE] * len(kept)
     place, within = list(range(1, len(kept) + 1)), [0] * len(kept)
     for i in order:
         words = text[slice(*spans[i])].tolist()
@@ -114,14 +116,16 @@ def sample_spans(
         ratio: in (0, 1).
         mean: of the lengths, positive.
 
-    Returns: (first, past the last) of each span, in order of position.
+    Returns:
+        (first, past the last) of each span, in order of position.
 
-    Raises: InputError for values outside these, or a ratio that leaves no room for gaps.
+    Raises:
+        InputError: a value outside these, or a ratio that leaves no room for gaps.
     """
     if length < 2 or not 0 < ratio < 1 or mean <= 0:
         raise InputError(
-            f"length, ratio and mean must be at least 2, in (0, 1) and positive, not {length}, "
-            f"{ratio} and {mean}."
+            f"length, ratio and mean are {length}, {ratio} and {mean}; they must be at least 2, "
+            "in (0, 1) and positive"
         )
     wanted = max(1, round(ratio * length))
     lengths: list[int] = []
@@ -130,7 +134,7 @@ def sample_spans(
     free = length - wanted - (len(lengths) - 1)
     if free < 0:
         raise InputError(
-            f"ratio {ratio} of {length} tokens leaves no room between {len(lengths)} spans."
+            f"ratio is {ratio}; of {length} tokens it leaves no room between {len(lengths)} spans"
         )
     cuts = np.sort(rng.integers(0, free + 1, len(lengths)))
     spans, used = [], 0
@@ -145,21 +149,24 @@ def batch_blanks(texts: Sequence[Blanks], pad_id: int = 0) -> Blanks:
     """Several texts as one batch, padded on the right.
 
     Padding is masked by `valid`, and nothing is scored on it.
+
+    Raises:
+        InputError: no text.
     """
     if not texts:
-        raise InputError("texts must hold at least one text.")
+        raise InputError("texts is empty; it must hold at least one text")
     time = max(len(text.inputs) for text in texts)
 
     def padded(arrays: list[np.ndarray], fill: int) -> np.ndarray:
         rows = [
             np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, time - a.shape[-1])], constant_values=fill)
             for a in arrays
-        ]
-        return np.stack(rows, axis=-2)
+        ]  # (T,) or (2, T) each
+        return np.stack(rows, axis=-2)  # -> (B, T) or (2, B, T)
 
     return Blanks(
         padded([text.inputs for text in texts], pad_id),
-        padded([text.targets for text in texts], IGNORED),
+        padded([text.targets for text in texts], IGNORE),
         padded([text.positions for text in texts], 0),
         np.array([text.prefix for text in texts]),
         np.arange(time) < np.array([[len(text.inputs)] for text in texts]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,24 +15,28 @@ from minilm import functional as F
 from minilm.backend import Array, is_half, xp_of
 from minilm.errors import InputError
 from minilm.models.config import Config
+from minilm.nn import Module
 from minilm.nn.positions import rope_frequencies, rope_table, sinusoidal
 from minilm.tensor import Tensor
 
-if TYPE_CHECKING:
-    from minilm.models.transformer import Transformer
-
-Rope = tuple[Any, Any] | None
-
 
 def embed(
-    model: Transformer, ids: Array, start: int, positions: Any = None, token_types: Any = None
-) -> tuple[Tensor, Rope]:
-    """ids (B, T) -> (x (B, T, C), RoPE's (cos, sin) or None).
+    model: Module, ids: Array, start: int, positions: Any = None, token_types: Any = None
+) -> tuple[Tensor, tuple[Array, Array] | None]:
+    """What enters the first block, and what RoPE turns queries and keys by.
 
     Args:
+        model: a `LanguageModel`, whose tables are read.
+        ids: (B, T).
         start: the place of the first token in the sequence.
         positions: in place of start, start + 1, ...; see `Transformer.forward`.
         token_types: (B, T) segment ids, or None for zeros.
+
+    Returns:
+        x (B, T, C), and (cos, sin), each (T, D/2) or (B, 1, T, D/2), or None.
+
+    Raises:
+        InputError: positions or token_types of another shape or out of range.
     """
     config, xp = model.config, xp_of(ids)
     batch, time = ids.shape
@@ -57,7 +61,7 @@ def embed(
             cos, sin = _rope(config, where, kind, contiguous=positions is None)
             rope = xp.asarray(cos), xp.asarray(sin)
     if token_types is not None and not config.token_types:
-        raise InputError("token_types was given, but config.token_types is 0.")
+        raise InputError("token_types is given; config.token_types is 0, so there are none")
     if config.token_types:
         types = _segments(config, token_types, batch, time)
         x = F.add(x, model.segments(xp.asarray(types)))
@@ -72,12 +76,10 @@ def _segments(config: Config, token_types: Any, batch: int, time: int) -> np.nda
     types = np.asarray(token_types)
     if types.shape != (batch, time) or types.dtype.kind not in "iu":
         raise InputError(
-            f"token_types must be whole numbers of shape {(batch, time)}, not {types.dtype} "
-            f"of shape {types.shape}."
+            f"token_types is {types.dtype} of shape {types.shape}; it must be whole numbers of "
+            f"shape {(batch, time)}"
         )
-    if types.min() < 0 or types.max() >= config.token_types:
-        raise InputError(f"token_types must be from 0 to {config.token_types - 1}.")
-    return types
+    return _refuse_outside("token_types", types, config.token_types)
 
 
 def _positions(config: Config, positions: Any, batch: int, time: int, start: int) -> np.ndarray:
@@ -87,10 +89,10 @@ def _positions(config: Config, positions: Any, batch: int, time: int, start: int
     array = np.asarray(positions)
     if array.dtype.kind not in "iu" or array.shape not in ((time,), (batch, time)):
         raise InputError(
-            f"positions must be whole numbers of shape {(time,)} or {(batch, time)}, not "
-            f"{array.dtype} of shape {array.shape}."
+            f"positions is {array.dtype} of shape {array.shape}; it must be whole numbers of "
+            f"shape {(time,)} or {(batch, time)}"
         )
-    return _within(array, config.context)
+    return _refuse_outside("positions", array, config.context)
 
 
 def _places2d(
@@ -102,30 +104,33 @@ def _places2d(
     array = np.asarray(positions)
     if array.shape not in ((2, time), (2, batch, time)) or array.dtype.kind not in "iu":
         raise InputError(
-            f"positions of a GLM must be whole numbers of shape {(2, time)} or "
-            f"{(2, batch, time)}, not {array.dtype} of shape {array.shape}."
+            f"positions is {array.dtype} of shape {array.shape}; a GLM's must be whole numbers "
+            f"of shape {(2, time)} or {(2, batch, time)}"
         )
-    array = _within(array, config.context + 1)
+    array = _refuse_outside("positions", array, config.context + 1)
     return array[0], array[1]
 
 
-def _within(array: np.ndarray, limit: int) -> np.ndarray:
-    if array.min() < 0 or array.max() >= limit:
-        worst = array.min() if array.min() < 0 else array.max()
-        raise InputError(f"positions must be from 0 to {limit - 1}; one is {worst}.")
+def _refuse_outside(name: str, array: Array, limit: int) -> Array:
+    """The array, if all of it is from 0 to limit - 1."""
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= limit:
+        worst = low if low < 0 else high
+        raise InputError(f"{name} holds {worst}; it must be from 0 to {limit - 1}")
     return array
 
 
 def _rope(
     config: Config, where: np.ndarray, dtype: Any, contiguous: bool
 ) -> tuple[np.ndarray, np.ndarray]:
+    rope = config.rope
     if not contiguous:
-        return rope_table(where, config.D, config.rope_theta, config.rope_scaling, dtype)
+        return rope_table(where, config.D, rope.theta, rope.scaling, dtype)
     first, past = int(where[0]), int(where[-1]) + 1
     length = min(config.context, max(256, 1 << (past - 1).bit_length()))
-    scaling = tuple(sorted((config.rope_scaling or {}).items()))
+    scaling = tuple(sorted((rope.scaling or {}).items()))
     makers = (rope_table, rope_frequencies)
-    cos, sin = _kept_rope(makers, length, config.D, config.rope_theta, scaling, dtype)
+    cos, sin = _kept_rope(makers, length, config.D, rope.theta, scaling, dtype)
     return cos[first:past], sin[first:past]
 
 
@@ -144,38 +149,38 @@ def _kept(maker: Any, length: int, channels: int, dtype: Any) -> np.ndarray:
     return maker(length, channels, dtype)
 
 
-def check_ids(model: Transformer, ids: Any, name: str) -> Array:
+def check_ids(model: Module, ids: Any, name: str) -> Array:
     """Token ids as an array (B, T) on the model's device.
 
-    Raises: InputError unless they are whole numbers of that shape, inside the vocabulary.
+    Raises:
+        InputError: they are not whole numbers of that shape, inside the vocabulary.
     """
     if ids is None:
-        raise InputError(f"{name} is missing.")
+        raise InputError(f"{name} is missing; it must be whole numbers of shape (batch, time)")
     ids = ids.data if isinstance(ids, Tensor) else ids
     with contextlib.suppress(ValueError):  # ragged lists are told below what shape to have
         ids = xp_of(model.tokens.weight.data).asarray(ids)
     if not hasattr(ids, "dtype"):
-        raise InputError(f"{name} must be whole numbers of shape (batch, time), not ragged.")
+        raise InputError(f"{name} is ragged; it must be whole numbers of shape (batch, time)")
     if ids.ndim != 2 or ids.size == 0 or ids.dtype.kind not in "iu":
         raise InputError(
-            f"{name} must be whole numbers of shape (batch, time), both at least 1, not "
-            f"{ids.dtype} of shape {ids.shape}."
+            f"{name} is {ids.dtype} of shape {ids.shape}; it must be whole numbers of shape "
+            "(batch, time), both at least 1"
         )
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= model.config.vocab_size:
-        raise InputError(
-            f"{name} must be from 0 to {model.config.vocab_size - 1}; one is "
-            f"{low if low < 0 else high}."
-        )
-    return ids
+    return _refuse_outside(name, ids, model.config.vocab_size)
 
 
-def check_targets(model: Transformer, targets: Any, shape: tuple[int, ...]) -> Array:
-    """Targets as an array of this shape on the model's device."""
+def check_targets(model: Module, targets: Any, shape: tuple[int, ...]) -> Array:
+    """Targets as an array of this shape on the model's device.
+
+    Raises:
+        InputError: another shape, or no whole numbers.
+    """
     targets = targets.data if isinstance(targets, Tensor) else targets
     with contextlib.suppress(ValueError):
         targets = xp_of(model.tokens.weight.data).asarray(targets)
     given = getattr(targets, "shape", "ragged")
     if given != shape or targets.dtype.kind not in "iu":
-        raise InputError(f"targets must be whole numbers of shape {shape}, not {given}.")
+        kind = f"{targets.dtype} of shape {given}" if given != "ragged" else given
+        raise InputError(f"targets is {kind}; it must be whole numbers of shape {shape}")
     return targets

@@ -10,6 +10,7 @@ from minilm import functional as F
 from minilm.models.block import make_norm
 from minilm.models.config import Config
 from minilm.nn import Embedding, Linear, Module, Parameter
+from minilm.nn.feedforward import activate
 from minilm.nn.module import constant, draw
 from minilm.tensor import Tensor
 
@@ -25,9 +26,13 @@ class Pooler(Module):
 
 
 class MaskedHead(Module):
-    """norm(gelu(W h + b)) times the token embedding, plus a bias per token."""
+    """norm(activation(W h + b)) times the token embedding, plus a bias per token.
+
+    The activation is the feed-forward's; GELU where that is gated.
+    """
 
     def __init__(self, config: Config, dtype: Any = np.float32) -> None:
+        self.activation = "gelu" if config.gated else config.activation
         self.dense = Linear(config.channels, config.channels, dtype=dtype)
         self.norm = make_norm(config, dtype)
         self.bias = Parameter(constant((config.vocab_size,), 0.0, dtype))
@@ -37,4 +42,5 @@ class MaskedHead(Module):
 
     def forward(self, hidden: Tensor, tokens: Embedding) -> Tensor:  # (B, T, C) -> (B, T, V)
         weight = getattr(self, "weight", tokens.weight)
-        return F.linear(self.norm(F.gelu(self.dense(hidden))), weight, self.bias)
+        h = self.norm(activate(self.dense(hidden), self.activation))  # (B, T, C)
+        return F.linear(h, weight, self.bias)  # -> (B, T, V)

@@ -1,16 +1,22 @@
-"""Published models as configs: each function returns the `Config` of one size, changed as asked."""
+"""Published models as configs: each function returns the config of one size, changed as asked.
+
+Rung 4 of this folder's ladder: gpt -> transformer -> encoder_decoder -> presets. The same blocks
+with the choices that became GPT, Llama, BERT and T5. `model_of(config)` builds them; no weights
+come with them (`minilm.interop` reads those of others).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from minilm.errors import InputError
-from minilm.models.config import Config
+from minilm.models.config import Config, EncoderDecoderConfig
+from minilm.models.groups import Rope
 
 
 def _sized(model: str, sizes: dict[str, tuple], size: str) -> tuple:
     if size not in sizes:
-        raise InputError(f"{model} size must be one of {', '.join(sizes)}, not {size!r}.")
+        raise InputError(f"{model} size is {size!r}; it must be one of {', '.join(sizes)}")
     return sizes[size]
 
 
@@ -52,7 +58,7 @@ def llama(size: str = "7b", **changes: Any) -> Config:
     }
     vocab, context, layers, heads, groups, channels, ff, theta = _sized("llama", sizes, size)
     fields = {"vocab_size": vocab, "context": context, "layers": layers, "heads": heads}
-    fields |= {"kv_heads": groups, "channels": channels, "ff": ff, "rope_theta": theta}
+    fields |= {"kv_heads": groups, "channels": channels, "ff": ff, "rope": Rope(theta)}
     fields |= {"norm": "rms", "activation": "swiglu", "positions": "rope"}
     return _config({**fields, "bias": False, "tie": False}, changes)
 
@@ -73,7 +79,7 @@ def bert(size: str = "base", **changes: Any) -> Config:
     return _config(fields, changes)
 
 
-def vaswani(size: str = "base", **changes: Any) -> Config:
+def vaswani(size: str = "base", **changes: Any) -> EncoderDecoderConfig:
     """The Transformer of 2017 (arXiv 1706.03762), "base" or "big": post-norm, sinusoids."""
     sizes = {"base": (8, 512, 2048), "big": (16, 1024, 4096)}
     heads, channels, ff = _sized("vaswani", sizes, size)
@@ -84,7 +90,7 @@ def vaswani(size: str = "base", **changes: Any) -> Config:
     return _config({**fields, "embedding_scale": channels**0.5}, changes)
 
 
-def t5(size: str = "small", **changes: Any) -> Config:
+def t5(size: str = "small", **changes: Any) -> EncoderDecoderConfig:
     """T5 1.0 (arXiv 1910.10683), "small", "base" or "large": relative positions, plain scores."""
     sizes = {"small": (6, 8, 512, 2048), "base": (12, 12, 768, 3072), "large": (24, 16, 1024, 4096)}
     layers, heads, channels, ff = _sized("t5", sizes, size)

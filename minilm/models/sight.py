@@ -47,15 +47,16 @@ def self_sight(
         return Sight(None, ahead, window, bias, rope)
     if valid is None and prefix is None and len(queries) == 1 and window is None:
         return Sight(None, False, None, bias, rope)  # a ring of the last keys: all to be seen
-    i, j = queries[:, None], keys[None, :]
+    i, j = queries[:, None], keys[None, :]  # (T,) -> (T, 1); (S,) -> (1, S)
     mask = (j <= i) if causal else np.ones((len(queries), len(keys)), bool)
     if config.window is not None and causal:
         mask = mask & (j > i - config.window)
     if prefix is not None:
         ahead = np.asarray(prefix)
-        mask = mask | (j < (ahead.reshape(-1, 1, 1, 1) if ahead.ndim else ahead))
+        ahead = ahead.reshape(-1, 1, 1, 1) if ahead.ndim else ahead  # (B,) -> (B, 1, 1, 1)
+        mask = mask | (j < ahead)  # (T, S) or (B, 1, T, S)
     if valid is not None:
-        mask = mask & np.asarray(valid)[:, None, None, :]
+        mask = mask & np.asarray(valid)[:, None, None, :]  # (B, S) -> (B, 1, 1, S)
     return Sight(xp.asarray(mask), False, None, bias, rope)
 
 
@@ -72,9 +73,8 @@ def _bias(
         return xp_of(x.data).asarray(alibi_bias(queries, keys, config.heads, x.dtype))
     if relative is None:
         return None
-    bucket = relative_bucket(
-        queries, keys, two_way, config.relative_buckets, config.relative_distance
-    )
+    sizes = (config.relative.buckets, config.relative.distance)
+    bucket = relative_bucket(queries, keys, two_way, *sizes)  # (T,), (S,) -> (T, S)
     return relative(xp_of(x.data).asarray(bucket)).permute(2, 0, 1)  # (T, S, H) -> (H, T, S)
 
 
@@ -82,34 +82,40 @@ def cross_sight(x: Tensor, valid: Any = None) -> Sight:
     """The Sight of cross-attention: every source token that is not padding. valid is (B, M)."""
     if valid is None:
         return Sight()
-    return Sight(mask=xp_of(x.data).asarray(np.asarray(valid)[:, None, None, :]))
+    mask = np.asarray(valid)[:, None, None, :]  # (B, M) -> (B, 1, 1, M)
+    return Sight(mask=xp_of(x.data).asarray(mask))
 
 
 def check_prefix(prefix: Any, batch: int, time: int, start: int) -> Any:
     """The prefix as an int or an int array (B,).
 
-    Raises: InputError if it does not fit the first chunk of the sequence.
+    Raises:
+        InputError: it does not fit the first chunk of the sequence.
     """
     if start:
         raise InputError(
-            "prefix must be given with the first tokens; the cache already holds some."
+            f"prefix is given after {start} cached tokens; it must come with the first ones"
         )
     array = np.asarray(prefix)
     if array.dtype.kind not in "iu" or array.shape not in ((), (batch,)):
-        raise InputError(f"prefix must be a whole number or {batch} of them, not {prefix!r}.")
+        raise InputError(f"prefix is {prefix!r}; it must be a whole number or {batch} of them")
     if (array < 0).any() or (array > time).any():
-        raise InputError(f"prefix must be from 0 to {time}, the length of ids; it is {prefix}.")
+        raise InputError(f"prefix is {prefix}; it must be from 0 to {time}, the length of ids")
     return array
 
 
 def check_valid(valid: Any, batch: int, length: int, name: str = "valid") -> np.ndarray | None:
-    """The padding mask as a bool array (B, length), or None."""
+    """The padding mask as a bool array (B, length), or None.
+
+    Raises:
+        InputError: another shape or dtype.
+    """
     if valid is None:
         return None
     array = np.asarray(valid)
     if array.shape != (batch, length) or array.dtype != bool:
         raise InputError(
-            f"{name} must be a bool array of shape {(batch, length)}, not {array.dtype} "
-            f"of shape {array.shape}."
+            f"{name} is {array.dtype} of shape {array.shape}; it must be bool of shape "
+            f"{(batch, length)}"
         )
     return array

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from minilm.errors import InputError
-from minilm.models.config import Config
+from minilm.models.config import EncoderDecoderConfig
+from minilm.models.encoder_decoder import EncoderDecoder
 from minilm.models.transformer import Transformer
 
 _SWITCHES = ("share_cross", "share_stacks", "same_layer", "causal_input")
 
 
-def walk_step(config: Config, count: int, merged: bool = False) -> Config:
+def walk_step(
+    config: EncoderDecoderConfig, count: int, merged: bool = False
+) -> EncoderDecoderConfig:
     """The same encoder-decoder with the first `count` of the four differences taken away.
 
     Args:
@@ -21,26 +24,31 @@ def walk_step(config: Config, count: int, merged: bool = False) -> Config:
             source is causal too.
         merged: one softmax over [source; target] (from step 1 on).
 
-    Returns: the config; target positions go on where the source's end at every step.
+    Returns:
+        The config; target positions go on where the source's end at every step.
+
+    Raises:
+        InputError: count out of range, or merged before step 1.
     """
     if not 0 <= count <= len(_SWITCHES):
-        raise InputError(f"count must be from 0 to {len(_SWITCHES)}, not {count}.")
+        raise InputError(f"count is {count}; it must be from 0 to {len(_SWITCHES)}")
     switches: dict[str, Any] = {name: i < count for i, name in enumerate(_SWITCHES)}
     return config.replace(**switches, merged_softmax=merged, joint_positions=True)
 
 
-def single_stack(model: Transformer) -> Transformer:
+def single_stack(model: EncoderDecoder) -> Transformer:
     """The prefix-LM (after step 4: the decoder) that a model after step 3, merged, is equal to.
 
     Its logits over [source; target] with prefix = the source's length are the encoder-decoder's
     on the target. The weights are copied.
 
-    Raises: InputError for a model that is not there yet.
+    Raises:
+        InputError: a model that is not there yet.
     """
     config = model.config
     for name in (*_SWITCHES[:3], "merged_softmax"):
         if not getattr(config, name):
-            raise InputError(f"model must have {name}=True; without it no single stack equals it.")
+            raise InputError(f"{name} is false in this model; no single stack equals it")
     names = (*_SWITCHES, "merged_softmax", "joint_positions")
     kind = "decoder" if config.causal_input else "prefix-lm"
     fields: dict[str, Any] = {name: False for name in names}

@@ -55,9 +55,9 @@ class _Heads(Module):
     ) -> None:
         kv_heads = heads if kv_heads is None else kv_heads
         if heads < 1 or kv_heads < 1 or heads % kv_heads:
-            raise InputError(f"kv_heads must divide heads, which is {heads}; it is {kv_heads}.")
+            raise InputError(f"kv_heads is {kv_heads}; it must divide heads, which is {heads}")
         if head_size is None and channels % heads:
-            raise InputError(f"channels must be a multiple of heads; they are {channels}, {heads}.")
+            raise InputError(f"channels is {channels}; it must be a multiple of heads, {heads}")
         self.heads, self.kv_heads = heads, kv_heads
         self.head_size = channels // heads if head_size is None else head_size
         self.scale, self.layout = scale, layout
@@ -69,7 +69,8 @@ class _Heads(Module):
 
     def _split(self, x: Tensor, heads: int) -> Tensor:  # (B, T, heads D) -> (B, heads, T, D)
         batch, time, _ = x.shape
-        return x.reshape(batch, time, heads, self.head_size).transpose(1, 2)
+        x = x.reshape(batch, time, heads, self.head_size)  # -> (B, T, heads, D)
+        return x.transpose(1, 2)  # -> (B, heads, T, D)
 
     def _turn(self, x: Tensor, rope: tuple[Any, Any] | None) -> Tensor:
         return x if rope is None else F.rope(x, rope[0], rope[1], layout=self.layout)
@@ -85,9 +86,10 @@ class _Heads(Module):
             window=sight.window,
             bias=sight.bias,
             scale=self.scale,
-        )
+        )  # (B, H, T, D)
         batch, heads, time, size = mixed.shape
-        return self.out(mixed.transpose(1, 2).reshape(batch, time, heads * size))
+        mixed = mixed.transpose(1, 2)  # -> (B, T, H, D)
+        return self.out(mixed.reshape(batch, time, heads * size))  # -> (B, T, H D) -> (B, T, C)
 
 
 class Attention(_Heads):
@@ -104,6 +106,9 @@ class Attention(_Heads):
 
     Parameters: `qkv.weight` ((H + 2 G) D, C), rows in the order queries, keys, values;
     `out.weight` (C, H D).
+
+    Raises:
+        InputError: kv_heads that does not divide heads, or channels that heads does not divide.
     """
 
     def __init__(
@@ -126,24 +131,26 @@ class Attention(_Heads):
     def project(self, x: Tensor, rope: tuple[Any, Any] | None) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, C) -> q (B, H, T, D), k and v (B, G, T, D), queries and keys turned by RoPE."""
         turned = self.heads + self.kv_heads
-        packed = self._split(self.qkv(x), turned + self.kv_heads)  # (B, H + 2G, T, D)
-        v = packed[:, turned:]
+        packed = self._split(self.qkv(x), turned + self.kv_heads)  # -> (B, H + 2 G, T, D)
+        v = packed[:, turned:]  # (B, G, T, D)
         if rope is None:
             return packed[:, : self.heads], packed[:, self.heads : turned], v
-        qk = self._turn(packed[:, :turned], rope)
+        qk = self._turn(packed[:, :turned], rope)  # (B, H + G, T, D)
         return qk[:, : self.heads], qk[:, self.heads :], v
 
     def queries(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, H, T, D), for reading another sequence with these weights."""
         rows = self.heads * self.head_size
         bias = None if self.qkv.bias is None else self.qkv.bias[:rows]
-        return self._split(F.linear(x, self.qkv.weight[:rows], bias), self.heads)
+        q = F.linear(x, self.qkv.weight[:rows], bias)  # (B, T, C) -> (B, T, H D)
+        return self._split(q, self.heads)  # -> (B, H, T, D)
 
     def keys_values(self, x: Tensor, rope: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
         """(B, S, C) -> k, v (B, G, S, D), for being read by another sequence."""
         rows = self.heads * self.head_size
         bias = None if self.qkv.bias is None else self.qkv.bias[rows:]
-        kv = self._split(F.linear(x, self.qkv.weight[rows:], bias), 2 * self.kv_heads)
+        kv = F.linear(x, self.qkv.weight[rows:], bias)  # (B, S, C) -> (B, S, 2 G D)
+        kv = self._split(kv, 2 * self.kv_heads)  # -> (B, 2 G, S, D)
         return self._turn(kv[:, : self.kv_heads], rope), kv[:, self.kv_heads :]
 
     def forward(
@@ -152,8 +159,6 @@ class Attention(_Heads):
         sight: Sight = OPEN,
         cache: Any = None,
         layer: int = 0,
-        memory: tuple[Any, Any] | None = None,
-        record: list | None = None,
     ) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
@@ -161,11 +166,8 @@ class Attention(_Heads):
             sight: what each query may see, over all the keys there will be.
             cache: keys and values of the positions before, from `minilm.inference`.
             layer: which one this is, for the cache.
-            memory: keys and values (B, G, M, D) put before the sequence's own.
-            record: gets (k, v) of this sequence appended.
         """
-        alone = cache is None and memory is None and record is None
-        if alone and (sight.rope is None or sight.rope[0].ndim == 2):
+        if cache is None and (sight.rope is None or sight.rope[0].ndim == 2):
             mixed = F.self_attention(
                 self.qkv(x),
                 self.heads,
@@ -179,13 +181,9 @@ class Attention(_Heads):
                 scale=self.scale,
             )
             return self.out(mixed)
-        q, k, v = self.project(x, sight.rope)
-        if record is not None:
-            record.append((k, v))
+        q, k, v = self.project(x, sight.rope)  # (B, T, C) -> (B, H, T, D), (B, G, T, D) twice
         if cache is not None:
-            k, v = cache.append(layer, k.data, v.data)
-        if memory is not None:
-            k, v = F.concatenate([memory[0], k], axis=2), F.concatenate([memory[1], v], axis=2)
+            k, v = cache.append(layer, k.data, v.data)  # -> (B, G, S, D), the earlier ones too
         return self.attend(q, k, v, sight)
 
 
@@ -215,11 +213,11 @@ class CrossAttention(_Heads):
 
     def queries(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, H, T, D)."""
-        return self._split(self.query(x), self.heads)
+        return self._split(self.query(x), self.heads)  # (B, T, C) -> (B, H, T, D)
 
     def keys_values(self, x: Tensor, rope: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
         """(B, S, C) -> k, v (B, G, S, D)."""
-        kv = self._split(self.key_value(x), 2 * self.kv_heads)
+        kv = self._split(self.key_value(x), 2 * self.kv_heads)  # (B, S, C) -> (B, 2 G, S, D)
         return self._turn(kv[:, : self.kv_heads], rope), kv[:, self.kv_heads :]
 
     def forward(self, x: Tensor, source: Tensor, sight: Sight = OPEN) -> Tensor:

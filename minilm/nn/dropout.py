@@ -62,11 +62,14 @@ class Dropout(Module):
     Args:
         p: in [0, 1).
         name: tells this layer's draws from those of others (Srivastava et al. 2014).
+
+    Raises:
+        InputError: p out of range.
     """
 
     def __init__(self, p: float, name: str = "") -> None:
         if not 0 <= p < 1:
-            raise InputError(f"p must be a probability in [0, 1), not {p}.")
+            raise InputError(f"p is {p}; it must be a probability in [0, 1)")
         self.p, self.name = p, name
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ class Embedding(Module):
         count: number of rows.
         channels: width of a row.
         std: standard deviation of the first weights.
+
+    Raises:
+        InputError: a size below 1.
     """
 
     def __init__(
@@ -26,7 +29,7 @@ class Embedding(Module):
     ) -> None:
         for name, value in (("count", count), ("channels", channels)):
             if value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}.")
+                raise InputError(f"{name} is {value}; it must be at least 1")
         self.weight = Parameter(draw((count, channels), std, dtype))
 
     def forward(self, ids: Any) -> Tensor:  # (...) -> (..., channels)

@@ -17,6 +17,11 @@ _GATED = ("swiglu", "geglu", "geglu_tanh")
 _GELU = {"gelu": "none", "gelu_tanh": "tanh"}
 
 
+def activate(x: Tensor, activation: str) -> Tensor:
+    """An activation by name, of every number: gelu, gelu_tanh, relu or silu."""
+    return F.gelu(x, _GELU[activation]) if activation in _GELU else getattr(F, activation)(x)
+
+
 class MLP(Module):
     """down(activation(up(x))).
 
@@ -25,6 +30,9 @@ class MLP(Module):
         ff: F, width between; None: 4 C.
         activation: "gelu", "gelu_tanh", "relu" or "silu".
         bias: of both linear maps.
+
+    Raises:
+        InputError: another activation.
     """
 
     def __init__(
@@ -35,7 +43,7 @@ class MLP(Module):
         bias: bool = True,
         dtype: Any = np.float32,
     ) -> None:
-        _check(activation, _PLAIN)
+        _check_activation(activation, _PLAIN)
         ff = 4 * channels if ff is None else ff
         self.activation = activation
         self.up = Linear(channels, ff, bias, dtype=dtype)
@@ -43,11 +51,8 @@ class MLP(Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
         up, down = self.up, self.down
-        if not _plain(up, down):
-            act = self.activation
-            h = up(x)
-            h = F.gelu(h, _GELU[act]) if act in _GELU else getattr(F, act)(h)
-            return down(h)
+        if not _are_plain(up, down):
+            return down(activate(up(x), self.activation))
         return F.feed_forward(x, up.weight, up.bias, down.weight, down.bias, self.activation)
 
 
@@ -59,6 +64,9 @@ class GLU(Module):
         ff: F, width between.
         activation: "swiglu", "geglu" or "geglu_tanh".
         bias: of the three linear maps.
+
+    Raises:
+        InputError: another activation.
     """
 
     def __init__(
@@ -69,7 +77,7 @@ class GLU(Module):
         bias: bool = False,
         dtype: Any = np.float32,
     ) -> None:
-        _check(activation, _GATED)
+        _check_activation(activation, _GATED)
         self.activation = activation
         self.gate = Linear(channels, ff, bias, dtype=dtype)
         self.up = Linear(channels, ff, bias, dtype=dtype)
@@ -77,18 +85,18 @@ class GLU(Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
         gate, up, down = self.gate, self.up, self.down
-        if self.activation != "geglu_tanh" and _plain(gate, up, down) and gate.bias is None:
+        if self.activation != "geglu_tanh" and _are_plain(gate, up, down) and gate.bias is None:
             return F.gated_feed_forward(x, gate.weight, up.weight, down.weight, self.activation)
         if self.activation == "geglu_tanh":
             return down(F.mul(F.gelu(gate(x), approximate="tanh"), up(x)))
         return down((F.swiglu if self.activation == "swiglu" else F.geglu)(gate(x), up(x)))
 
 
-def _plain(*maps: Module) -> bool:
+def _are_plain(*maps: Module) -> bool:
     """Whether all are Linear itself: others (LoRA, quantised) must be called, not looked into."""
     return all(type(each) is Linear for each in maps)
 
 
-def _check(activation: str, allowed: tuple[str, ...]) -> None:
+def _check_activation(activation: str, allowed: tuple[str, ...]) -> None:
     if activation not in allowed:
-        raise InputError(f"activation must be one of {', '.join(allowed)}, not {activation!r}.")
+        raise InputError(f"activation is {activation!r}; it must be one of {', '.join(allowed)}")

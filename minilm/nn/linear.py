@@ -20,6 +20,9 @@ class Linear(Module):
         bias: whether there is a b; it starts at 0.
         std: standard deviation of the first weights; None: 1 / sqrt(in_features).
         dtype: of the parameters.
+
+    Raises:
+        InputError: a width below 1.
     """
 
     def __init__(
@@ -32,7 +35,7 @@ class Linear(Module):
     ) -> None:
         for name, value in (("in_features", in_features), ("out_features", out_features)):
             if value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}.")
+                raise InputError(f"{name} is {value}; it must be at least 1")
         std = in_features**-0.5 if std is None else std
         self.weight = Parameter(draw((out_features, in_features), std, dtype))
         self.bias = Parameter(constant((out_features,), 0.0, dtype)) if bias else None

@@ -141,15 +141,17 @@ class Module:
         if strict:
             for name in own:
                 if name not in state:
-                    raise InputError(f"state lacks {name!r}, which {type(self).__name__} needs.")
+                    raise InputError(
+                        f"state lacks {name!r}, which this {type(self).__name__} needs"
+                    )
             for name in state:
                 if name not in own:
-                    raise InputError(f"state has {name!r}, which {type(self).__name__} lacks.")
+                    raise InputError(f"state has {name!r}, which this {type(self).__name__} lacks")
         for name, value in state.items():
             if name in own and tuple(value.shape) != own[name].shape:
                 raise InputError(
                     f"state has {name!r} of shape {tuple(value.shape)}; "
-                    f"{type(self).__name__} needs {own[name].shape}."
+                    f"this {type(self).__name__} needs {own[name].shape}"
                 )
         for name, value in state.items():
             if name in own:
@@ -160,10 +162,11 @@ class Module:
 
         Args:
             dtype: float32 or float64; on a GPU also float16 and bfloat16
-                (``backend.precision("bfloat16").dtype``).
+                (`backend.precision("bfloat16").dtype`).
             device: "cpu", "cuda", "cuda:1" ...
 
-        Returns: the module itself.
+        Returns:
+            the module itself.
         """
         for parameter in self.parameters():
             array = parameter.data

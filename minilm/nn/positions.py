@@ -20,14 +20,17 @@ def sinusoidal(positions: int | np.ndarray, channels: int, dtype: Any = np.float
         positions: how many (0, 1, ...), or an array of them of any shape.
         channels: C, even.
 
-    Returns: array (..., C). Vaswani et al. 2017, arXiv 1706.03762, section 3.5.
+    Returns:
+        array (..., C). Vaswani et al. 2017, arXiv 1706.03762, section 3.5.
+
+    Raises:
+        InputError: channels odd or below 2.
     """
     if channels < 2 or channels % 2:
-        raise InputError(f"channels must be even and at least 2, not {channels}.")
-    angles = _as_positions(positions)[..., None] * _frequencies(channels, 10000.0)
-    return (
-        np.stack([np.sin(angles), np.cos(angles)], -1).reshape(*angles.shape[:-1], -1).astype(dtype)
-    )
+        raise InputError(f"channels is {channels}; it must be even and at least 2")
+    angles = _as_positions(positions)[..., None] * _frequencies(channels, 10000.0)  # (..., C/2)
+    pairs = np.stack([np.sin(angles), np.cos(angles)], -1)  # -> (..., C/2, 2)
+    return pairs.reshape(*angles.shape[:-1], channels).astype(dtype)  # -> (..., C)
 
 
 def rope_frequencies(
@@ -48,30 +51,34 @@ def rope_frequencies(
             "llama3": the rule of Llama 3.1 with "low_freq_factor" (1), "high_freq_factor" (4) and
             "original_context".
 
-    Returns: (float64 array (D/2,), factor).
+    Returns:
+        (float64 array (D/2,), factor).
+
+    Raises:
+        InputError: an odd head size, or a scaling that lacks what its kind needs.
     """
     if head_size < 2 or head_size % 2:
-        raise InputError(f"head_size must be even and at least 2, not {head_size}.")
+        raise InputError(f"head_size is {head_size}; it must be even and at least 2")
     if scaling is None:
         return _frequencies(head_size, theta), 1.0
     kind, factor = scaling.get("kind"), scaling.get("factor")
     if not isinstance(factor, (int, float)) or factor < 1:
-        raise InputError(f"rope_scaling needs a 'factor' of at least 1, not {factor!r}.")
+        raise InputError(f"rope scaling has factor {factor!r}; it must be a number of at least 1")
     if kind == "linear":
         return _frequencies(head_size, theta) / factor, 1.0
     if kind == "ntk":
         if head_size == 2:
-            raise InputError("rope_scaling 'ntk' needs a head size of at least 4, not 2.")
+            raise InputError("head_size is 2; with rope scaling 'ntk' it must be at least 4")
         return _frequencies(head_size, theta * factor ** (head_size / (head_size - 2))), 1.0
     if kind not in ("yarn", "llama3"):
         raise InputError(
-            f"rope_scaling 'kind' must be one of linear, ntk, yarn, llama3, not {kind!r}."
+            f"rope scaling has kind {kind!r}; it must be one of linear, ntk, yarn, llama3"
         )
     original = scaling.get("original_context")
     if not isinstance(original, (int, float)) or original < 1:
         raise InputError(
-            f"rope_scaling {kind!r} needs 'original_context', the context the model was trained "
-            f"with, not {original!r}."
+            f"rope scaling {kind!r} has original_context {original!r}; it must be the context "
+            "that the model was trained with"
         )
     if kind == "yarn":
         return _yarn(head_size, theta, factor, original, scaling)
@@ -124,12 +131,16 @@ def rope_table(
         positions: how many (0, 1, ...), or an array of them: (T,) or (B, T).
         head_size, theta, scaling: see `rope_frequencies`.
 
-    Returns: two arrays (T, D/2), or (B, 1, T, D/2), which broadcast over heads.
+    Returns:
+        two arrays (T, D/2), or (B, 1, T, D/2), which broadcast over heads.
+
+    Raises:
+        InputError: as `rope_frequencies`.
     """
     frequencies, factor = rope_frequencies(head_size, theta, scaling)
-    angles = _as_positions(positions)[..., None] * frequencies
+    angles = _as_positions(positions)[..., None] * frequencies  # (T, D/2) or (B, T, D/2)
     if angles.ndim == 3:
-        angles = angles[:, None]
+        angles = angles[:, None]  # (B, T, D/2) -> (B, 1, T, D/2)
     return (np.cos(angles) * factor).astype(dtype), (np.sin(angles) * factor).astype(dtype)
 
 
@@ -141,14 +152,19 @@ def rope_relayout(weight: np.ndarray, head_size: int, to: str) -> np.ndarray:
         head_size: D.
         to: "half" (rows are interleaved now) or "interleaved".
 
-    Returns: a new array; with it the other layout gives the same scores.
+    Returns:
+        a new array; with it the other layout gives the same scores.
+
+    Raises:
+        InputError: another layout, or rows that D does not divide.
     """
     if to not in ("half", "interleaved"):
-        raise InputError(f"to must be 'half' or 'interleaved', not {to!r}.")
+        raise InputError(f"to is {to!r}; it must be 'half' or 'interleaved'")
     if weight.shape[0] % head_size:
-        raise InputError(f"weight has {weight.shape[0]} rows, not a multiple of D = {head_size}.")
+        raise InputError(f"weight has {weight.shape[0]} rows; D, {head_size}, must divide them")
     split = (head_size // 2, 2) if to == "half" else (2, head_size // 2)
-    return weight.reshape(-1, *split, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
+    heads = weight.reshape(-1, *split, *weight.shape[1:])  # (H D, ...) -> (H, D/2, 2, ...)
+    return heads.swapaxes(1, 2).reshape(weight.shape)  # -> (H, 2, D/2, ...) -> (H D, ...)
 
 
 def alibi_slopes(heads: int, dtype: Any = np.float32) -> np.ndarray:
@@ -157,10 +173,14 @@ def alibi_slopes(heads: int, dtype: Any = np.float32) -> np.ndarray:
     For other H: the slopes of the power of two below, then every second one of the power above
     (Press et al. 2022, arXiv 2108.12409, and its published code).
 
-    Returns: array (H,).
+    Returns:
+        array (H,).
+
+    Raises:
+        InputError: heads below 1.
     """
     if heads < 1:
-        raise InputError(f"heads must be at least 1, not {heads}.")
+        raise InputError(f"heads is {heads}; it must be at least 1")
     below = 2 ** int(math.log2(heads))
 
     def powers(count: int) -> np.ndarray:
@@ -177,10 +197,11 @@ def alibi_bias(
     Args:
         query, key: positions, (T,) and (S,).
 
-    Returns: array (H, T, S).
+    Returns:
+        array (H, T, S).
     """
-    distance = np.abs(np.asarray(query)[:, None] - np.asarray(key)[None, :])
-    return -alibi_slopes(heads, dtype)[:, None, None] * distance.astype(dtype)
+    distance = np.abs(np.asarray(query)[:, None] - np.asarray(key)[None, :])  # (T, S)
+    return -alibi_slopes(heads, dtype)[:, None, None] * distance.astype(dtype)  # (H, T, S)
 
 
 def relative_bucket(
@@ -198,9 +219,10 @@ def relative_bucket(
         buckets: how many in all.
         distance: from here on every distance has the last bucket.
 
-    Returns: int64 array (T, S). Raffel et al. 2020, arXiv 1910.10683, section 2.1.
+    Returns:
+        int64 array (T, S). Raffel et al. 2020, arXiv 1910.10683, section 2.1.
     """
-    relative = np.asarray(key)[None, :].astype(np.int64) - np.asarray(query)[:, None]
+    relative = np.asarray(key)[None, :].astype(np.int64) - np.asarray(query)[:, None]  # (T, S)
     bucket = np.zeros(relative.shape, np.int64)
     if bidirectional:
         buckets //= 2

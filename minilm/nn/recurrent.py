@@ -20,7 +20,7 @@ class _Recurrent(Module):
     def __init__(self, features: int, units: int, dtype: Any = np.float32) -> None:
         for name, value in (("features", features), ("units", units)):
             if value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}.")
+                raise InputError(f"{name} is {value}; it must be at least 1")
         rows, std = self.gates * units, units**-0.5
         self.units = units
         self.w = Parameter(draw((rows, features), features**-0.5, dtype))

@@ -9,8 +9,8 @@ import numpy as np
 
 from minilm.analysis import accounting, probes
 from minilm.errors import InputError
-from minilm.models import Config
-from minilm.models.transformer import Transformer
+from minilm.models import Config, model_of
+from minilm.models.language_model import LanguageModel
 from minilm.tensor import no_grad
 from minilm.train import Diverged, default_optimizer, train
 
@@ -54,7 +54,7 @@ def config_of(size: Size, vocab_size: int, context: int) -> Config:
     )
 
 
-def predictor(model: Transformer) -> probes.Predict:
+def predictor(model: LanguageModel) -> probes.Predict:
     """The model as a function from ids to logits, both NumPy."""
 
     def predict(ids: np.ndarray) -> np.ndarray:
@@ -105,13 +105,13 @@ def aligned(
 def train_and_test(
     config: Config,
     tokens: np.ndarray | Iterator[tuple[np.ndarray, np.ndarray]],
-    test: Callable[[Transformer], dict[str, Any]],
+    test: Callable[[LanguageModel], dict[str, Any]],
     at: Iterable[int],
     steps: int,
     batch: int,
     lr: float,
     seed: int,
-    build: Callable[[Config, int], Any] = Transformer,
+    build: Callable[[Config, int], Any] = model_of,
     lengths: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Train one model with AdamW and test it at some steps.

@@ -11,7 +11,7 @@ import numpy as np
 from minilm.errors import InputError
 
 Specials = Collection[str] | Literal["all"]
-MOST_IDS = (1 << 21) - 1
+MOST_IDS = (1 << 21) - 1  # the encoder packs a pair and its rank into 63 bits
 
 
 class Tokenizer:

@@ -16,7 +16,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.kernels.numba_tools.jit import jit
-from minilm.tokenizers.base import utf8
+from minilm.tokenizers.base import MOST_IDS, utf8
 from minilm.tokenizers.fast_memory import (
     K0,
     K1,
@@ -40,9 +40,8 @@ from minilm.tokenizers.fast_memory import (
 )
 from minilm.tokenizers.fast_scan import word_starts
 
-MOST_IDS = (1 << 21) - 1  # a pair and its rank are packed into 63 bits
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
-_RANK = np.uint64((1 << 21) - 1)
+_RANK = np.uint64(MOST_IDS)
 _NO_RANK = np.int32(0x7FFFFFFF)
 _SHORT = 96  # bytes up to which a word is merged by scanning; a heap beyond
 _LONGEST_CACHED = 200

@@ -20,7 +20,8 @@ from minilm import tokenizers
 from minilm.backend import is_half, to_numpy
 from minilm.errors import InputError
 from minilm.files import write_atomically
-from minilm.models import Config, Transformer
+from minilm.models import Config, model_of
+from minilm.models.language_model import LanguageModel
 from minilm.tokenizers import Tokenizer
 
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.json", "model.safetensors"
@@ -118,7 +119,7 @@ def begin(folder: Path, config: Config, tokenizer: Tokenizer | None, recipe: dic
         tokenizer.save(folder / TOKENIZER)
 
 
-def save(folder: Path, model: Transformer, optimizers: list[Any], facts: dict[str, Any]) -> None:
+def save(folder: Path, model: LanguageModel, optimizers: list[Any], facts: dict[str, Any]) -> None:
     """Replace the checkpoint in a folder made by ``begin``.
 
     Weights of 16 bits are saved as the optimizers' float32 masters, so a checkpoint is the same
@@ -144,7 +145,7 @@ def save(folder: Path, model: Transformer, optimizers: list[Any], facts: dict[st
     save_arrays(folder / MODEL, weights, facts)
 
 
-def restore(folder: Path, model: Transformer, optimizers: list[Any]) -> dict[str, Any]:
+def restore(folder: Path, model: LanguageModel, optimizers: list[Any]) -> dict[str, Any]:
     """Bring model and optimizers back to where ``save`` left them; returns its facts.
 
     Raises:
@@ -216,7 +217,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     return tokenizers.load(path)
 
 
-def load(folder: str | Path) -> tuple[Transformer, Tokenizer]:
+def load(folder: str | Path) -> tuple[LanguageModel, Tokenizer]:
     """A trained model, ready to use, and its tokenizer.
 
     Args:
@@ -238,7 +239,7 @@ def load(folder: str | Path) -> tuple[Transformer, Tokenizer]:
             f"{folder / TOKENIZER} has {tokenizer.vocab_size} ids, the model {config.vocab_size}: "
             "they do not belong together"
         )
-    model = Transformer(config, allocate=False)
+    model = model_of(config, allocate=False)
     weights, _ = load_arrays(folder / MODEL)
     try:
         model.load_state_dict(weights)

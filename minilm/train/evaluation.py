@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from minilm import backend
-from minilm.backend import xp_of
-from minilm.data.pairs import IGNORE
+from minilm.backend import IGNORE, xp_of
 from minilm.errors import InputError
 from minilm.tensor import no_grad
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from minilm import backend
-from minilm.backend import is_half, xp_of
-from minilm.data.pairs import IGNORE
+from minilm.backend import IGNORE, is_half, xp_of
 from minilm.nn.dropout import dropout_seed
 from minilm.tensor import Tensor
 

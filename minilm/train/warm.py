@@ -19,7 +19,7 @@ from minilm.data.corpora import cache_folder
 from minilm.files import write_atomically
 from minilm.models import Config
 
-_SWITCHES = ("kind", "norm", "activation", "positions", "rope_layout", "window", "dropout")
+_SWITCHES = ("kind", "norm", "activation", "positions", "window", "dropout")
 
 
 @contextlib.contextmanager
@@ -74,6 +74,7 @@ def _key(config: Config, dtype: str) -> str:
         source.update(path.read_bytes())
     about = [
         *(getattr(config, name) for name in _SWITCHES),
+        config.rope and config.rope.layout,
         *(dtype, sys.version, version("numba"), version("numpy"), str(Path(__file__).parents[1])),
         os.environ.get("NUMBA_CACHE_DIR", ""),
     ]

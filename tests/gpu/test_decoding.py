@@ -10,8 +10,7 @@ from minilm.inference import ContiguousCache, Decoder, RollingCache, generate
 from minilm.kernels.cuda_tools.launch import emulation
 from minilm.kernels.decode_attention import cuda as attention_cuda
 from minilm.kernels.decode_step import cuda, reference
-from minilm.models import Transformer, gpt2, llama
-from minilm.models.config import Config
+from minilm.models import Config, Rope, Transformer, gpt2, llama
 
 from . import fake_cupy
 from .helpers import DTYPES, error
@@ -26,7 +25,7 @@ CONFIGS = {
         **SMALL, heads=1, channels=64, positions="sinusoidal", tie=False, norm_affine=False
     ),
     "interleaved": llama(**SMALL, heads=1, kv_heads=1, channels=64, ff=36).replace(
-        rope_layout="interleaved", activation="geglu"
+        rope=Rope(layout="interleaved"), activation="geglu"
     ),
 }
 
@@ -172,7 +171,7 @@ def test_generate_on_a_gpu_uses_it(cupy, monkeypatch):
 def test_what_it_cannot_run_is_said(cupy):
     small = gpt2(**SMALL, heads=4, channels=64)
     model = Transformer(small, seed=0).to(device="cuda")
-    with pytest.raises(InputError, match="its heads have size 16; on a GPU it must be 64 or 128"):
+    with pytest.raises(InputError, match="heads have size 16; on a GPU it must be 64 or 128"):
         Decoder(model, ContiguousCache(small, 1, 8, device="cuda"))
     wide = Transformer(CONFIGS["gpt2"], seed=0).to(device="cuda", dtype=np.float64)
     with pytest.raises(InputError, match="is not float32 or bfloat16 or float16 in one piece"):

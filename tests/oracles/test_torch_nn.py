@@ -5,7 +5,8 @@ import pytest
 
 from minilm import functional as F
 from minilm import nn
-from minilm.models import Config, Transformer
+from minilm.models import EncoderDecoder, EncoderDecoderConfig
+from minilm.models.cross import CrossBlock
 from minilm.nn.attention import Sight
 from minilm.tensor import Tensor
 
@@ -113,7 +114,7 @@ def test_encoder_decoder_against_torch_transformer(place):
     """torch.nn.Transformer, layer by layer the same weights; logits and every gradient."""
     import torch
 
-    config = Config(
+    config = EncoderDecoderConfig(
         vocab_size=31,
         context=16,
         layers=2,
@@ -121,12 +122,11 @@ def test_encoder_decoder_against_torch_transformer(place):
         heads=4,
         channels=24,
         ff=40,
-        kind="encoder-decoder",
         activation="relu",
         positions="none",
         norm_position=place,
     )
-    model = _spread(Transformer(config))
+    model = _spread(EncoderDecoder(config))
     theirs = torch.nn.Transformer(
         24, 4, 2, 3, 40, dropout=0.0, batch_first=True, norm_first=place == "pre"
     )
@@ -172,7 +172,7 @@ def _pairs(block, layer):
         (block.norm1, layer.norm1),
         (block.norm2, layer.norm2),
     ]
-    if block.reads:
+    if isinstance(block, CrossBlock):
         modules[-1] = (block.norm2, layer.norm3)
         modules += [
             (block.cross_norm, layer.norm2),

@@ -5,7 +5,7 @@ import pytest
 
 from minilm.interop.hf import from_hf, load_hf, save_hf, to_hf
 from minilm.interop.hf_config import config_from_hf, config_to_hf
-from minilm.models import Transformer
+from minilm.models import model_of
 
 pytestmark = pytest.mark.oracle
 TOLERANCE = 1e-4
@@ -17,7 +17,7 @@ def _state(theirs):
 
 def _ours(theirs, **changes):
     config = config_from_hf(theirs.config.to_dict()).replace(**changes)
-    model = Transformer(config, allocate=False)
+    model = model_of(config, allocate=False)
     model.load_state_dict(from_hf(_state(theirs), config))
     return model.eval()
 
@@ -96,6 +96,25 @@ def _bert():
         max_position_embeddings=40,
     )
     return _spread(hf.BertForPreTraining(config))
+
+
+def _bert_untied():
+    import transformers as hf
+
+    config = hf.BertConfig(
+        vocab_size=97,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=40,
+        hidden_act="relu",
+        tie_word_embeddings=False,
+    )
+    theirs = hf.BertForPreTraining(config)
+    predictions = theirs.cls.predictions
+    predictions.decoder.bias = predictions.bias  # where they are two, the model reads the first
+    return _spread(theirs)
 
 
 def _t5(**changes):
@@ -224,13 +243,15 @@ def test_t5_logits(proj):
 
 
 @pytest.mark.parametrize(
-    "make", [_gpt2, _llama, _mistral, _bert, _t5], ids=lambda make: make.__name__
+    "make",
+    [_gpt2, _llama, _mistral, _bert, _bert_untied, _t5],
+    ids=lambda make: make.__name__,
 )
 def test_folders_go_both_ways(make, tmp_path):
     """Theirs saved, ours loaded, saved again, loaded by them: the same weights and logits."""
     theirs = make()
     theirs.save_pretrained(tmp_path / "theirs")
-    model = load_hf(tmp_path / "theirs")
+    model = load_hf(tmp_path / "theirs").eval()
     save_hf(model, tmp_path / "ours")
     back = type(theirs).from_pretrained(tmp_path / "ours").eval()
     before, after = _state(theirs), _state(back)
@@ -243,6 +264,8 @@ def test_folders_go_both_ways(make, tmp_path):
     if model.config.kind == "encoder-decoder":
         given["decoder_input_ids"] = ids
     np.testing.assert_array_equal(theirs(**given)[0].detach(), back(**given)[0].detach())
+    ours = model(*(array.numpy() for array in given.values()))
+    _close(ours.data, back(**given)[0])
     fields = config_to_hf(model.config)
     assert config_to_hf(config_from_hf(fields)) == fields
 

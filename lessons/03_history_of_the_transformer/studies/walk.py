@@ -17,12 +17,12 @@ import numpy as np
 
 from minilm.analysis import accounting
 from minilm.analysis.probes import log_softmax
+from minilm.backend import IGNORE
 from minilm.data import toys
-from minilm.data.pairs import IGNORE, Pairs
+from minilm.data.pairs import Pairs
 from minilm.data.toys.facts import SharedFacts
 from minilm.errors import InputError
-from minilm.models import Config
-from minilm.models.transformer import Transformer
+from minilm.models import EncoderDecoder, EncoderDecoderConfig
 from minilm.nn import Module
 from minilm.studies.driver import carry_out, known
 from minilm.studies.record import Record
@@ -88,16 +88,15 @@ TASKS = {
 SIDES = ("translation", "facts", "long")
 
 
-def config_of(model: str, vocab_size: int = 8, length: int = 8) -> Config:
+def config_of(model: str, vocab_size: int = 8, length: int = 8) -> EncoderDecoderConfig:
     """The config of "S0 L3" and the like; `length` is source plus target."""
     step, layers = model.split(" L")
-    return Config(
+    return EncoderDecoderConfig(
         vocab_size=vocab_size,
         context=length,
         layers=int(layers),
         heads=HEADS,
         channels=CHANNELS,
-        kind="encoder-decoder",
         norm_affine=False,
         bias=False,
         tie=False,
@@ -107,9 +106,9 @@ def config_of(model: str, vocab_size: int = 8, length: int = 8) -> Config:
     )
 
 
-def build(model: str, vocab_size: int, length: int, seed: int = 0) -> Transformer:
+def build(model: str, vocab_size: int, length: int, seed: int = 0) -> EncoderDecoder:
     """The model of "S0 L3" and the like; sizes as for `config_of`."""
-    return Transformer(config_of(model, vocab_size, length), seed=seed)
+    return EncoderDecoder(config_of(model, vocab_size, length), seed=seed)
 
 
 class Cost(NamedTuple):
@@ -137,7 +136,7 @@ class Joined(Module):
         source: tokens of the source at the start of every row.
     """
 
-    def __init__(self, model: Transformer, source: int) -> None:
+    def __init__(self, model: EncoderDecoder, source: int) -> None:
         self.model = model
         self.source = source
         self.config = model.config
@@ -153,7 +152,7 @@ def _stream(draw: Callable[[int, int], Pairs], steps: int, batch: int, seed: int
         yield draw(batch, 1000 + seed * 1_000_003 + step).joined()
 
 
-def grade(model: Transformer, pairs: Pairs) -> dict[str, float]:
+def grade(model: EncoderDecoder, pairs: Pairs) -> dict[str, float]:
     """Per scored target token: loss (nats), accuracy, and the probability of the right answer."""
     losses, right = [], []
     for start in range(0, len(pairs), 128):
@@ -200,7 +199,7 @@ def run_one(
         batch=batch,
         lr=lr,
         seed=seed,
-        build=lambda config, seed: Joined(Transformer(config, seed=seed), source),
+        build=lambda config, seed: Joined(EncoderDecoder(config, seed=seed), source),
         lengths=(source, target),
     )
     return {**cost(model, source, target)._asdict(), **run}

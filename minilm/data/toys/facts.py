@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minilm.backend import rng
-from minilm.data.pairs import IGNORE, Pairs, at_least, make_pairs
+from minilm.backend import IGNORE, rng
+from minilm.data.pairs import Pairs, at_least, make_pairs
 from minilm.errors import InputError
 
 
