@@ -31,7 +31,7 @@ from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, stable_then_decay, tune
 from minilm.tensor import no_grad
 
-from .walk import build, cost, grade
+from .walk import CHANNELS, build, cost, grade
 
 LEARNT, MASTERED = 0.95, 0.99  # shares of answers right
 FACTS = SharedFacts(entities=48, relations=4)
@@ -149,7 +149,13 @@ def learnt(points: Sequence[dict[str, Any]], forms: Sequence[str], bar: float = 
 
 
 def run_one(
-    task: str, model: str, seed: int, lr: float, scale: float = 1.0, stop: bool = False
+    task: str,
+    model: str,
+    seed: int,
+    lr: float,
+    scale: float = 1.0,
+    stop: bool = False,
+    channels: int = CHANNELS,
 ) -> dict[str, Any]:
     """Train one model on one task, tested all along.
 
@@ -159,11 +165,12 @@ def run_one(
         lr: learning rate.
         scale: factor on the task's steps.
         stop: end as soon as the trained forms are learnt.
+        channels: of the model.
     """
     made, began = TASKS[task], time.process_time()
     tests, first = made.tests(), made.draw(2, 0)
     lengths = first.source.shape[1], first.target.shape[1]
-    net, points, testing = build(model, first.vocab_size, sum(lengths), seed), [], 0.0
+    net, points, testing = build(model, first.vocab_size, sum(lengths), seed, channels), [], 0.0
     steps = max(2, round(made.steps * scale))
     for step in learn(net, made.draw, lr, steps, made.batch, seed):
         if step % made.every and step < steps:
@@ -174,7 +181,7 @@ def run_one(
         testing += time.process_time() - start
         if stop and worst(points[-1], made.trained) >= LEARNT:
             break
-    size = cost(model, *lengths)
+    size = cost(model, *lengths)  # of the study's own width
     return {
         "seed": seed,
         "lr": lr,

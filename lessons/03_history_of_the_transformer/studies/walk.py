@@ -106,9 +106,14 @@ def config_of(model: str, vocab_size: int = 8, length: int = 8) -> EncoderDecode
     )
 
 
-def build(model: str, vocab_size: int, length: int, seed: int = 0) -> EncoderDecoder:
+def build(
+    model: str, vocab_size: int, length: int, seed: int = 0, channels: int = CHANNELS
+) -> EncoderDecoder:
     """The model of "S0 L3" and the like; sizes as for `config_of`."""
-    return EncoderDecoder(config_of(model, vocab_size, length), seed=seed)
+    config = config_of(model, vocab_size, length)
+    return EncoderDecoder(
+        config.replace(channels=channels, init_std=0.5 / channels**0.5), seed=seed
+    )
 
 
 class Cost(NamedTuple):
