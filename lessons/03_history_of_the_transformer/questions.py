@@ -9,10 +9,14 @@
 #
 # The transformer of 2017 has an encoder and a decoder; today's chat models have a decoder only.
 # Hyung Won Chung names four differences between them and takes one after the other away (CS25 V4,
-# 54:36-56:57). Here you take the same walk in plain NumPy, then count what each design costs.
+# 54:36-56:56). Here you take the same walk in plain NumPy, then count what each design costs.
 #
 # Write a function, run its cell, then run `check("...")`: it answers at once. When a check passes,
-# the cell below it puts **your function into the real package**. Do not change your arguments.
+# the cell below it puts **your function into the real package**. The stars say how hard a question
+# is, from ★ to ★★★, and its hints are folded away: open the next one only when you are stuck.
+#
+# Leave your arguments as they are. float32 in must mean float32 out, and a count is a whole number.
+# Everything asked for here stands in [the lesson](../lessons/03_history_of_the_transformer.ipynb).
 #
 # The next cell is given. A layer is a dictionary of matrices, shaped (outputs, inputs): `q`, `k`,
 # `v`, `o` (C, C) for attention with one head, `up` (4C, C) and `down` (C, 4C) for the feed-forward.
@@ -105,7 +109,73 @@ def on_yours(model, function):
 
 
 # %% [markdown]
-# ## 1. Who sees whom
+# ## 1. One row (★, 2 minutes)
+#
+# A decoder-only model does a supervised task by concatenation (53:12). `one_row(source, target,
+# begin)`: whole numbers, source (S,) and target (T,), T at least 1. Return two arrays (S + T,):
+#
+# - what the model reads: the source, then the number `begin`, then the target without its last
+#   token;
+# - what it must predict at each place: -100, which no loss counts, for the S places of the source,
+#   then the target.
+#
+# About 3 lines.
+#
+# *By hand.* Source 5 6, target 7 8, begin 0: it reads `5 6 0 7` and predicts `-100 -100 7 8`. At
+# the place of `0` it must say 7, at the place of `7` it must say 8.
+#
+# <details><summary>Hint 1</summary><code>np.concatenate</code> takes a list of arrays and
+# lists.</details>
+# <details><summary>Hint 2</summary>A single number becomes a piece of the row when it stands in
+# brackets: <code>[begin]</code>.</details>
+# <details><summary>Hint 3</summary><code>target[:-1]</code> is all but the last;
+# <code>np.full(len(source), -100)</code> are the silent places.</details>
+
+
+# %%
+def one_row(source, target, begin):
+    """(what the model reads, what it must predict), whole numbers (S + T,) each."""
+    ### BEGIN SOLUTION
+    read = np.concatenate([source, [begin], target[:-1]])
+    return read, np.concatenate([np.full(len(source), -100), target])
+    ### END SOLUTION
+
+
+# %%
+check("one_row")
+
+
+# %% tags=["payoff"]
+@payoff("one_row")
+def a_decoder_translates():
+    """A real decoder-only model learns to translate, from rows that you made."""
+    from minilm.data import toys
+
+    world = toys.Translation(words=12, length=3)
+    model = real(kind="decoder", vocab_size=world.vocab_size, context=6)
+    optimizer, losses = minilm.optim.AdamW(model.parameters(), lr=1e-2), []
+    for step in range(80):
+        pairs = world.sample(32, seed=step)
+        rows = [one_row(s, t, 3 * world.words) for s, t in zip(pairs.source, pairs.target)]
+        read, wanted = map(np.stack, zip(*rows))
+        loss = model.loss(read, wanted)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    lines(
+        None,
+        {"": losses},
+        xlabel="step",
+        ylabel="nats per word",
+        expected={"by guessing": np.log(24)},
+        ylim=(0, None),
+        alt="The loss falls from that of guessing to nearly nothing.",
+    )
+
+
+# %% [markdown]
+# ## 2. Who sees whom (★, 5 minutes)
 #
 # Write the input in front of the target. `mask(kind, n_in, n_tgt)` is boolean, (n, n) with
 # n = n_in + n_tgt; row t, column s is **True where token t may look at token s**. Three kinds:
@@ -116,9 +186,18 @@ def on_yours(model, function):
 # - `"encdec"`: what an encoder-decoder lets through: the encoder's self-attention, the
 #   cross-attention and the decoder's causal self-attention, drawn into one square.
 #
-# One input and two target tokens, causal: rows `1 0 0`, `1 1 0`, `1 1 1`. Counted, a causal mask
-# has $n(n+1)/2$ ones, the others $n_{in}^2 + n_{in} n_{tgt} + n_{tgt}(n_{tgt}+1)/2$. A side may be
-# empty. About 4 lines.
+# A causal mask has $n(n+1)/2$ ones, the others have $n_{in}^2 + n_{in} n_{tgt} +
+# n_{tgt}(n_{tgt}+1)/2$. A side may be empty. About 4 lines.
+#
+# *By hand.* Two input tokens and one target token. Causal: rows `1 0 0`, `1 1 0`, `1 1 1`, six
+# ones. Prefix: `1 1 0`, `1 1 0`, `1 1 1`, which is 4 + 2 + 1 = 7.
+#
+# <details><summary>Hint 1</summary><code>np.tri(n, dtype=bool)</code> is the lower triangle: itself
+# and the past.</details>
+# <details><summary>Hint 2</summary><code>np.arange(n) &lt; n_in</code> is True in the columns of
+# the input.</details>
+# <details><summary>Hint 3</summary>Prefix is the triangle <b>or</b> the input's columns. Then
+# think: does an encoder-decoder let anything else through?</details>
 
 
 # %%
@@ -167,7 +246,7 @@ def who_feels_a_change():
 
 
 # %% [markdown]
-# ## 2. What is scored
+# ## 3. What is scored (★★, 8 minutes)
 #
 # A single stack learns "input, then target" as one text: the token at place t predicts the one at
 # t + 1. Only the prediction of **target** tokens counts, not that of the input, and not that of
@@ -177,9 +256,17 @@ def who_feels_a_change():
 # tokens, of which the first `n_in[b]` are its input; both are whole-number arrays (B,). Return
 # booleans (B, width), **True at t if the token at t + 1 is a target token**.
 #
-# By hand: 2 input tokens, 4 in all, width 6: `0 1 1 0 0 0`. The last *input* token already predicts
-# the target; the last *target* token predicts nothing. Without any input the first target token is
-# predicted by nobody. About 2 lines.
+# The last *input* token already predicts the target; the last *target* token predicts nothing.
+# Without any input the first target token is predicted by nobody. About 2 lines.
+#
+# *By hand.* 2 input tokens, 4 in all, width 6: `0 1 1 0 0 0`.
+#
+# <details><summary>Hint 1</summary>Write down for every place t which token comes after
+# it.</details>
+# <details><summary>Hint 2</summary>The token after place t is number t + 1. It must be
+# <code>n_in</code> or later, and before <code>n</code>.</details>
+# <details><summary>Hint 3</summary><code>after = np.arange(1, width + 1)</code>, and <code>n_in[:,
+# None]</code> makes a column of the B numbers.</details>
 
 
 # %%
@@ -237,7 +324,7 @@ def where_the_loss_looks():
 
 
 # %% [markdown]
-# ## 3. The encoder-decoder
+# ## 4. The encoder-decoder (★★, 12 minutes)
 #
 # `encdec_forward(w, source, target)`: source (S, C) and target (T, C) are embedded already. `w` has
 # three lists of L: `w["encoder"]` and `w["decoder"]` of layers, `w["cross"]` of `q`, `k`, `v`, `o`.
@@ -251,8 +338,18 @@ def where_the_loss_looks():
 # - decoder layer l: the target looks at itself, causally; then at `read`, all of it, by `cross[l]`;
 #   then feed.
 #
-# Return norm(target), (T, C). By hand: if every `o` and `down` is zero, nothing is added, and the
-# answer is norm(target). About 10 lines.
+# Return norm(target), (T, C). About 10 lines.
+#
+# *By hand.* If every `o` and `down` is zero, nothing is added, and the answer is norm(target): the
+# row (3, 4) has the mean square 12.5 and becomes (3, 4) / 3.54 = (0.85, 1.13).
+#
+# <details><summary>Hint 1</summary>Run the whole encoder before you begin with the
+# decoder.</details>
+# <details><summary>Hint 2</summary>The encoder's mask is <code>True</code>, the target's own is
+# <code>np.tri(T, dtype=bool)</code>.</details>
+# <details><summary>Hint 3</summary>Three lines a decoder layer: <code>target = target +
+# look(...)</code> at itself, the same at <code>read</code> by <code>cross[l]</code>, then
+# <code>feed</code>.</details>
 
 
 # %%
@@ -302,7 +399,7 @@ def a_trained_model_on_your_layers():
 
 
 # %% [markdown]
-# ## 4. Steps 1 and 2: share weights
+# ## 5. Steps 1 and 2: share weights (★★, 10 minutes)
 #
 # Two places share a weight when they hold **the same array**, not an equal one.
 #
@@ -313,12 +410,22 @@ def a_trained_model_on_your_layers():
 #   (`id(array)` tells one from another).
 #
 # The first two return a new dictionary of the same form and leave `w` as it is. With L layers on
-# each side the sizes are
+# each side and a feed-forward of 4C the sizes are
 #
 # $$28\,L C^2 \;\to\; 24\,L C^2 \;\to\; 12\,L C^2$$
 #
-# since attention has $4C^2$ and the feed-forward $8C^2$. By hand, L = 1 and C = 2: 112, 96, 48.
-# About 2, 1 and 6 lines.
+# but count the arrays that are there: a feed-forward may have another width. About 2, 1 and 6
+# lines.
+#
+# *By hand.* L = 1 and C = 2: attention has 4 · 4 = 16 numbers, the feed-forward 2 · 16 = 32.
+# Encoder 48, decoder 48, cross-attention 16: 112. After step 1, 96; after step 2, 48.
+#
+# <details><summary>Hint 1</summary><code>{**w, "cross": ...}</code> is a new dictionary with one
+# part replaced.</details>
+# <details><summary>Hint 2</summary>A copy is another array, and not shared: put the very arrays of
+# <code>w["decoder"]</code> into <code>"cross"</code>.</details>
+# <details><summary>Hint 3</summary>Collect <code>{id(array): array.size}</code> over all arrays of
+# all layers, and add up its values.</details>
 
 
 # %%
@@ -376,7 +483,7 @@ def the_table_of_the_walk():
 
 
 # %% [markdown]
-# ## 5. Steps 3 and 4: one stack
+# ## 6. Steps 3 and 4: one stack (★★★, 20 minutes)
 #
 # Now `layers` is a single list of L, for source and target.
 #
@@ -390,12 +497,22 @@ def the_table_of_the_walk():
 #   all of `read` and its own past;
 #
 # then feed. Return norm(target). Merged, this **is** a prefix-LM over [source; target], to the last
-# digits; with two softmaxes it is not. By hand: two keys with equal scores, one in the source and
-# one in the target, get ½ each from one softmax, and 1 each from two.
+# digits; with two softmaxes it is not.
 #
 # `causal_input(layers, source, target)`: step 4, the source looks back only. What is left is one
 # causal stack over source and target one under the other: write that, and return the norm of the
 # target's rows, (T, C). About 14 and 6 lines.
+#
+# *By hand.* A target token meets two keys with equal scores, one in the source with the value 4,
+# one its own with the value 12. Two softmaxes: 4 and 12, each with a full share, 16 in all. One: ½
+# · 4 + ½ · 12 = 8.
+#
+# <details><summary>Hint 1</summary>Take <code>read</code> and <code>own</code> at the top of the
+# loop, before either side moves.</details>
+# <details><summary>Hint 2</summary>Merged, the mask is (T, S + T): <code>np.hstack([np.ones((T, S),
+# bool), past])</code>, and the keys are <code>np.vstack([read, own])</code>.</details>
+# <details><summary>Hint 3</summary>For step 4: <code>x = np.vstack([source, target])</code>, a
+# plain causal stack, then <code>norm(x)[len(source):]</code>.</details>
 
 
 # %%
@@ -472,7 +589,7 @@ def how_far_from_one_stack():
 
 
 # %% [markdown]
-# ## 6. What a forward pass costs
+# ## 7. What a forward pass costs (★★, 10 minutes)
 #
 # `flops(arch, n_in, n_tgt, layers=6, channels=512, scores=False)`: the operations of one forward
 # pass through the layers, a whole number; `arch` is `"causal"`, `"prefix"` or `"encdec"` with L =
@@ -485,9 +602,18 @@ def how_far_from_one_stack():
 # - With `scores=True` also attention itself: a pair (query, key) that the mask of question 1 lets
 #   through costs C multiply-adds for its score and C for its value, in each layer.
 #
-# By hand: L = 1, C = 2, one input and one target token: 192 for a decoder, 224 for an
-# encoder-decoder. The ratio is **7/6** whatever the lengths, for twice the weights and more. About
-# 4 lines.
+# The ratio of the two is **7/6** whatever the lengths, for twice the weights and more. About 4
+# lines.
+#
+# *By hand.* L = 1, C = 2, one input and one target token. A decoder: 2 tokens, 12 · 4 = 48
+# multiply-adds each, 2 operations per multiply-add: 192. An encoder-decoder: 2 · 4 = 8 more for the
+# target token and 8 for the input token: 224.
+#
+# <details><summary>Hint 1</summary>Count multiply-adds first, and double at the very end.</details>
+# <details><summary>Hint 2</summary>Averaged over input and target, cross-attention costs 2 C² a
+# token: 14 C² in place of 12.</details>
+# <details><summary>Hint 3</summary>The pairs are <code>int(mask(arch, n_in, n_tgt).sum())</code>,
+# each worth 2 C multiply-adds a layer.</details>
 
 
 # %%
@@ -535,7 +661,7 @@ def the_price_of_a_training_step():
 
 
 # %% [markdown]
-# ## 7. One step with a cache
+# ## 8. One step with a cache (★★★, 20 minutes)
 #
 # A causal model need not compute the past again: the keys and values of earlier tokens never
 # change (64:14-65:37).
@@ -547,8 +673,16 @@ def the_price_of_a_training_step():
 # stack over the whole text, to 1e-10.
 #
 # A layer is that of `causal_input`; `mix` takes queries, keys and values. Of two new tokens the
-# first does not see the second. By hand: t = 3 and N = 2: the mask is `1 1 1 1 0`, `1 1 1 1 1`.
-# About 10 lines.
+# first does not see the second. About 10 lines.
+#
+# *By hand.* t = 3 tokens are kept and N = 2 come: the mask is `1 1 1 1 0`, `1 1 1 1 1`.
+#
+# <details><summary>Hint 1</summary>Per layer: make keys and values of <code>norm(x)</code>, put
+# them under the kept ones with <code>np.vstack</code>.</details>
+# <details><summary>Hint 2</summary>The mask of all new tokens is <code>np.tri(N, t + N, t,
+# dtype=bool)</code>.</details>
+# <details><summary>Hint 3</summary><code>x = x + mix(q, k, v, past) @ layer["o"].T</code>, then
+# <code>feed</code>; collect <code>{"k": k, "v": v}</code> in a new list.</details>
 
 
 # %%
@@ -607,7 +741,7 @@ def text_from_your_cache():
 
 
 # %% [markdown]
-# ## 8. What a chat costs
+# ## 9. What a chat costs (★★, 10 minutes)
 #
 # A chat has T = `turns` rounds of u = `user` new tokens and a = `answer` tokens written.
 # `chat_cost(turns, user, answer, mode)` returns two whole numbers `(tokens, pairs)`: how many
@@ -618,8 +752,17 @@ def text_from_your_cache():
 #   history and the message, r tokens, are read again, all seeing all ($r^2$ pairs); then the answer
 #   is written causally, each of its tokens seeing the r and the answer up to itself.
 #
-# Tokens: $T(u+a)$ against $(u+a)\,T(T+1)/2$, a ratio of exactly $(T+1)/2$. By hand: T = 1, u = 2,
-# a = 1: causal (3, 6), bidirectional (3, 7). About 8 lines.
+# Tokens: $T(u+a)$ against $(u+a)\,T(T+1)/2$, a ratio of exactly $(T+1)/2$. About 8 lines.
+#
+# *By hand.* T = 1, u = 2, a = 1. Causal: 3 tokens, which see 1, 2 and 3: (3, 6). Bidirectional: the
+# message is 2 · 2 = 4 pairs, the answer sees 3: (3, 7).
+#
+# <details><summary>Hint 1</summary>Causal: n tokens in a row see 1 + 2 + ... + n, which is n (n +
+# 1) / 2; use <code>//</code>.</details>
+# <details><summary>Hint 2</summary>Bidirectional: in turn k, counted from 0, r is k (u + a) +
+# u.</details>
+# <details><summary>Hint 3</summary>A turn adds r + a tokens and r² + a r + a (a + 1) / 2
+# pairs.</details>
 
 
 # %%

@@ -11,6 +11,12 @@ TITLE = "The history of the transformer: from two stacks to one"
 
 # The walk is to be written, not called.
 MODEL = ("Transformer", "EncoderDecoder", "model_of", "Stack", "Block")
+one_row = Question(
+    "one_row",
+    title="one row",
+    lines=3,
+    hint="np.concatenate([source, [begin], target[:-1]]) is what it reads.",
+)
 mask = Question(
     "mask",
     title="who sees whom",
@@ -136,6 +142,27 @@ def the_past(t, s):
     return s <= t
 
 
+def whole(answer, expected, what="the answer"):
+    """Exactly this number, and of a whole-number type."""
+    found = array(answer, shape=(), what=what)
+    true(found.dtype.kind in "iu", f"{what} is {found.dtype}, expected a whole number", "dtype")
+    same(answer, expected, what=what)
+
+
+def single_precision(values):
+    """The same nested dictionaries and lists with float32 arrays."""
+    if isinstance(values, np.ndarray):
+        return values.astype(np.float32)
+    if isinstance(values, dict):
+        return {name: single_precision(value) for name, value in values.items()}
+    return type(values)(map(single_precision, values))
+
+
+def nearly(answer, expected, what="the answer"):
+    """float32, and close to what float64 gives."""
+    close(answer, expected, rtol=2e-4, atol=2e-4, dtype=np.float32, what=what)
+
+
 def exactly(answer, expected, what="the answer"):
     close(answer, expected, rtol=1e-12, atol=1e-12, dtype=np.float64, what=what)
 
@@ -153,6 +180,62 @@ def flat(value):
         return []
     parts = value.values() if isinstance(value, dict) else value
     return [leaf for part in parts for leaf in flat(part)]
+
+
+# ---------------------------------------------------------------------------------------- one_row
+
+
+def rows(rng, level):
+    yield {"S": 2, "T": 2}
+    if level == "hidden":
+        yield {"S": 4, "T": 1}
+        yield {"S": 0, "T": 3}
+        yield {"S": int(rng.integers(3, 9)), "T": int(rng.integers(2, 9))}
+
+
+def drawn_row(rng, S, T):
+    """Source, target and begin, all different numbers; the row's two arrays, place by place."""
+    ids = (10 + rng.permutation(90)[: S + T + 1]).tolist()
+    source, target, begin = ids[:S], ids[S : S + T], ids[-1]
+    read, wanted = [], []
+    for place in range(S + T):
+        read.append(source[place] if place < S else ([begin, *target])[place - S])
+        wanted.append(-100 if place < S else target[place - S])
+    return (np.array(source, np.int64), np.array(target, np.int64), begin), read, wanted
+
+
+def both_rows(answer, size):
+    right = isinstance(answer, (tuple, list)) and len(answer) == 2
+    true(right, "one_row should return two arrays: (what it reads, what it must predict)", "type")
+    made = [array(part, shape=(size,), what="each array") for part in answer]
+    true(all(part.dtype.kind in "iu" for part in made), "both should be whole numbers", "dtype")
+    return made
+
+
+@one_row.test(points=1, hint="The source, then [begin], then target[:-1].", cases=rows)
+def what_it_reads(student, rng, S, T):
+    "reads the source, begin, and the target but its last token"
+    given, read, _ = drawn_row(rng, S, T)
+    same(both_rows(student.one_row(*given), S + T)[0], np.array(read), what="what it reads")
+
+
+@one_row.test(points=1, hint="S times -100, then the whole target.", cases=rows)
+def what_it_predicts(student, rng, S, T):
+    "predicts nothing in the source and then the target"
+    given, _, wanted = drawn_row(rng, S, T)
+    made = both_rows(student.one_row(*given), S + T)[1]
+    same(made, np.array(wanted), what="what it must predict")
+
+
+@one_row.test(points=1, hint="Build new arrays; target[-1] = ... would change the caller's.")
+def row_arguments(student, rng):
+    "leaves its arguments as they are"
+    given, read, wanted = drawn_row(rng, 3, 4)
+    answer, after = student.call_inplace("one_row", *given)
+    made = both_rows(answer, 7)
+    same(made[0], np.array(read), what="what it reads")
+    same(made[1], np.array(wanted), what="what it must predict")
+    untouched(given, after)
 
 
 # ------------------------------------------------------------------------------------------- mask
@@ -243,12 +326,15 @@ def scores_these(student, n_in, n, width):
     close(answer, asked_places(n_in, n, width), rtol=0, atol=0, dtype=bool)
 
 
-@prefix_lm_loss_mask.test(points=1)
-def the_worked_example(student, rng):
-    "gives the worked example, whatever the padding"
-    width = 6 + int(rng.integers(5))
-    answer = student.prefix_lm_loss_mask(np.array([2]), np.array([4]), width)
-    close(answer, np.array([[t in (1, 2) for t in range(width)]]), rtol=0, atol=0, dtype=bool)
+@prefix_lm_loss_mask.test(points=1, hint="Compare with n_in and n; do not change them.")
+def one_text(student, rng):
+    "is right for one text like the example, and leaves its arguments as they are"
+    n_in = int(rng.integers(2, 5))
+    n = n_in + int(rng.integers(2, 5))
+    given = np.array([n_in]), np.array([n]), n + int(rng.integers(1, 5))
+    answer, after = student.call_inplace("prefix_lm_loss_mask", *given)
+    close(answer, asked_places(*given), rtol=0, atol=0, dtype=bool)
+    untouched(given, after)
 
 
 def batches(rng, level):
@@ -345,6 +431,15 @@ def encdec_arguments(student, rng):
     untouched([w, *both], after)
 
 
+@encdec_forward.test(
+    points=1, hint="np.zeros and np.ones are float64: begin from the arrays that you were given."
+)
+def encdec_precision(student, rng):
+    "float32 in, float32 out"
+    w, both = single_precision(draw_weights(rng, 1, 4)), single_precision(draw_both(rng, 3, 1, 4))
+    nearly(student.encdec_forward(w, *both), encdec_by_hand(w, *both))
+
+
 # ------------------------------------------------------------------------------------------- share
 
 
@@ -412,6 +507,13 @@ def second_step(student, rng, L, C):
     same(different(made), 16 * L * C * C, what="the count of numbers")
 
 
+def three_sizes(answer, expected):
+    right = isinstance(answer, (tuple, list, np.ndarray)) and len(answer) == 3
+    true(right, "walk_sizes should return three whole numbers", "type")
+    for step, (mine, want) in enumerate(zip(answer, expected)):
+        whole(mine, want, what=f"the size after step {step}")
+
+
 @share.test(
     points=1,
     hint="Collect {id(a): a.size} over all arrays. A copy is another array: it is not shared.",
@@ -420,9 +522,19 @@ def second_step(student, rng, L, C):
 def table_of_sizes(student, rng, L, C):
     "counts 28, 24 and 12 L C^2: shared arrays are one array"
     answer = student.walk_sizes(draw_weights(rng, L, C))
-    same(
-        list(answer) if isinstance(answer, tuple) else answer, [n * L * C * C for n in (28, 24, 12)]
-    )
+    three_sizes(answer, [n * L * C * C for n in (28, 24, 12)])
+
+
+@share.test(points=1, hint="Add up the sizes of the arrays that are there, and of nothing else.")
+def sizes_of_another_width(student, rng):
+    "counts the arrays that are there: a feed-forward may have another width"
+    L, C, times = int(rng.integers(1, 4)), int(rng.integers(2, 6)), int(rng.integers(1, 4))
+    w = draw_weights(rng, L, C)
+    for layer in (*w["encoder"], *w["decoder"]):
+        layer["up"], layer["down"] = layer["up"][: times * C], layer["down"][:, : times * C]
+    stack = 4 + 2 * times
+    expected = [n * L * C * C for n in (2 * stack + 4, 2 * stack, stack)]
+    three_sizes(student.walk_sizes(w), expected)
 
 
 # --------------------------------------------------------------------------------------- one_stack
@@ -485,6 +597,18 @@ def stack_arguments(student, rng):
     untouched([layers, *both], after)
 
 
+@one_stack.test(
+    points=1, hint="np.zeros and np.ones are float64: begin from the arrays that you were given."
+)
+def stack_precision(student, rng):
+    "both: float32 in, float32 out"
+    layers, both = draw_stack(rng, 1, 4), draw_both(rng, 1, 2, 4)
+    expected = stack_by_hand(layers, [*both[0], *both[1]], the_past)[1:]
+    layers, both = single_precision(layers), single_precision(both)
+    nearly(student.causal_input(layers, *both), expected)
+    nearly(student.same_layer_attend(layers, *both), same_layer_by_hand(layers, *both))
+
+
 # ------------------------------------------------------------------------------------------- flops
 
 
@@ -516,8 +640,9 @@ def seven_sixths(student, rng):
             array(student.flops(arch, n_in, n_tgt), shape=(), what=f"the cost of {arch}")
             for arch in ("causal", "encdec")
         )
-        true(one > 0, "a forward pass should cost something")
         same(6 * int(two), 7 * int(one), what="6 times the encoder-decoder's cost")
+        expected = (n_in + n_tgt) * 12 * 512**2 * 6 * 2
+        true(0.4 < one / expected < 2.1, "a decoder's cost is far from 12 C^2 a token and layer")
 
 
 @flops.test(points=2, cases=prices)
@@ -526,7 +651,7 @@ def every_product(student, rng, n_in, n_tgt, layers, channels):
     for arch in KINDS:
         parts = products(arch, n_in, n_tgt, channels)
         expected = layers * sum(2 * rows * inner * columns for rows, inner, columns in parts)
-        same(student.flops(arch, n_in, n_tgt, layers, channels), expected, what=f"{arch}'s cost")
+        whole(student.flops(arch, n_in, n_tgt, layers, channels), expected, f"{arch}'s cost")
 
 
 @flops.test(
@@ -541,8 +666,8 @@ def the_scores(student, rng, n_in, n_tgt, layers, channels):
         without = array(student.flops(*given), shape=(), what=f"{arch}'s cost")
         pairs = int(pattern(arch, n_in, n_tgt).sum())
         answer = array(student.flops(*given, scores=True), shape=(), what=f"{arch}'s cost")
-        extra = int(answer) - int(without)
-        same(extra, 4 * channels * layers * pairs, what=f"the price of {arch}'s scores")
+        extra = answer - without
+        whole(extra, 4 * channels * layers * pairs, what=f"the price of {arch}'s scores")
 
 
 # ----------------------------------------------------------------------------------------- kv_step
@@ -628,6 +753,23 @@ def caches_grow(student, rng):
         cache = new
 
 
+@kv_step.test(
+    points=1, hint="np.zeros and np.empty are float64: use np.vstack on what you were given."
+)
+def kv_precision(student, rng):
+    "float32 in, float32 out, the caches too"
+    L, C = 2, 4
+    layers, x = draw_stack(rng, L, C), rng.standard_normal((3, C))
+    expected = stack_by_hand(layers, list(x), the_past)
+    layers, x, cache = single_precision(layers), single_precision(x), single_precision(empty(L, C))
+    for t in range(3):
+        y, cache = stepped(student.kv_step(cache, x[t : t + 1], layers))
+        nearly(y, expected[t : t + 1])
+        for kept in cache:
+            for name in ("k", "v"):
+                array(kept[name], shape=(t + 1, C), dtype=np.float32, what=f"the cache's {name}")
+
+
 # --------------------------------------------------------------------------------------- chat_cost
 
 
@@ -672,15 +814,15 @@ def causal_chat(student, rng, turns, user, answer):
     "causal: tokens and pairs"
     mine = cost(student, turns, user, answer, "causal")
     expected = chat_by_hand(turns, user, answer, "causal")
-    same(mine[0], expected[0], what="tokens")
-    same(mine[1], expected[1], what="pairs")
+    whole(mine[0], expected[0], what="tokens")
+    whole(mine[1], expected[1], what="pairs")
 
 
 @chat_cost.test(points=1, hint="Each turn reads the whole history again.", cases=chats)
 def tokens_again(student, rng, turns, user, answer):
     "bidirectional: tokens"
     mine = cost(student, turns, user, answer, "bidirectional")
-    same(mine[0], chat_by_hand(turns, user, answer, "bidirectional")[0], what="tokens")
+    whole(mine[0], chat_by_hand(turns, user, answer, "bidirectional")[0], what="tokens")
 
 
 @chat_cost.test(
@@ -691,7 +833,7 @@ def tokens_again(student, rng, turns, user, answer):
 def pairs_again(student, rng, turns, user, answer):
     "bidirectional: pairs"
     mine = cost(student, turns, user, answer, "bidirectional")
-    same(mine[1], chat_by_hand(turns, user, answer, "bidirectional")[1], what="pairs")
+    whole(mine[1], chat_by_hand(turns, user, answer, "bidirectional")[1], what="pairs")
 
 
 # messages of 50 and answers of 150: bidirectional over causal, tokens and (rounded) pairs
@@ -704,7 +846,7 @@ def known_ratios(student, rng):
     for turns in rng.permutation(list(RATIOS)).tolist():
         once = cost(student, turns, 50, 150, "causal")
         again = cost(student, turns, 50, 150, "bidirectional")
-        true(min(once) > 0, "a chat should cost something")
+        whole(once[0], turns * 200, what="causal tokens")
         tokens, pairs = RATIOS[turns]
         same(float(again[0] / once[0]), tokens, what=f"the ratio of tokens after {turns} turns")
         shown = f"{again[1] / once[1]:.{len(pairs.split('.')[1])}f}"

@@ -34,6 +34,45 @@ def changed(name: str, *changes: tuple[str, str], beside: tuple[str, ...] = ()) 
 
 
 WRONG = [
+    # the target is not moved on by the begin token: it reads what it must say
+    (
+        "one_row",
+        1,
+        changed("one_row", ("[source, [begin], target[:-1]]", "[source, target]")),
+    ),
+    # the source is to be predicted as well
+    (
+        "one_row",
+        1,
+        changed("one_row", ("np.full(len(source), -100)", "source")),
+    ),
+    # everything is one longer
+    (
+        "one_row",
+        0,
+        changed("one_row", ("target[:-1]]", "target]")),
+    ),
+    # -1 for -100
+    ("one_row", 1, changed("one_row", ("-100", "-1"))),
+    # what is silent becomes float64
+    (
+        "one_row",
+        0,
+        changed("one_row", ("np.full(len(source), -100)", "-100 * np.ones(len(source))")),
+    ),
+    # the caller's target is moved
+    (
+        "one_row",
+        2,
+        GIVEN
+        + """
+def one_row(source, target, begin):
+    wanted = np.concatenate([np.full(len(source), -100), target])
+    target[1:] = target[:-1].copy()
+    target[0] = begin
+    return np.concatenate([source, target]), wanted
+""",
+    ),
     # columns for rows: every token sees the future
     (
         "mask",
@@ -81,10 +120,32 @@ def prefix_lm_loss_mask(n_in, n, width):
     return out
 """,
     ),
+    # the caller's counts are changed
+    (
+        "prefix_lm_loss_mask",
+        3,
+        changed(
+            "prefix_lm_loss_mask",
+            (
+                "after = np.arange(1, width + 1)",
+                "n_in -= 1\n    n -= 1\n    after = np.arange(width)",
+            ),
+        ),
+    ),
+    # the example of the text, for ever
+    (
+        "prefix_lm_loss_mask",
+        0,
+        GIVEN
+        + """
+def prefix_lm_loss_mask(n_in, n, width):
+    return np.array([[t in (1, 2) for t in range(width)]])
+""",
+    ),
     # decoder layer l reads what encoder layer l gave
     (
         "encdec_forward",
-        4,
+        5,
         changed(
             "encdec_forward",
             ("for layer in w['encoder']:", "reads = []\n    for layer in w['encoder']:"),
@@ -99,13 +160,56 @@ def prefix_lm_loss_mask(n_in, n, width):
         ),
     ),
     # the target sees its own future
-    ("encdec_forward", 2, changed("encdec_forward", ("layer, past)", "layer, True)"))),
+    ("encdec_forward", 3, changed("encdec_forward", ("layer, past)", "layer, True)"))),
     # adds in place: the caller's arrays change
     (
         "encdec_forward",
-        5,
+        6,
         changed(
             "encdec_forward", ("source = source +", "source +="), ("target = target +", "target +=")
+        ),
+    ),
+    # everything is float64
+    (
+        "encdec_forward",
+        6,
+        changed(
+            "encdec_forward",
+            ("past = np", "target = np.zeros(target.shape) + target\n    past = np"),
+        ),
+    ),
+    # the sizes of the formula, whatever arrays are there
+    (
+        "share",
+        5,
+        changed(
+            "walk_sizes",
+            (
+                "return [count(w), count(tied), count(share_stacks(tied))]",
+                "unit = len(w['decoder']) * w['decoder'][0]['q'].size\n"
+                "    return [28 * unit, 24 * unit, 12 * unit]",
+            ),
+            beside=("share_cross", "share_stacks"),
+        ),
+    ),
+    # sizes that are no whole numbers
+    (
+        "share",
+        4,
+        changed(
+            "walk_sizes",
+            ("values())", "values()) / 1"),
+            beside=("share_cross", "share_stacks"),
+        ),
+    ),
+    # the dictionary that was given is changed
+    (
+        "share",
+        2,
+        changed(
+            "share_cross",
+            ("return {**w, 'cross': own}", "w['cross'] = own\n    return w"),
+            beside=("share_stacks", "walk_sizes"),
         ),
     ),
     # equal arrays, but not the same ones: nothing is shared
@@ -154,7 +258,7 @@ def prefix_lm_loss_mask(n_in, n, width):
     # merged: both looks are added, each with a softmax of its own
     (
         "one_stack",
-        5,
+        6,
         changed(
             "same_layer_attend",
             (
@@ -172,6 +276,32 @@ def prefix_lm_loss_mask(n_in, n, width):
             "causal_input", ("norm(x)[len(source):]", "norm(x)"), beside=("same_layer_attend",)
         ),
     ),
+    # the stack begins as zeros, in float64
+    (
+        "one_stack",
+        7,
+        changed(
+            "causal_input",
+            (
+                "x = np.vstack([source, target])",
+                "x = np.zeros((len(source) + len(target), source.shape[1]))\n"
+                "    x[:len(source)], x[len(source):] = source, target",
+            ),
+            beside=("same_layer_attend",),
+        ),
+    ),
+    # a ratio, but no count
+    (
+        "flops",
+        0,
+        GIVEN
+        + """
+def flops(arch, n_in, n_tgt, layers=6, channels=512, scores=False):
+    return 7 if arch == "encdec" else 6
+""",
+    ),
+    # a float for a count
+    ("flops", 1, changed("flops", ("2 * layers *", "2.0 * layers *"), beside=("mask",))),
     # cross-attention has no keys and values for the input
     (
         "flops",
@@ -194,11 +324,11 @@ def flops(arch, n_in, n_tgt, layers=6, channels=512, scores=False):
         changed("flops", ("int(mask(arch, n_in, n_tgt).sum())", "(n_in + n_tgt) ** 2")),
     ),
     # new tokens see each other's future
-    ("kv_step", 3, changed("kv_step", ("k, v, past)", "k, v, True)"))),
+    ("kv_step", 4, changed("kv_step", ("k, v, past)", "k, v, True)"))),
     # the caches given are changed
     (
         "kv_step",
-        4,
+        5,
         changed(
             "kv_step",
             ("new.append({'k': k, 'v': v})", "kept.update(k=k, v=v)\n        new = cache"),
@@ -206,6 +336,17 @@ def flops(arch, n_in, n_tgt, layers=6, channels=512, scores=False):
     ),
     # keys of the stream, queries of its norm
     ("kv_step", 0, changed("kv_step", ("own @ layer['k'].T", "x @ layer['k'].T"))),
+    # caches that begin as float64
+    (
+        "kv_step",
+        5,
+        changed(
+            "kv_step",
+            ("np.vstack([kept['k'], own", "np.vstack([kept['k'].astype(float), own"),
+        ),
+    ),
+    # floats for counts
+    ("chat_cost", 4, changed("chat_cost", ("n * (n + 1) // 2", "n * (n + 1) / 2"))),
     # the answer is read like a message, all seeing all
     (
         "chat_cost",

@@ -104,9 +104,7 @@ def linear(x: Array, w: Array, b: Array | None = None):
     """
     check_map("linear", x, w)
     if b is not None and b.shape != w.shape[:1]:
-        raise InputError(
-            f"linear: b is {b.shape}; with w {w.shape} it must be {w.shape[:1]}"
-        )
+        raise InputError(f"linear: b is {b.shape}; with w {w.shape} it must be {w.shape[:1]}")
     x, w, b = meet(x, w, b)
     rows = as_rows(x)  # (..., I) -> (N, I)
     y = rows @ w.T  # (N, I) @ (I, O)

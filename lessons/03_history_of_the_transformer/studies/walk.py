@@ -33,11 +33,13 @@ CHANNELS, HEADS, LR = 32, 4, 3e-3
 SHARED = {"share_cross": True, "share_stacks": True}
 STEPS = {
     "S0": {},
+    "S0s": {"same_layer": True},  # step 3 alone
     "S1": {"share_cross": True},
     "S2": SHARED,
     "S2m": {**SHARED, "merged_softmax": True},
     "S3": {**SHARED, "same_layer": True},
     "S3m": {**SHARED, "same_layer": True, "merged_softmax": True},
+    "S4": {**SHARED, "same_layer": True, "causal_input": True},
     "S4m": {**SHARED, "same_layer": True, "merged_softmax": True, "causal_input": True},
 }
 COMPARED = ("S0 L3", "S0 L6", "S3m L7", "S4m L7")
@@ -104,6 +106,16 @@ def config_of(model: str, vocab_size: int = 8, length: int = 8) -> EncoderDecode
     )
 
 
+def build(
+    model: str, vocab_size: int, length: int, seed: int = 0, channels: int = CHANNELS
+) -> EncoderDecoder:
+    """The model of "S0 L3" and the like; sizes as for `config_of`."""
+    config = config_of(model, vocab_size, length)
+    return EncoderDecoder(
+        config.replace(channels=channels, init_std=0.5 / channels**0.5), seed=seed
+    )
+
+
 class Cost(NamedTuple):
     """What a model of the walk has and does."""
 
@@ -146,7 +158,7 @@ def _stream(draw: Callable[[int, int], Pairs], steps: int, batch: int, seed: int
 
 
 def grade(model: EncoderDecoder, pairs: Pairs) -> dict[str, float]:
-    """Loss (nats) and accuracy per scored target token."""
+    """Per scored target token: loss (nats), accuracy, and the probability of the right answer."""
     losses, right = [], []
     for start in range(0, len(pairs), 128):
         part = pairs[slice(start, start + 128)]
@@ -156,9 +168,11 @@ def grade(model: EncoderDecoder, pairs: Pairs) -> dict[str, float]:
         answer, logp = part.target[scored], logp[scored]
         losses.append(-logp[np.arange(len(answer)), answer])
         right.append(logp.argmax(axis=-1) == answer)
+    loss = np.concatenate(losses)
     return {
-        "loss": float(np.concatenate(losses).mean()),
+        "loss": float(loss.mean()),
         "accuracy": float(np.concatenate(right).mean()),
+        "probability": float(np.exp(-loss).mean()),
     }
 
 
