@@ -42,7 +42,7 @@ def _suits(q: Array, v: Array, mask: Array | None, bias: Array | None, causal: b
 
 
 def side_by_side(like: Array, b: int, h: int, t: int, d: int) -> Array:
-    """A new (B, H, T, D) whose heads are side by side in memory, so that joining them costs nothing."""
+    """A new (B, H, T, D) with heads side by side in memory, so that joining them is free."""
     return empty(like, (b, t, h, d)).transpose(0, 2, 1, 3)
 
 
