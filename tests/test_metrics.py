@@ -140,6 +140,28 @@ def test_rank_correlation_and_monotone_equal_scipy(seed, n):
     np.testing.assert_allclose(curves.monotone(y, rising=False), falling, atol=1e-12)
 
 
+def test_the_t_interval_has_its_published_values():
+    # Extra hours of sleep of ten patients, Student 1908, table 1; the interval is R's
+    # t.test(extra ~ group, data = sleep, paired = TRUE).
+    sleep = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+    found = curves.t_interval(sleep)
+    assert found == pytest.approx((0.7001142, 1.58, 2.4598858), abs=1e-7)
+    for n, table in ((2, 12.706), (3, 4.303), (5, 2.776), (10, 2.262), (30, 2.045)):
+        values = np.arange(n, dtype=float)
+        error = values.std(ddof=1) / math.sqrt(n)
+        low, middle, high = curves.t_interval(values)
+        assert (high - middle) / error == pytest.approx(table, abs=5e-4)
+        assert middle - low == pytest.approx(high - middle)
+
+
+def test_a_t_interval_of_three_misses_as_often_as_it_says():
+    draws = np.random.default_rng(0).standard_normal((4000, 3))
+    missed = np.mean([not curves.t_interval(row, 0.9).covers(0.0) for row in draws])
+    assert missed == pytest.approx(0.10, abs=0.015)
+    short = np.abs(draws.mean(1)) < 2 * draws.std(1, ddof=1) / math.sqrt(3)
+    assert short.mean() == pytest.approx(0.816, abs=0.02)  # two standard errors, as often used
+
+
 def test_width_of_a_logistic_is_its_closed_form():
     x = np.linspace(-4, 4, 801)
     for scale in (0.2, 0.5):
@@ -197,6 +219,9 @@ def test_the_u_shape_is_a_probability(repeat, fix, instruction):
         (lambda: curves.classify_curve([1, 2, 3], [1, 2, 3]), "at least 4"),
         (lambda: curves.classify_curve([1, 2, 2, 3], [1, 2, 3, 4]), "different"),
         (lambda: curves.ushape(2, 0, 0), "repeat is 2"),
+        (lambda: curves.t_interval([1.0]), "n >= 2"),
+        (lambda: curves.t_interval([1.0, math.nan]), "must be finite"),
+        (lambda: curves.t_interval([1.0, 2.0], 1.0), "level is 1.0"),
         (lambda: curves.width_10_90([1, 2], [1, 1]), "two different levels"),
     ],
 )

@@ -2,13 +2,16 @@
 
 import json
 import math
+import re
 import shlex
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import minilm
 from minilm import backend, cli
 from minilm.course.places import Course, lesson_folder
 from minilm.data.toys.sequences import LocalGrammar
@@ -97,6 +100,41 @@ def test_a_study_goes_on_and_repeats_itself(made, tmp_path):
     assert scaling.study(str(other), seeds=[0], **TINY)["command"] == again["command"]
     with pytest.raises(InputError, match="steps = 90, not 30"):
         scaling.study(str(other), **{**TINY, "steps": 30})
+
+
+def test_a_run_keeps_the_commit_of_the_code_that_made_it(made, tmp_path):
+    _, data = made
+    assert data["runs"][0]["commit"] == record.code_state()
+
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        done = subprocess.run(["git", *who, *words], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def state():
+        record.code_state.cache_clear()
+        return record.code_state(tmp_path)
+
+    assert state() == f"version {minilm.__version__}"  # no clone
+    git("init")
+    assert state() == f"version {minilm.__version__}"  # a clone with no commit yet
+    (tmp_path / "code.py").write_text("x = 1\n")
+    git("add", ".")
+    git("commit", "-m", "first")
+    commit = git("rev-parse", "HEAD")
+    assert len(commit) == 40 and state() == commit
+    (tmp_path / "record.json").write_text("{}")  # the study's own file is no code
+    assert state() == commit
+    (tmp_path / "code.py").write_text("x = 2\n")
+    assert state() == f"{commit}-dirty"
+    git("checkout", "code.py")
+    (tmp_path / "more.py").write_text("")
+    assert state() == f"{commit}-dirty"
+    inside = tmp_path / "venv"  # an installed package is not the project that holds its venv
+    inside.mkdir()
+    record.code_state.cache_clear()
+    assert record.code_state(inside) == f"version {minilm.__version__}"
 
 
 def test_half_a_run_is_not_kept(tmp_path, monkeypatch, capsys):
@@ -358,6 +396,7 @@ def test_a_recorded_study_says_how_it_was_made(file):
     kept = [tuple(str(run.get(k)) for k in (*CASE, "seed")) for run in data["runs"]]
     assert len(set(kept)) == len(kept)
     for run in data["runs"]:
+        assert re.fullmatch("[0-9a-f]{40}", run.get("commit", 40 * "0"))  # none is dirty
         name = " ".join(str(run[k]) for k in CASE if k in run)
         tuned = data["tuning"][data["settings"].get("size", name)]
         assert run["lr"] == tuned["lr"] and run["points"][-1]["step"] == run["steps"]

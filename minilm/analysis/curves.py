@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minilm.analysis.scaling import Interval
 from minilm.errors import InputError
 
 CLASSES = ("smooth", "flat", "inverse", "uncorrelated", "emergent")
@@ -42,6 +43,37 @@ def rank_correlation(x: Numbers, y: Numbers) -> float:
     a, b = a - a.mean(), b - b.mean()
     scale = np.sqrt((a * a).sum() * (b * b).sum())
     return float((a * b).sum() / scale) if scale > 0 else 0.0
+
+
+def t_interval(values: Numbers, level: float = 0.95) -> Interval:
+    """Where the mean lies of which a few values are samples: mean +- t s / sqrt(n).
+
+    Two standard errors are 95 % only for many values: with three they hold the true mean in 82
+    cases of 100, with five in 88. Student's t (Student 1908, "The probable error of a mean")
+    puts that right: 4.30 standard errors for three values, 2.78 for five.
+
+    Args:
+        values: (n,) one number per seed, n >= 2; a paired difference is one number per seed too.
+        level: share of such intervals that hold the true mean.
+
+    Returns:
+        low end, mean, high end.
+
+    Raises:
+        InputError: fewer than two values, one that is not finite, or a level outside 0..1.
+    """
+    from scipy.stats import t
+
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or len(numbers) < 2:
+        raise InputError(f"values have shape {numbers.shape}; it must be (n,) with n >= 2")
+    if not np.isfinite(numbers).all():
+        raise InputError(f"values are {numbers.tolist()}; they must be finite")
+    if not 0 < level < 1:
+        raise InputError(f"level is {level}; it must lie between 0 and 1")
+    mean, n = float(numbers.mean()), len(numbers)
+    reach = float(t.ppf((1 + level) / 2, n - 1) * numbers.std(ddof=1) / np.sqrt(n))
+    return Interval(mean - reach, mean, mean + reach)
 
 
 def classify_curve(

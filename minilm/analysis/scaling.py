@@ -178,7 +178,7 @@ def chinchilla_objective(
 
 
 class Interval(NamedTuple):
-    """A bootstrap interval."""
+    """Two ends and what lies between: a median or a mean."""
 
     low: float
     middle: float

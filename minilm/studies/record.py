@@ -6,12 +6,18 @@ import math
 import os
 import platform
 import re
+import shutil
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from minilm.backend import threads
 from minilm.errors import InputError
 from minilm.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[2]  # of the clone, if this is one
 
 
 def machine_kind() -> str:
@@ -27,6 +33,38 @@ def machine_kind() -> str:
     cores = os.cpu_count() or 1
     parts = [f"{cores} cores", processor, platform.machine(), platform.system()]
     return ", ".join([p for p in parts if p] + [f"Python {platform.python_version()}"])
+
+
+@cache
+def code_state(root: Path = ROOT) -> str:
+    """Which code runs: the commit of a clone, or the version where there is none.
+
+    Numbers of a training can change with the last digit of one exponential, so a record without
+    its code can be believed, but not made again.
+
+    Args:
+        root: the folder that holds the package `minilm` and the lessons.
+
+    Returns:
+        40 hexadecimal digits, with "-dirty" behind them where a Python file differs from the
+        commit or is not in it; "version X" outside a clone or without git.
+    """
+    version = f"version {sys.modules['minilm'].__version__}"
+    git = shutil.which("git")
+    if git is None or not (root / ".git").exists():  # never the commit of a clone around it
+        return version
+
+    def ask(*words: str) -> str | None:
+        done = subprocess.run(
+            [git, "-C", str(root), *words], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = ask("rev-parse", "HEAD")
+    changed = ask("status", "--porcelain", "--untracked-files=all", "--", "*.py")
+    if not commit or changed is None:
+        return version
+    return f"{commit}-dirty" if changed else commit
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
@@ -119,8 +157,8 @@ class Record:
         return any(all(run.get(k) == v for k, v in keys.items()) for run in self.data["runs"])
 
     def add(self, run: dict[str, Any]) -> None:
-        """Append a run and save."""
-        self.data["runs"].append(rounded(run))
+        """Append a run, with the commit of the code that made it, and save."""
+        self.data["runs"].append({**rounded(run), "commit": code_state()})
         self.save()
 
     def tuned(self, name: str, result: dict[str, Any]) -> None:
