@@ -7,11 +7,11 @@ of tokens; the three sub-skills and the task itself are measured along the way. 
 the control without corrected misquotes, in which a U must not appear.
 
 `--corpus few` is a smaller world, with fewer proverbs and a rarer instruction, in which a model of
-46,000 parameters walks through the whole U within 1000 steps; `--corpus "few, none corrected"` is
+46,000 parameters walks through the whole U within 2000 steps; `--corpus "few, none corrected"` is
 its control, trained for as long.
 
-    minilm study run 02/ushape --out walk.json --corpus few --sizes 2x32 --steps 1000 --batch 32 \
-        --tests 20 --seeds 0 1 2 3 4
+    minilm study run 02/ushape --out walk.json --corpus few --sizes 2x32 --steps 2000 --batch 32 \
+        --tests 24 --seeds 0 1 2 3 4
 
 Rules, set before those runs; a dip is how far the worst test lies below the best before it and
 below the best after it, whichever is less:
