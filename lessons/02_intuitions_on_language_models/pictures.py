@@ -3,11 +3,9 @@
 from .scaling_pictures import (
     advice,
     agreement,
-    best_loss,
     compute,
     exam,
     facts,
-    kinds_of_token,
     valleys,
 )
 from .task_pictures import (
@@ -18,13 +16,12 @@ from .task_pictures import (
     jump,
     scores,
 )
-from .text_pictures import opening, read_out, sample
+from .text_pictures import kinds_of_token, opening, read_out, sample
 from .u_pictures import by_size, composition, planes, three_skills, walk
 
 __all__ = [
     "advice",
     "agreement",
-    "best_loss",
     "by_size",
     "composition",
     "compute",

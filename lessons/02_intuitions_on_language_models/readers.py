@@ -9,9 +9,10 @@ import numpy as np
 
 from minilm import backend
 from minilm.analysis import curves, probes
+from minilm.analysis.scaling import frontier
 from minilm.data.worlds.tasks import GENERATORS
 from minilm.data.worlds.world import TASKS, TaskWorld
-from minilm.studies.recorded import Recorded
+from minilm.studies.recorded import Recorded, points_of
 
 Point = dict[str, Any]
 SHOWN = ("grammar", "word meaning", "facts", "sentiment", "translation", "places", "sums")
@@ -112,6 +113,49 @@ def kinds(scaling: Recorded, world: TaskWorld, lazy: Mapping[str, tuple[float, f
     return rows
 
 
+def tested(study: Recorded) -> Callable[[Point], float]:
+    """Nats per tested word, over all tasks as they come."""
+    weights = {k: w for k, w in study.settings["weights"].items() if k.endswith(" scored")}
+    total = sum(weights.values())
+    return lambda point: sum(w * point["losses"][k] for k, w in weights.items()) / total
+
+
+def steady(scaling: Recorded, seed: int) -> list[tuple[str, int, Point]]:
+    """Size, parameters and point of all tests at a constant rate, the first steps left out."""
+    least = scaling.settings["steps"] / 20
+    return [
+        (size, scaling.parameters[size], point)
+        for size in scaling.whole
+        for point in points_of(scaling.run(size, seed))
+        if point["step"] >= least
+    ]
+
+
+def lower_edge(scaling: Recorded, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute and loss of tested words of the points that no cheaper one beats, cheapest first."""
+    read, rows = tested(scaling), steady(scaling, seed)
+    C, L = np.array([(point["compute"], read(point)) for *_, point in rows]).T
+    kept = frontier(C, L)
+    return C[kept], L[kept]
+
+
+def size_and_data(scaling: Recorded, seed: int) -> tuple[np.ndarray, ...]:
+    """N, D and loss of tested words, (n,) each, and which of them are of the largest size."""
+    read, rows = tested(scaling), steady(scaling, seed)
+    N, D, L = np.array([(n, point["tokens"], read(point)) for _, n, point in rows], float).T
+    return N, D, L, N == N.max()
+
+
+def at_budget(scaling: Recorded, seed: int, budget: float) -> np.ndarray:
+    """Parameters and loss of every size that has a test on both sides of a budget, (sizes, 2)."""
+    read, found = tested(scaling), []
+    for size in scaling.whole:
+        points = [point for name, _, point in steady(scaling, seed) if name == size]
+        C, L = np.array([(point["compute"], read(point)) for point in points]).T
+        found.append((scaling.parameters[size], curves.read_at(C, L, budget)))
+    return np.array([row for row in found if np.isfinite(row[1])])
+
+
 def skill(name: str) -> Callable[[Point], float]:
     """A skill of the misquote world; 0 where there was nothing to measure."""
     return lambda point: point["skills"][name] or 0.0
@@ -122,18 +166,13 @@ def nine_curves(amounts: Recorded, seeds: Sequence[int]) -> dict[str, Callable[[
 
     Each is a function from an amount of text, in steps, to its loss after all of it, (seeds,).
     """
-    weights = amounts.settings["weights"]
-    tested = {k: w for k, w in weights.items() if k.endswith(" scored")}
-
-    def all_tested(point: Point) -> float:
-        return sum(w * point["losses"][k] for k, w in tested.items()) / sum(tested.values())
 
     def at_end(read: Callable[[Point], float]) -> Callable[[int], np.ndarray]:
         return lambda amount: np.array(
             [read(amounts.run(amount, seed)["points"][-1]) for seed in seeds]
         )
 
-    totals = {"all words": lambda point: point["loss"], "tested words": all_tested}
+    totals = {"all words": lambda point: point["loss"], "tested words": tested(amounts)}
     return {
         name: at_end(read)
         for name, read in {**totals, **{NAMES[t]: scored(t) for t in TASKS}}.items()

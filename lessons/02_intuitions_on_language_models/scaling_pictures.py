@@ -26,7 +26,7 @@ from minilm.course.show.style import (
 from minilm.data.worlds.world import TaskWorld
 from minilm.studies.recorded import Recorded, points_of
 
-from .readers import BANDS, probe
+from .readers import BANDS, at_budget, probe, tested
 from .readers import exam as seven
 
 
@@ -43,106 +43,61 @@ def plain_ticks(axis: Any, at: Sequence[float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def ends(budgets: Recorded, size: str) -> tuple[np.ndarray, np.ndarray]:
-    """Budgets at which a size was trained, and its loss there, (seeds, budgets)."""
-    at = sorted(b for s, b in budgets.cases if s == size)
-    return np.array(at), budgets.final(lambda p: p["loss"], [(size, b) for b in at])
-
-
-def compute(budgets: Recorded, line: tuple[float, float], known: int) -> None:
-    """Loss of every run by compute; a straight line through the best of the first budgets."""
-    sizes = sorted({s for s, _ in budgets.cases}, key=lambda s: _weight(budgets, s))
-    C = np.array(sorted({b for _, b in budgets.cases}))
-    best = np.array([[best_loss(budgets, seed, b) for b in C] for seed in budgets.seeds])
-    alt = "Loss by compute on log-log paper: sizes, their lower edge, and a line that predicts it."
-    with figure(alt=alt) as ax:
-        for size, colour in zip(sizes, shades(len(sizes)), strict=True):
-            at, loss = ends(budgets, size)
-            name = f"{_weight(budgets, size):,} parameters"
-            ax.plot(at, loss.mean(0), "o-", color=colour, linewidth=2, markersize=7, label=name)
-        for row in best:
-            ax.plot(C, row, "o", color=VERMILION, markersize=8, markeredgecolor="white", zorder=4)
+def compute(
+    scaling: Recorded, edges: Sequence[tuple[np.ndarray, np.ndarray]], line: tuple[float, float]
+) -> None:
+    """Loss of the tested words by compute, a line for each size; the lower edge; a straight line."""
+    read = tested(scaling)
+    alt = (
+        "Loss by compute on log-log paper: a line for each size, and their lower edge, which bends."
+    )
+    with figure(alt=alt, size=(12.2, 4.8)) as ax:
+        for size, colour in zip(scaling.whole, shades(len(scaling.whole)), strict=True):
+            at = [p["compute"] for p in points_of(scaling.run(size, scaling.seeds[0]))]
+            name = f"{scaling.parameters[size]:,}"
+            ax.plot(at, scaling.along(size, read).mean(0), color=colour, linewidth=2.2, label=name)
+        for C, L in edges:
+            ax.plot(C, L, "o", color=VERMILION, markersize=6, markeredgecolor="white", zorder=4)
         k, a = line
-        ax.plot(C[:known], k * C[:known] ** -a, color=VERMILION, linewidth=3, zorder=3)
-        ahead = C[known - 1 :]
-        ax.plot(ahead, k * ahead**-a, "--", color=VERMILION, linewidth=3, zorder=3)
-        mark = {"markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 2.5}
-        ax.plot(C[known], k * C[known] ** -a, "o", markersize=19, zorder=5, **mark)
-        ax.annotate(
-            "predicted from the\nfirst three budgets",
-            (C[known], k * C[known] ** -a),
-            xytext=(-190, -6),
-            textcoords="offset points",
-            fontsize=16,
-            va="top",
-        )
-        name_axes(ax, "compute, FLOPs", "nats per token, held-out text", "", "log", "log")
-        plain_ticks(ax.yaxis, [3, 3.5, 4, 4.5, 5, 5.5, 6, 7])
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))
+        wide = np.geomspace(edges[0][0][0], edges[0][0][-1], 50)
+        ax.plot(wide, k * wide**-a, "--", color=INK, linewidth=2.5, zorder=3)
+        floor = scaling.settings["floors"]["total"]["scored"]
+        ax.axhline(floor, color=GREEN, linestyle=(0, (4, 3)), linewidth=2)
+        ax.text(edges[0][0][0], floor * 1.06, "best possible", color=GREEN, fontsize=16)
+        name_axes(ax, "compute, FLOPs", "nats per tested word", "", "log", "log")
+        plain_ticks(ax.yaxis, [0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4])
+        ax.plot([], [], "o", color=VERMILION, label="lower edge, 3 seeds")
+        ax.plot([], [], "--", color=INK, label="line through its beginning")
+        ax.legend(title="parameters", title_fontsize=15, loc="upper left", bbox_to_anchor=(1, 1.04))
 
 
-def valleys(budgets: Recorded, law: Any) -> None:
-    """Loss by size at each budget: dots, the law of five constants, and its best size."""
-    C = sorted({b for _, b in budgets.cases})
-    alt = "Loss by size, one valley for each budget of compute; the best size moves to the right."
-    with figure(alt=alt) as ax:
-        for budget, colour in zip(C, shades(len(C)), strict=True):
-            sizes = sorted((_weight(budgets, s), s) for s, b in budgets.cases if b == budget)
-            N = np.array([n for n, _ in sizes])
-            loss = budgets.final(lambda p: p["loss"], [(s, budget) for _, s in sizes])
+def valleys(scaling: Recorded, law: Any) -> None:
+    """Loss by size at three budgets: what was read off the runs, the law, its best sizes."""
+    alt = "Loss by size at three budgets of compute: right arms of valleys, and the law's bottoms."
+    with figure(alt=alt, size=(12.2, 4.6)) as ax:
+        for budget, colour in zip((1e11, 3e11, 1e12), shades(3), strict=True):
+            found = [at_budget(scaling, seed, budget) for seed in scaling.seeds]  # (sizes, 2) each
+            sizes, loss = found[0][:, 0], np.array([rows[:, 1] for rows in found])
             spread = [loss.mean(0) - loss.min(0), loss.max(0) - loss.mean(0)]
+            look = {"fmt": "o", "color": colour, "markersize": 10, "capsize": 4}
             name = f"{budget:.0e} FLOPs".replace("e+", "e")
-            look = {"fmt": "o", "color": colour, "markersize": 10, "capsize": 4, "label": name}
-            ax.errorbar(N, loss.mean(0), spread, **look)
-            wide = np.geomspace(N[0] / 1.15, N[-1] * 1.15, 60)
-            ax.plot(wide, law.loss(wide, budget / 6 / wide), color=colour, linewidth=2.4)
+            ax.errorbar(sizes, loss.mean(0), spread, label=name, **look)
+            wide = np.geomspace(5e3, 4e6, 80)
+            ax.plot(wide, law.loss(wide, budget / 6 / wide), color=colour, linewidth=2.2)
             size, tokens = law.optimal(budget)
             ax.plot(size, law.loss(size, tokens), "*", color=VERMILION, markersize=20, zorder=4)
         ax.plot([], [], "*", color=VERMILION, markersize=18, label="best by the law")
+        ax.plot([], [], color=MUTED, label="the law")
+        ax.set_ylim(1.2, 4.2)
         name_axes(
-            ax, "parameters N; each reads D = C / 6N tokens", "nats per token", "", "log", "linear"
+            ax,
+            "parameters N; each has read C / 6N words",
+            "nats per tested word",
+            "",
+            "log",
+            "linear",
         )
-        plain = FuncFormatter(lambda v, _: f"{v / 1000:,.0f}k")
-        ax.xaxis.set_major_locator(FixedLocator([2e4, 5e4, 1e5, 2e5, 5e5]))
-        ax.xaxis.set_major_formatter(plain)
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))
-
-
-def _weight(budgets: Recorded, size: str) -> int:
-    return next(n for (s, _), n in budgets.parameters.items() if s == size)
-
-
-def best_loss(budgets: Recorded, seed: int, budget: float) -> float:
-    """The least loss of all sizes at one budget, nats per token."""
-    return min(
-        budgets.run((s, b), seed)["points"][-1]["loss"] for s, b in budgets.cases if b == budget
-    )
-
-
-def kinds_of_token(budgets: Recorded) -> None:
-    """Loss of each kind of token of real text by budget, at the best size; their weighted sum."""
-    C = sorted({b for _, b in budgets.cases})
-    weights = budgets.settings["weights"]
-
-    def best(seed: int, budget: float) -> dict[str, Any]:
-        runs = [budgets.run((s, b), seed) for s, b in budgets.cases if b == budget]
-        return min((run["points"][-1] for run in runs), key=lambda p: p["loss"])
-
-    named = {f"{kind}, {100 * w:.0f} %": kind for kind, w in weights.items() if w > 0}
-    curves = {
-        name: [[best(s, b)["losses"][kind] for b in C] for s in budgets.seeds]
-        for name, kind in named.items()
-    }
-    curves["all tokens"] = [[best(s, b)["loss"] for b in C] for s in budgets.seeds]
-    lines(
-        C,
-        curves,
-        xscale="log",
-        xlabel="compute, FLOPs",
-        ylabel="nats per token",
-        size=(12.2, 4.8),
-        alt="Loss of five kinds of token by compute: space is easy, the starts of words are dear.",
-    )
 
 
 def exam(scaling: Recorded, world: TaskWorld, low: Mapping[str, tuple[float, float]]) -> None:
@@ -188,15 +143,10 @@ def facts(scaling: Recorded) -> None:
     )
 
 
-def agreement(scaling: Recorded, longer: Recorded) -> None:
-    """Verbs that agree, by nouns in between, along the training of some models."""
-    small, middle, large = scaling.whole[0], "2x64", scaling.whole[-1]
-    runs = {
-        f"{scaling.parameters[small]:,} parameters": (scaling, small),
-        "4 times the text": (longer, small),
-        f"{scaling.parameters[middle]:,}": (scaling, middle),
-        f"{scaling.parameters[large]:,}": (scaling, large),
-    }
+def agreement(scaling: Recorded) -> None:
+    """Verbs that agree, by nouns in between, along the training of four models."""
+    runs = {size: (scaling, size) for size in ("1x16", "2x16", "2x64", "4x256")}
+    runs = {f"{scaling.parameters[size]:,} parameters": pair for size, pair in runs.items()}
     alt = "Agreement by nouns in between, along the text read; a coin toss is 50 %."
     with figure(1, len(runs), size=(12.2, 4.5), alt=alt) as axes:
         for ax, (title, (study, size)) in zip(axes, runs.items(), strict=True):

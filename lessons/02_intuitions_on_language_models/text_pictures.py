@@ -9,11 +9,23 @@ import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from minilm.course.places import lesson_folder
-from minilm.course.show.style import INK, MUTED, colour_map, new_figure, render, styled
+from minilm.analysis.metrics import TaskLoss
+from minilm.course.show.style import (
+    COLOURS,
+    INK,
+    MUTED,
+    colour_map,
+    figure,
+    new_figure,
+    render,
+    styled,
+)
 from minilm.course.show.words import coloured_words
 from minilm.data.worlds.world import TASKS, TaskWorld
+from minilm.models.transformer import Transformer
+from minilm.train import train
 
+from . import real_text
 from .readers import NAMES
 
 LETTERS, NUMBERS, WIDTH, ROW = 20, 13, 12.2, 0.86  # points, points, inches, inches
@@ -21,13 +33,15 @@ DEAREST = 8.0  # nats, darkest
 
 
 def opening() -> Any:
-    """The first picture: a real sentence, as the best model of the recorded study reads it."""
-    study = lesson_folder("02", __file__).recorded("budgets")
-    budget = max(b for _, b in study.cases)
-    runs = [study.run((s, b), study.seeds[0]) for s, b in study.cases if b == budget]
-    best = min((run["points"][-1] for run in runs), key=lambda point: point["loss"])
+    """The first picture: a real sentence, as the page's small model reads it."""
+    words = real_text.text()
+    model = Transformer(real_text.config(), seed=0)
+    how = {"batch": 8, "context": real_text.CONTEXT, "lr": 0.01, "seed": 0, "progress": False}
+    train(model, words.train, 400, **how)
+    ids = np.array([words.tokenizer.encode("\n" + real_text.SENTENCE)])
+    pieces = [words.tokenizer.decode([int(i)]) for i in ids[0, 1:]]
     with styled():
-        return words_figure(study.settings["sentence"][1:], best["sentence"])
+        return words_figure(pieces, real_text.token_losses(model, ids)[0])
 
 
 def read_out(pieces: Sequence[str], nats: Sequence[float], alt: str) -> None:
@@ -49,8 +63,8 @@ def words_figure(pieces: Sequence[str], nats: Sequence[float]) -> Any:
     """A figure: one box for each token, darker for a higher loss, its nats below."""
     places, rows = _layout(pieces)
     height = ROW * rows + 0.62
-    figure, ax = new_figure(size=(WIDTH, height))
-    figure.set_layout_engine("none")
+    sheet, ax = new_figure(size=(WIDTH, height))
+    sheet.set_layout_engine("none")
     ax.set_position([0, 0, 1, 1])
     ax.set_xlim(0, WIDTH)
     ax.set_ylim(height, 0)
@@ -72,7 +86,7 @@ def words_figure(pieces: Sequence[str], nats: Sequence[float]) -> Any:
         ax.text(0.34 + 0.42 * k, height - 0.265, str(k), **look)
     said = "nats: the surprise at this token, the text before it known"
     ax.text(4.05, height - 0.265, said, fontsize=15, va="center", color=MUTED)
-    return figure
+    return sheet
 
 
 def _seen(piece: str) -> str:
@@ -112,3 +126,21 @@ def _layout(pieces: Sequence[str]) -> tuple[list[tuple[float, int, float]], int]
             x += widths[k]
         x += 0.1
     return places, row + 1
+
+
+def kinds_of_token(split: TaskLoss) -> None:
+    """Each kind of token: its share of the tokens, its loss, its share of the total."""
+    alt = "Kinds of token: as wide as their share of the text, as high as their loss."
+    with figure(alt=alt, size=(12.2, 4.4)) as ax:
+        left = 0.0
+        for (kind, loss), colour in zip(split.losses.items(), COLOURS, strict=False):
+            wide = 100 * split.weights[kind]
+            ax.bar(left, loss, width=wide, align="edge", color=colour, edgecolor="white")
+            part = 100 * split.weights[kind] * loss / split.total
+            ax.bar(0, 0, color=colour, label=f"{kind}: {part:.0f} % of the loss")
+            left += wide
+        ax.axhline(split.total, color=MUTED, linestyle=(0, (4, 3)), linewidth=2)
+        ax.set_xlim(0, 100)
+        ax.set_xlabel("share of the tokens, %: the area is the share of the loss")
+        ax.set_ylabel("nats per token")
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))

@@ -12,7 +12,7 @@ from minilm.course.show.claims import claim
 from minilm.data.worlds.world import TASKS, TaskWorld
 from minilm.studies.recorded import Recorded
 
-from .readers import BANDS, NAMES, nats, probe, share_right, skill
+from .readers import BANDS, NAMES, nats, probe, share_right, skill, tested
 
 
 def seven_tasks(
@@ -41,41 +41,52 @@ def seven_tasks(
     )
 
 
-def more_compute(C: np.ndarray, best: np.ndarray, seeds: Sequence[int]) -> None:
-    """`best` is (seeds, budgets): the least loss at each budget."""
-    fall = 100 * (1 - (best[:, 1:] / best[:, :-1]) ** (1 / np.diff(np.log10(C))))
+def more_compute(edges: Sequence[tuple[np.ndarray, np.ndarray]], seeds: Sequence[int]) -> None:
+    """`edges`: per seed, compute and the least loss, cheapest first."""
+
+    def fall(C: np.ndarray, L: np.ndarray, start: float) -> float:
+        """Percent that the loss falls over the decade from `start`."""
+        both = np.interp(np.log([start, 10 * start]), np.log(C), np.log(L))
+        return 100 * (1 - np.exp(both[1] - both[0]))
+
+    first = np.array([fall(C, L, C[0]) for C, L in edges])
+    last = np.array([fall(C, L, C[-1] / 10) for C, L in edges])
+    decades = np.array([np.log10(C[-1] / C[0]) for C, _ in edges])
     claim(
         "more compute reliably lowers the loss, with no sign of an end",
         source="Wei 09:15",
-        measure="fall of the best held-out loss of real text, % per decade of compute: between the "
-        "first two budgets, the least of all, between the last two",
-        expected="above 0 everywhere, and at the end at least half of what it was at the beginning",
-        measured={"first": fall[:, 0], "least": fall.min(axis=1), "last": fall[:, -1]},
+        measure="fall of the least loss of tested words, %, in the first decade of compute and in "
+        "the last; decades",
+        expected="2.5 decades or more, the last at least half of the first; partly: above 1 %",
+        measured={"first": first, "last": last, "decades": decades},
         seeds=seeds,
-        holds=lambda m: m["least"] > 0 and m["last"] >= m["first"] / 2,
-        partly=lambda m: m["least"] > 0,
+        holds=lambda m: m["decades"] >= 2.5 and m["last"] >= m["first"] / 2,
+        partly=lambda m: m["decades"] >= 2.5 and m["last"] >= 1,
         recorded=True,
-        says=f"ten times the compute lowers the loss by {fall[:, 0].mean():.0f} % at the beginning "
-        f"and by {fall[:, -1].mean():.0f} % at the end of {np.log10(C[-1] / C[0]):.1f} decades",
+        says=f"over {decades.mean():.1f} decades of compute the first lowers the loss by "
+        f"{first.mean():.0f} % and the last still by {last.mean():.0f} %",
     )
 
 
-def predictable(C: np.ndarray, best: np.ndarray, said: Sequence[float], seeds: Any) -> None:
-    """`said` is the loss at the largest budget, predicted for each seed from the others."""
-    missed = 100 * (best[:, -1] - said) / (best[:, -2] - best[:, -1])
+def predictable(scaling: Recorded, said: Sequence[float]) -> None:
+    """`said`: per seed, the loss of the largest size, predicted from all others."""
+    before, largest = scaling.whole[-2:]
+    last = np.array([scaling.along(size, tested(scaling))[:, -1] for size in (before, largest)])
+    missed = 100 * (np.array(said) - last[1]) / (last[0] - last[1])
     claim(
-        "you can predict the loss from the compute",
+        "you can predict the loss of a language model",
         source="Wei 10:22",
-        measure="a straight line on log-log paper through all budgets but the largest: by how much "
-        "it misses the best loss there, % of the fall to it",
+        measure=f"a law of size and data, fitted to seven sizes: by how much it misses the loss of "
+        f"{scaling.parameters[largest]:,} parameters, % of their gain over "
+        f"{scaling.parameters[before]:,}",
         expected="less than 25 either way; partly: less than 50",
         measured=missed,
-        seeds=seeds,
+        seeds=scaling.seeds,
         holds=lambda m: abs(m) < 25,
         partly=lambda m: abs(m) < 50,
         recorded=True,
-        says=f"{len(C) - 1} budgets predict the next, {C[-1] / C[-2]:.1f} times as large, with a "
-        f"miss of {np.abs(missed).mean():.0f} % of the fall that was to come",
+        says=f"seven sizes predict the eighth with a miss of {np.abs(missed).min():.0f} to "
+        f"{np.abs(missed).max():.0f} % of what it gained",
     )
 
 
@@ -105,28 +116,28 @@ def tail(scaling: Recorded) -> None:
     )
 
 
-def heuristics(scaling: Recorded, longer: Recorded) -> None:
+def heuristics(scaling: Recorded) -> None:
     small, large = scaling.whole[0], scaling.whole[-1]
-    read = probe("grammar 3")
+    read, steps = probe("grammar 3"), [p["step"] for p in scaling.run(small, 0)["points"]]
+    quarter = max(k for k, step in enumerate(steps) if step <= steps[-1] / 4)
     verbs = {
-        "small": 100 * scaling.final(read, [small])[:, 0],
-        "small, 4x the text": 100 * longer.final(read, [small])[:, 0],
-        "large": 100 * scaling.final(read, [large])[:, 0],
+        f"{name}, {text}": 100 * scaling.along(size, read, False)[:, k]
+        for name, size in (("small", small), ("large", large))
+        for text, k in (("a quarter", quarter), ("all", -1))
     }
-    once, longer_read, most = (values.mean() for values in verbs.values())
+    once, four_times, _, most = (values.mean() for values in verbs.values())
     claim(
         "small models stay with first-order heuristics where large ones compute",
         source="Wei 12:31",
-        measure=f"verbs that agree over three nouns, %: {scaling.parameters[small]:,} parameters, "
-        f"the same with four times the text, {scaling.parameters[large]:,} parameters",
-        expected="below 75, below 75, 90 or more; partly: without the second",
+        measure=f"verbs that agree over three nouns, %: {scaling.parameters[small]:,} and "
+        f"{scaling.parameters[large]:,} parameters, after a quarter of the text and after all",
+        expected="small below 75 both times, large 90 or more at the end",
         measured=verbs,
         seeds=scaling.seeds,
-        holds=lambda m: m["small"] < 75 and m["small, 4x the text"] < 75 and m["large"] >= 90,
-        partly=lambda m: m["small"] < 75 and m["large"] >= 90,
+        holds=lambda m: max(m["small, a quarter"], m["small, all"]) < 75 and m["large, all"] >= 90,
         recorded=True,
-        says=f"over three nouns the small model is right in {once:.0f} % of cases, with four times "
-        f"the text in {longer_read:.0f} %, the large one in {most:.0f} %",
+        says=f"over three nouns the small model is right in {once:.0f} % of cases, and after four "
+        f"times the text in {four_times:.0f} %; the large one in {most:.0f} %",
     )
 
 

@@ -71,7 +71,8 @@ def test_a_wrong_answer_earns_its_part(
 @pytest.mark.parametrize("name", SETS)
 def test_every_question_has_three(name: str) -> None:
     count = Counter(question for where, _, question, *_ in PLANTED if where == name)
-    assert count == {question.name: 3 for question in exercise_set(name).questions}
+    assert set(count) == {question.name for question in exercise_set(name).questions}
+    assert min(count.values()) >= 3
 
 
 @pytest.mark.parametrize("name", SETS)

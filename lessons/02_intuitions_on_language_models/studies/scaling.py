@@ -5,12 +5,6 @@
 Eight decoder-only models, 10 k to 3 M parameters, see the same number of tokens. After warm-up the
 learning rate stays constant (so a point early in a run is what a shorter run would have given),
 then falls linearly to 0 over the last fifth; points from that part are marked as annealed.
-
-    minilm study run 02/scaling --out longer.json --sizes 1x16 2x16 --steps 6400
-
-The two smallest sizes with four times the text. A rule, set before that run: a small model stays
-with its heuristic if at the end fewer than 75 % of its verbs agree over three nouns (a coin toss is
-50), and in four times the text no less; else the heuristic was a matter of time, not of size.
 """
 
 from collections.abc import Callable, Mapping, Sequence
