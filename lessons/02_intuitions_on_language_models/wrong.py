@@ -40,6 +40,10 @@ def fit_chinchilla(N, D, L):
     found = least_squares(residual, start, ftol=1e-14, xtol=1e-14, gtol=1e-14)
     e, a, b, alpha, beta = found.x
 """
+ROBUST = (
+    FIT.replace("gtol=1e-14)", 'gtol=1e-14, loss="huber", f_scale=1e-3)')
+    + "    return np.exp(e), np.exp(a + alpha * n.mean()), np.exp(b + beta * d.mean()), alpha, beta\n"
+)
 OPTIMUM = """
 def optimal_ND(C, consts):
     _, A, B, alpha, beta = consts
@@ -320,5 +324,166 @@ def brier(probabilities, target):
         "ushape",
         0,
         "def ushape(repeat, fix, instruction):\n    return repeat * (1 - fix) * instruction",
+    ),
+    # the first document of a task for ever
+    (
+        "make_corpus",
+        6,
+        START + CORPUS.replace("[rng.integers(len(documents[task]))]", "[0]"),
+    ),
+    # the documents of a task in their order, again and again
+    (
+        "make_corpus",
+        6,
+        START
+        + CORPUS.replace(
+            "texts.append(documents[task][rng.integers(len(documents[task]))])",
+            "texts.append(documents[task][len(texts) % len(documents[task])])",
+        ),
+    ),
+    # the lists that were given are shuffled
+    (
+        "make_corpus",
+        1,
+        START
+        + CORPUS.replace(
+            "        left = share * length",
+            "        rng.shuffle(documents[task])\n        left = share * length",
+        ),
+    ),
+    # the argument becomes a loss
+    (
+        "per_task_loss",
+        3,
+        START
+        + SPLIT.replace(
+            "    logp = np.asarray(logp, np.float64)\n",
+            "    logp *= 1.0 + 1e-9\n    logp = np.asarray(logp, np.float64)\n",
+        ),
+    ),
+    # Huber's loss of L, not of log L
+    (
+        "fit_chinchilla",
+        7,
+        START
+        + ROBUST.replace(
+            "return np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y)) - loss",
+            "return np.exp(np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y))) - np.exp(loss)",
+        ),
+    ),
+    # the printed constants, whatever the runs
+    (
+        "fit_chinchilla",
+        0,
+        "def fit_chinchilla(N, D, L):\n    return 1.69, 406.4, 410.7, 0.34, 0.28",
+    ),
+    # tokens first
+    ("optimal_ND", 1, START + OPTIMUM.replace("return N, C / 6 / N", "return C / 6 / N, N")),
+    # Chinchilla itself, whatever the budget
+    ("optimal_ND", 0, "def optimal_ND(C, consts):\n    return 32.5e9, 3.02e12"),
+    # residuals drawn anew, as if the noise were even
+    (
+        "bootstrap_fit",
+        4,
+        START
+        + """
+def bootstrap_fit(x, y, n, seed):
+    rng = np.random.default_rng(seed)
+    a, b = np.log(x), np.log(y)
+    p, k = np.polyfit(a, b, 1)
+    rest = b - k - p * a
+    slopes = [np.polyfit(a, k + p * a + rng.choice(rest, len(a)), 1)[0] for _ in range(n)]
+    return tuple(np.quantile(slopes, [0.05, 0.95]))
+""",
+    ),
+    # no bootstrap: the textbook's interval
+    (
+        "bootstrap_fit",
+        3,
+        START
+        + """
+def bootstrap_fit(x, y, n, seed):
+    a, b = np.log(x) - np.log(x).mean(), np.log(y)
+    p = (a * b).sum() / (a * a).sum()
+    rest = b - b.mean() - p * a
+    error = 1.645 * np.sqrt((rest**2).sum() / (len(a) - 2) / (a * a).sum())
+    return p - error, p + error
+""",
+    ),
+    # the arguments become logarithms
+    (
+        "bootstrap_fit",
+        5,
+        START
+        + BOOTSTRAP.replace(
+            "    a, b = np.log(x)[rows], np.log(y)[rows]\n",
+            "    np.log(x, out=x), np.log(y, out=y)\n    a, b = x[rows], y[rows]\n",
+        ),
+    ),
+    # the jump up to the best, not to the last
+    ("classify_curve", 6, START + CURVE.replace("later[-1] >=", "later.max() >=")),
+    # equal values get different ranks
+    (
+        "classify_curve",
+        5,
+        START
+        + CURVE.replace(
+            "(y[:, None] > y).sum(1) + ((y[:, None] == y).sum(1) + 1) / 2", "y.argsort().argsort()"
+        ),
+    ),
+    # the argument is sorted
+    (
+        "classify_curve",
+        0,
+        START
+        + CURVE.replace(
+            "    y = np.asarray(accuracy)[np.argsort(compute)]\n",
+            "    y = np.array(accuracy)[np.argsort(compute)]\n    accuracy.sort()\n",
+        ),
+    ),
+    # in place
+    ("exact_match", 1, "def exact_match(p, L):\n    p **= L\n    return p"),
+    # the root of the mean square
+    (
+        "brier",
+        0,
+        START
+        + """
+def brier(probabilities, target):
+    truth = np.eye(probabilities.shape[-1])[target]
+    return float(np.sqrt(((probabilities - truth) ** 2).sum(-1).mean()))
+""",
+    ),
+    # a table of floats
+    (
+        "edit_distance",
+        2,
+        START
+        + """
+def edit_distance(first, second):
+    table = np.zeros((len(first) + 1, len(second) + 1))
+    table[:, 0], table[0] = range(len(first) + 1), range(len(second) + 1)
+    for i, a in enumerate(first, 1):
+        for j, b in enumerate(second, 1):
+            above, left = table[i - 1, j] + 1, table[i, j - 1] + 1
+            table[i, j] = min(above, left, table[i - 1, j - 1] + (a != b))
+    return table[-1, -1]
+""",
+    ),
+    # the lists are used up
+    (
+        "edit_distance",
+        2,
+        DISTANCE.replace(
+            "        above = row\n    return", "        above = row\n    del first[:]\n    return"
+        )
+        .replace("enumerate(first, 1)", "enumerate(list(first), 1)")
+        .replace("    del first[:]", "    first.clear() if isinstance(first, list) else None"),
+    ),
+    # the second skill is changed on the way
+    (
+        "ushape",
+        1,
+        "def ushape(repeat, fix, instruction):\n    fix *= 1 - instruction\n    return repeat * (1 - fix)",
     ),
 ]

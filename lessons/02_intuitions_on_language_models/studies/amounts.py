@@ -5,6 +5,15 @@
 After the take-away of Jason Wei (CS25 V4, 24:15-25:23): plot a scaling curve before deciding. Every
 amount is read once, with a learning rate that falls to 0 at its end, so each point is the best
 that this recipe makes of that amount. The rate is tuned once, at a middle amount.
+
+    minilm study run 02/amounts --out amounts.json --amounts 600 1200 2400 --seeds 3 4
+
+A rule, written down before it was computed for any seed, and before seeds 3 and 4 were run. We own
+1200 steps of text; half of it is 600, twice as much 2400. If the second half of ours brought more
+than 0.03 nats, the advice is to collect as much again, and it was right if that brings more than
+0.03 nats; so for nine curves: all words, all tested words, and each task. The advice should be right
+in 80 % of them or more, in every seed; partly: what came and what was seen are correlated in rank
+above 0.5.
 """
 
 from collections.abc import Callable, Sequence

@@ -5,6 +5,21 @@
 Models of growing size read the misquote world (`minilm.data.worlds.quotes`) with the same number
 of tokens; the three sub-skills and the task itself are measured along the way. `--corpus plain` is
 the control without corrected misquotes, in which a U must not appear.
+
+`--corpus few` is a smaller world, with fewer proverbs and a rarer instruction, in which a model of
+46,000 parameters walks through the whole U within 2000 steps; `--corpus "few, none corrected"` is
+its control, trained for as long.
+
+    minilm study run 02/ushape --out walk.json --corpus few --sizes 2x32 --steps 2000 --batch 32 \
+        --tests 24 --seeds 0 1 2 3 4
+
+Rules, set before those runs; a dip is how far the worst test lies below the best before it and
+below the best after it, whichever is less:
+
+- one model walks the U: in every seed a dip of 20 points or more in the share of misquotes that
+  are repeated, and of 0.20 or more in their probability;
+- the control: in every seed no such dip in either, while at the end half of the proverbs or more
+  are known by heart.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,10 +42,16 @@ from minilm.studies.runs import (
 
 CONTEXT = 2 * LENGTH
 NAMES = ("1x16", "1x32", "2x48", "2x64", "3x96", "4x128")
+FEW = QuoteWorld(words=50, proverbs=50)
 CORPORA = {
     "misquotes": (QuoteWorld(), MIXTURE),
     "carry-over": (QuoteWorld(literal_half=True), MIXTURE),
     "plain": (QuoteWorld(proverbs=200), {"copy": 0.50, "plain": 0.49, "literal": 0.01}),
+    "few": (FEW, {"copy": 0.60, "corrected": 0.20, "plain": 0.196, "literal": 0.004}),
+    "few, none corrected": (
+        FEW,
+        {"copy": 0.60, "quote": 0.20, "plain": 0.196, "literal": 0.004},
+    ),
 }
 
 
@@ -63,6 +84,7 @@ def study(
     batch: int = 64,
     prompts: int = 192,
     corpus: str = "misquotes",
+    tests: int = 10,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
@@ -77,7 +99,8 @@ def study(
         batch: windows of 32 tokens per step.
         prompts: per sub-skill.
         corpus: "misquotes"; "carry-over" (the instruction is seen with half of the proverbs);
-            "plain" (no corrected misquotes).
+            "plain" (no corrected misquotes); "few"; "few, none corrected".
+        tests: of each run, evenly spaced in log steps.
         command: kept in the file.
         say: gets one line per run.
 
@@ -108,7 +131,7 @@ def study(
         return tune(SIZES[size].lr, final_loss)
 
     def run(size: str, seed: int, lr: float) -> dict[str, Any]:
-        return run_one(size, seed, lr, steps, batch, corpus, prompts, count=10)
+        return run_one(size, seed, lr, steps, batch, corpus, prompts, count=tests)
 
     def show(made: dict[str, Any]) -> str:
         return ", ".join(f"{k} {v:.2f}" for k, v in made["points"][-1]["skills"].items())
