@@ -646,11 +646,12 @@ assert np.allclose(out, screen.softmax(scores), atol=1e-6)
 pictures.race(scores, screen.softmax, softmax_loop)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The formula visits memory again and again: each NumPy call reads a whole array and writes a whole
-# array. The loop reads a row once and keeps it near. Nothing else is different, and it is the whole
-# subject of lesson 00b, where the third telling runs too: on a GPU, or in an emulator of one.
+# Two things tell them apart. Each NumPy call reads a whole array and writes a whole array, while a
+# loop reads a row once and keeps it near: a saving that counts when arrays outgrow the caches. The
+# package's loop also computes eight exponentials at a time, where ours asks for one after another.
+# Lesson 00b is about the first; there the third telling runs too: on a GPU, or in an emulator of one.
 #
-# *The same arithmetic can be slow or fast; what decides is how often a number is fetched.*
+# *The same arithmetic can be slow or fast; what decides is how it is laid out for the machine.*
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out

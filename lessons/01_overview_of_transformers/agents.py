@@ -115,7 +115,7 @@ def vote(attempts: list[list[str]]) -> list[str]:
     return ["say" + Counter(lines).most_common(1)[0][0] for lines in said]
 
 
-def examine(agent: Transformer, seed: int, questions: int = 100) -> dict[str, float]:
+def examine(agent: Transformer, seed: int, questions: int = 40) -> dict[str, float]:
     """Right answers in %, for each way of working; and how many numbers it stored right."""
     r, memory = backend.rng(seed, "exam"), {}
     told = {name: int(r.integers(0, 100)) for name in PEOPLE}

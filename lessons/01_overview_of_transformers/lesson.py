@@ -499,7 +499,7 @@ verdicts.waiting(chains)
 # a table of 17 × 17 entries; all at once is a table of 17⁴ = 83,521.
 #
 # *Before you run it: a GPT of 7,008 parameters writes its steps after 600 steps of training. How
-# many sums of a hundred will it get right?*
+# many sums of forty will it get right?*
 
 # %%
 thinking = here.study("thinking")

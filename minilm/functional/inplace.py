@@ -92,6 +92,7 @@ def _change(
         pullback = _scattered(target, root, key, back(before, given), _shape(given))
     if change is None:
         front = len(_shape(given)) - part.ndim  # axes of length 1, which not every key takes
+        # (1, .., 1, *key) -> (*key)
         array[key] = given.reshape(given.shape[front:]) if front > 0 else given
     else:
         change(array, given)

@@ -49,7 +49,7 @@ def as_rows(x: Array) -> Array:
     if x.ndim == 2:
         return x
     count = -1 if x.size else math.prod(x.shape[:-1])
-    return x.reshape(count, x.shape[-1])
+    return x.reshape(count, x.shape[-1])  # (.., C) -> (N, C)
 
 
 def array_like(x: Any, other: Array) -> Array:

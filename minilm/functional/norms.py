@@ -7,7 +7,7 @@ from minilm.functional.meeting import as_rows, meet
 from minilm.tensor import primitive
 
 
-def _check(name: str, x: Array, w: Array, b: Array | None = None) -> None:
+def _check_norm(name: str, x: Array, w: Array, b: Array | None = None) -> None:
     """The kernels read w and b to the width of x without looking."""
     width = x.shape[-1:]
     if not width:
@@ -30,7 +30,7 @@ def layer_norm(x: Array, w: Array, b: Array | None = None, eps: float = 1e-5):
     Raises:
         InputError: w or b of another width than x; no channels.
     """
-    _check("layer_norm", x, w, b)
+    _check_norm("layer_norm", x, w, b)
     x, w, b = meet(x, w, b)
     rows = as_rows(x)  # (..., C) -> (N, C)
     y, mean, rstd = kernels.layer_norm(rows, w, b, eps)
@@ -51,7 +51,7 @@ def rms_norm(x: Array, w: Array, eps: float = 1e-5):
     Raises:
         InputError: as `layer_norm`.
     """
-    _check("rms_norm", x, w)
+    _check_norm("rms_norm", x, w)
     x, w = meet(x, w)
     rows = as_rows(x)  # (..., C) -> (N, C)
     y, rstd = kernels.rms_norm(rows, w, eps)

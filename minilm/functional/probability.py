@@ -36,6 +36,7 @@ def softmax(x: Array, axis: int = -1):
     def pullback(g: Array):
         if last:
             return (kernels.softmax_backward(g, y),)
+        # (.., V, .., C) -> (.., C, .., V) each
         back = kernels.softmax_backward(g.swapaxes(axis, -1), y.swapaxes(axis, -1))
         return (back.swapaxes(axis, -1),)  # (.., C, .., V) -> (.., V, .., C)
 
@@ -54,9 +55,11 @@ def log_softmax(x: Array, axis: int = -1):
     y = kernels.log_softmax(x if last else x.swapaxes(axis, -1))
 
     def pullback(g: Array):
+        # (.., V, .., C) -> (.., C, .., V)
         back = kernels.log_softmax_backward(g if last else g.swapaxes(axis, -1), y)
-        return (back if last else back.swapaxes(axis, -1),)
+        return (back if last else back.swapaxes(axis, -1),)  # (.., C, .., V) -> (.., V, .., C)
 
+    # (.., C, .., V) -> (.., V, .., C)
     return (y if last else y.swapaxes(axis, -1)), pullback
 
 

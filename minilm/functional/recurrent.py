@@ -26,7 +26,7 @@ def rnn(x: Array, w: Array, u: Array, b: Array, h0: Array):
     Raises:
         InputError: shapes that do not fit each other.
     """
-    _check("rnn", 1, x, w, u, b, h0)
+    _check_shapes("rnn", 1, x, w, u, b, h0)
     x, w, u, b, h0 = meet(x, w, u, b, h0)
     xp = xp_of(x)
     pre = _inputs(x, w, b)  # (T, B, C)
@@ -67,7 +67,7 @@ def lstm(x: Array, w: Array, u: Array, b: Array, h0: Array, c0: Array):
     Raises:
         InputError: shapes that do not fit each other.
     """
-    _check("lstm", 4, x, w, u, b, h0)
+    _check_shapes("lstm", 4, x, w, u, b, h0)
     if c0.shape != h0.shape:
         raise InputError(
             f"lstm: c0 has shape {c0.shape}; h0 has {h0.shape}, and they must be alike"
@@ -128,7 +128,7 @@ def _weight_gradients(x: Array, w: Array, u: Array, before: Array, dz: Array) ->
     )
 
 
-def _check(name: str, gates: int, x: Array, w: Array, u: Array, b: Array, h0: Array) -> None:
+def _check_shapes(name: str, gates: int, x: Array, w: Array, u: Array, b: Array, h0: Array) -> None:
     if x.ndim != 3 or h0.ndim != 2:
         raise InputError(
             f"{name}: x has shape {x.shape} and h0 {h0.shape}; they must be "

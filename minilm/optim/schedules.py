@@ -24,7 +24,7 @@ def constant(step: int, warmup: int = 0) -> float:
     """
     if warmup < 0:
         raise InputError(f"warmup is {warmup}; it must be 0 or more")
-    _check(step, max(1, warmup), warmup, 0.0)
+    _check_steps(step, max(1, warmup), warmup, 0.0)
     return min(1.0, (step + 1) / max(1, warmup))
 
 
@@ -43,7 +43,7 @@ def linear(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
     Raises:
         InputError: a number out of range.
     """
-    _check(step, steps, warmup, floor)
+    _check_steps(step, steps, warmup, floor)
     if step < warmup:
         return (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, steps - warmup))
@@ -65,7 +65,7 @@ def cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
     Raises:
         InputError: a number out of range.
     """
-    _check(step, steps, warmup, floor)
+    _check_steps(step, steps, warmup, floor)
     if step < warmup:
         return (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, steps - warmup))
@@ -91,7 +91,7 @@ def wsd(step: int, steps: int, warmup: int = 0, decay: float = 0.2, floor: float
     Raises:
         InputError: a number out of range.
     """
-    _check(step, steps, warmup, floor)
+    _check_steps(step, steps, warmup, floor)
     if not 0 <= decay <= 1:
         raise InputError(f"decay is {decay}; it must be in [0, 1]")
     if step < warmup:
@@ -118,11 +118,11 @@ def inverse_sqrt(step: int, warmup: int) -> float:
     """
     if warmup < 1:
         raise InputError(f"warmup is {warmup}; it must be 1 or more")
-    _check(step, warmup, 0, 0.0)
+    _check_steps(step, warmup, 0, 0.0)
     return min((step + 1) / warmup, math.sqrt(warmup / (step + 1)))
 
 
-def _check(step: int, steps: int, warmup: int, floor: float) -> None:
+def _check_steps(step: int, steps: int, warmup: int, floor: float) -> None:
     if step < 0:
         raise InputError(f"step is {step}; it must be 0 or more")
     if steps < 1:
