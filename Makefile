@@ -105,9 +105,9 @@ notebooks: build  ## build every lesson, run it, store its outputs and verdicts
 	$(MINILM) run --save
 
 # Lessons are executed once: what they gave, in executed/, serves the decks and the browser's tests.
-# A lesson takes 75 s or less on two cores; slower machines get twice that.
+# A lesson takes 75 s or less on two cores; slower or busier machines get three times that.
 run-lessons: env  ## run every lesson from top to bottom; keeps what it shows in executed/
-	$(MINILM) run --quiet --keep executed --most 150
+	$(MINILM) run --quiet --keep executed --most 225
 
 grade-all: env  ## grade every solution (full marks) and every empty exercise (0)
 	$(PY) -m pytest -m grading $(ARGS)
