@@ -2,7 +2,7 @@
 
 The floors of the house, each importing only from those before it:
 backend -> kernels -> tensor -> functional -> nn -> models
--> (inference, train, interop, analysis) -> course, cli.
+-> analysis -> (inference, interop) -> train -> studies -> course -> bench -> cli.
 
 `import minilm` loads NumPy and nothing heavier; every other part loads when it is first named.
 """
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 _PARTS = (
     "analysis backend bench course data emulator inference interop kernels models nn optim "
-    "tokenizers train"
+    "sandbox studies tape tokenizers train"
 ).split()
 
 __all__ = [

@@ -30,7 +30,7 @@
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # For 50 minutes leave out sections 5 from the bootstrap on, 9 and 11; for 80 take all. Let the room
-# bet aloud before each figure.
+# bet aloud before each figure. Talk over the training in section 8, which takes half a minute.
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
@@ -466,9 +466,6 @@ pictures.grid(rows, [scaling.parameters[size] for size in scaling.whole])
 # would be called emergent, but what emerges is the lazy reader's rule. **Remember:** *one smooth
 # curve is many curves that take turns.*
 
-# %% [markdown] slideshow={"slide_type": "notes"}
-# Ten minutes with the training, which takes half a minute: talk over it, or run it before.
-
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Absent, then present
 #
@@ -651,9 +648,6 @@ verdicts.subtasks(quotes)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **Remember:** *a curve that turns is made of skills that arrive at different times.*
-
-# %% [markdown] slideshow={"slide_type": "notes"}
-# Twelve minutes. Rank and probability answer different questions; ask which one a user would feel.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 11. Use it: collect more data?
