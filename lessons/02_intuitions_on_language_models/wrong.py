@@ -362,15 +362,6 @@ def brier(probabilities, target):
         ),
     ),
     # Huber's loss of L, not of log L
-    (
-        "fit_chinchilla",
-        7,
-        START
-        + ROBUST.replace(
-            "return np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y)) - loss",
-            "return np.exp(np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y))) - np.exp(loss)",
-        ),
-    ),
     # the printed constants, whatever the runs
     (
         "fit_chinchilla",
