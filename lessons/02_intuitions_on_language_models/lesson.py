@@ -383,7 +383,7 @@ verdicts.heuristics(scaling)
 #
 # The third intuition: "while overall loss improves smoothly, individual tasks can improve suddenly"
 # (13:08). Now we watch it happen: four sizes, three seeds, trained on this page. The text holds
-# more translation than before, so that something happens within 200 steps of 1,024 words.
+# more translation than before, so that something happens within 150 steps of 1,024 words.
 
 # %%
 LADDER, training = ("2x16", "2x32", "2x48", "2x64"), here.module("training")  # layers x channels
@@ -508,9 +508,9 @@ for size, n, losses in zip(LADDER[1:], weights[1:], word_nats[1:]):
 # It does get better first, by half: the models learn which *kind* of word comes before they learn
 # which word. But the loss does not say when the rest follows, and a line through small models says
 # too little where the second size had not begun, and too much where it had. Nor is the threshold a
-# property of the size: in the recorded study, after eight times as many steps, even the smallest
-# size of this ladder gets most pairs right. **Remember:** *"emergent" describes a curve up to a
-# budget, not a model.*
+# property of the size: in the recorded study, after ten times as many steps, even the smallest size
+# of this ladder gets most pairs right. **Remember:** *"emergent" describes a curve up to a budget,
+# not a model.*
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Is it a mirage?

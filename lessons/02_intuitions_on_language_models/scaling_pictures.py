@@ -181,7 +181,7 @@ def advice(gains: Mapping[str, tuple[np.ndarray, np.ndarray]], worth: float) -> 
         ax.plot([low, high], [low, high], color=FAINT, linewidth=3, zorder=0)
         grey = {"fontsize": 15, "color": MUTED}
         ax.text(worth + 0.03, high, "← here “stop” was wrong", va="top", **grey)
-        ax.text(right, low, "↑ here “collect” was wrong", ha="right", va="bottom", **grey)
+        ax.text(right - 0.12, low, "↑ here “collect” was wrong", ha="right", va="bottom", **grey)
         ax.set_xlabel("seen: gain of the second half of our text, nats")
         ax.set_ylabel("came: gain of as much again")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.04))

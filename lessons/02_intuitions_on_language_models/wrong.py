@@ -92,7 +92,7 @@ WRONG = [
     # a coin per document: long documents get more than their share
     (
         "make_corpus",
-        4,
+        6,
         START
         + """
 def make_corpus(seed, length, shares, documents):
@@ -109,7 +109,7 @@ def make_corpus(seed, length, shares, documents):
     # tokens shuffled in place of documents
     (
         "make_corpus",
-        4,
+        6,
         START
         + CORPUS.replace(
             "order = rng.permutation(len(texts))", "order = range(len(texts))"
@@ -123,7 +123,7 @@ def make_corpus(seed, length, shares, documents):
     # the seed is forgotten, and the tasks stand one after another
     (
         "make_corpus",
-        3,
+        5,
         START
         + CORPUS.replace("default_rng(seed)", "default_rng()").replace(
             "rng.permutation(len(texts))", "range(len(texts))"
@@ -214,7 +214,7 @@ def bootstrap_fit(x, y, n, seed):
 """,
     ),
     # 80 % in place of 90 %
-    ("bootstrap_fit", 4, START + BOOTSTRAP.replace("[0.05, 0.95]", "[0.1, 0.9]")),
+    ("bootstrap_fit", 2, START + BOOTSTRAP.replace("[0.05, 0.95]", "[0.1, 0.9]")),
     # the standard error of the mean of the slopes
     (
         "bootstrap_fit",
@@ -344,7 +344,7 @@ def brier(probabilities, target):
     # the lists that were given are shuffled
     (
         "make_corpus",
-        1,
+        0,
         START
         + CORPUS.replace(
             "        left = share * length",
@@ -384,7 +384,7 @@ def brier(probabilities, target):
     # residuals drawn anew, as if the noise were even
     (
         "bootstrap_fit",
-        4,
+        2,
         START
         + """
 def bootstrap_fit(x, y, n, seed):
@@ -399,7 +399,7 @@ def bootstrap_fit(x, y, n, seed):
     # no bootstrap: the textbook's interval
     (
         "bootstrap_fit",
-        3,
+        1,
         START
         + """
 def bootstrap_fit(x, y, n, seed):
