@@ -11,11 +11,9 @@
 #
 # ![A sentence of Python's documentation, each token in a box: the darker, the more it surprised a small model.](02_intuitions_on_language_models/opening.png)
 #
-# A sentence of Python's documentation, as a small language model read it: the darker a box, the
-# less the model expected it. **Your bet**, before you look at the numbers: which two tokens
-# surprised it most, and why those?
-#
-# *25 minutes to read, 1 minute to run. You need arrays, logarithms, and lesson 00.*
+# A sentence of Python's documentation, as a small model read it: the darker, the less expected.
+# **Your bet:** which two tokens surprised it most, and why those? *25 minutes to read, 1 to run.
+# You need arrays, logarithms, and lesson 00.*
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One task, and everything else comes out of it
@@ -435,11 +433,11 @@ for name, rows in {"total": total, "translation": parts["translation"]}.items():
 pictures.falls(steps, total, {name: parts[name] for name in ("grammar", "facts", "translation")})
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# By this measure they are equal: the first steps of the total are steep too, for it learns how
-# frequent the words are. After them the total creeps, and the tasks take turns. So we look where
-# the talk looks, along growing compute, at the recorded models. **What would prove it wrong:** no
-# task five times as far from a smooth law as the total, each in % of its own fall; or, where the
-# compute ends, no task that is done or none that has not begun.
+# By this measure they are not far apart: the first steps of the total are steep too, for it learns
+# how frequent the words are. After them the total creeps, and the tasks take turns. So we look
+# where the talk looks, along growing compute, at the recorded models. **What would prove it
+# wrong:** no task five times as far from a smooth law as the total, each in % of its own fall; or,
+# where the compute ends, no task that is done or none that has not begun.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 verdicts.smooth_and_sudden(scaling, LAZY)
@@ -564,8 +562,7 @@ verdicts.mirage(product, together, answers, loss, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The metric sharpens the jump but does not make it: the loss of the same words drops suddenly too.
-# To predict, look at the loss; a user gets whole answers or none. **Remember:** *choose the metric
-# for the question, and say which one made the jump.*
+# **Remember:** *choose the metric for the question, and say which one made the jump.*
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Right, wrong, right again

@@ -37,7 +37,7 @@ def prompts(world: TaskWorld) -> dict[str, np.ndarray]:
 @cache
 def exam(world: TaskWorld) -> tuple[Exam, Probe]:
     """Held-out windows, and the prompts of translation."""
-    made = Exam(world, windows=64, prompts=128, mixture=DIET)
+    made = Exam(world, windows=48, prompts=256, mixture=DIET)
     return made, next(probe for probe in made.probes if probe.name == "translation")
 
 

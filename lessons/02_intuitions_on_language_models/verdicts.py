@@ -241,11 +241,9 @@ def mirage(
     claim(
         "a whole answer is the product of its parts, and so it jumps more than its loss",
         source="Wei 29:59, after Schaeffer et al. 2023",
-        measure="largest gap between whole answers and the product of their parts, all tests; "
-        "tests with that product between 0.1 and 0.9; largest share of the whole change within one "
-        "doubling of the text, %: whole answers, their loss",
-        expected="gap below 0.05 with a test on the way, answers more sudden than the loss; "
-        "partly: one of the two",
+        measure="largest gap of whole answers and products; tests with a product of 0.1 to 0.9; "
+        "share of the whole change within one doubling of the text, %: answers, their loss",
+        expected="gap below 0.05, a test on the way, answers more sudden; partly: one of the two",
         measured=measured,
         seeds=seeds,
         holds=lambda m: m["gap"] < 0.05 and m["on the way"] > 0 and m["answers"] > m["loss"],
