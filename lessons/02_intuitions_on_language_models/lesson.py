@@ -11,11 +11,9 @@
 #
 # ![A sentence of Python's documentation, each token in a box: the darker, the more it surprised a small model.](02_intuitions_on_language_models/opening.png)
 #
-# A sentence of Python's documentation, as a small language model read it: the darker a box, the
-# less the model expected it. **Your bet**, before you look at the numbers: which two tokens
-# surprised it most, and why those?
-#
-# *25 minutes to read, 1 minute to run. You need arrays, logarithms, and lesson 00.*
+# A sentence of Python's documentation, as a small model read it: the darker, the less expected.
+# **Your bet:** which two tokens surprised it most, and why those? *25 minutes to read, 1 to run.
+# You need arrays, logarithms, and lesson 00.*
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One task, and everything else comes out of it
@@ -29,8 +27,9 @@
 # studies were recorded, with their seeds, settings and machine.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# For 50 minutes leave out sections 5 from the bootstrap on, 9 and 11; for 80 take all. Let the room
-# bet aloud before each figure. Talk over the training in section 8, which takes half a minute.
+# Let the room bet aloud before each figure. Minutes for sections 1 to 11: 5, 7, 10, 6, 12, 8, 10,
+# 8, 5, 10, 5, with two for the end. For 50 minutes leave out the second half of 5, all of 9, and
+# 11. The training in section 7 takes half a minute: talk over it.
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
@@ -253,14 +252,14 @@ pictures.kinds_of_token(metrics.per_task_loss(-nats, kinds, real.KINDS))
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. More compute, less loss
 #
-# The second intuition: scaling compute "reliably improves loss" (09:15). Compute is "how much data
-# you have times the size of the language model" (09:21). In FLOPs, single additions and
+# The second intuition: scaling compute "reliably improves loss" (09:26). Compute is "how much data
+# you have times the size of the language model" (09:15). In FLOPs, single additions and
 # multiplications: each of N parameters meets each of D tokens with one of both, and training does
 # so three times over, once forward and twice back. So $C = 6ND$. *By hand:* 13,680 parameters and a
 # million tokens make 8.2 · 10¹⁰.
 #
 # Kaplan and others (2020) found that on log-log paper loss against compute is a **straight line**,
-# over seven powers of ten (10:39). Such a line is a power law, $L = k\,C^{-a}$.
+# over seven powers of ten (10:29). Such a line is a power law, $L = k\,C^{-a}$.
 #
 # *By hand, from two points.* 6 nats at 10¹⁰ FLOPs and 5 nats at 10¹² give $a = \ln(6/5) / \ln 100 =
 # 0.0396$. Each further factor of 100 multiplies the loss by 5/6, so 10¹⁴ should bring 4.17 nats.
@@ -285,9 +284,7 @@ edges = [readers.lower_edge(scaling, seed) for seed in scaling.seeds]  # (C, L) 
 C, L = edges[0]  # (n,) FLOPs and nats, cheapest first
 cheap = C <= C[-1] / 100
 k, a = straight_line(C[cheap], L[cheap])
-print(
-    f"L = {k:.0f} C^-{a:.2f} says {k * C[-1] ** -a:.2f} nats at {C[-1]:.0e} FLOPs; measured {L[-1]:.2f}"
-)
+print(f"L = {k:.0f} C^-{a:.2f} says {k * C[-1] ** -a:.2f} nats for the end; measured {L[-1]:.2f}")
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.compute(scaling, edges, (k, a))
@@ -295,8 +292,8 @@ verdicts.more_compute(edges, scaling.seeds)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Straight it is not, and for a reason that is ours: all sizes have read the same text. At the right
-# end stand models that are too large for what they have read, and who doubles only the size gains
-# less and less. For a fair prediction size and data must be told apart.
+# end stand models too large for what they have read, and size alone buys less and less. For a fair
+# prediction size and data must be told apart.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### How sure is a slope?
@@ -317,15 +314,14 @@ print(f"a = {a:.3f}, 90 % interval {low:.3f} to {high:.3f}")
 #
 # $$\hat L(N, D) = E + \frac{A}{N^\alpha} + \frac{B}{D^\beta}$$
 #
-# a floor, what a size of N lacks, and what D tokens lack. They are fitted in logarithms, so that 1
-# % off counts the same everywhere: $r = \ln \hat L - \ln L$. Not squares are added but **Huber's**
-# loss, $r^2/2$ up to δ = 0.001 and beyond it the straight line $\delta(|r| - \delta/2)$, so that a
-# failed run does not bend the law. *By hand:* r = 0.0005 counts 1.25 · 10⁻⁷; r = 0.25 counts 2.5 ·
-# 10⁻⁴, where half its square would be 0.031.
+# a floor, what a size of N lacks, and what D tokens lack. They are fitted in logarithms, so that
+# one per cent off counts the same everywhere: $r = \ln \hat L - \ln L$. Not squares are added but
+# **Huber's** loss, $r^2/2$ up to δ = 0.001 and beyond it the straight line $\delta(|r| -
+# \delta/2)$, so that a failed run does not bend the law. *By hand:* r = 0.0005 counts 1.25 · 10⁻⁷;
+# r = 0.25 counts 2.5 · 10⁻⁴, where half its square would be 0.031.
 #
 # **The test.** Seven sizes are known; the law has to say what the eighth, four times as large, will
-# reach. **What would prove it wrong:** a miss of more than a quarter of what the eighth size
-# gained.
+# reach. **What would prove it wrong:** a miss of more than a quarter of what it gained.
 
 # %%
 said = []
@@ -347,15 +343,12 @@ verdicts.predictable(scaling, said)
 # read that much. **Remember:** *compute buys loss at a falling rate; the curve says what the next
 # factor buys.*
 
-# %% [markdown] slideshow={"slide_type": "notes"}
-# Twelve minutes. Let somebody compute the power law from the two points before you show the figure.
-
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. What does size buy?
 #
 # Two reasons, both called hand-wavy (11:28). A small model "has to be very selective" about facts
 # while a large one can keep the **tail** (12:04). And small models "tend to learn first order
-# **heuristics**", where a large one "can try to do really complicated things" (12:31–12:55).
+# **heuristics**", where a large one "can try to do really complicated things" (12:21–12:55).
 #
 # Facts: 5,000 names, each with an emblem, the first asked most. Heuristics: *the keys near the box
 # near the window …* **are**; over three nouns, to agree with the nearest one is a coin toss.
@@ -388,7 +381,7 @@ verdicts.heuristics(scaling)
 #
 # The third intuition: "while overall loss improves smoothly, individual tasks can improve suddenly"
 # (13:08). Now we watch it happen: four sizes, three seeds, trained on this page. The text holds
-# more translation than before, so that something happens within 200 steps of 1,024 words.
+# more translation than before, so that something happens within 150 steps of 1,024 words.
 
 # %%
 LADDER, training = ("2x16", "2x32", "2x48", "2x64"), here.module("training")  # layers x channels
@@ -414,13 +407,12 @@ source(training.train_one, docstring="none")
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 shown = {n: live[size, SEEDS[0]]["points"] for n, size in zip(weights, LADDER)}
 draw = pictures.expectations(shown, world.vocabulary)
-interact(draw, prompt=list(training.prompts(world)), test=(1, len(steps), 1, len(steps) - 2))
+interact(draw, prompt=list(training.prompts(world)), test=(1, len(steps), 1, len(steps) - 1))
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# **How sudden is it?** For the total and for each task, in the largest of the four: how much of the
-# whole fall of the loss lies within one **doubling** of the text? **Guess** both numbers, for
-# translation and for the total. **What would prove it wrong:** translation less than 1.5 times as
-# sudden as the total.
+# **How sudden is it?** How much of the whole fall of a loss lies within one **doubling** of the
+# text, for the largest of the four? **Guess** two numbers, one for translation and one for the
+# total.
 
 
 # %%
@@ -434,12 +426,21 @@ def suddenness(loss):
 
 total = along(LADDER[-1], lambda point: point["loss"])  # (seeds, tests)
 parts = {readers.NAMES[task]: along(LADDER[-1], readers.scored(task)) for task in TASKS}
+for name, rows in {"total": total, "translation": parts["translation"]}.items():
+    print(f"{name}: {100 * np.mean([suddenness(row) for row in rows]):.0f} % in one doubling")
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-picked = {name: parts[name] for name in ("grammar", "facts", "translation")}
-pictures.falls(steps, total, picked)
-sudden = [[suddenness(row) for row in rows] for rows in (total, parts["translation"])]
-verdicts.sudden(*sudden, weights[-1], SEEDS)
+pictures.falls(steps, total, {name: parts[name] for name in ("grammar", "facts", "translation")})
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# By this measure they are not far apart: the first steps of the total are steep too, for it learns
+# how frequent the words are. After them the total creeps, and the tasks take turns. So we look
+# where the talk looks, along growing compute, at the recorded models. **What would prove it
+# wrong:** no task five times as far from a smooth law as the total, each in % of its own fall; or,
+# where the compute ends, no task that is done or none that has not begun.
+
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+verdicts.smooth_and_sudden(scaling, LAZY)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Five kinds of curve
@@ -502,17 +503,18 @@ for size, n, losses in zip(LADDER[1:], weights[1:], word_nats[1:]):
     print(f"{n:7,} parameters: {np.mean(fell):.1f} of {losses[:, 0].mean():.1f} nats gone by then")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It does get better first: the models learn which *kind* of word comes before they learn which
-# word. But the loss does not say when the rest will follow. Nor is the threshold a property of the
-# size: in the recorded study, after eight times as many steps, even the smallest size of this
-# ladder gets most pairs right. What is absent at one budget is often just late. **Remember:**
-# *"emergent" describes a curve up to a budget, not a model.*
+# It does get better first, by half: the models learn which *kind* of word comes before they learn
+# which word. But the loss does not say when the rest follows, and a line through small models says
+# too little where the second size had not begun, and too much where it had. Nor is the threshold a
+# property of the size: in the recorded study, after ten times as many steps, even the smallest size
+# of this ladder gets most pairs right. **Remember:** *"emergent" describes a curve up to a budget,
+# not a model.*
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Is it a mirage?
 #
 # Schaeffer and others (2023) object that the **metric** makes the jump. Wei answers: "if you change
-# the metric a bit, it looks different", but the abilities are real (30:01). Both can be true.
+# the metric a bit, it looks different", but the abilities are real (29:59). Both can be true.
 #
 # A whole answer needs all its parts. If errors are independent, chances multiply. *By hand:* a noun
 # right in 0.9 and an adjective in 0.8 of cases make 0.72 whole answers; twenty tokens at 0.9 make
@@ -560,8 +562,7 @@ verdicts.mirage(product, together, answers, loss, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The metric sharpens the jump but does not make it: the loss of the same words drops suddenly too.
-# To predict, look at the loss; a user gets whole answers or none. **Remember:** *choose the metric
-# for the question, and say which one made the jump.*
+# **Remember:** *choose the metric for the question, and say which one made the jump.*
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Right, wrong, right again
@@ -621,17 +622,13 @@ pictures.planes(quotes)
 # ### One model walks through the U
 #
 # Each size crosses the valley at a time of its own. So one model should go right, wrong and right
-# by itself (**ours**, not the talk's). In a smaller world, 50 proverbs and a rarer instruction, we
-# train one now; five are recorded. In the control nobody corrects misquotes, and it is trained for
-# just as long. **What would prove it wrong:** a seed without a dip of 20 points, in rank and in
-# probability, or a control with one.
+# by itself (**ours**, not the talk's). Recorded: a smaller world, 50 proverbs and a rarer
+# instruction, five seeds; and a control in which nobody corrects misquotes, trained for just as
+# long. **What would prove it wrong:** a seed without a dip of 20 points, in rank and in
+# probability.
 
-# %%
-corpus = "few"  # 60 % copies, 20 % corrected misquotes, 19.6 % plain proverbs, 0.4 % literal
-now = here.study("ushape").run_one("2x32", SEEDS[0], 0.014, 1000, 32, corpus, 96, count=20)
-
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-pictures.walk(now["points"], walked, control)
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+pictures.walk(walked, control)
 verdicts.u_of_one(walked, control, dip)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -674,23 +671,23 @@ pictures.advice(gains, WORTH)
 verdicts.advice(gains, WORTH, BOUGHT)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The dangerous corner is the upper left: the curve was flat, one stops, and an ability was about to
-# begin. That is section 8, seen from a budget meeting. **Remember:** *a flat curve means "not yet"
-# or "no more", and it does not say which.*
+# There are two ways to be wrong. Translation had gained more than a nat and had nothing left to
+# gain: its curve was steep because it was being finished. Places and grammar looked flat, and then
+# gained. **Remember:** *a flat curve means "not yet" or "no more", and it does not say which.*
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 12. What came out
 #
-# **As he said.** The total is a weighted sum, and its parts take turns. More compute bought less
-# loss at every step. Size bought rare facts. An ability was absent in small models and present in
-# large ones, without a line to foretell it. Another metric gave another picture.
+# **As he said.** The total is a weighted sum, and its parts take turns. Size bought rare facts. The
+# loss of a larger model could be told from smaller ones. An ability was absent in a small model and
+# present in a large one. Another metric gave another picture.
 #
-# **Not quite as he said.** Not all seven tasks were learnt. The U is deep in what a model ranks
-# first, and shallow in what it thinks probable. Three skills explain it once one of them is
-# replaced. Half of the data misleads just where something is about to begin.
+# **Not quite as he said.** Not all seven tasks were learnt. More compute bought less and less. The
+# U is deep in what a model ranks first, shallow in what it thinks probable, and three skills
+# explain it once one is replaced. Half of the data misleads just where something is about to begin.
 #
-# **Not measured.** Depth against breadth (27:40): our sizes grow in both. Filtering to reliable
-# sources (26:27). The jump between GPT-3.5 and GPT-4 (16:13). Seven powers of ten.
+# **Not measured.** Depth against breadth (27:40). Filtering to reliable sources (26:27). Scaling on
+# real text; small models that read very much. Seven powers of ten.
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **One more question.** Places were never learnt beyond the lazy reader's rule. Is that a matter of

@@ -525,14 +525,14 @@ check("edit_distance")
 # %% tags=["payoff"]
 @payoff("edit_distance")
 def how_far_from_right():
-    """A small model learns to reverse five letters; how many of them must be mended?"""
+    """A small model learns to reverse five letters; how many of them must be put right?"""
     from minilm.analysis import metrics
     from minilm.data import toys
-    from minilm.models import Config, Transformer
+    from minilm.models import EncoderDecoder, EncoderDecoderConfig
     from minilm.optim import AdamW
 
     shape = {"vocab_size": 11, "context": 16, "layers": 1, "heads": 2, "channels": 32}
-    model = Transformer(Config(**shape, init_std=0.1, kind="encoder-decoder"))
+    model = EncoderDecoder(EncoderDecoderConfig(**shape, init_std=0.1))
     exam = toys.copy(200, 5, symbols=8, reverse=True, seed=1000)
     optimizer, steps, edits, whole = AdamW(model.parameters(), lr=1e-2), [], [], []
     for step in range(151):

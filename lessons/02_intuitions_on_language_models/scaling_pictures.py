@@ -15,7 +15,6 @@ from minilm.course.show.style import (
     FAINT,
     GREEN,
     INK,
-    MARKERS,
     MUTED,
     ORANGE,
     VERMILION,
@@ -145,40 +144,44 @@ def facts(scaling: Recorded) -> None:
 
 def agreement(scaling: Recorded) -> None:
     """Verbs that agree, by nouns in between, along the training of four models."""
-    runs = {size: (scaling, size) for size in ("1x16", "2x16", "2x64", "4x256")}
-    runs = {f"{scaling.parameters[size]:,} parameters": pair for size, pair in runs.items()}
+    sizes = ("1x16", "2x16", "2x64", "4x256")
     alt = "Agreement by nouns in between, along the text read; a coin toss is 50 %."
-    with figure(1, len(runs), size=(12.2, 4.5), alt=alt) as axes:
-        for ax, (title, (study, size)) in zip(axes, runs.items(), strict=True):
-            seed = study.seeds_of(size)[0]
-            seen = [p["tokens"] / 1e3 for p in points_of(study.run(size, seed), False)]
+    with figure(1, len(sizes), size=(12.2, 4.3), alt=alt) as axes:
+        for ax, size in zip(axes, sizes, strict=True):
+            seen = [p["tokens"] / 1e3 for p in scaling.run(size, scaling.seeds[0])["points"]]
             for between, colour in zip(range(4), shades(4), strict=True):
-                right = 100 * study.along(size, probe(f"grammar {between}"), False)
+                right = 100 * scaling.along(size, probe(f"grammar {between}"), False)
                 band = {"color": colour, "alpha": 0.2, "linewidth": 0}
                 ax.fill_between(seen, right.min(0), right.max(0), **band)
                 ax.plot(seen, right.mean(0), color=colour, label=f"{between}")
             ax.axhline(50, color=MUTED, linestyle=(0, (4, 3)), linewidth=2)
             name_axes(ax, "thousand words", "", "", "log", "linear")
-            ax.set_title(title, fontsize=16)
+            plain_ticks(ax.xaxis, [100, 1000])
+            ax.set_title(f"{scaling.parameters[size] / 1000:,.0f} thousand", fontsize=17)
             ax.set_ylim(40, 103)
         axes[0].set_ylabel("verb agrees, %")
-        axes[-1].legend(title="nouns between", title_fontsize=15, loc="lower right")
+        look = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.04), "title_fontsize": 15}
+        axes[-1].legend(title="nouns\nbetween", **look)
 
 
 def advice(gains: Mapping[str, tuple[np.ndarray, np.ndarray]], worth: float) -> None:
     """Gain seen against gain that came, a mark for each curve and seed."""
     alt = "What doubling the data had brought against what doubling it again brought."
-    with figure(alt=alt) as ax:
-        for k, (name, (seen, came)) in enumerate(gains.items()):
-            look = {"color": COLOURS[k % 7], "markersize": 11, "markeredgecolor": "white"}
-            ax.plot(seen, came, (MARKERS * 2)[k], label=name, **look)
-        both = np.array([pair for pair in gains.values()])
-        low, high = both.min() - 0.03, both.max() + 0.05
+    with figure(alt=alt, size=(12.2, 4.8)) as ax:
+        for k, ((name, (seen, came)), mark) in enumerate(
+            zip(gains.items(), "os^DvPX*<", strict=True)
+        ):
+            look = {"color": COLOURS[k % 7], "markersize": 12, "markeredgecolor": "white"}
+            ax.plot(seen, came, mark, label=name, **look)
+        both = np.array(list(gains.values()))
+        low = both.min() - 0.08
+        right, high = both.max((0, 2)) + 0.12
         for draw in (ax.axhline, ax.axvline):
             draw(worth, color=MUTED, linewidth=1.5, linestyle=(0, (4, 3)))
         ax.plot([low, high], [low, high], color=FAINT, linewidth=3, zorder=0)
-        ax.text(low, high, "“stop”, and it was wrong", fontsize=15, color=MUTED, va="top")
-        ax.text(high, low, "“collect”, and it was wrong", fontsize=15, color=MUTED, ha="right")
+        grey = {"fontsize": 15, "color": MUTED}
+        ax.text(worth + 0.03, high, "← here “stop” was wrong", va="top", **grey)
+        ax.text(right - 0.12, low, "↑ here “collect” was wrong", ha="right", va="bottom", **grey)
         ax.set_xlabel("seen: gain of the second half of our text, nats")
         ax.set_ylabel("came: gain of as much again")
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.04))

@@ -41,7 +41,7 @@ def expectations(live: Mapping[int, Any], vocabulary: Sequence[str]) -> Callable
                 ax.invert_yaxis()
                 ax.set_xlim(0, 1)
                 ax.grid(visible=False, axis="y")
-                ax.set_title(f"{weights:,} parameters", fontsize=16)
+                ax.set_title(f"{weights / 1000:,.0f} thousand", fontsize=17)
                 ax.set_xticks([0, 0.5, 1])
                 ax.set_xlabel(f"after {points[test - 1]['step']} steps")
 
@@ -136,7 +136,14 @@ def jump(weights: Sequence[int], whole: np.ndarray, steps: Sequence[int], loss: 
         x = np.log10(weights)
         slope, start = np.polyfit(x[:-2], whole.mean(0)[:-2], 1)
         left.plot(weights, start + slope * x, "--", color=VERMILION, linewidth=3)
-        left.text(weights[1], 20, "line through the\nsmaller two", color=VERMILION, fontsize=16)
+        left.text(
+            weights[0],
+            92,
+            "line through the\nsmaller two sizes",
+            color=VERMILION,
+            fontsize=16,
+            va="top",
+        )
         name_axes(left, "parameters", "whole translations right, %", "", "log", "linear")
         left.set_ylim(-4, 104)
         for rows, n, colour in zip(loss, weights, shades(len(weights)), strict=True):

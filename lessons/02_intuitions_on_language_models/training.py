@@ -14,11 +14,11 @@ from minilm.studies.runs import SIZES, config_of, exam_steps, predictor, train_a
 
 from .studies.scaling import Exam
 
-# Shares of the tokens: much translation, so that something happens within some hundred steps.
-DIET = dict(zip(TASKS, (0.20, 0.05, 0.15, 0.10, 0.35, 0.05, 0.10), strict=True))
+# Shares of the tokens: much translation, so that something happens within 150 steps.
+DIET = dict(zip(TASKS, (0.15, 0.05, 0.10, 0.05, 0.50, 0.05, 0.10), strict=True))
 # The learning rates that the recorded study tuned for these sizes.
 RATES = {"2x16": 0.01, "2x32": 0.014, "2x48": 0.01, "2x64": 0.008}
-STEPS = 200
+STEPS = 150
 
 
 def prompts(world: TaskWorld) -> dict[str, np.ndarray]:
@@ -37,7 +37,7 @@ def prompts(world: TaskWorld) -> dict[str, np.ndarray]:
 @cache
 def exam(world: TaskWorld) -> tuple[Exam, Probe]:
     """Held-out windows, and the prompts of translation."""
-    made = Exam(world, windows=64, prompts=128, mixture=DIET)
+    made = Exam(world, windows=48, prompts=256, mixture=DIET)
     return made, next(probe for probe in made.probes if probe.name == "translation")
 
 

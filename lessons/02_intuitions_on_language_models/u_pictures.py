@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from minilm.analysis import curves
@@ -39,20 +36,22 @@ def three_skills(repeat_at: float, fix_at: float, follow_at: float) -> None:
 
 
 def by_size(study: Recorded) -> None:
-    """The end of training: misquotes repeated in accuracy and in probability; the skills."""
+    """The end of training: misquotes repeated, by rank and by probability; the skills."""
     weights = [study.parameters[size] for size in study.whole]
-    alt = "Misquotes repeated by size, by arg-max and by probability; four skills by size."
+    alt = "Misquotes repeated by size, by rank and by probability; four skills by size."
+    joint = {"ranked first": "literal_accuracy", "probability": "literal"}
     with figure(1, 2, alt=alt) as (left, right):
-        joint = {
-            "ranked first": study.final(skill("literal_accuracy")),
-            "probability": study.final(skill("literal")),
-        }
-        for values, colour in zip(joint.values(), (BLUE, ORANGE), strict=True):
+        for (name, key), colour, mark in zip(joint.items(), (BLUE, ORANGE), "os", strict=True):
+            values = study.final(skill(key))
             for row in values:
-                left.plot(weights, row, color=colour, linewidth=1, alpha=0.6)
-        look = {"xscale": "log", "xlabel": "parameters", "ylim": (-0.03, 1.03)}
-        lines(weights, joint, ylabel="the misquote is repeated", ax=left, **look)
+                left.plot(weights, row, color=colour, linewidth=1.2, alpha=0.7)
+            look = {"color": colour, "markeredgecolor": "white", "markersize": 10}
+            left.plot(weights, values.mean(0), mark + "-", label=name, **look)
+        name_axes(left, "parameters", "the misquote is repeated", "", "log", "linear")
+        left.set_ylim(-0.03, 1.03)
+        left.legend(loc="lower right")
         skills = {name: study.final(skill(key)) for name, key in NAMES.items()}
+        look = {"xscale": "log", "xlabel": "parameters", "ylim": (-0.03, 1.03)}
         lines(weights, skills, ax=right, **look)
 
 
@@ -83,30 +82,28 @@ def planes(study: Recorded) -> None:
         axes[0].set_ylabel("parameters")
 
 
-def walk(live: Sequence[dict[str, Any]], study: Recorded, control: Recorded) -> None:
-    """One model over training: live, the recorded seeds, the control; the skills of the live one."""
-    (case,), (other,) = study.cases, control.cases
-    steps = [p["step"] for p in study.run(case, study.seeds[0])["points"]]
-    alt = "Misquotes repeated over training: down and up again; without corrections, never down."
+def walk(walked: Recorded, control: Recorded) -> None:
+    """One size over training, with corrections and without; the skills of the first."""
+    (case,), (other,) = walked.cases, control.cases
+    steps = [point["step"] for point in walked.run(case, walked.seeds[0])["points"]]
+    alt = "Misquotes repeated over training: down and up again; without corrections, hardly down."
     with figure(1, 2, alt=alt) as (left, right):
-        for source, key, colour, name in (
-            (study, "literal_accuracy", BLUE, "ranked first"),
-            (study, "literal", ORANGE, "probability"),
-            (control, "literal", MUTED, "probability, none corrected"),
+        for study, at, key, colour, name in (
+            (control, other, "literal", MUTED, "probability, none corrected"),
+            (walked, case, "literal_accuracy", BLUE, "ranked first"),
+            (walked, case, "literal", ORANGE, "probability"),
         ):
-            rows = source.along(case if source is study else other, skill(key), False)
-            left.fill_between(steps, rows.min(0), rows.max(0), color=colour, alpha=0.18)
+            rows = study.along(at, skill(key), False)
+            left.fill_between(
+                steps, rows.min(0), rows.max(0), color=colour, alpha=0.18, linewidth=0
+            )
             left.plot(steps, rows.mean(0), color=colour, label=name)
-        now = [p["step"] for p in live]
-        left.plot(
-            now, [skill("literal")(p) for p in live], ":", color=INK, label="trained just now"
-        )
-        name_axes(left, "step", "the misquote is repeated", "", "linear", "linear")
+        name_axes(left, "step", "the misquote is repeated", "", "log", "linear")
         left.set_ylim(-0.03, 1.03)
         left.legend(loc="lower right", fontsize=14)
-        skills = {name: [skill(key)(p) for p in live] for name, key in NAMES.items()}
-        look = {"xlabel": "step", "ylim": (-0.03, 1.03), "markers": False}
-        lines(now, skills, ax=right, title="trained just now", **look)
+        skills = {name: walked.along(case, skill(key), False) for name, key in NAMES.items()}
+        look = {"xlabel": "step", "ylim": (-0.03, 1.03), "markers": False, "xscale": "log"}
+        lines(steps, skills, ax=right, **look)
 
 
 def composition(study: Recorded) -> None:

@@ -12,7 +12,34 @@ from minilm.course.show.claims import claim
 from minilm.data.worlds.world import TASKS, TaskWorld
 from minilm.studies.recorded import Recorded
 
-from .readers import BANDS, NAMES, nats, probe, share_right, skill, tested
+from .readers import (
+    BANDS,
+    NAMES,
+    best_runs,
+    how_far,
+    nats,
+    probe,
+    roughness,
+    scored,
+    share_right,
+    tested,
+)
+from .u_verdicts import subtasks, u_by_size, u_of_one
+
+__all__ = [
+    "advice",
+    "emergence",
+    "heuristics",
+    "mirage",
+    "more_compute",
+    "predictable",
+    "seven_tasks",
+    "smooth_and_sudden",
+    "subtasks",
+    "tail",
+    "u_by_size",
+    "u_of_one",
+]
 
 
 def seven_tasks(
@@ -54,7 +81,7 @@ def more_compute(edges: Sequence[tuple[np.ndarray, np.ndarray]], seeds: Sequence
     decades = np.array([np.log10(C[-1] / C[0]) for C, _ in edges])
     claim(
         "more compute reliably lowers the loss, with no sign of an end",
-        source="Wei 09:15",
+        source="Wei 09:26",
         measure="fall of the least loss of tested words, %, in the first decade of compute and in "
         "the last; decades",
         expected="2.5 decades or more, the last at least half of the first; partly: above 1 %",
@@ -128,7 +155,7 @@ def heuristics(scaling: Recorded) -> None:
     once, four_times, _, most = (values.mean() for values in verbs.values())
     claim(
         "small models stay with first-order heuristics where large ones compute",
-        source="Wei 12:31",
+        source="Wei 12:21",
         measure=f"verbs that agree over three nouns, %: {scaling.parameters[small]:,} and "
         f"{scaling.parameters[large]:,} parameters, after a quarter of the text and after all",
         expected="small below 75 both times, large 90 or more at the end",
@@ -141,22 +168,35 @@ def heuristics(scaling: Recorded) -> None:
     )
 
 
-def sudden(
-    total: Sequence[float], task: Sequence[float], parameters: int, seeds: Sequence[int]
-) -> None:
-    measured = {"total": 100 * np.array(total), "translation": 100 * np.array(task)}
+def smooth_and_sudden(scaling: Recorded, lazy: Mapping[str, tuple[float, float]]) -> None:
+    measured: dict[str, list[float]] = {
+        k: [] for k in ("total", "roughest task", "done", "not begun")
+    }
+    for seed in scaling.seeds:
+        C, points = best_runs(scaling, seed)
+        way = {t: how_far(scaling, t, lazy[t][1])(points[-1]) for t in TASKS}
+        begun = [t for t in TASKS if way[t] >= 0.1]  # what has not begun has no range to measure by
+        rough = [roughness(C, [scored(t)(point) for point in points]) for t in begun]
+        measured["total"].append(roughness(C, [point["loss"] for point in points]))
+        measured["roughest task"].append(max(rough))
+        measured["done"].append(sum(w > 0.9 for w in way.values()))
+        measured["not begun"].append(len(TASKS) - len(begun))
+    total, task = (np.mean(measured[name]) for name in ("total", "roughest task"))
     claim(
         "the total improves smoothly while single tasks improve suddenly",
         source="Wei 13:08",
-        measure="largest share of the whole fall of a loss within one doubling of the text, %, "
-        f"{parameters:,} parameters",
-        expected="translation at least 1.5 times as sudden as the total",
+        measure="distance from a smooth law along the best runs, % of the curve's range (tasks that "
+        "have begun); tasks done (90 % of the way) and not begun (10 %) where the compute ends",
+        expected="a task at least five times as rough as the total; one done, one not begun",
         measured=measured,
-        seeds=seeds,
-        holds=lambda m: m["translation"] >= 1.5 * m["total"],
-        partly=lambda m: m["translation"] > m["total"],
-        says=f"one doubling of the text brings {measured['translation'].mean():.0f} % of the fall "
-        f"of translation, and never more than {measured['total'].max():.0f} % of the total's",
+        seeds=scaling.seeds,
+        holds=lambda m: (
+            m["roughest task"] >= 5 * m["total"] and m["done"] >= 1 and m["not begun"] >= 1
+        ),
+        partly=lambda m: m["roughest task"] >= 5 * m["total"] or m["done"] * m["not begun"] > 0,
+        recorded=True,
+        says=f"along the best runs the total stays within {total:.0f} % of a smooth law, the "
+        f"roughest task within {task:.0f} %",
     )
 
 
@@ -183,7 +223,7 @@ def emergence(
         partly=lambda m: m["smallest"] < 10 and m["largest"] > 80,
         says=f"{weights[0]:,} parameters translate {whole[:, 0].mean():.0f} % of the pairs, "
         f"{weights[-1]:,} {whole[:, -1].mean():.0f} %; a line through the smaller two sizes says "
-        f"{line.mean():.0f} %",
+        f"{', '.join(f'{value:.0f}' for value in line)} %",
     )
 
 
@@ -200,12 +240,10 @@ def mirage(
     }
     claim(
         "a whole answer is the product of its parts, and so it jumps more than its loss",
-        source="Wei 30:01, after Schaeffer et al. 2023",
-        measure="largest gap between whole answers and the product of their parts, all tests; "
-        "tests with that product between 0.1 and 0.9; largest share of the whole change within one "
-        "doubling of the text, %: whole answers, their loss",
-        expected="gap below 0.05 with a test on the way, answers more sudden than the loss; "
-        "partly: one of the two",
+        source="Wei 29:59, after Schaeffer et al. 2023",
+        measure="largest gap of whole answers and products; tests with a product of 0.1 to 0.9; "
+        "share of the whole change within one doubling of the text, %: answers, their loss",
+        expected="gap below 0.05, a test on the way, answers more sudden; partly: one of the two",
         measured=measured,
         seeds=seeds,
         holds=lambda m: m["gap"] < 0.05 and m["on the way"] > 0 and m["answers"] > m["loss"],
@@ -213,86 +251,6 @@ def mirage(
         says=f"whole answers and products differ by {gap.max():.3f} at most; one doubling brings "
         f"{measured['answers'].mean():.0f} % of the rise of the answers and "
         f"{measured['loss'].mean():.0f} % of the fall of their loss",
-    )
-
-
-def u_by_size(quotes: Recorded, dip: Any) -> None:
-    dips = {
-        "ranked first": [100 * dip(row) for row in quotes.final(skill("literal_accuracy"))],
-        "probability": [100 * dip(row) for row in quotes.final(skill("literal"))],
-    }
-    rank, probability = (np.array(values) for values in dips.values())
-    claim(
-        "a task can go right, wrong and right again with size",
-        source="Wei 20:47",
-        measure=f"deepest dip over {len(quotes.whole)} sizes, points: misquotes ranked first, "
-        "their probability",
-        expected="20 or more in both; partly: in the first",
-        measured=dips,
-        seeds=quotes.seeds,
-        holds=lambda m: min(m.values()) >= 20,
-        partly=lambda m: m["ranked first"] >= 20,
-        recorded=True,
-        says=f"by what is ranked first the U is {rank.min():.0f} points deep or more, by "
-        f"probability from {probability.min():.0f} to {probability.max():.0f}",
-    )
-
-
-def u_of_one(walked: Recorded, control: Recorded, dip: Any) -> None:
-    (case,) = walked.cases
-    dips = {
-        f"{name}, {measure}": [100 * dip(row) for row in study.along(case, skill(key), False)]
-        for name, study in (("corrected", walked), ("control", control))
-        for measure, key in (("first", "literal_accuracy"), ("probability", "literal"))
-    }
-    first, probability, _, never = (np.mean(values) for values in dips.values())
-    claim(
-        "one model walks through the U while it trains, if its text corrects misquotes, and only "
-        "then",
-        source="after Wei 23:48",
-        measure="deepest dip over training, points, of misquotes ranked first and of their "
-        "probability, with corrections and without; proverbs that the control knows at the end, %",
-        expected="20 or more in both, below 20 in both without corrections, 50 or more known; "
-        "partly: by rank",
-        measured=dips | {"known": 100 * control.final(skill("memory"))[:, 0]},
-        seeds=walked.seeds,
-        holds=lambda m: (
-            min(m["corrected, first"], m["corrected, probability"]) >= 20
-            and max(m["control, first"], m["control, probability"]) < 20
-            and m["known"] >= 50
-        ),
-        partly=lambda m: m["corrected, first"] >= 20 and m["control, first"] < 20,
-        kind="ours",
-        recorded=True,
-        says=f"{walked.parameters[case]:,} parameters fall by {first:.0f} points and rise again, in "
-        f"probability by {probability:.0f}; without corrections the dip is {never:.0f}",
-    )
-
-
-def subtasks(quotes: Recorded) -> None:
-    errors: dict[str, list[float]] = {"repeat, fix, follow": [], "with hold back": []}
-    keys = ("composed", "composed_suppress", "literal", "fix")
-    for k in range(len(quotes.seeds)):
-        seen = {
-            key: np.concatenate([quotes.along(s, skill(key), False)[k] for s in quotes.whole])
-            for key in keys
-        }
-        for name, key in zip(errors, keys, strict=False):
-            errors[name].append(np.abs(seen[key] - seen["literal"])[seen["fix"] > 0.1].mean())
-    three, variant = (np.mean(values) for values in errors.values())
-    claim(
-        "the subtasks explain the behaviour",
-        source="Wei 23:48",
-        measure="mean gap between composed and measured probability, over the tests that fix more "
-        "than one quote in ten",
-        expected="the talk's three skills below 0.05; partly: with hold back in the place of fix",
-        measured=errors,
-        seeds=quotes.seeds,
-        holds=lambda m: m["repeat, fix, follow"] < 0.05,
-        partly=lambda m: m["with hold back"] < 0.05,
-        recorded=True,
-        says=f"the talk's three skills miss the task by {three:.3f} on average, with hold back in "
-        f"the place of fix by {variant:.3f}",
     )
 
 

@@ -362,10 +362,19 @@ def brier(probabilities, target):
         ),
     ),
     # Huber's loss of L, not of log L
+    (
+        "fit_chinchilla",
+        7,
+        START
+        + ROBUST.replace(
+            "return np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y)) - loss",
+            "return np.exp(np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y))) - np.exp(loss)",
+        ),
+    ),
     # the printed constants, whatever the runs
     (
         "fit_chinchilla",
-        2,
+        0,
         "def fit_chinchilla(N, D, L):\n    return 1.69, 406.4, 410.7, 0.34, 0.28",
     ),
     # tokens first
