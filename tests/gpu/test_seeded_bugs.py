@@ -242,7 +242,7 @@ BUGS = [
     (GROUPED, "left operand not transposed", "ldmatrix_t(a, a_tiles", "ldmatrix(a, a_tiles", False),
 ]
 # The same in headers: (file, header it includes, what is wrong, old text, new text)
-SPAN, CORE = "attention/span.cuh", "tensor_core.cuh"
+SPAN, CORE = "attention/span.cuh", "cuda_tools/tensor_core.cuh"
 HEADER_BUGS = [
     (FORWARD, SPAN, "mask off by one", "return ahead <= 0 &&", "return ahead < 0 &&"),
     (
