@@ -48,7 +48,7 @@ def counting(bits: Sequence[float], seen: Sequence[float]) -> None:
         2,
         alt="Left: bits per word fall up to three words and then stay level. Right: the share of "
         "held-out word sequences that were ever seen falls to a few in a hundred.",
-        size=(12.2, 4.3),  # its sentence stands on the same slide
+        size=(12.2, 4.1),  # its sentence stands on the same slide
     ) as (left, right):
         lines(orders, {"": bits}, xlabel="words counted together", ylabel="bits per word", ax=left)
         left.set_xticks(list(orders))
