@@ -31,25 +31,6 @@ def interval(values: Values, form: str = ".2f") -> str:
     return f"{middle:{form}} (95 % interval {low:{form}} to {high:{form}})"
 
 
-def pen(fall: Callable[..., Any]) -> Verdict:
-    missed = {
-        name: [100 * (seconds / alone - 1)]
-        for name, (alone, seconds, _) in {"pen": fall(8, 11), "sheet": fall(5, 624)}.items()
-    }
-    return claim(
-        "where one force dominates, it alone predicts; where two matter, it does not",
-        source="Chung 35:38–36:21, 36:41–37:04",
-        measure="time of a fall from 1.5 m beyond what gravity alone says, %",
-        expected="pen below 5, sheet above 50",
-        measured=missed,
-        holds=lambda m: m["pen"] < 5 and m["sheet"] > 50,
-        says=f"gravity alone misses the pen's fall by {missed['pen'][0]:.1f} % and the sheet's by "
-        f"{missed['sheet'][0]:.0f} %",
-        exact=True,
-        note="Calculated, with drag that grows as the square of the speed; nothing was dropped.",
-    )
-
-
 def race(raced: Mapping[str, np.ndarray], seeds: Sequence[int]) -> Verdict:
     gap = raced["full"][..., 1] - raced["window"][..., 1]  # (seeds, tests)
     first, last = (int(step) for step in raced["full"][0, [0, -1], 0])
@@ -184,32 +165,67 @@ def translation(runs: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequence
     )
 
 
-def crossing_over(record: Recorded, elimination: float) -> Verdict:
-    models = [model for task, model in record.cases if task == "facts"]
-    trained = {m: _end(record, m, ("ask", "tell")) for m in models}
-    crossed = {m: _end(record, m, ("told, then asked",)) for m in models}
-    chance = {m: _end(record, m, ("told, then asked",), "probability") for m in models}
-    reads = ("S3 L7", "S4 L7", "S4m L7")
-    apart = ("S0 L3", "S2 L7")
+def one_stack_knows(record: Recorded, elimination: float) -> Verdict:
+    crossed = {m: _end(record, m, ("told, then asked",)) for m in ("S0 L3", "S4m L7")}
+    chance = {m: _end(record, m, ("told, then asked",), "probability") for m in crossed}
+    soon = {m: mean(as_soon_as_learnt(record, m)) for m in crossed}
+    two, one = crossed
     return claim(
-        "what one side learns reaches the other where one set of weights reads layer by layer",
-        source="after Chung 58:48–58:59",
+        "two stacks keep knowledge in two places; one stack knows on one side what it learnt on "
+        "the other",
+        source="after Chung 58:30–58:59",
         kind="ours",
         measure="facts only told, then asked for the first time: % right at the end of training",
-        expected="two stacks and one that reads the last layer: below 25; the three that read "
-        "layer by layer: above 50",
-        measured={m: crossed[m] for m in models},
-        seeds=record.seeds,
-        holds=lambda m: max(m[k] for k in apart) < 25 and min(m[k] for k in reads) > 50,
-        partly=lambda m: min(m[k] for k in reads) > 25 > m["S0 L3"],
-        says="told, then asked: two stacks "
-        f"{mean(crossed['S0 L3']):.0f} % right, decoder-only {mean(crossed['S4m L7']):.0f} %, "
-        f"with probabilities of {mean(chance['S0 L3']):.2f} and {mean(chance['S4m L7']):.2f}; "
-        f"elimination alone gives {elimination:.0f} %",
+        expected="two stacks of 3 layers below 25, decoder-only above 50",
+        measured={"two stacks": crossed[two], "decoder-only": crossed[one]},
+        seeds=record.seeds_of(("facts", two), ("facts", one)),
+        holds=lambda m: m["two stacks"] < 25 and m["decoder-only"] > 50,
+        says=f"told, then asked: two stacks {mean(crossed[two]):.0f} % right, decoder-only "
+        f"{interval(crossed[one], '.0f')} %, with probabilities of {mean(chance[two]):.2f} and "
+        f"{mean(chance[one]):.2f}; elimination alone gives {elimination:.0f} %",
         recorded=True,
-        note="In the forms that were trained the worst seed of any model has "
-        f"{min(min(values) for values in trained.values()):.1f} % right.",
+        note="In the forms that were trained the worst seed has "
+        f"{min(_end(record, m, TRAINED).min() for m in crossed):.1f} % right. As soon as they were "
+        f"learnt, about half-way, the two had crossed with {soon[two]:.0f} and {soon[one]:.0f} %.",
     )
+
+
+def layer_by_layer(record: Recorded) -> Verdict:
+    called = {"S2 L7": "last layer", "S3 L7": "layer by layer", "S4 L7": "and causal"}
+    crossed = {name: _end(record, m, ("told, then asked",)) for m, name in called.items()}
+    last, by_layer, causal = crossed.values()
+    return claim(
+        "it is reading layer by layer that lets knowledge cross, not one softmax",
+        source="after Chung 62:05–63:12",
+        kind="ours",
+        measure="facts only told, then asked: % right at the end, one stack, two softmaxes",
+        expected="reading the last layer: below 25; layer by layer, input both ways or causal: "
+        "above 50; partly: ahead of the last layer in every seed",
+        measured=crossed,
+        seeds=record.seeds_of(*[("facts", m) for m in called]),
+        holds=lambda m: m["last layer"] < 25 and min(m["layer by layer"], m["and causal"]) > 50,
+        partly=lambda m: min(m["layer by layer"], m["and causal"]) > m["last layer"],
+        says=f"where the target reads the last layer {mean(last):.0f} % cross, where it reads "
+        f"layer by layer {by_layer.min():.0f} to {by_layer.max():.0f} %, and with a causal input "
+        f"too {causal.min():.0f} to {causal.max():.0f} %",
+        recorded=True,
+        note="In the forms that were trained the worst seed has "
+        f"{min(_end(record, m, TRAINED).min() for m in called):.1f} % right. The rule but for its "
+        "milder form was set before the runs; three seeds spread widely here.",
+    )
+
+
+TRAINED = mastery.TASKS["facts"].trained
+
+
+def as_soon_as_learnt(record: Recorded, model: str) -> np.ndarray:
+    """(seeds,): % told, then asked, at the first test with 95 % of the trained forms right."""
+    found = []
+    for seed in record.seeds_of(("facts", model)):
+        points = record.run(("facts", model), seed)["points"]
+        first = next(p for p in points if mastery.worst(p, TRAINED) >= mastery.LEARNT)
+        found.append(100 * mastery.worst(first, ("told, then asked",)))
+    return np.array(found)
 
 
 def _end(record: Recorded, model: str, forms: Sequence[str], what: str = "accuracy") -> np.ndarray:
@@ -225,25 +241,23 @@ def steps_to_learn(record: Recorded, task: str, model: str) -> np.ndarray:
 
 
 def both_ways(record: Recorded) -> Verdict:
-    ratio = {
-        task: steps_to_learn(record, task, "S4 L7") / steps_to_learn(record, task, "S3 L7")
-        for task in ("translation", "facts")
-    }
-    means = {task: mean(values) for task, values in ratio.items()}
-    fits = [0.8 < value < 1.25 for value in means.values()]
+    cases = ("facts", "S3 L7"), ("facts", "S4 L7")
+    both, causal = (steps_to_learn(record, *case) for case in cases)
+    ratio = causal / both
     return claim(
         "whether the input is read both ways hardly matters",
         source="Chung 64:01–64:14",
-        measure="steps to learn: causal input over an input read both ways, same weights",
-        expected="between 0.8 and 1.25 on average, on both tasks; partly: on one",
+        measure="steps to learn the facts in both forms: causal input over an input read both "
+        "ways, same weights, each at its tuned rate",
+        expected="between 0.8 and 1.25 in every seed",
         measured=ratio,
-        seeds=record.seeds_of(("facts", "S4 L7"), ("translation", "S4 L7")),
-        holds=lambda _: all(fits),
-        partly=lambda _: any(fits),
-        says=f"a causal input takes {interval(ratio['translation'])} times the steps on "
-        f"translation and {interval(ratio['facts'])} on facts",
+        seeds=record.seeds_of(*cases),
+        holds=lambda r: 0.8 < r < 1.25,
+        says=f"both ways the facts take {both.mean():.0f} steps, with a causal input "
+        f"{causal.mean():.0f}, {interval(ratio)} times as many",
         recorded=True,
-        note="The talk says this of large models; these have 86,016 weights.",
+        note="The talk says this of large models; these have 86,016 weights. The source has three "
+        "tokens, so there is little to read both ways.",
     )
 
 
