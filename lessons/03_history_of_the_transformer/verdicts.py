@@ -5,7 +5,7 @@ Every threshold stands here, outside the cells that measure, and was set before 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
