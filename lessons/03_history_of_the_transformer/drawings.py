@@ -32,7 +32,7 @@ def opening() -> Any:
         _tower(ax, 3.0, VERMILION)
         for k in range(3):
             _box(ax, 2.35, k + 0.08, 0.5, 0.54, GREEN, "×")
-            _arrow(ax, (0.95, 2.75), (2.33, k + 0.35))
+            _arrow(ax, (1.75, 2.35), (2.33, k + 0.35))
         _tower(ax, 10.3, BLUE)
         words = {0.2: ("reads", "Das ist gut"), 3.0: ("writes", "That is good")}
         for left, (role, said) in words.items():
@@ -86,7 +86,7 @@ def walk(step: int) -> None:
         for k in range(layers):
             if not one:
                 _box(left, 3.35, k + 0.08, 0.5, 0.54, target if step >= 1 else GREEN, "×")
-            start = (1.55, k + 0.35) if step >= 3 else (0.8, layers - 0.25)
+            start = (1.55, k + 0.35) if step >= 3 else (1.55, layers - 0.65)
             _arrow(left, start, (3.95 if one else 3.3, k + 0.35))
         left.text(0.75, -0.45, "source", ha="center")
         left.text(4.75, -0.45, "target", ha="center")

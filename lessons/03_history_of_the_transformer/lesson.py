@@ -105,15 +105,8 @@ interact(lambda folds: pictures.falling(fall, folds), folds=(0, 6, 1, 1))
 # second, or $3.6 \cdot 10^{14}$ in an hour, and trains $N = \sqrt{3.6 \cdot 10^{14} / 120} = 1.7$
 # million parameters. Ten times the compute trains a model $\sqrt{10} = 3.2$ times as large.
 
-# %% slideshow={"slide_type": "subslide"}
-HOUR = 3600 * 1e11  # operations of a laptop
-
-
-def draw(tenfold_every, years_ahead):
-    pictures.growth(tenfold_every, years_ahead, HOUR)
-
-
-interact(draw, tenfold_every=(2, 10, 1, 5), years_ahead=(0, 40, 5, 10))
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+interact(pictures.growth, tenfold_every=(2, 10, 1, 5), years_ahead=(0, 40, 5, 10))
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The bitter lesson
@@ -505,8 +498,8 @@ verdicts.layer_by_layer(study)
 #
 # **Only the last layer.** Low layers hold the surface of a text, high ones its meaning (62:05). A
 # target that reads only the last may miss the surface, and with many more layers that could become a
-# bottleneck (63:01). Six layers a side are all that we have trained, and six are not many: in a
-# re-run of an older study of ours both ways of reading ended at 100 %. What section 7 shows is
+# bottleneck. Six layers a side are all that we have trained, and six are not many: in a
+# longer run of an older study both ways of reading reached 100 % (we kept no record of it). What section 7 shows is
 # something else: what is read layer by layer can be *used on the other side*.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -696,7 +689,7 @@ verdicts.open_answers(losses, right, SEEDS)
 # did not come out: it took a causal input as well.
 #
 # **Not measured.** A hundred years of compute (38:37). Encoder-only models on the tests of their day
-# (51:06). Flan (59:46). Many more layers (63:01). Reading both ways at scale (64:04). Mixtures of
+# (51:06). Flan (59:46). Many more layers (62:05). Reading both ways at scale (64:04). Mixtures of
 # experts (67:03), invariances (70:02), learned rewards (74:01), chips (75:43). All our models are
 # small, and all texts but their grammar are invented.
 #

@@ -50,9 +50,12 @@ def falling(fall: Callable[..., Any], folds: int) -> None:
         ax.set(xlim=(0, 1.9), ylim=(0, 1.55), xlabel="seconds", ylabel="metres above the floor")
 
 
-def growth(tenfold_every: int, years_ahead: int, hour: float) -> None:
+HOUR = 3600 * 1e11  # operations of a laptop
+
+
+def growth(tenfold_every: int, years_ahead: int) -> None:
     """Compute for the same money over the years, and the model that an hour of it trains."""
-    when, now = np.arange(-100, 41), np.sqrt(hour / 120) / 1e6
+    when, now = np.arange(-100, 41), np.sqrt(HOUR / 120) / 1e6
     later = now * 10 ** (years_ahead / tenfold_every / 2)
     with figure(
         1, 2, alt="Compute for the same money against years, log scale; the model that an hour "

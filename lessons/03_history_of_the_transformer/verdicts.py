@@ -114,7 +114,7 @@ def same_function(apart: Sequence[Mapping[str, Sequence[float]]], seeds: Sequenc
             max(m["step 3 from a prefix-LM"], m["step 4 from decoder-only"]) < 1e-12
             and m["step 4, two softmaxes"] > 1e-3
         ),
-        says=f"with one softmax the logits differ by {worst:.0e} at most, with two by "
+        says=f"with one softmax the logits differ by {worst:.1g} at most, with two by "
         f"{mean(measured['step 4, two softmaxes']):.1f}",
     )
 
@@ -181,7 +181,7 @@ def one_stack_knows(record: Recorded, elimination: float) -> Verdict:
         seeds=record.seeds_of(("facts", two), ("facts", one)),
         holds=lambda m: m["two stacks"] < 25 and m["decoder-only"] > 50,
         says=f"told, then asked: two stacks {mean(crossed[two]):.0f} % right, decoder-only "
-        f"{interval(crossed[one], '.0f')} %, with probabilities of {mean(chance[two]):.2f} and "
+        f"{interval(crossed[one], '.0f')}, with probabilities of {mean(chance[two]):.2f} and "
         f"{mean(chance[one]):.2f}; elimination alone gives {elimination:.0f} %",
         recorded=True,
         note="In the forms that were trained the worst seed has "
@@ -294,7 +294,7 @@ def stored(shift: Mapping[str, np.ndarray], seeds: Sequence[int]) -> Verdict:
         seeds=seeds,
         holds=lambda m: m["causal"] < 1e-5 and m["both ways"] > 1e-3,
         says=f"a second message changes the first one's keys by {100 * both.min():.0f} % or more "
-        f"where both ways are read, and by {causal.max():.0e} of the largest where not",
+        f"where both ways are read, and by {causal.max():.1g} of the largest where not",
     )
 
 
