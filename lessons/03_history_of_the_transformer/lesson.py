@@ -488,19 +488,15 @@ verdicts.layer_by_layer(study)
 #
 # **Long inputs, short targets.** Instruction tuning on some 1,832 academic tasks (60:12) helped T5,
 # an encoder-decoder, far more than PaLM, a decoder-only model, although they had spent 99 % of
-# their time on PaLM (59:46). Chung's guess is the **length**. Such tasks have long inputs, to make
-# them hard, and short targets, so that they can be graded (60:16). A structure that expects the two
-# sides to differ "really shines" there (60:56). Today the interesting targets are long (61:14), and
-# in a chat the target of one turn is input in the next (61:45).
+# their time on PaLM (59:46). Chung's guess: the **length**. Such tasks have long inputs and short
+# targets, which can be graded (60:16). A structure that expects the sides to differ "really shines"
+# there (60:56). Today the interesting targets are long (61:14). Our older record (`data/walk.json`)
+# compares 120 tokens to read and 8 to write with 8 and 120. Where both models end at 100 %, nothing
+# is compared.
 #
-# We have no such test. An older record of ours (`data/walk.json`) compares 120 tokens to read and 8
-# to write with 8 and 120. Both models end at 100 % there, and where both win nothing is compared.
-#
-# **Only the last layer.** Low layers hold the surface of a text, high ones its meaning (62:05). A
-# target that reads only the last may miss the surface, and with many more layers that could become a
-# bottleneck. Six layers a side are all that we have trained, and six are not many: in a
-# longer run of an older study both ways of reading reached 100 % (we kept no record of it). What section 7 shows is
-# something else: what is read layer by layer can be *used on the other side*.
+# **Only the last layer.** Low layers hold the surface of a text, high ones its meaning. With many
+# more layers a target that reads only the last could miss what lies below (62:05). We have trained
+# six a side, which is not many, and cannot say.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Both ways?
@@ -589,16 +585,6 @@ verdicts.stored(shift, SEEDS)
 # The first layer's keys are made of the tokens alone, before anybody has looked at anybody. **To
 # remember:** the cache is not a trick. It is what a causal input buys.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
-# ## Move the chat
-#
-# Tokens that go through the matrices, and pairs of tokens that meet in attention.
-
-# %% tags=["hide-input"]
-interact(
-    pictures.chat_costs, turns=(2, 40, 1, 10), user=(10, 400, 10, 60), answer=(10, 400, 10, 20)
-)
-
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Questions from the room
 #
@@ -680,8 +666,8 @@ verdicts.open_answers(losses, right, SEEDS)
 #
 # **As said.** A window starts better and levels off; full attention overtakes it. Four switches turn
 # the encoder-decoder into a model with as many weights as a decoder-only one, and one softmax more
-# makes them the same function. What a causal model has stored stays true, so a chat of T turns
-# costs (T + 1) / 2 times less.
+# makes them the same function. What a causal model has stored stays true; one that reads both
+# ways computes (T + 1) / 2 times as many tokens in a chat of T turns.
 #
 # **In part, or ours.** On translation all three models arrive after about as many steps; with three
 # seeds only large differences would show. One stack used on one side what it had learnt on the

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from minilm.analysis import costs
 from minilm.course.show.figures import bars, lines
 from minilm.course.show.style import BLUE, INK, MUTED, VERMILION, figure
 from minilm.course.show.words import coloured_words
@@ -19,11 +18,11 @@ from .studies import crossover, mastery
 
 __all__ = ["opening", "three_kinds", "walk"]
 CALLED = {
-    "S0 L3": "two stacks, 3 + 3",
-    "S2 L7": "one stack, reads the last layer",
-    "S3 L7": "reads layer by layer",
-    "S4 L7": "causal input",
-    "S4m L7": "one softmax: decoder-only",
+    "S0 L3": "two stacks",
+    "S2 L7": "one stack",
+    "S3 L7": "by layer",
+    "S4 L7": "causal",
+    "S4m L7": "decoder-only",
 }
 
 
@@ -150,13 +149,16 @@ def learning(runs: dict[str, list[dict[str, Any]]]) -> None:
         1, 2, alt="Left: words translated right against steps, one line for each model and seed. "
         "Right: steps until 95 % are right, a dot a seed."
     ) as (left, right):  # fmt: skip
-        for k, made in enumerate(runs.values()):
+        for k, (name, made) in enumerate(runs.items()):
+            look = {"color": (BLUE, VERMILION, INK)[k], "linestyle": ("-", "--", ":")[k], "lw": 2}
+            left.plot([], [], label=name, **look)
             for run in made:
                 at = [p["step"] for p in run["points"]]
                 share = [100 * mastery.worst(p, ("test",)) for p in run["points"]]
-                left.plot(at, share, ("-", "--", ":")[k], color=(BLUE, VERMILION, INK)[k], lw=2)
+                left.plot(at, share, **look)
         left.axhline(100 * mastery.LEARNT, color=MUTED, linewidth=1)
         left.set(xlabel="steps", ylabel="words right, %", ylim=(0, 103))
+        left.legend(loc="lower right", fontsize=14)
         bars(list(runs), np.array([[r["learnt"] for r in made] for made in runs.values()]).T,
              ylabel="steps to 95 %", numbers="{:.0f}", horizontal=True, ax=right)  # fmt: skip
 
@@ -168,17 +170,26 @@ def crossing_over(record: Recorded, chance: float, elimination: float) -> None:
         1, 2, alt="Left: facts right while training, in the trained forms and told, then asked, "
         "for two stacks and for decoder-only. Right: told, then asked, at every step of the walk."
     ) as (left, right):  # fmt: skip
-        series = {}
-        for name, model in (("two stacks", "S0 L3"), ("one", "S4m L7")):
+        for name, model, colour in (("two stacks", "S0 L3", VERMILION), ("one", "S4m L7", BLUE)):
             case = ("facts", model)
-            series[f"{name}, trained"] = share(record, case, mastery.TASKS["facts"].trained)
-            series[f"{name}, crossed"] = share(record, case, ("told, then asked",))
-        at = [p["step"] for p in record.run(("facts", "S0 L3"), record.seeds[0])["points"]]
-        lines(at, series, xlabel="steps", ylabel="right, %", markers=False, ax=left)
+            at = [p["step"] for p in record.run(case, record.seeds_of(case)[0])["points"]]
+            for form, style in (
+                (mastery.TASKS["facts"].trained, "-"),
+                (("told, then asked",), ":"),
+            ):
+                label = f"{name}, {'trained' if style == '-' else 'crossed'}"
+                curve = share(record, case, form)
+                left.plot(at, curve.mean(0), style, color=colour, label=label)
+                left.fill_between(at, curve.min(0), curve.max(0), color=colour, alpha=0.15)
+        left.set(xlabel="steps", ylabel="facts right, %", ylim=(-3, 103))
+        left.legend(loc="center right", fontsize=14)
         ends = [share(record, ("facts", m), ("told, then asked",))[:, -1] for m in models]
         bars([CALLED[m] for m in models], np.array(ends).T, ylabel="told, then asked: right, %",
-             numbers="{:.0f}", expected={"by elimination": elimination, "by chance": chance},
-             horizontal=True, ax=right)  # fmt: skip
+             numbers="{:.0f}", horizontal=True, ax=right)  # fmt: skip
+        for level, name, row in ((elimination, "elimination", 0.5), (chance, "chance", -0.5)):
+            right.axvline(level, linestyle=(0, (4, 3)), color=MUTED, linewidth=2)
+            right.text(level + 3, row, name, color=MUTED, va="center", fontsize=15)
+        right.set(xlim=(0, 108), ylim=(4.5, -0.8))
 
 
 CASES = [("facts", model) for model in CALLED]
@@ -202,19 +213,6 @@ def chats(counted: dict[str, Sequence[int]], seconds: np.ndarray) -> None:
         lines(turns, counted, xlabel="turns", ylabel="tokens computed", ax=left)
         bars(list(counted), seconds, ylabel="seconds for the whole chat", numbers="{:.2f}",
              ax=right)  # fmt: skip
-
-
-def chat_costs(turns: int, user: int, answer: int) -> None:
-    """Tokens and pairs of tokens, as `costs.chat_cost` counts them."""
-    at, modes = np.arange(1, turns + 1), ("causal", "bidirectional")
-    made = {mode: [costs.chat_cost(t, user, answer, mode) for t in at] for mode in modes}
-    with figure(
-        1, 2, alt="Tokens and pairs of tokens computed over the turns of a chat, for both models."
-    ) as panels:
-        for ax, part, name in zip(panels, ("tokens", "pairs"), ("tokens", "pairs in attention")):
-            series = {m: [getattr(c, part) for c in by] for m, by in made.items()}
-            times = series["bidirectional"][-1] / series["causal"][-1]
-            lines(at, series, xlabel="turns", ylabel=name, title=f"× {times:.3g}", ax=ax)
 
 
 def moved(shift: dict[str, np.ndarray]) -> None:
