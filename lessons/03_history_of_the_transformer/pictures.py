@@ -182,7 +182,7 @@ def crossing_over(record: Recorded, chance: float, elimination: float) -> None:
                 left.plot(at, curve.mean(0), style, color=colour, label=label)
                 left.fill_between(at, curve.min(0), curve.max(0), color=colour, alpha=0.15)
         left.set(xlabel="steps", ylabel="facts right, %", ylim=(-3, 103))
-        left.legend(loc="center right", fontsize=14)
+        left.legend(loc="lower right", bbox_to_anchor=(1.0, 0.08), fontsize=14)
         ends = [share(record, ("facts", m), ("told, then asked",))[:, -1] for m in models]
         bars([CALLED[m] for m in models], np.array(ends).T, ylabel="told, then asked: right, %",
              numbers="{:.0f}", horizontal=True, ax=right)  # fmt: skip
