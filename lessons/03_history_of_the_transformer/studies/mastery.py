@@ -156,6 +156,7 @@ def run_one(
     scale: float = 1.0,
     stop: bool = False,
     channels: int = CHANNELS,
+    batch: int = 0,
 ) -> dict[str, Any]:
     """Train one model on one task, tested all along.
 
@@ -166,13 +167,14 @@ def run_one(
         scale: factor on the task's steps.
         stop: end as soon as the trained forms are learnt.
         channels: of the model.
+        batch: examples per step; 0 for the task's own.
     """
     made, began = TASKS[task], time.process_time()
     tests, first = made.tests(), made.draw(2, 0)
     lengths = first.source.shape[1], first.target.shape[1]
     net, points, testing = build(model, first.vocab_size, sum(lengths), seed, channels), [], 0.0
     steps = max(2, round(made.steps * scale))
-    for step in learn(net, made.draw, lr, steps, made.batch, seed):
+    for step in learn(net, made.draw, lr, steps, batch or made.batch, seed):
         if step % made.every and step < steps:
             continue
         start = time.process_time()
@@ -185,7 +187,7 @@ def run_one(
     return {
         "seed": seed,
         "lr": lr,
-        "steps": steps,
+        "steps": points[-1]["step"],
         "weights": size.weights,
         "flops": size.flops,
         "cpu_seconds": time.process_time() - began - testing,
@@ -200,6 +202,7 @@ def study(
     models: Sequence[str] = ("all",),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     scale: float = 1.0,
+    batch: int = 0,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
@@ -211,6 +214,7 @@ def study(
         models: names as for `walk.config_of`; "all" stands for those that the task compares.
         seeds: of weights and data.
         scale: factor on the steps of all tasks.
+        batch: examples per step; 0 for each task's own.
         command: kept in the file.
         say: gets one line per run.
 
@@ -226,11 +230,12 @@ def study(
         "mastered": MASTERED,
         "facts": {"entities": FACTS.entities, "relations": FACTS.relations, "world": FACTS.world},
         "translation": {"words": WORDS.words, "length": WORDS.length, "world": WORDS.world},
+        "batch": {name: batch or task.batch for name, task in TASKS.items()},
         "most": {name: task.steps for name, task in TASKS.items()},
     }
 
     def tuned(task: str, model: str) -> dict[str, Any]:
-        return tune(6e-3, lambda lr: _steps_needed(task, model, lr, scale), slack=0.05)
+        return tune(6e-3, lambda lr: _steps_needed(task, model, lr, scale, batch), slack=0.05)
 
     def show(made: dict[str, Any]) -> str:
         scores = made["points"][-1]["scores"].items()
@@ -247,18 +252,20 @@ def study(
         cases,
         seeds,
         tuned,
-        lambda task, model, seed, lr: run_one(task, model, seed, lr, scale, TASKS[task].stop),
+        lambda task, model, seed, lr: run_one(
+            task, model, seed, lr, scale, TASKS[task].stop, batch=batch
+        ),
         show,
         say,
     )
 
 
-def _steps_needed(task: str, model: str, lr: float, scale: float) -> float:
+def _steps_needed(task: str, model: str, lr: float, scale: float, batch: int = 0) -> float:
     """What tuning makes least: the steps until the trained forms are learnt.
 
     A run that does not get there counts as its whole length and more, by what it lacks. A swap
     test must not choose the learning rate.
     """
-    run = run_one(task, model, TUNING_SEED, lr, scale, stop=True)
+    run = run_one(task, model, TUNING_SEED, lr, scale, stop=True, batch=batch)
     lack = LEARNT - worst(run["points"][-1], TASKS[task].trained)
     return run["learnt"] if np.isfinite(run["learnt"]) else run["steps"] * (1 + lack)
