@@ -10,7 +10,7 @@ from minilm.course.show.claims import Verdict, claim
 from minilm.studies.recorded import Recorded
 
 from .studies import copying, lengths, thinking
-from .studies._until import right_after, steps_to
+from minilm.studies.until import right_after, steps_to
 from .studies.remembering import BANDS
 
 Rows = Sequence[float]

@@ -21,7 +21,7 @@ from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.tensor import no_grad
 
-from ._until import run_until, shown
+from minilm.studies.until import run_until, shown
 
 FACTS = FactTable(facts=2000)
 BANDS = {

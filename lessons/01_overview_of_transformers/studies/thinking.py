@@ -21,7 +21,7 @@ from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.tensor import no_grad
 
-from ._until import ENOUGH, run_until, shown, tuned
+from minilm.studies.until import ENOUGH, run_until, shown, tuned
 
 MODULUS, ADDITIONS, BATCH = 17, 3, 64
 TASKS = {"at once": False, "step by step": True}

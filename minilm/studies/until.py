@@ -1,4 +1,4 @@
-"""Train until a model can do its task: what the studies of this lesson share.
+"""Train until a model can do its task, and count the steps.
 
 The rate rises over 20 steps and is then constant, so that a test at step s is what a run of s
 steps would have given. A run ends when the share of right answers has been `ENOUGH` in two tests
