@@ -3,14 +3,14 @@
 Words are numbers from 1; word 0 starts every text, and stands nowhere else.
 """
 
+from types import ModuleType
+
 import numpy as np
 
 from minilm import backend
 
 
-def once(
-    seed: int, words: int, longest: int, count: int = 500
-) -> list[tuple[list[int], int]]:
+def once(seed: int, words: int, longest: int, count: int = 500) -> list[tuple[list[int], int]]:
     """Texts whose last word stood in them once before, and the word that followed it then."""
     rng, found = backend.rng(seed, "once"), []
     while len(found) < count:
@@ -21,9 +21,7 @@ def once(
     return found
 
 
-def twice(
-    seed: int, words: int, longest: int, count: int = 500
-) -> list[tuple[list[int], int]]:
+def twice(seed: int, words: int, longest: int, count: int = 500) -> list[tuple[list[int], int]]:
     """Texts that end in two words: the last stood there twice, the pair only once.
 
     What followed the last word differs between its two places, so only the pair tells which of
@@ -49,3 +47,22 @@ def longest_ago(text: list[int]) -> int:
     """A guess that needs no thought: of all words so far, the one not seen for the longest time."""
     last = {word: place for place, word in enumerate(text[1:])}
     return min(last, key=last.__getitem__)
+
+
+def free_guesses(asked: list[list[tuple[list[int], int]]]) -> dict[str, list[float]]:
+    """Two guesses that cost nothing, in % right per seed."""
+    found: dict[str, list[float]] = {"any word seen": [], "longest ago": []}
+    for each in asked:
+        seen = [len(set(ids[1:])) for ids, _ in each]
+        found["any word seen"].append(100 * float(np.mean([1 / count for count in seen])))
+        hits = [longest_ago(ids) == answer for ids, answer in each]
+        found["longest ago"].append(100 * float(np.mean(hits)))
+    return found
+
+
+def free_pieces(induction: ModuleType) -> float:
+    """How often the word not seen for the longest time is right in the study's texts, in %."""
+    given, target, asked = induction.texts(9_000_000, 0, 256)
+    places = zip(*np.nonzero(asked), strict=True)
+    hits = [longest_ago(given[row, : at + 1].tolist()) == target[row, at] for row, at in places]
+    return 100 * float(np.mean(hits))

@@ -122,7 +122,7 @@ def tuned(
 
 
 def right_after(run: dict[str, Any], step: int) -> float:
-    """Share of right answers at the last test up to a step; a run that ended early keeps its own."""
+    """Share right at the last test up to a step; a run that ended early keeps its own."""
     return [point["right"] for point in run["points"] if point["step"] <= step][-1]
 
 
