@@ -42,14 +42,14 @@ Look = Callable[[Channel, Call], None]
 
 
 def leaves_arguments(
-    question: Question, *, points: float = 1, changes: Sequence[int] = (), needs: Sequence[str] = ()
+    question: Question, *, points: float = 1, changes: Sequence[int] = (), **which: Sequence[str]
 ) -> None:
     """Add the test that no argument is changed.
 
     Args:
         points: what it is worth.
         changes: places of the arguments, from 0, that the question says to change.
-        needs: names of the tests that must pass; default: the first.
+        which: `again` and `needs`, see `_add`.
     """
 
     def look(channel: Channel, call: Call) -> None:
@@ -60,15 +60,15 @@ def leaves_arguments(
 
     title = "leaves its other arguments alone" if changes else "does not change its arguments"
     hint = "x = x - ... makes a new array; x -= ..., x[...] = ... and x.sort() change the caller's."
-    _add(question, "leaves_arguments", title, hint, points, look, needs)
+    _add(question, "leaves_arguments", title, hint, points, look, **which)
 
 
-def keeps_dtype(question: Question, *, points: float = 1, needs: Sequence[str] = ()) -> None:
+def keeps_dtype(question: Question, *, points: float = 1, **which: Sequence[str]) -> None:
     """Add the test that arrays of float32 give float32, and those of float64 give float64.
 
     Args:
         points: what it is worth.
-        needs: names of the tests that must pass; default: the first.
+        which: `again` and `needs`, see `_add`.
     """
 
     def look(channel: Channel, call: Call) -> None:
@@ -89,15 +89,15 @@ def keeps_dtype(question: Question, *, points: float = 1, needs: Sequence[str] =
 
     hint = "np.zeros, np.sqrt(2) and np.where(..., -np.inf) may be float64: start from x.dtype."
     title = "float32 in, float32 out, and float64 for float64"
-    _add(question, "keeps_dtype", title, hint, points, look, needs)
+    _add(question, "keeps_dtype", title, hint, points, look, **which)
 
 
-def answers_twice(question: Question, *, points: float = 1, needs: Sequence[str] = ()) -> None:
+def answers_twice(question: Question, *, points: float = 1, **which: Sequence[str]) -> None:
     """Add the test that the same call gives the same answer once more, a pullback's too.
 
     Args:
         points: what it is worth.
-        needs: names of the tests that must pass; default: the first.
+        which: `again` and `needs`, see `_add`.
     """
 
     def look(channel: Channel, call: Call) -> None:
@@ -110,7 +110,7 @@ def answers_twice(question: Question, *, points: float = 1, needs: Sequence[str]
 
     hint = "A function that changes or uses up what it keeps is right only once."
     title = "is right a second time, and so is what it returns"
-    _add(question, "answers_twice", title, hint, points, look, needs)
+    _add(question, "answers_twice", title, hint, points, look, **which)
 
 
 def _add(
@@ -120,10 +120,17 @@ def _add(
     hint: str,
     points: float,
     look: Look,
-    needs: Sequence[str],
+    again: Sequence[str] = (),
+    needs: Sequence[str] = (),
 ) -> None:
-    """The test that runs the tests so far again, watched."""
+    """The test that runs others again, watched.
+
+    Args:
+        again: names of the tests that are run again; default: all.
+        needs: names of those that must pass; default: the first.
+    """
     tests = [test for test in question.tests if test.name not in PROBES]
+    tests = [test for test in tests if not again or test.name in again]
     must = {test.name for test in tests} & set(needs) or {tests[0].name}
 
     def cases(rng: np.random.Generator, level: str) -> Iterator[dict[str, Any]]:
