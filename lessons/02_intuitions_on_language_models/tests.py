@@ -112,6 +112,8 @@ def labels_fit(student, rng, length, shares, sizes):
     documents = draw_documents(rng, sizes)
     tokens, labels = written(student, 3, length, shares, documents)
     same(labels, task_of(tokens), what="labels")
+    asked = [task for task, share in enumerate(shares) if share > 0.01]
+    true(np.isin(asked, labels), "a task that has a share never comes")
 
 
 @make_corpus.test(
@@ -421,7 +423,9 @@ def pair_of(answer):
 def published_table(student, rng):
     "gives the published optima for Chinchilla's budget"
     for row in rng.permutation(3).tolist():
-        law, n, d = TABLE[row]
+        (_, a, b, *powers), n, d = TABLE[row]
+        factor = float(rng.uniform(0.5, 2))  # of A and B alike, and any E: the same optimum
+        law = (float(rng.uniform(1, 2)), factor * a, factor * b, *powers)
         size, tokens = pair_of(student.optimal_ND(5.88e23, law))
         close(size, n, rtol=2.5e-3, atol=0, what="N")
         close(tokens, d, rtol=2.5e-3, atol=0, what="D")
@@ -695,7 +699,9 @@ leaves_arguments(classify_curve)
 
 @exact_match.test(points=1, hint="All L tokens must be right, each with probability p.")
 def mirage_table(student, rng):
-    "gives the published example of a mirage"
+    "gives the published example of a mirage, and the square of any p for two tokens"
+    p = float(rng.uniform(0.3, 0.9))
+    close(student.exact_match(p, 2), p * p, rtol=1e-9, what=f"two tokens at p = {p:.4f}")
     table = {1e9: (0.0067, 4.5e-5), 1e10: (0.2057, 0.0423), 1e11: (0.6065, 0.3679)}
     for size in rng.permutation(list(table)).tolist():
         p = math.exp(-((size / 1e9) ** -0.5))
@@ -809,6 +815,8 @@ def famous_words(student, rng):
     words = [("kitten", "sitting", 3), ("flaw", "lawn", 2), ("glib", "glitters", 5)]
     for row in rng.permutation(3).tolist():
         first, second, steps = words[row]
+        more = "".join(rng.choice(list("aeiou"), 3))  # what both begin with changes nothing
+        first, second = more + first, more + second
         same(student.edit_distance(first, second), steps, what=f"{first} to {second}")
         same(student.edit_distance(second, first), steps, what=f"{second} to {first}")
 
@@ -854,11 +862,14 @@ def repeats(can, knows, obeys):
 
 @ushape.test(points=1, hint="Knowing the quote spoils it, unless the instruction is followed too.")
 def truth_table(student, rng):
-    "is right where every skill is there or not"
-    corners = list(itertools.product((0.0, 1.0), repeat=3))
-    for row in rng.permutation(8).tolist():
-        answer = student.ushape(*corners[row])
-        close(answer, repeats(*corners[row]), atol=1e-12, what=f"ushape{corners[row]}")
+    "is right where one can repeat more or less, and the other skills are there or not"
+    corners = list(itertools.product((0.0, 1.0), repeat=2))
+    for row in rng.permutation(4).tolist():
+        can = float(rng.uniform(0.2, 0.9))
+        for repeat in (0.0, 1.0, can):
+            expected = repeat * repeats(1, *corners[row])
+            what = f"ushape({repeat:.2f}, {corners[row][0]:g}, {corners[row][1]:g})"
+            close(student.ushape(repeat, *corners[row]), expected, atol=1e-12, what=what)
 
 
 def skills(rng, level):

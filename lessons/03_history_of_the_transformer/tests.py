@@ -216,7 +216,7 @@ leaves_arguments(one_row, needs=["what_it_reads", "what_it_predicts"])
 
 def sides(rng, level):
     yield {"n_in": 1, "n_tgt": 2}
-    yield {"n_in": 3, "n_tgt": 4}
+    yield {"n_in": int(rng.integers(3, 7)), "n_tgt": int(rng.integers(3, 7))}
     if level == "hidden":
         yield {"n_in": 0, "n_tgt": 3}
         yield {"n_in": 4, "n_tgt": 0}
@@ -265,7 +265,7 @@ def encdec_mask(student, rng, n_in, n_tgt):
 
 
 def longer(rng, level):
-    yield {"n_in": 30, "n_tgt": 12}
+    yield {"n_in": int(rng.integers(25, 40)), "n_tgt": int(rng.integers(9, 20))}
     if level == "hidden":
         yield {"n_in": int(rng.integers(50, 150)), "n_tgt": int(rng.integers(50, 150))}
 
@@ -769,7 +769,11 @@ RATIOS = {2: (1.5, "1.654"), 5: (3.0, "3.61"), 10: (5.5, "6.93"), 20: (10.5, "13
 
 @chat_cost.test(points=1, hint="Tokens: exactly (T + 1) / 2 times as many.")
 def known_ratios(student, rng):
-    "gives the ratios of a chat with messages of 50 and answers of 150 tokens"
+    "gives the ratios of a chat with messages of 50 and answers of 150 tokens, and of any tokens"
+    turns, user, reply = rng.integers(2, 60, 3).tolist()
+    once, again = (cost(student, turns, user, reply, m)[0] for m in ("causal", "bidirectional"))
+    whole(once, turns * (user + reply), what="causal tokens")
+    same(2 * int(again), (turns + 1) * int(once), what="twice the bidirectional tokens")
     for turns in rng.permutation(list(RATIOS)).tolist():
         once = cost(student, turns, 50, 150, "causal")
         again = cost(student, turns, 50, 150, "bidirectional")

@@ -40,6 +40,14 @@ def namespace(texts: list[str]) -> dict:
     return notebook.names
 
 
+def solution_cells(name: str) -> list[str]:
+    """The cells of a set's solution: what it is given, and what it asks for."""
+    cells, _ = read_percent(SETS[name].questions)
+    texts = [source_of(cell) for cell in cells if cell["cell_type"] == "code"]
+    kept = [t for t in texts if t.startswith(("import ", "from ")) or "### BEGIN SOLUTION" in t]
+    return [drop_marks(text) for text in kept]
+
+
 def points(one: ExerciseSet, question: Question, names: dict) -> float:
     """What the answers in a namespace earn: a test counts if all its cases pass."""
     earned = 0.0
@@ -78,10 +86,7 @@ def test_every_question_has_three(name: str) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_the_solution_earns_everything(name: str) -> None:
     one = exercise_set(name)
-    cells, _ = read_percent(SETS[name].questions)
-    texts = [source_of(cell) for cell in cells if cell["cell_type"] == "code"]
-    kept = [t for t in texts if t.startswith(("import ", "from ")) or "### BEGIN SOLUTION" in t]
-    names = namespace([drop_marks(text) for text in kept])
+    names = namespace(solution_cells(name))
     assert {q.name: points(one, q, names) for q in one.questions} == {
         q.name: q.points for q in one.questions
     }
