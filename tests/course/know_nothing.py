@@ -50,13 +50,13 @@ class Recorder(LocalChannel):
 
     def __init__(self, names: Names) -> None:
         super().__init__(names)
-        self.calls: list[tuple[Any, list, dict, Any]] = []
+        self.noted: list[tuple[Any, list, dict, Any]] = []
 
     def ask(self, op: str, of: Any, *, name: str = "", args: Any = (), named: Any = None) -> Any:
         value = super().ask(op, of, name=name, args=args, named=named)
         if op in ("call", "inplace"):
             answer = value[0] if op == "inplace" else value
-            self.calls.append((of, list(args), dict(named or {}), answer))
+            self.noted.append((of, list(args), dict(named or {}), answer))
         return value
 
 
@@ -66,7 +66,7 @@ def recorded(one: ExerciseSet, question: Question, solution: Names, word: str) -
     for test in question.tests:
         channel = Recorder(solution)
         run_test(test, Student(channel), "public", one.name, word)
-        calls += channel.calls
+        calls += channel.noted
     return calls
 
 

@@ -12,9 +12,7 @@ from minilm.course.checking.questions import ExerciseSet, Question, run_test
 from minilm.course.checking.student import LocalChannel, Student
 
 SECRETS = ("one secret", "another", "a third")
-QUESTIONS = [
-    (name, question.name) for name in SETS for question in exercise_set(name).questions
-]
+QUESTIONS = [(name, question.name) for name in SETS for question in exercise_set(name).questions]
 
 
 def text_of(name: str, question: Question) -> str:
