@@ -664,6 +664,9 @@ def not_every_rise_emerges(student, rng):
     rise = np.array([0, 0, 0, 0, 0.25, 0.6, 0.5, 0.3, 0.14]) + tiny  # rho is 0.7, or a little more
     ask_kind(student, x, rise, kind_of_curve(x, rise, 0, 0.03, 0.2))
     ask_kind(student, x[:4], np.array([0, 0.5, 0.7, 0.9]) + tiny[:4], "smooth")  # one model
+    two = np.array([0, 0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]) + tiny[:8]
+    ask_kind(student, x[:8], two, "smooth")  # two of eight, less than a third
+    ask_kind(student, x[:6], two[:6], "emergent")
 
 
 def fields(rng, level):
@@ -815,8 +818,8 @@ def famous_words(student, rng):
     words = [("kitten", "sitting", 3), ("flaw", "lawn", 2), ("glib", "glitters", 5)]
     for row in rng.permutation(3).tolist():
         first, second, steps = words[row]
-        more = "".join(rng.choice(list("aeiou"), 3))  # what both begin with changes nothing
-        first, second = more + first, more + second
+        more = "".join(rng.choice(list("aeiou"), 3))  # what both end with changes nothing
+        first, second = first + more, second + more
         same(student.edit_distance(first, second), steps, what=f"{first} to {second}")
         same(student.edit_distance(second, first), steps, what=f"{second} to {first}")
 
