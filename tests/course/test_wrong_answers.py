@@ -1,7 +1,9 @@
-"""Planted wrong answers to every exercise set: each earns what it should, public and hidden.
+"""Planted answers to every exercise set: each earns what it should, public and hidden.
 
 A file, `lessons/NN_slug/wrong.py`, holds WRONG: (question, points, code) for answers that people do
-give. The full grader's way of running code is tested elsewhere; this is about the questions.
+give; `right.py` beside it holds RIGHT: (question, code) for every question, answers as right as the
+solution and of another shape. The full grader's way of running code is tested elsewhere; this is
+about the questions.
 """
 
 import runpy
@@ -24,6 +26,12 @@ PLANTED = [
     (name, number, *planted)
     for name, place in SETS.items()
     for number, planted in enumerate(runpy.run_path(str(place.wrong))["WRONG"])
+]
+
+OTHERS = [
+    (name, *other)
+    for name, place in SETS.items()
+    for other in runpy.run_path(str(place.right))["RIGHT"]
 ]
 
 
@@ -90,3 +98,18 @@ def test_the_solution_earns_everything(name: str) -> None:
     assert {q.name: points(one, q, names) for q in one.questions} == {
         q.name: q.points for q in one.questions
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "code"), OTHERS, ids=[f"{name}-{question}" for name, question, _ in OTHERS]
+)
+def test_an_answer_of_another_shape_earns_everything(name: str, question: str, code: str) -> None:
+    one = exercise_set(name)
+    asked = one.question(question)
+    assert points(one, asked, namespace([code])) == asked.points
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_question_has_another_answer(name: str) -> None:
+    known = {question for where, question, _ in OTHERS if where == name}
+    assert known == {question.name for question in exercise_set(name).questions}
