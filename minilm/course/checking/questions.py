@@ -32,6 +32,9 @@ Write a test so that it computes what it expects by itself (a formula in float64
 number), never with the function of minilm that the exercise asks for, and so that a function which
 does nothing fails it.
 
+What every answer owes, to leave its arguments alone and to keep their dtype, is not tested by hand:
+`checking.probes` adds one test for each to a question.
+
 In the notebook a payoff cell runs the real model on the student's function:
 
     @payoff("softmax")
