@@ -1,7 +1,8 @@
 """What a grading run leaves behind: a table, a page for each student, a file for Gradescope.
 
-Nothing here knows a hidden input or expected value: of a hidden case only its kind of failure got
-this far. The same submissions give the same bytes, so a regrade can be compared with diff.
+Nothing here knows a hidden input or expected value: of a hidden case only one of two kinds of
+failure got this far. The same submissions give the same bytes, so a regrade can be compared with
+diff.
 """
 
 import csv
@@ -13,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minilm.course.checking.questions import COARSE
 from minilm.course.grade.grading import Grade, QuestionResult, TestResult
+from minilm.course.grade.hidden import TOLD
 from minilm.errors import InputError
 from minilm.files import write_text
 
@@ -53,12 +54,10 @@ def test_lines(result: TestResult, number: int) -> list[tuple[str, str]]:
     if result.points:
         return lines
     if result.public.passed:
-        other = "" if result.secret else "with other numbers: "
-        lines.append(("why", other + COARSE.get(result.hidden or "gone", COARSE["error"])))
+        lines.append(("why", TOLD[result.hidden or "error"]))
     else:
         lines.append(("why", scrub(result.public.text)))
-    kind = result.hidden if result.public.passed else result.public.kind
-    if result.test.hint and not result.secret and kind not in ("missing", "todo"):
+    if result.test.hint and not result.secret and result.public.kind not in ("missing", "todo"):
         lines.append(("hint", result.test.hint))
     return lines
 
