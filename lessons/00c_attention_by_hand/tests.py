@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minilm.course.checking.expect import array, close, less, true
+from minilm.course.checking.probes import leaves_arguments
 from minilm.course.checking.questions import Question
 
 TITLE = "Attention by hand: write the weights yourself"
@@ -21,15 +22,6 @@ slope = Question("slope", title="the gradient of the loss", lines=5)
 
 def normal(rng, *shape, dtype=np.float64):
     return rng.standard_normal(shape).astype(dtype)
-
-
-def left_alone(student, name, *given):
-    """The answer; the arguments must be as they were."""
-    answer, after = student.call_inplace(name, *given)
-    for before, now in zip(given, after):
-        if isinstance(before, np.ndarray):
-            close(now, before, rtol=0, atol=0, what="an argument, afterwards")
-    return answer
 
 
 def causal(scores):
@@ -74,7 +66,7 @@ def follows_the_formula(student, rng, T, S, D):
     "scores are dot products over the root of D"
     q, k = normal(rng, T, D), normal(rng, S, D)
     wanted = [[sum(a * b for a, b in zip(u, v)) / math.sqrt(D) for v in k] for u in q]
-    close(left_alone(student, "match", q, k), wanted, rtol=1e-10, atol=1e-12, dtype=np.float64)
+    close(student.match(q, k), wanted, rtol=1e-10, atol=1e-12, dtype=np.float64)
 
 
 @match.test(points=1, hint="A Python number leaves float32 alone; np.sqrt(4) is a float64.",
@@ -86,20 +78,23 @@ def keeps_float32(student, rng, T, S, D):
     close(student.match(q, k), wanted, rtol=1e-4, atol=1e-5, dtype=np.float32)
 
 
+leaves_arguments(match)
+
+
 # ---------------------------------------------------------------------------------- look_back
 
 
 def steps(rng, level):
-    yield {"places": 3, "n": 1}
-    yield {"places": 6, "n": 2}
+    yield {"places": int(rng.integers(3, 6)), "n": 1}
+    yield {"places": int(rng.integers(6, 9)), "n": 2}
     if level == "hidden":
         yield {"places": int(rng.integers(7, 12)), "n": int(rng.integers(3, 6))}
         yield {"places": 4, "n": 9}
 
 
 def edges(rng, level):
-    yield {"places": 4, "n": 0}
-    yield {"places": 1, "n": 1}
+    yield {"places": int(rng.integers(2, 9)), "n": 0}
+    yield {"places": 1, "n": int(rng.integers(1, 9))}
     if level == "hidden":
         yield {"places": int(rng.integers(2, 9)), "n": 0}
 
@@ -142,7 +137,7 @@ def large(rng, level):
 def the_softmax_of_what_is_seen(student, rng, T, size):
     "each row is the softmax of what it may see, and the rest is 0"
     scores = size * normal(rng, T, T)
-    close(left_alone(student, "shares", scores), causal(scores), rtol=1e-10, atol=0)
+    close(student.shares(scores), causal(scores), rtol=1e-10, atol=0)
 
 
 @shares.test(points=1, hint="Subtract the largest score of each row before np.exp.", cases=large)
@@ -158,6 +153,9 @@ def shares_in_float32(student, rng, T, size):
     "float32 in, float32 out"
     scores = (size * normal(rng, T, T)).astype(np.float32)
     close(student.shares(scores), causal(scores), rtol=1e-5, atol=1e-7, dtype=np.float32)
+
+
+leaves_arguments(shares)
 
 
 # ---------------------------------------------------------------------------------- head
@@ -185,7 +183,7 @@ def drawn(rng, T, C, D, E):
 def fetches_and_adds(student, rng, T, C, D, E):
     "queries, keys, values, shares, and the sum with x"
     given = drawn(rng, T, C, D, E)
-    close(left_alone(student, "head", *given), one_head(*given), rtol=1e-9, atol=1e-10)
+    close(student.head(*given), one_head(*given), rtol=1e-9, atol=1e-10)
 
 
 @head.test(points=1, hint="Nothing of a row may depend on later rows.", cases=heads)
@@ -197,6 +195,9 @@ def the_past_does_not_change(student, rng, T, C, D, E):
     wanted = one_head(x, *weights)[:-1]
     close(student.head(x, *weights)[:-1], wanted, rtol=1e-9, atol=1e-10)
     close(student.head(other, *weights)[:-1], wanted, rtol=1e-9, atol=1e-10)
+
+
+leaves_arguments(head)
 
 
 # ---------------------------------------------------------------------------------- layers
@@ -375,7 +376,7 @@ def is_the_derivative(student, rng, N, V):
         moved = np.zeros((N, V))
         moved[place] = step
         wanted[place] = (loss(logits + moved) - loss(logits - moved)) / (2 * step)
-    close(left_alone(student, "slope", logits, came), wanted, rtol=1e-6, atol=1e-8)
+    close(student.slope(logits, came), wanted, rtol=1e-6, atol=1e-8)
 
 
 @slope.test(points=1, hint="Subtract the largest logit of each row first.", cases=rows)
@@ -392,3 +393,6 @@ def slope_in_float32(student, rng, N, V):
     close(
         student.slope(logits, came), by_hand(logits, came), rtol=1e-5, atol=1e-7, dtype=np.float32
     )
+
+
+leaves_arguments(slope)

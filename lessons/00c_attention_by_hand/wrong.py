@@ -34,11 +34,11 @@ WRONG = [
     # divided by D
     ("match", 0, START + "def match(q, k):\n    return q @ k.T / q.shape[-1]\n"),
     # np.sqrt gives a float64, which lifts float32
-    ("match", 1, START + "def match(q, k):\n    return q @ k.T / np.array([q.shape[-1] ** 0.5])\n"),
+    ("match", 2, START + "def match(q, k):\n    return q @ k.T / np.array([q.shape[-1] ** 0.5])\n"),
     # the query itself is scaled, in place
     (
         "match",
-        1,
+        2,
         START + "def match(q, k):\n    q /= q.dtype.type(q.shape[-1] ** 0.5)\n    return q @ k.T\n",
     ),
     # whoever stands too near the start finds nobody
@@ -81,7 +81,7 @@ def shares(scores):
     # the largest of the whole row, hidden or not
     (
         "shares",
-        3,
+        4,
         START
         + """
 def shares(scores):
@@ -93,13 +93,13 @@ def shares(scores):
     # float64, whatever came
     (
         "shares",
-        3,
+        4,
         START + SHARES.replace("later = ", "scores = scores.astype(np.float64)\n    later = "),
     ),
-    # -1e9 overwritten into the argument
+    # -inf written into the argument
     (
         "shares",
-        2,
+        4,
         START
         + """
 def shares(scores):
@@ -147,7 +147,7 @@ def head(x, Wq, Wk, Wv, Wo):
     # x itself is changed
     (
         "head",
-        1,
+        4,
         START
         + SHARES
         + """
@@ -314,7 +314,7 @@ def slope(logits, came):
     # overflows
     (
         "slope",
-        3,
+        4,
         START
         + """
 def slope(logits, came):
