@@ -437,7 +437,7 @@ print("by hand", np.round(p - np.eye(4)[came], 3))
 guess = Tensor(z[None], requires_grad=True)
 F.cross_entropy(guess, np.array([came])).backward()
 print("by tape", np.round(guess.grad[0], 3))
-verdicts.slope(experiments.slopes_apart(texts=200))
+verdicts.slope(experiments.slopes_apart(rows=200))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** learning starts at the last row, with the difference between what was guessed and
