@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minilm.course.publish.render import code
+from minilm.course.publish.listing import code
 
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 

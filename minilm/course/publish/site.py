@@ -17,17 +17,12 @@ from minilm.course.build.lessons import Lesson
 from minilm.course.places import Course
 from minilm.course.publish import api
 from minilm.course.publish.board import as_html, read_board, tally
-from minilm.course.publish.render import (
-    ASSETS,
-    TEMPLATES,
-    blocks,
-    code_css,
-    fonts_css,
-    has_maths,
-    katex_css,
-    markdown,
-)
-from minilm.course.publish.slides import COURSE, slide_type, write_decks
+from minilm.course.publish.inlined import ASSETS, TEMPLATES, fonts_css, katex_css
+from minilm.course.publish.listing import code_css
+from minilm.course.publish.pages import slide_type
+from minilm.course.publish.prose import has_maths, markdown
+from minilm.course.publish.render import blocks
+from minilm.course.publish.slides import COURSE, write_decks
 
 Hit = dict[str, str]  # what search finds: t title, u address, k kind, x text
 

@@ -1,0 +1,47 @@
+"""The places at which a control is drawn for pages that run nothing: decks, the site, paper."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+PLACES = 6  # of one control
+FRAMES = 12  # of all controls of one picture
+PATIENT = 1.0  # seconds; what takes longer to draw is drawn once
+
+
+def kept_here() -> bool:
+    """Whether outputs are being stored, as `minilm run` does, and not looked at as they come."""
+    return bool(os.environ.get("MINILM_LESSON"))
+
+
+def settings(specs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The values of all controls, frame after frame: each control moves while the others rest."""
+    rest = {name: spec["value"] for name, spec in specs.items()}
+    made: list[dict[str, Any]] = []
+    for name, spec in specs.items():
+        for value in _places(spec):
+            values = {**rest, name: value}
+            if values not in made:
+                made.append(values)
+    made = made[:FRAMES]
+    return made if rest in made else [rest, *made[: FRAMES - 1]]
+
+
+def _places(spec: dict[str, Any]) -> list[Any]:
+    """Up to `PLACES` values of a control, its first, its last and where it starts among them."""
+    if spec["kind"] == "choice":
+        return spec["choices"][:PLACES]
+    if spec["kind"] == "tick":
+        return [False, True]
+    if spec["kind"] != "slider":
+        return [spec["value"]]
+    low, step, start = spec["low"], spec["step"], spec["value"]
+    steps = int((spec["high"] - low) / step + 1e-9)
+    count = min(PLACES, steps + 1)
+    places = [low + round(k * steps / max(count - 1, 1)) * step for k in range(count)]
+    places = [place if isinstance(place, int) else round(place, 10) for place in places]
+    if start not in places:  # it takes the place of its neighbour, never of an end
+        inner = range(1, count - 1) if count > 2 else range(count)
+        places[min(inner, key=lambda k: abs(places[k] - start))] = start
+    return sorted(places)
