@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from typing import Any
+
+_FOR_TOOLS = re.compile(r"[ \t]*#[ ]*(?:noqa|type: ignore|fmt: |pragma: )[^\n]*")
 
 
 @functools.cache
@@ -49,7 +52,7 @@ def code(text: str, language: str = "python") -> str:
         lexer = get_lexer_by_name(language)
     except ClassNotFound:
         lexer = get_lexer_by_name("text")
-    text = text.rstrip()
+    text = _FOR_TOOLS.sub("", text.rstrip())
     made = highlight(text, lexer, _formatter()).strip()
     first, second = (" ".join(map(str, lines)) for lines in cuts(text))
     return made.replace(

@@ -25,6 +25,12 @@ _INLINE = re.compile(
     re.DOTALL,
 )
 _KEPT = re.compile("\x02(\\d+)\x03")
+# Fenced code; and what is no plain paragraph: a list, table, heading, quotation, indented code.
+_FENCE = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
+_BUILT = re.compile(
+    r"[ ]{0,3}(?:[-+*#>|]|\d+[.)] )|[ ]{4}|\t|.*^[ ]{0,3}\|?[ ]*:?-+:?[ ]*\|",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 def markdown(text: str, folder: Path) -> str:
@@ -34,23 +40,42 @@ def markdown(text: str, folder: Path) -> str:
     looked for within one paragraph, list item or table cell at a time, and never in code.
     """
     kept: list[str] = []
-    made = str(_parser(kept, folder)(text))
+    made = str(_parser(kept, folder)(_paragraphs_kept(text, kept)))
     return _KEPT.sub(lambda found: maths(kept[int(found[1])]), made).strip()
 
 
-def _parser(kept: list[str], folder: Path) -> Any:
-    """A Markdown parser that moves all maths into `kept`, and leaves a mark in its place."""
-    import mistune
+def _keep(text: str, kept: list[str]) -> str:
+    """Move all maths of one piece of text into `kept`, and leave marks in its place."""
 
-    def keep(said: str) -> str:
-        kept.append(said)
+    def mark(found: re.Match[str]) -> str:
+        if found["other"]:
+            return found[0]
+        kept.append(found[0])
         return f"\x02{len(kept) - 1}\x03"
+
+    return _INLINE.sub(mark, text)
+
+
+def _paragraphs_kept(text: str, kept: list[str]) -> str:
+    """Keep the maths of plain paragraphs, one of whose lines may begin like a list (`- x`)."""
+    made, at = [], 0
+    for fence in [*_FENCE.finditer(text), None]:
+        between = text[at : fence.start() if fence else len(text)]
+        for piece in re.split(r"(\n[ \t]*\n)", between):
+            made.append(piece if _BUILT.match(piece.lstrip("\n")) else _keep(piece, kept))
+        if fence:
+            made.append(fence[0])
+            at = fence.end()
+    return "".join(made)
+
+
+def _parser(kept: list[str], folder: Path) -> Any:
+    """A Markdown parser that moves what maths it meets into `kept`."""
+    import mistune
 
     class Inline(mistune.InlineParser):
         def __call__(self, s: str, env: Any) -> Any:
-            return super().__call__(
-                _INLINE.sub(lambda f: f[0] if f["other"] else keep(f[0]), s), env
-            )
+            return super().__call__(_keep(s, kept), env)
 
     class Course(mistune.HTMLRenderer):
         def block_code(self, code_text: str, info: str | None = None) -> str:
@@ -61,7 +86,7 @@ def _parser(kept: list[str], folder: Path) -> Any:
             return f'<img src="{_inlined(url, folder)}" alt="{html.escape(said, quote=True)}">'
 
         def maths(self, text: str) -> str:
-            return f"<p>{keep(text)}</p>\n"
+            return f"<p>{_keep(text, kept)}</p>\n"
 
     def displayed(block: Any, found: re.Match[str], state: Any) -> int:
         state.append_token({"type": "maths", "raw": found["maths_text"]})

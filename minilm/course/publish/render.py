@@ -94,11 +94,11 @@ def _outputs(outputs: Sequence[dict[str, Any]], folder: Path) -> Iterator[str]:
     yield from (f'<div class="output">{drawn}</div>' for drawn in _drawn(outputs[:first], folder))
     states = [frame["outputs"] for frame in frames] or [outputs[first:]]
     start = next((k for k, frame in enumerate(frames) if frame.get("start")), 0)
-    shown = (
-        f'<div class="frame"{"" if k == start else " hidden"}>{"".join(_drawn(state, folder))}</div>'
-        for k, state in enumerate(states)
-    )
-    yield f'<div class="output frames" data-start="{start}">{"".join(shown)}</div>'
+    shown = ""
+    for k, state in enumerate(states):
+        hidden = "" if k == start else " hidden"
+        shown += f'<div class="frame"{hidden}>{"".join(_drawn(state, folder))}</div>'
+    yield f'<div class="output frames" data-start="{start}">{shown}</div>'
 
 
 def _ours(out: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@
 
 const START = { code: 22, text: 30, figure: 560 };
 const LARGE = { code: 26, text: 35 };
-const STEPS = [{ code: 20 }, "brief", { figure: 440 }, { text: 28 }, "tight", { figure: 360 }, { text: 26 }, "wrap", { figure: 300 }];
+const STEPS = [{ code: 20 }, "brief", { figure: 440 }, { text: 28 }, "tight", { text: 26 }, { figure: 380 }, "wrap", { text: 24 }, { figure: 330 }];
 const LAST = [...STEPS, { text: 22 }, { figure: 200 }];
 
 function pixels(page, sizes) {
@@ -31,7 +31,7 @@ function excess(page) {
 
 function tooWide(page) {
   for (const box of page.querySelectorAll("pre, table, .katex-display, .block, .html")) {
-    const margin = box.querySelector(":scope .highlight") ? 20 : 4; // listings reach into the margin
+    const margin = box.matches("pre") ? 0 : box.querySelector(".highlight") ? 20 : 4; // listings reach into the margin
     if (box.scrollWidth > box.clientWidth + margin) return true;
   }
   const right = page.getBoundingClientRect().right - 40;
@@ -71,7 +71,10 @@ function split(page) {
   const [code, next] = [body[keep - 1], body[keep]];
   let tail = null;
   if (listing(code) && printed(next) && code.dataset.cell === next.dataset.cell) {
-    tail = cutCode(page, code);
+    show((k) => body[k].dataset.cell === code.dataset.cell);
+    const together = fits(page);
+    first(keep);
+    if (!(together && keep > 1)) tail = cutCode(page, code);
     if (!tail && keep > 1) keep -= 1;
   } else {
     show((k) => k === keep);
