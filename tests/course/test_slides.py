@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from minilm.course.build.lessons import Lesson
-from minilm.course.publish.render import ASSETS, katex_css, markdown
+from minilm.course.publish.inlined import ASSETS, katex_css
+from minilm.course.publish.prose import markdown
 from minilm.course.publish.slides import deck, slides_of, write_decks
 from minilm.errors import InputError
 
@@ -150,7 +151,7 @@ def examine(path: Path) -> dict:
             "maths in notes": page.evaluate("document.querySelectorAll('.notes .katex').length"),
             "small code": page.evaluate(
                 "[...document.querySelectorAll('.page')].filter(p => p.querySelector('pre') &&"
-                " parseFloat(p.style.getPropertyValue('--code-size')) < 15).length"
+                " parseFloat(p.style.getPropertyValue('--code-size')) < 20).length"
             ),
             "no alt": page.evaluate(
                 "document.querySelectorAll('.page img:not([alt]), .page img[alt=\"\"]').length"

@@ -96,8 +96,12 @@ def _outputs(outputs: Sequence[dict[str, Any]], folder: Path) -> Iterator[str]:
     start = next((k for k, frame in enumerate(frames) if frame.get("start")), 0)
     shown = ""
     for k, state in enumerate(states):
-        hidden = "" if k == start else " hidden"
-        shown += f'<div class="frame"{hidden}>{"".join(_drawn(state, folder))}</div>'
+        frame = "".join(_drawn(state, folder))
+        if k == start:
+            shown += f'<div class="frame">{frame}</div>'
+        else:  # frames.js loads a picture when its frame is shown
+            frame = frame.replace('<img src="data:', '<img data-src="data:')
+            shown += f'<div class="frame" hidden>{frame}</div>'
     yield f'<div class="output frames" data-start="{start}">{shown}</div>'
 
 

@@ -3,6 +3,10 @@
 
 function showFrame(box, wanted) {
   [...box.querySelectorAll(":scope > .frame")].forEach((frame, k) => { frame.hidden = k !== wanted; });
+  for (const image of box.querySelectorAll(".frame:not([hidden]) img[data-src]")) {
+    image.src = image.dataset.src;
+    image.removeAttribute("data-src");
+  }
 }
 
 const framed = () => [...document.querySelectorAll(".frames")].filter((box) => box.querySelectorAll(":scope > .frame").length > 1);
