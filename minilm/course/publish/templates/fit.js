@@ -2,8 +2,9 @@
 
    In order: slightly smaller code (22 to 20 px, never less), the verdict without its small print,
    smaller figures, smaller text, a smaller heading; then a second slide under the same heading. A
-   function is never split, and printed results stay with the code that printed them. What is still
-   too large is marked data-overflow, and tests fail on it. */
+   function is not split unless it is longer than a slide (marked data-torn), and printed results stay
+   with the code that printed them. What is still too large is marked data-overflow. Tests look at both
+   marks. */
 "use strict";
 
 const START = { code: 22, text: 30, figure: 560 };
@@ -118,22 +119,26 @@ function turnOver(section, page, heading, rest) {
 }
 
 /* Keep as many lines of a long listing as fit below what is shown; the rest is returned. It is cut
-   where its data-cuts allow (data-methods, if a class is too long), printed text anywhere. */
+   where its data-cuts allow, else between methods; a function longer than a page, and printed text,
+   after an empty line if there is one in the second half. */
 function cutCode(page, block) {
   const pre = block && block.querySelector("pre");
   const lines = pre ? [...pre.querySelectorAll(".line")] : [];
   const box = listing(block);
   const within = (names) => new Set(names.flatMap((name) => (box.dataset[name] || "").split(" ").filter(Boolean)));
-  const allowed = box ? [within(["cuts"]), within(["cuts", "methods"])] : [null];
+  const allowed = box ? [within(["cuts"]), within(["cuts", "methods"]), null] : [null];
   for (const places of allowed) {
-    let cut = 0;
+    let cut = 0, gap = 0;
     lines.forEach((line) => { line.style.display = "none"; });
     for (let k = 0; k < lines.length && fits(page); k++) {
       if (k && (!places || places.has(lines[k].dataset.n))) cut = k;
+      if (k && lines[k - 1].matches(".empty")) gap = k;
       lines[k].style.display = "";
     }
     lines.forEach((line) => { line.style.display = ""; });
-    if (!cut) continue;
+    if (!places && gap > cut / 2) cut = gap;
+    if (cut < (places ? 1 : 4)) continue;
+    if (box && !places) page.parentElement.dataset.torn = "yes";
     const tail = block.cloneNode(true);
     [...tail.querySelectorAll("pre .line")].slice(0, cut).forEach((line) => line.remove());
     lines.slice(cut).forEach((line) => line.remove());
