@@ -375,7 +375,7 @@ source(more.sum_shuffle)
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 interact(pictures.whom_a_lane_hears, lane=(0, 31, 1, 11))
 
-# %%
+# %% slideshow={"slide_type": "subslide"}
 counts = {}
 for kernel in (sum_tree, more.sum_shuffle):
     report = emulate(kernel, 2, 256, numbers, sums, schedules=ONCE)

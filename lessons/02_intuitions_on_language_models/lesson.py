@@ -192,7 +192,7 @@ print("   ".join(f"{readers.NAMES[task]} {right:.1f} %" for task, (right, _) in 
 # tasks is the largest better than the lazy reader? Fewer than seven would prove the talk's sentence
 # wrong.
 
-# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.exam(scaling, world, LAZY)
 verdicts.seven_tasks(scaling, world, LAZY)
 
@@ -438,7 +438,7 @@ pictures.falls(steps, total, {name: parts[name] for name in ("grammar", "facts",
 # wrong:** no task five times as far from a smooth law as the total, each in % of its own fall; or,
 # where the compute ends, no task that is done or none that has not begun.
 
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
 verdicts.smooth_and_sudden(scaling, LAZY)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -457,7 +457,7 @@ pictures.five_kinds()
 # them not correlated. *By hand:* 0, 1, 2, 35, 62, 81 % is emergent; 0, 12, 2, 35, 62, 81 % is
 # smooth.
 
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
 rows = readers.kinds(scaling, world, LAZY)
 pictures.grid(rows, [scaling.parameters[size] for size in scaling.whole])
 
@@ -581,7 +581,7 @@ verdicts.mirage(product, together, answers, loss, SEEDS)
 # gives 0, (1, 1, 1) gives 1, and (1, ½, ½) gives ¾. Below: can you make the U go away and keep all
 # three skills?
 
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
 span = {"repeat_at": 1.0, "fix_at": 4.0, "follow_at": 7.5}
 interact(pictures.three_skills, **{name: (0.0, 10.0, 0.5, at) for name, at in span.items()})
 
@@ -626,7 +626,7 @@ pictures.planes(quotes)
 # long. **What would prove it wrong:** a seed without a dip of 20 points, in rank and in
 # probability.
 
-# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.walk(walked, control)
 verdicts.u_of_one(walked, control, dip)
 
@@ -638,7 +638,7 @@ verdicts.u_of_one(walked, control, dip)
 # test of every size. Right: with **hold back** in the place of fix. Before a model knows the right
 # word, it already stops repeating the wrong one.
 
-# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.composition(quotes)
 verdicts.subtasks(quotes)
 

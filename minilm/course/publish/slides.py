@@ -67,6 +67,7 @@ def deck(lesson: Lesson, minutes: float | None = None) -> str:
                 "reveal.js",
                 "reveal-notes.js",
                 "katex.min.js",
+                "maths.js",
                 "frames.js",
                 "fit.js",
                 "deck.js",

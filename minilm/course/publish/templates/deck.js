@@ -2,9 +2,7 @@
 "use strict";
 
 async function start() {
-  for (const box of document.querySelectorAll(".page .maths, .notes .maths")) {
-    katex.render(box.textContent, box, { displayMode: box.classList.contains("display"), throwOnError: false });
-  }
+  setMaths(document.querySelectorAll(".page .maths"));
   await Promise.all([...document.fonts].filter((face) => /Inter|JetBrains/.test(face.family)).map((face) => face.load()));
   await document.fonts.ready;
   await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));

@@ -10,6 +10,7 @@
 const START = { code: 22, text: 30, figure: 560 };
 const LARGE = { code: 26, text: 35 };
 const STEPS = [{ code: 20 }, "brief", { figure: 440 }, { text: 28 }, "tight", { text: 26 }, { figure: 380 }, "wrap", { text: 24 }, { figure: 330 }];
+const OPENING = [...STEPS, { figure: 240 }];
 const LAST = [...STEPS, { text: 22 }, { figure: 200 }];
 
 function pixels(page, sizes) {
@@ -187,9 +188,10 @@ function layLines(pre) {
 
 function place(page) {
   for (let pages = 0; page && pages < 12; pages++) {
-    if (shrink(page, STEPS)) break;
+    const steps = page.matches(".title") ? OPENING : STEPS;
+    if (shrink(page, steps)) break;
     const next = split(page);
-    if (!next || !shrink(page, STEPS)) shrink(page, LAST);
+    if (!next || !shrink(page, steps)) shrink(page, LAST);
     finish(page);
     page = next;
   }
