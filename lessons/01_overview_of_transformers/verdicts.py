@@ -146,8 +146,8 @@ def waiting(chains: dict[str, Sequence[int]]) -> Verdict:
         measured={name: [times] for name, times in growth.items()},
         holds=lambda m: m["recurrent"] > 25 and m["transformer"] == 1,
         exact=True,
-        says=f"with 32 times the text the recurrent chain is {growth['recurrent']:.0f} times as "
-        f"long, the transformer's {growth['transformer']:.0f} times",
+        says=f"with 32 times the text the recurrent chain grows by a factor of "
+        f"{growth['recurrent']:.0f}, the transformer's by {growth['transformer']:.0f}",
     )
 
 

@@ -24,6 +24,7 @@ _INLINE = re.compile(
     r"|\\\([^`]+?\\\)|(?<!\$)\$(?![\s$])(?:\\.|[^$`\\])*?(?<!\s)\$(?![\d$])",
     re.DOTALL,
 )
+_PERCENT = re.compile(r"(\d) %")  # a number stays with its sign
 _KEPT = re.compile("\x02(\\d+)\x03")
 # Fenced code; and what is no plain paragraph: a list, table, heading, quotation, indented code.
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
@@ -80,6 +81,9 @@ def _parser(kept: list[str], folder: Path) -> Any:
     class Course(mistune.HTMLRenderer):
         def block_code(self, code_text: str, info: str | None = None) -> str:
             return code(code_text, (info or "text").split()[0]) + "\n"
+
+        def text(self, text: str) -> str:
+            return super().text(_PERCENT.sub("\\1\u00a0%", text))
 
         def image(self, text: str, url: str, title: str | None = None) -> str:
             said = _KEPT.sub(lambda found: kept[int(found[1])], text)
