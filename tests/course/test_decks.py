@@ -97,8 +97,11 @@ def test_frames_walk_through_each_control() -> None:
     both = settings({"x": slider(0, 1, 1, 1), "y": control_of("y", ["a", "b"])})
     assert both == [{"x": 0, "y": "a"}, {"x": 1, "y": "a"}, {"x": 1, "y": "b"}]
     assert settings({"t": control_of("t", "text")}) == [{"t": "text"}]
-    many = {name: slider(0.0, 1.0) for name in "abcde"}
-    assert len(settings(many)) == FRAMES and {name: 0.5 for name in many} in settings(many)
+    five = settings({name: slider(0.0, 1.0) for name in "abcde"})
+    assert dict.fromkeys("abcde", 0.5) in five and len(five) == 11  # none is left out
+    assert all({one[name] for one in five} == {0.0, 0.5, 1.0} for name in "abcde")
+    many = settings({name: slider(0.0, 1.0) for name in "abcdefghij"})
+    assert len(many) == FRAMES and dict.fromkeys("abcdefghij", 0.5) in many
     assert all(len(settings({"x": slider(0, high)})) <= PLACES for high in range(1, 40))
 
 

@@ -18,9 +18,10 @@ def kept_here() -> bool:
 def settings(specs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The values of all controls, frame after frame: each control moves while the others rest."""
     rest = {name: spec["value"] for name, spec in specs.items()}
+    most = min(PLACES, max(3, FRAMES // len(specs)))
     made: list[dict[str, Any]] = []
     for name, spec in specs.items():
-        for value in _places(spec):
+        for value in _places(spec, most):
             values = {**rest, name: value}
             if values not in made:
                 made.append(values)
@@ -28,17 +29,17 @@ def settings(specs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return made if rest in made else [rest, *made[: FRAMES - 1]]
 
 
-def _places(spec: dict[str, Any]) -> list[Any]:
-    """Up to `PLACES` values of a control, its first, its last and where it starts among them."""
+def _places(spec: dict[str, Any], most: int) -> list[Any]:
+    """Up to `most` values of a control; of a slider its ends and where it starts among them."""
     if spec["kind"] == "choice":
-        return spec["choices"][:PLACES]
+        return spec["choices"][:most]
     if spec["kind"] == "tick":
         return [False, True]
     if spec["kind"] != "slider":
         return [spec["value"]]
     low, step, start = spec["low"], spec["step"], spec["value"]
     steps = int((spec["high"] - low) / step + 1e-9)
-    count = min(PLACES, steps + 1)
+    count = min(most, steps + 1)
     places = [low + round(k * steps / max(count - 1, 1)) * step for k in range(count)]
     places = [place if isinstance(place, int) else round(place, 10) for place in places]
     if start not in places:  # it takes the place of its neighbour, never of an end
