@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from minilm.course.show.frames import PATIENT, kept_here, settings
+from minilm.course.show.frames import kept_here, settings
 from minilm.course.show.style import Picture, in_notebook
 from minilm.errors import InputError
 
@@ -120,7 +120,7 @@ def interact(fn: Callable[..., Any], **controls: Any) -> None:
     outputs = _capture(fn, start)
     seconds = time.perf_counter() - began
     widgets = _widgets(specs, continuous=seconds < QUICK)
-    _show_controls(specs, widgets, _frames(fn, specs) if kept_here() and seconds < PATIENT else [])
+    _show_controls(specs, widgets, _frames(fn, specs) if kept_here() else [])
     handles = [_publish(*output) for output in outputs]
     if widgets:
         _wire(fn, widgets, handles)

@@ -7,7 +7,6 @@ from typing import Any
 
 PLACES = 6  # of one control
 FRAMES = 12  # of all controls of one picture
-PATIENT = 1.0  # seconds; what takes longer to draw is drawn once
 
 
 def kept_here() -> bool:
