@@ -173,8 +173,8 @@ def _capture(fn: Callable[..., Any], values: dict[str, Any]) -> list[tuple[dict,
 def _frames(fn: Callable[..., Any], specs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The controls and what `fn` shows at each of their `settings`, as stored outputs."""
     start = {name: spec["value"] for name, spec in specs.items()}
-    made = []
-    for values in settings(specs):
+    every, made = settings(specs), []
+    for values in every if len(every) > 1 else []:
         moved = {name: {**spec, "value": values[name]} for name, spec in specs.items()}
         shown = [({"text/html": drawn_controls(moved)}, {}), *_capture(fn, values)]
         outputs = [
