@@ -9,6 +9,7 @@ from itertools import groupby
 from minilm.course.publish.pages import Slide
 
 LEAST = 10  # minutes that a cut may ask for
+HASTE = 1.15  # how much faster a lecture may be told before it loses what no author marked
 _NUMBERS = "one two three four five six seven eight nine ten".split()
 _SAID = re.compile(rf"\W*(\d+|{'|'.join(_NUMBERS)}) minutes?\b", re.IGNORECASE)
 
@@ -38,9 +39,9 @@ def parts_of(slides: Sequence[Slide]) -> list[list[Slide]]:
 def cut(slides: Sequence[Slide], limit: float) -> tuple[list[Slide], list[str]]:
     """The slides that fit into `limit` minutes, and the headings of what is left out.
 
-    Whole parts go: first those that the author tagged `extra`, then the longest of those that
-    neither open a section nor hold a verdict. What opens, closes or judges always stays, even if it
-    takes longer than there is.
+    Whole parts go: first those that the author tagged `extra`, from the last. Where that is far
+    from enough, the longest follow of those that neither open a section nor hold a verdict. What
+    opens, closes or judges always stays, even if it takes longer than there is.
     """
     parts = parts_of(slides)
     costs = [sum(map(minutes, part)) for part in parts]
@@ -48,12 +49,22 @@ def cut(slides: Sequence[Slide], limit: float) -> tuple[list[Slide], list[str]]:
     tagged = [k for k in inner if parts[k][0].extra]
     others = [k for k in inner if k not in tagged and _spare(parts[k])]
     out: list[int] = []
-    for k in [*reversed(tagged), *sorted(others, key=lambda k: -costs[k])]:
-        if sum(costs) - sum(costs[j] for j in out) > limit:
-            out.append(k)
-    for k in reversed(out):  # a long part may have made room for a short one
-        if sum(costs) - sum(costs[j] for j in out if j != k) <= limit:
-            out.remove(k)
+
+    def left() -> float:
+        return sum(cost for k, cost in enumerate(costs) if k not in out)
+
+    for room, spare in (
+        (limit, tagged[::-1]),
+        (HASTE * limit, sorted(others, key=lambda k: -costs[k])),
+    ):
+        dropped = []
+        for k in spare:
+            if left() > room:
+                out.append(k)
+                dropped.append(k)
+        for k in dropped:  # a long part may have made room for a short one
+            if left() + costs[k] <= room:
+                out.remove(k)
     kept = [slide for k, part in enumerate(parts) if k not in out for slide in part]
     return kept, [parts[k][0].name for k in sorted(out)]
 
