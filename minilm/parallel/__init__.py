@@ -4,6 +4,7 @@
     simulate       ranks as threads of one process, one at a time; counts what they send and hold
     collectives    rings, trees and halving, written out of single messages
     pipeline       who computes what when the layers lie on different ranks
+    zero           optimizer, gradients and weights shared out over ranks
     context        attention over a text whose parts lie on different ranks
 
 Code for ranks is written once, as a function of a communicator. `simulate` runs it without a
@@ -29,6 +30,7 @@ from minilm.parallel.context import (
 )
 from minilm.parallel.pipeline import SCHEDULES, Task, Timeline, simulate_pipeline
 from minilm.parallel.simulate import Simulated, simulate
+from minilm.parallel.zero import Zero
 
 __all__ = [
     "SCHEDULES",
@@ -38,6 +40,7 @@ __all__ = [
     "Simulated",
     "Task",
     "Timeline",
+    "Zero",
     "chunks_of",
     "halving_all_reduce",
     "merge",
