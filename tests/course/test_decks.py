@@ -45,6 +45,8 @@ def maths_in(text: str) -> list[str]:
         ("```\n$x$\n\n$y$\n```\nand $z$", ["z"]),
         ("a list of code:\n\n-  one\n\n   ```\n   $x$\n   ```\n", []),
         ("    $x$", []),
+        ("in HTML <code>$x$</code> and $y$", ["y"]),
+        ("<pre>\n$x$\n\n$y$\n</pre>\n\n$z$", ["z"]),
         ("\\$5 and 7\\$, but $x$", ["x"]),
         ("turns up: $s\\,e^{m\n- n} + 1$.", ["s\\,e^{m\n- n} + 1"]),
         ("> so $$a\n> = b$$", ["a\n= b"]),

@@ -152,8 +152,8 @@ def examine(path: Path) -> dict:
             "bad maths": page.evaluate("document.querySelectorAll('.katex-error').length"),
             "maths in notes": page.evaluate("document.querySelectorAll('.notes .katex').length"),
             "small code": page.evaluate(
-                "[...document.querySelectorAll('.page')].filter(p => p.querySelector('pre') &&"
-                " parseFloat(p.style.getPropertyValue('--code-size')) < 20).length"
+                "[...document.querySelectorAll('.page pre, .page code')]"
+                ".filter(p => parseFloat(getComputedStyle(p).fontSize) < 20).length"
             ),
             "torn": page.evaluate("document.querySelectorAll('[data-torn]').length"),
             "no alt": page.evaluate(

@@ -18,16 +18,20 @@ _DISPLAY = (
 )
 _BLOCK = rf"^ {{0,3}}(?P<maths_text>{_DISPLAY})[ \t]*(?:\n|$)"
 # A dollar opens maths before what is no space, and closes it after what is no space and before what
-# is no digit (Pandoc's tex_math_dollars). Code spans and escaped dollars are stepped over.
+# is no digit (Pandoc's tex_math_dollars). Code and escaped dollars are stepped over.
 _INLINE = re.compile(
-    rf"(?P<other>\\\$|(?P<tick>`+)(?!`).*?(?<!`)(?P=tick)(?!`))|{_DISPLAY}"
+    r"(?P<other>\\\$|(?P<tick>`+)(?!`).*?(?<!`)(?P=tick)(?!`)"
+    rf"|<(?P<tag>code|pre|kbd|samp)\b.*?</(?P=tag)>)|{_DISPLAY}"
     r"|\\\([^`]+?\\\)|(?<!\$)\$(?![\s$])(?:\\.|[^$`\\])*?(?<!\s)\$(?![\d$])",
     re.DOTALL,
 )
 _PERCENT = re.compile(r"(\d) %")  # a number stays with its sign
 _KEPT = re.compile("\x02(\\d+)\x03")
 # Fenced code; and what is no plain paragraph: a list, table, heading, quotation, indented code.
-_FENCE = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)|<(pre|script|style)\b.*?</\2>",
+    re.DOTALL | re.MULTILINE,
+)
 _BUILT = re.compile(
     r"[ ]{0,3}(?:[-+*#>|]|\d+[.)] )|[ ]{4}|\t|.*^[ ]{0,3}\|?[ ]*:?-+:?[ ]*\|",
     re.DOTALL | re.MULTILINE,
