@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("canvas", "moodle", "gradescope"), help="also a table to import there"
     )
     parser.add_argument("--column", metavar="NAME", help="the assignment's column in that table")
+    parser.add_argument("--student", metavar="NAME", help="who handed in all that lies at PATH")
     parser.add_argument(
         "--again", action="store_true", help="grade anew what has not changed since last time"
     )
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         roster=args.roster,
         formats=(args.format,) if args.format else (),
         column=args.column,
+        student=args.student,
         again=args.again,
         jobs=args.jobs,
         seconds=args.seconds,

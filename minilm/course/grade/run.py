@@ -42,6 +42,7 @@ def grade_paths(
     roster: Path | None = None,
     formats: Sequence[str] = (),
     column: str | None = None,
+    student: str | None = None,
     again: bool = False,
     jobs: int | None = None,
     seconds: float = 10.0,
@@ -61,6 +62,7 @@ def grade_paths(
         roster: a table of the students.
         formats: learning platforms to write a table for: "canvas", "moodle", "gradescope".
         column: the name of the assignment in such a table; default: the set's title.
+        student: who handed in all that lies at `paths`; default: each name says it.
         again: grade what was graded before and has not changed, too.
         jobs: submissions at once; default: one per processor.
         seconds: for the visible cases of a question, again for its hidden ones, and per cell.
@@ -83,7 +85,7 @@ def grade_paths(
         raise InputError(f"{course.root} holds no exercise set")
     wanted = choose_set(set_name, list(files))
     people = read_roster(roster) if roster else None
-    found = find_submissions(paths, list(files), wanted)
+    found = find_submissions(paths, list(files), wanted, student)
     for one in found.skipped:
         say(f"skipped {cell(str(one.path))}: {one.why}")
     submissions = _assigned(found.submissions, wanted, list(files))

@@ -24,6 +24,10 @@ OWN_RESULTS = "records"  # the folder by which the results of a run are known
 _MARK = re.compile(r"^# ?%%(?=[ \t\[]|$)(.*)$", re.MULTILINE)
 
 
+class NothingFound(InputError):
+    """Nobody handed in anything that could be graded."""
+
+
 @dataclass(frozen=True)
 class Submission:
     """One student's notebook; `trouble` says why there is none to run."""
@@ -54,7 +58,10 @@ class Found:
 
 
 def find_submissions(
-    paths: Sequence[Path], sets: Sequence[str], wanted: str | None = None
+    paths: Sequence[Path],
+    sets: Sequence[str],
+    wanted: str | None = None,
+    student: str | None = None,
 ) -> Found:
     """All submissions at these paths, sorted by student, and every entry that is none.
 
@@ -62,6 +69,7 @@ def find_submissions(
         paths: notebooks, scripts, folders of them, folders of folders or archives, archives.
         sets: names of the exercise sets that a notebook can belong to.
         wanted: the set that is asked for; default: each says it itself.
+        student: who handed in all of it; default: the names of files and folders say who.
 
     Raises:
         InputError: a path does not exist, or nothing was found.
@@ -71,14 +79,22 @@ def find_submissions(
     for path in dict.fromkeys(paths):
         if not path.exists() and not path.is_symlink():
             raise InputError(f"PATH {path} does not exist")
-        owners += _in(path, sets, skipped)
+        if student is None:
+            owners += _in(path, sets, skipped)
+            continue
+        entry = open_entry(path)
+        files, why = _of_one_student(
+            entry if isinstance(entry, Folder) else Folder(path.name, path, (entry,))
+        )
+        skipped += [Skipped(path, why)] if why else []
+        owners += [(Owner(student), files)] if files else []
     submissions = []
     for owner, files in owners:
         submissions += _submissions(owner, files, sets, wanted)
     if not submissions:
         where = ", ".join(map(str, paths))
         why = "".join(f"; {one.path.name}: {one.why}" for one in skipped[:3])
-        raise InputError(f"no notebook (.ipynb) and no script (.py) was found in {where}{why}")
+        raise NothingFound(f"no notebook (.ipynb) and no script (.py) was found in {where}{why}")
     submissions.sort(key=lambda one: (one.student, str(one.path)))
     return Found(submissions, skipped)
 
