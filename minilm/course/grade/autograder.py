@@ -57,7 +57,8 @@ RUN = """\
 # Gradescope runs this for every submission.
 set -euo pipefail
 chmod -R go-rwx /autograder/source /autograder/results
-export PYTHONPATH=/autograder/source PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba
+export HOME="${HOME:-/tmp}" PYTHONPATH=/autograder/source PYTHONDONTWRITEBYTECODE=1
+export NUMBA_CACHE_DIR=/tmp/numba
 exec /autograder/venv/bin/python -m minilm.course.grade.autograder /autograder
 """
 
@@ -123,7 +124,7 @@ def grade_here(home: Path) -> Path:
     results = home / "results" / "results.json"
     with tempfile.TemporaryDirectory(prefix="minilm-results-") as scratch:
         try:
-            grade_paths(
+            _, wall, _ = grade_paths(
                 [home / "submission"],
                 course=Course(home / "source" / "course"),
                 hidden=home / "source" / "secret",
@@ -133,6 +134,7 @@ def grade_here(home: Path) -> Path:
                 unsafe=True,  # the container is thrown away after each submission
             )
             shutil.copyfile(Path(scratch, "results.json"), results)
+            print(f"graded behind this wall: {wall}")  # Gradescope shows it to the lecturer
         except NothingFound as error:
             results.write_text(json.dumps({"score": 0, "output": str(error)}), encoding="utf-8")
     return results

@@ -47,7 +47,7 @@ def cell(text: str) -> str:
 def _guarded(part: str) -> str:
     unseen = ' "\N{REPLACEMENT CHARACTER}' + _JOINERS
     start = unicodedata.normalize("NFKC", part.lstrip(unseen))
-    if not start.startswith(_FORMULA):
+    if not start.startswith(_FORMULA) or len(start) == 1:  # a sign alone, Moodle's "no date"
         return part
     blanks = len(part) - len(part.lstrip(" "))
     return part[:blanks] + "'" + part[blanks:]

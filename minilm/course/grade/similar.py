@@ -7,22 +7,24 @@ share that is at least GRAM + WINDOW - 1 tokens long is then found. Code that wa
 not count, and neither does what many have written, since a short function has few natural forms.
 """
 
-import hashlib
 import keyword
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import combinations
 
 GRAM, WINDOW = 16, 8  # shared runs of 23 tokens, about two lines, are always found
 MOST_TEXT = 200_000  # letters of one submission that are compared
 FEWEST = 8  # shared fingerprints below which nothing is said
 SHARE = 0.5  # of the smaller submission's fingerprints
+# a text that is never closed goes on to the end of its line, or of the cell: nothing is read twice
 _TOKEN = re.compile(
     r"(?P<skip>\#[^\n]*|[ \t\r\f\\]+)"
-    r"|(?P<text>[rbfuRBFU]{0,2}(?:\"\"\"(?:[^\"\\]|\\.|\"(?!\"\"))*+\"\"\"|'''(?:[^'\\]|\\.|'(?!''))*+'''"
-    r"|\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'))"
+    r"|(?P<text>[rbfuRBFU]{0,2}(?:"
+    r"\"\"\"(?:[^\"\\]|\\.|\"(?!\"\"))*+(?:\"\"\")?|'''(?:[^'\\]|\\.|'(?!''))*+(?:''')?"
+    r"|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?))"
     r"|(?P<number>\d[\w.]*)|(?P<name>[^\W\d]\w*)|(?P<lines>\n+)|(?P<sign>.)",
     re.DOTALL,
 )
@@ -49,26 +51,23 @@ def tokens(text: str) -> list[str]:
 
 def fingerprints(cells: Sequence[str], given: Sequence[str] = ()) -> set[str]:
     """The winnowed hashes of a submission, without those of the code that was handed out."""
-    return _winnow(cells) - _grams(given)
+    own = {one for grams in _hashed(cells) for one in _winnowed(grams)}
+    return own - {one for grams in _hashed(given) for one in grams}
 
 
-def _winnow(cells: Sequence[str]) -> set[str]:
-    hashes = _hashes(cells)
-    windows = max(len(hashes) - WINDOW + 1, min(len(hashes), 1))
-    return {min(hashes[at : at + WINDOW]) for at in range(windows)}
+def _winnowed(grams: list[str]) -> set[str]:
+    windows = max(len(grams) - WINDOW + 1, min(len(grams), 1))
+    return {min(grams[at : at + WINDOW]) for at in range(windows)}
 
 
-def _grams(cells: Sequence[str]) -> set[str]:
-    return set(_hashes(cells))
-
-
-def _hashes(cells: Sequence[str]) -> list[str]:
-    left, found = MOST_TEXT, []
+def _hashed(cells: Sequence[str]) -> Iterator[list[str]]:
+    """The hashes of every run of GRAM tokens, cell by cell."""
+    left = MOST_TEXT
     for text in cells:
-        found += tokens(text[:left])
+        found = tokens(text[:left])
         left = max(0, left - len(text))
-    grams = [" ".join(found[at : at + GRAM]) for at in range(len(found) - GRAM + 1)]
-    return [hashlib.blake2b(g.encode("utf-8", "replace"), digest_size=6).hexdigest() for g in grams]
+        grams = [" ".join(found[at : at + GRAM]) for at in range(len(found) - GRAM + 1)]
+        yield [blake2b(g.encode("utf-8", "replace"), digest_size=6).hexdigest() for g in grams]
 
 
 @dataclass(frozen=True)
