@@ -9,7 +9,7 @@ from course.grading import grade_cells, make_course
 from course.hostile import HONEST
 from minilm.course.grade.excerpts import answer
 from minilm.course.grade.feedback import feedback, gradescope
-from minilm.course.grade.grading import Grade
+from minilm.course.grade.results import Grade
 from minilm.course.grade.similar import (
     FEWEST,
     GRAM,

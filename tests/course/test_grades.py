@@ -16,10 +16,10 @@ from course.grading import SET, make_course, write_submission
 from course.hostile import HONEST
 from minilm.cli import main
 from minilm.course.checking.questions import ExerciseSet, Outcome, Question
-from minilm.course.grade import grading, run
-from minilm.course.grade.grading import Grade, QuestionResult
+from minilm.course.grade import results, run
 from minilm.course.grade.identity import cell, file_name, tell_apart
 from minilm.course.grade.records import Place
+from minilm.course.grade.results import Grade, QuestionResult
 from minilm.course.grade.run import grade_paths
 from minilm.course.grade.submissions import Submission
 from minilm.course.grade.table import Table
@@ -45,7 +45,7 @@ def grade_of(student: str, points: float, set_name: str = SET, note: str = "") -
     question = Question("softmax")
     question.test(points=4)(lambda student, rng: None)
     kind = "pass" if points else "value"
-    result = grading.TestResult(question.tests[0], Outcome(kind), kind)
+    result = results.TestResult(question.tests[0], Outcome(kind), kind)
     exercise = ExerciseSet(set_name, set_name, [question])
     submission = Submission(student, Path(student), set_name)
     return Grade(submission, exercise, [QuestionResult(question, [result])], [note] if note else [])
@@ -160,9 +160,9 @@ def test_only_what_changed_is_graded_again(
 ) -> None:
     started: list[str] = []
 
-    def spy(due, *args, **named):
+    def spy(judges, due, *args):
         started.extend(one.student for one in due)
-        return graded(due, *args, **named)
+        return graded(judges, due, *args)
 
     graded = run.grade_each
     monkeypatch.setattr(run, "grade_each", spy)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from minilm.course.grade.grading import read_secret
+from minilm.course.grade.assignment import read_secret
 from minilm.course.grade.run import grade_paths
 from minilm.course.grade.submissions import NothingFound
 from minilm.course.places import Course, LessonFolder

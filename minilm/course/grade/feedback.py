@@ -16,10 +16,10 @@ from minilm.course.grade.excerpts import (
     broken_cells,
     quoted_line,
 )
-from minilm.course.grade.grading import Grade, QuestionResult, TestResult
 from minilm.course.grade.identity import scrub
 from minilm.course.grade.page import listing, page, safe
 from minilm.course.grade.records import Place
+from minilm.course.grade.results import Grade, QuestionResult, TestResult
 from minilm.files import write_text
 
 Line = tuple[str, str]

@@ -15,8 +15,9 @@ from typing import Any
 
 from minilm import __version__
 from minilm.course.checking.questions import Outcome
-from minilm.course.grade.grading import Assignment, Grade, QuestionResult, TestResult
+from minilm.course.grade.assignment import Assignment
 from minilm.course.grade.identity import file_name, scrub
+from minilm.course.grade.results import Grade, QuestionResult, TestResult
 from minilm.course.grade.similar import fingerprints
 from minilm.course.grade.submissions import OWN_RESULTS, Submission
 from minilm.files import write_text

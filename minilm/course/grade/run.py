@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from minilm.course.checking.questions import load_set
+from minilm.course.grade.assignment import Assignment, read_assignment
 from minilm.course.grade.feedback import write_pages
 from minilm.course.grade.gradebook import write_gradebook
-from minilm.course.grade.grading import Assignment, Grade, given_cells, read_secret
 from minilm.course.grade.identity import cell
+from minilm.course.grade.judges import Judges
 from minilm.course.grade.pool import grade_each
 from minilm.course.grade.records import Place, from_record, key_of, to_record
 from minilm.course.grade.report import write_report
+from minilm.course.grade.results import Grade
 from minilm.course.grade.roster import Roster, read_roster
 from minilm.course.grade.submissions import (
     OWN_RESULTS,
@@ -24,7 +25,7 @@ from minilm.course.grade.submissions import (
     find_submissions,
 )
 from minilm.course.grade.table import Table
-from minilm.course.places import Course, LessonFolder
+from minilm.course.places import Course
 from minilm.errors import InputError
 from minilm.sandbox.session import MOST_SLOTS
 from minilm.sandbox.walls import Limits
@@ -100,8 +101,8 @@ def grade_paths(
     table = Table(out)
     owners = [(one.student, one.set_name) for one in submissions]
     place = Place.of(out, owners, several=len(table.sets().union(used)) > 1)
-    assignments = {name: _assignment(files[name], hidden) for name in used}
-    depends = {name: _depends(files[name], hidden, assignments[name]) for name in used}
+    assignments = {name: read_assignment(files[name], hidden) for name in used}
+    depends = {name: _depends(assignment) for name, assignment in assignments.items()}
     keys = {
         owner: key_of(one, *depends[one.set_name], f"{seconds:g} {memory:g}")
         for owner, one in zip(owners, submissions)
@@ -110,27 +111,19 @@ def grade_paths(
     if grades:
         say(f"graded before and not changed: {len(grades)} (--again grades them anew)")
         table.put(grades)
-    bar = _bar(len(due))
-    for grade, wall in (
-        grade_each(
-            due,
-            assignments,
-            limits=Limits(memory=int(memory * 1e9), seconds=seconds),
-            jobs=max(1, min(jobs, len(due))),
-            isolation=isolation,
-            unsafe=unsafe,
-        )
-        if due
-        else ()
-    ):
-        name = grade.exercise.name
-        write_pages(place, grade, alone=len(submissions) == 1)
-        table.put([grade])
-        key = keys[grade.submission.student, name]
-        place.write(grade, to_record(grade, key, wall, assignments[name].given))
-        grades.append(grade)
-        bar.update()
-    bar.close()
+    if due:
+        jobs, limits = min(jobs, len(due)), Limits(memory=int(memory * 1e9), seconds=seconds)
+        with (
+            Judges(
+                assignments, limits=limits, jobs=jobs, isolation=isolation, unsafe=unsafe
+            ) as judges,
+            _bar(len(due)) as bar,
+        ):
+            wall = judges.wall
+            for grade in grade_each(judges, due, jobs):
+                _keep(grade, keys, wall, assignments, place, table, len(submissions) == 1)
+                grades.append(grade)
+                bar.update()
     grades.sort(key=lambda grade: (grade.submission.student, grade.exercise.name))
     write_report(place, table, found.skipped, people)
     for name in used:
@@ -193,27 +186,10 @@ def _refuse_unwritable(out: Path) -> None:
         raise InputError(f"--out {out} cannot be written: {error.strerror}{where}") from None
 
 
-def _own_tests(place: LessonFolder, hidden: Path | None) -> Path | None:
-    own = hidden / f"{place.slug}.py" if hidden else None
-    return own if own is not None and own.exists() else None
-
-
-def _assignment(place: LessonFolder, hidden: Path | None) -> Assignment:
-    exercise = load_set(place.tests)
-    extra = {}
-    own = _own_tests(place, hidden)
-    if own is not None:
-        for question in load_set(own).questions:
-            exercise.question(question.name)  # refuses a name that the set does not ask
-            extra[question.name] = question.tests
-    return Assignment(exercise, extra, given_cells(place.exercise), read_secret(hidden))
-
-
-def _depends(place: LessonFolder, hidden: Path | None, assignment: Assignment) -> list[str | bytes]:
+def _depends(assignment: Assignment) -> list[str | bytes]:
     """What a grade depends on beside the submission: tests, cells handed out, the secret."""
-    own = _own_tests(place, hidden)
-    tests = [place.tests.read_bytes(), own.read_bytes() if own else b""]
-    return [*tests, assignment.secret, *assignment.given]
+    own = assignment.own.read_bytes() if assignment.own else b""
+    return [assignment.tests.read_bytes(), own, assignment.secret, *assignment.given]
 
 
 def _graded_before(
@@ -235,6 +211,23 @@ def _graded_before(
                 continue
         due.append(one)
     return grades, due, wall
+
+
+def _keep(
+    grade: Grade,
+    keys: dict[tuple[str, str], str],
+    wall: str,
+    assignments: dict[str, Assignment],
+    place: Place,
+    table: Table,
+    alone: bool,
+) -> None:
+    """Write all that belongs to one grade; the record last, which says that the rest is there."""
+    name = grade.exercise.name
+    write_pages(place, grade, alone)
+    table.put([grade])
+    key = keys[grade.submission.student, name]
+    place.write(grade, to_record(grade, key, wall, assignments[name].given))
 
 
 def _say_changes(table: Table, say: Callable[[str], None]) -> None:
@@ -260,4 +253,4 @@ def _say_roster(people: Roster, submissions: Sequence[Submission], say: Callable
 def _bar(total: int):
     from tqdm import tqdm
 
-    return tqdm(total=total, unit="submission", disable=None if total else True, leave=False)
+    return tqdm(total=total, unit="submission", disable=None, leave=False)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from minilm.course.grade.grading import Grade
 from minilm.course.grade.identity import cell
+from minilm.course.grade.results import Grade
 from minilm.course.grade.sheets import Sheet, read_sheet
 from minilm.errors import InputError
 from minilm.files import write_atomically, write_text
