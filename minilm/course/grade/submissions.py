@@ -94,7 +94,7 @@ def find_submissions(
     if not submissions:
         where = ", ".join(map(str, paths))
         why = "".join(f"; {one.path.name}: {one.why}" for one in skipped[:3])
-        raise NothingFound(f"no notebook (.ipynb) and no script (.py) was found in {where}{why}")
+        raise NothingFound(f"no notebook (.ipynb) or script (.py) was found in {where}{why}")
     submissions.sort(key=lambda one: (one.student, str(one.path)))
     return Found(submissions, skipped)
 
@@ -185,7 +185,9 @@ def _no_submission(entry: File | Folder) -> str:
         return entry.trouble
     if entry.suffix in (NOTEBOOK, SCRIPT, ARCHIVE):
         return ""  # a link or a pipe with the name of a notebook gets its owner a row that says so
-    return entry.trouble or "it is no notebook (.ipynb), script (.py), zip archive or folder"
+    return (
+        entry.trouble or "it is not a notebook (.ipynb), a script (.py), a zip archive or a folder"
+    )
 
 
 def _of_one_student(folder: Folder) -> tuple[list[File], str]:
@@ -205,7 +207,7 @@ def _of_one_student(folder: Folder) -> tuple[list[File], str]:
     if not names:
         return [], "it holds no file"
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return [], f"it holds no notebook (.ipynb) and no script (.py), but: {shown}"
+    return [], f"it holds no notebook (.ipynb) or script (.py), but: {shown}"
 
 
 # --- one student's drafts -------------------------------------------------------------------------

@@ -68,12 +68,19 @@ class Table:
         """The sets that have rows."""
         return {row["set"] for row in self.sheet.rows}
 
+    def has(self, grade: Grade) -> bool:
+        """Whether there is a row for this student and set."""
+        key = (cell(grade.submission.student), cell(grade.exercise.name))
+        return any((row["student"], row["set"]) == key for row in self.sheet.rows)
+
     def put(self, grades: Sequence[Grade]) -> None:
         """Merge rows into the table and write it.
 
         Raises:
             InputError: it cannot be written.
         """
+        if not grades:
+            return
         several = len(self.sets() | {grade.exercise.name for grade in grades}) > 1
         if several:
             self._name_sets()
