@@ -307,7 +307,16 @@ def test_no_cell_is_a_formula_whatever_a_spreadsheet_splits_at(
 
 
 def test_honest_names_stay_as_they_are() -> None:
-    for name in ("Jane Doe", "O'Neil; Anna-Lena", "مهنا\u200cز", "Łukasz", "x=1", "C++", "李小龙"):
+    for name in (
+        "Jane Doe",
+        "O'Neil; Anna-Lena",
+        "مهنا\u200cز",
+        "Łukasz",
+        "x=1",
+        "C++",
+        "李小龙",
+        "0xcafe00",
+    ):
         assert cell(name) == name
 
 

@@ -71,7 +71,7 @@ def question_lines(grade: Grade, question: QuestionResult) -> list[Line]:
 def feedback(grade: Grade) -> str:
     """A student's feedback as one HTML page that loads nothing."""
     title, student = grade.exercise.title, grade.submission.student
-    notes = [*grade.submission.notes, *grade.notes]
+    notes = [*grade.submission.notes, *map(scrub, grade.notes)]
     body = [
         f'<h1>{safe(title)}<span class="points">{grade.points:g} / {grade.most:g}</span></h1>',
         f'<p class="who">{safe(student)}</p>',

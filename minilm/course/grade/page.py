@@ -4,7 +4,7 @@ import html
 from collections.abc import Collection, Iterable
 
 from minilm.course.grade.excerpts import Excerpt
-from minilm.course.grade.identity import scrub
+from minilm.course.grade.identity import visible
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -52,7 +52,7 @@ meter {{ width: 9rem; height: .9rem }}
 
 def safe(text: str) -> str:
     """A text as it may stand in a page, whoever wrote it."""
-    return html.escape(scrub(text))
+    return html.escape(visible(text))
 
 
 def page(title: str, body: Iterable[str]) -> str:

@@ -15,4 +15,4 @@ def grade_each(judges: Judges, submissions: Sequence[Submission], jobs: int) -> 
         for future in as_completed([pool.submit(judges.grade, one) for one in submissions]):
             yield future.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: the judges end what runs

@@ -116,7 +116,10 @@ def apart(submissions: Sequence[Submission]) -> list[Submission]:
 
 def _in(path: Path, sets: Sequence[str], skipped: list[Skipped]) -> list[tuple[Owner, list[File]]]:
     if path.is_dir():
-        entries = [open_entry(path / name) for name in sorted(os.listdir(path))]
+        try:
+            entries = [open_entry(path / name) for name in sorted(os.listdir(path))]
+        except OSError as error:
+            raise InputError(f"PATH {path} cannot be read: {error.strerror}") from None
         return _owners(Folder(path.absolute().name, path, tuple(entries)), sets, skipped)
     file = open_entry(path)
     if file.suffix == ARCHIVE:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from minilm.course.grade.identity import cell
+from minilm.course.grade.identity import cell, scrub
 from minilm.course.grade.results import Grade
 from minilm.course.grade.sheets import Sheet, read_sheet
 from minilm.errors import InputError
@@ -104,7 +104,7 @@ class Table:
         }
         at = self.sheet.columns.index(LAST)
         self.sheet.columns[at:at] = [c for c in points if c not in self.sheet.columns]
-        notes = [*grade.submission.notes, *grade.notes]
+        notes = [*grade.submission.notes, *map(scrub, grade.notes)]
         remarks = "; ".join(notes[:2]) + (" ..." if len(notes) > 2 else "")
         row = {
             "student": grade.submission.student,
