@@ -67,7 +67,7 @@ def test_damaged_and_foreign_files_are_refused(trained, tmp_path):
         load(path)
     content = json.loads(whole)
     for change, words in (
-        ({"model": {"type": "Unigram"}}, "is of a kind that this package does not read"),
+        ({"model": {"type": "WordLevel"}}, "is of a kind that this package does not read"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "cuts words in an unknown way"),
         ({"normalizer": {"type": "Lowercase"}}, "has the normalizer 'Lowercase'"),
         ({"model": content["model"] | {"merges": [["x", "yy"]]}}, "a merge that its vocabulary"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from minilm.backend import to_numpy
 from minilm.errors import InputError
-from minilm.files import atomic_file, write_atomically
+from minilm.files import atomic_file, parse_json, write_atomically
 from minilm.interop.hf_config import config_from_hf
 from minilm.interop.hf_config_out import config_to_hf
 from minilm.interop.hf_names import copies_of, left_aside, name_map
@@ -156,11 +156,13 @@ def save_hf(model: LanguageModel, folder: str | Path) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"folder is {path.parent}; it must hold {path.name}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path} {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}; it must hold a JSON object")
     return content

@@ -12,10 +12,13 @@ from typing import Any
 
 _WHERE = {
     "Tokenizer": "base",
+    "AddedToken": "added",
     "ByteTokenizer": "bytes",
     "CharTokenizer": "chars",
     "BPE": "bpe",
-    "train_bpe": "bpe",
+    "train_bpe": "bpe_train",
+    "WordPiece": "wordpiece",
+    "Unigram": "unigram",
     "load": "formats",
     "save_tiktoken": "saving",
     "save_vocab_and_merges": "saving",
