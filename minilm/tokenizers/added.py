@@ -129,7 +129,8 @@ class _Pattern:
                 stop = len(text) - len(text[stop:].lstrip(_SPACES))
             if done < start:
                 yield text[done:start]
-            yield token.number
+            if start < stop:  # else a token before it has taken all of it as white space
+                yield token.number
             done = stop
         if done < len(text):
             yield text[done:]

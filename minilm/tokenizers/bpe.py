@@ -55,7 +55,9 @@ class BPE(Tokenizer):
     ) -> None:
         special = special or {}
         every = [*(AddedToken(*item) for item in special.items()), *added]
-        self.ordinary: list[bytes | None] = without(tokens, every)
+        # A single byte stays: it would be missed, and the check of added tokens names it.
+        longer = [token for token in every if len(token.text.encode()) > 1]
+        self.ordinary: list[bytes | None] = without(tokens, longer)
         super().__init__(self.ordinary, special, added, frame)
         if len(self.tokens) > MOST_IDS:
             raise InputError(f"tokens has {len(self.tokens)} ids; it must have at most {MOST_IDS}")

@@ -11,6 +11,7 @@ from typing import Any
 
 from minilm.errors import InputError
 from minilm.tokenizers.charsmap import CharsMap
+from minilm.tokenizers.unicode_8 import category
 from minilm.tokenizers.unicode_classes import WHITE_SPACE, is_mark
 
 Normalizer = Callable[[str], str]
@@ -90,16 +91,17 @@ def bert(text: str, clean: bool, chinese: bool, accents: bool, lower: bool) -> s
     if accents:
         text = unicodedata.normalize("NFD", text)
         if not text.isascii():
-            text = "".join([c for c in text if unicodedata.category(c) != "Mn"])
+            text = "".join([c for c in text if category(c) != "Mn"])
     return lowercase(text) if lower else text
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _cleaned(c: str) -> str:
-    if c in SPACES:
+    if c in "\t\n\r":
         return " "
-    other = unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co") or c == "\ufffd"
-    return "" if other else c
+    if category(c) in ("Cc", "Cf", "Co") or c == "\ufffd":
+        return ""
+    return " " if c in SPACES else c
 
 
 def _is_chinese(point: int) -> bool:

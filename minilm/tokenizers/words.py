@@ -2,12 +2,12 @@
 
 import functools
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import Any
 
 from minilm.errors import InputError
 from minilm.tokenizers.normalizers import SPACES
+from minilm.tokenizers.unicode_8 import category
 
 Words = Callable[[str, bool], list[str]]  # a text, and whether it begins the text as it came
 
@@ -104,4 +104,4 @@ def _is_punctuation(c: str) -> bool:
     """Whether BERT keeps it apart: all signs of ASCII, and what Unicode calls punctuation."""
     if c.isascii():
         return c.isprintable() and not c.isalnum() and c != " "
-    return unicodedata.category(c)[0] == "P"
+    return category(c)[0] == "P"
