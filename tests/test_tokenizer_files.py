@@ -105,7 +105,7 @@ def test_ids_that_are_none_are_refused_before_room_is_made_for_them(trained, tmp
 
 def test_vocabulary_and_merges_without_sense_are_refused(trained, tmp_path):
     save_vocab_and_merges(trained["gpt2"], tmp_path)
-    (tmp_path / "merges.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "merges.txt").write_bytes(b"\xff\xfd")
     with pytest.raises(InputError, match="cannot be read as UTF-8"):
         load(tmp_path)
     (tmp_path / "merges.txt").write_text("")
@@ -128,3 +128,52 @@ def test_whatever_bytes_are_lost_or_changed_it_is_one_sentence(trained, tmp_path
             load(path).encode("the fox")
         except InputError as error:
             assert "\n" not in str(error)
+
+
+def test_a_merge_that_begins_like_a_comment_survives(tmp_path):
+    """Only the first line of merges.txt is one: no first merge can begin so."""
+    word = b"#versions"
+    tokens = [bytes([b]) for b in range(256)] + [word[:n] for n in range(2, len(word) + 1)]
+    merges = [(255 + k if k else word[0], word[k + 1], 256 + k) for k in range(len(word) - 1)]
+    bpe = BPE(tokens, merges)
+    assert bpe.encode("#versions") == [263]
+    save_vocab_and_merges(bpe, tmp_path)
+    again = load(tmp_path, "gpt4")
+    assert again.encode("#versions") == [263] and again.special == {}
+    bpe.save(tmp_path / "tokenizer.json")
+    assert load(tmp_path).merges.tolist() == bpe.merges.tolist()
+
+
+def test_ids_with_gaps_stand_in_the_vocabulary(trained, tmp_path):
+    """Else Hugging Face's library numbers special tokens anew: tests/oracles asks it."""
+    ranks = {t: i for i, t in enumerate(trained["gpt4"].ordinary) if t is not None}
+    bpe = BPE.from_ranks(ranks, "gpt4", {END: len(ranks) + 1, "<|fim|>": len(ranks) + 20})
+    bpe.save(tmp_path / "tokenizer.json")
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert content["model"]["vocab"][END] == len(ranks) + 1
+    again = load(tmp_path)
+    assert again.special == bpe.special and again.tokens == bpe.tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("tokenizer.json", b"\xef\xbb\xbf{}", "begins with a byte-order mark"),
+        ("tokenizer.json", b"[" * 100_000, "nests too deeply"),
+        ("tokenizer.json", b'{"a":' * 100_000, "nests too deeply"),
+        ("tokenizer.json", b"\xff\xfe{\x00}\x00", "is not UTF-8"),
+        ("vocab.json", b"\xef\xbb\xbf{}", "begins with a byte-order mark"),
+        ("vocab.json", b"[" * 100_000, "nests too deeply"),
+        ("merges.txt", b"\xef\xbb\xbf#version: 0.2\n", "begins with a byte-order mark"),
+        ("merges.txt", b"\xff\xfe#\x00", "begins with a byte-order mark"),
+        ("ranks.tiktoken", b"\xef\xbb\xbfYQ== 0\n", "begins with a byte-order mark"),
+        ("ranks.tiktoken", b"YQ== 0\nYg== 0\n", "the id 0 to b'a' and to b'b'"),
+        ("ranks.tiktoken", b"YQ== 0\nYQ== 1\n", "holds the token b'a' twice"),
+    ],
+)
+def test_files_that_other_programs_spoil_are_one_sentence(trained, tmp_path, name, content, words):
+    save_vocab_and_merges(trained["gpt2"], tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=words) as error:
+        load(tmp_path / name if name == "ranks.tiktoken" else tmp_path)
+    assert "\n" not in str(error.value)
