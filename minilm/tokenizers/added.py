@@ -76,6 +76,24 @@ def check_added(tokens: Sequence[bytes | None], added: Iterable[AddedToken]) -> 
         numbers[number] = text
 
 
+def refuse_in(text: str, tokens: Iterable[AddedToken], normalize: Callable[[str], str]) -> None:
+    """Refuse a text that holds one of some special tokens, also once it is normalized.
+
+    Raises:
+        InputError: it names the token and where it begins.
+    """
+    for token in tokens:
+        found = text.find(token.text)
+        if found < 0 and token.normalized:
+            found = normalize(text).find(normalize(token.text))
+        if found >= 0:
+            raise InputError(
+                f"text holds the special token {token.text!r} at character {found}; "
+                "name it in allowed_special to encode it as one id, or pass "
+                "disallowed_special=() to treat it as ordinary text"
+            )
+
+
 def without(tokens: Sequence[bytes | None], added: Iterable[AddedToken]) -> list[bytes | None]:
     """The tokens with a gap where an added token is spelled out, so that it is no ordinary one."""
     tokens = list(tokens)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.errors import InputError
-from minilm.tokenizers.added import AddedToken, Cutter, check_added
+from minilm.tokenizers.added import AddedToken, Cutter, check_added, refuse_in
 from minilm.tokenizers.checks import check_string, utf8
 from minilm.tokenizers.offsets import spans
 
@@ -98,7 +98,7 @@ class Tokenizer:
                 refused = self.special.keys() - allowed
             else:
                 refused = self._chosen(disallowed_special, "disallowed_special") - allowed
-            self._refuse(text, refused)
+            refuse_in(text, [t for t in self.added if t.text in refused], self._normalize)
         ids = self._encode_with(text, allowed)
         return self._framed(ids) if add_special_tokens and self.frame != ((), ()) else ids
 
@@ -272,21 +272,6 @@ class Tokenizer:
     def _framed(self, ids: np.ndarray) -> np.ndarray:
         before, after = self.frame
         return np.concatenate([np.array(before, np.int32), ids, np.array(after, np.int32)])
-
-    def _refuse(self, text: str, refused: Collection[str]) -> None:
-        for token in self.added:
-            name = token.text
-            if name not in refused:
-                continue
-            found = text.find(name)
-            if found < 0 and token.normalized:
-                found = self._normalize(text).find(self._normalize(name))
-            if found >= 0:
-                raise InputError(
-                    f"text holds the special token {name!r} at character {found}; "
-                    "name it in allowed_special to encode it as one id, or pass "
-                    "disallowed_special=() to treat it as ordinary text"
-                )
 
     def _chosen(self, names: Specials, argument: str) -> frozenset[str]:
         if isinstance(names, str) and names == "all":
