@@ -105,6 +105,21 @@ def test_generate_repeats_with_its_seed(here, capsys):
     assert write("--tokens", "9", "--weights", "int8").startswith("the cat")
 
 
+def test_generate_ends_before_a_stop_text(here, capsys):
+    def write(*options):
+        command = ["generate", "runs/texts", "--prompt", "the cat", "--seed", "3"]
+        assert main([*command, "--tokens", "90", *options]) == 0
+        return capsys.readouterr().out
+
+    prompt = "the cat"
+    free = write().removeprefix(prompt)
+    for place, length in ((9, 1), (12, 3), (20, 6)):
+        stop = free[place : place + length]
+        wanted = prompt + free[: free.index(stop)] + "\n"
+        assert write("--stop", stop) == write("--stop", "no such", "--stop", stop) == wanted
+    assert write("--stop", "no such text") == prompt + free
+
+
 def test_without_a_prompt_it_begins_a_document(here, capsys):
     assert main(["generate", "runs/texts", "--tokens", "5"]) == 0
     assert "endoftext" not in capsys.readouterr().out
@@ -241,6 +256,7 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
         (["generate", "runs/texts", "--top-k", "0"], "--top-k is 0"),
         (["generate", "runs/texts", "--top-p", "2"], "--top-p is 2.0"),
         (["generate", "runs/texts", "--seed", "-3"], "--seed is -3"),
+        (["generate", "runs/texts", "--stop", ""], "--stop is empty"),
         (["generate", "runs/texts", "--prompt", "cat " * 99], "context of 32"),
         (["info", "nowhere"], "'nowhere' is not a folder"),
         (["info", "runs/texts/config.json"], "is not a folder"),
