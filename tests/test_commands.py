@@ -112,12 +112,12 @@ def test_generate_ends_before_a_stop_text(here, capsys):
         return capsys.readouterr().out
 
     prompt = "the cat"
-    free = write().removeprefix(prompt)
+    free = write().removeprefix(prompt).removesuffix("\n")
     for place, length in ((0, 1), (2, 1), (1, 3), (2, 5)):
         stop = free[place : place + length]
         wanted = prompt + free[: free.index(stop)] + "\n"
         assert write("--stop", stop) == write("--stop", "no such", "--stop", stop) == wanted
-    assert write("--stop", "no such text") == prompt + free
+    assert write("--stop", "no such text") == prompt + free + "\n"
 
 
 def test_without_a_prompt_it_begins_a_document(here, capsys):
