@@ -106,18 +106,19 @@ def test_generate_repeats_with_its_seed(here, capsys):
 
 
 def test_generate_ends_before_a_stop_text(here, capsys):
-    def write(*options):
-        command = ["generate", "runs/texts", "--prompt", "the cat", "--seed", "3"]
+    def write(seed, *options):
+        command = ["generate", "runs/texts", "--prompt", "the cat", "--seed", str(seed)]
         assert main([*command, "--tokens", "90", *options]) == 0
         return capsys.readouterr().out
 
-    prompt = "the cat"
-    free = write().removeprefix(prompt).removesuffix("\n")
-    for place, length in ((0, 1), (2, 1), (1, 3), (2, 5)):
+    seed = next(seed for seed in range(50) if len(write(seed)) > 60)
+    prompt, free = "the cat", write(seed).removeprefix("the cat").removesuffix("\n")
+    for place, length in ((0, 1), (7, 1), (12, 3), (20, 6)):
         stop = free[place : place + length]
         wanted = prompt + free[: free.index(stop)] + "\n"
-        assert write("--stop", stop) == write("--stop", "no such", "--stop", stop) == wanted
-    assert write("--stop", "no such text") == prompt + free + "\n"
+        assert write(seed, "--stop", stop) == wanted
+        assert write(seed, "--stop", "no such text", "--stop", stop) == wanted
+    assert write(seed, "--stop", "no such text") == prompt + free + "\n"
 
 
 def test_without_a_prompt_it_begins_a_document(here, capsys):
