@@ -120,7 +120,8 @@ def load_hf(folder: str | Path, dtype: Any = np.float32) -> LanguageModel:
             would not use.
     """
     folder = Path(folder)
-    config = config_from_hf(_read_json(folder / "config.json"))
+    fields = _read_json(folder / "config.json")
+    config = config_from_hf(fields)
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         shards = sorted(set(_read_json(index).get("weight_map", {}).values()))
@@ -132,9 +133,21 @@ def load_hf(folder: str | Path, dtype: Any = np.float32) -> LanguageModel:
     state: dict[str, np.ndarray] = {}
     for shard in shards:
         state |= read_safetensors(folder / shard)
+    config = _with_pooler_of(config, fields, state)
     model = model_of(config, dtype=dtype, allocate=False)
     model.load_state_dict(from_hf(state, config))
     return model
+
+
+def _with_pooler_of(config: Config, fields: dict[str, Any], state: dict[str, Any]) -> Config:
+    """The config, with a pooler where the file has one and config.json does not say whether.
+
+    Both classes are saved with and without it: bert-base-uncased calls itself a BertForMaskedLM.
+    """
+    named = (fields.get("architectures") or [None])[0] in ("BertForMaskedLM", "BertModel")
+    if not named or "add_pooling_layer" in fields:
+        return config
+    return config.replace(pooler=any(name.endswith("pooler.dense.weight") for name in state))
 
 
 def save_hf(model: LanguageModel, folder: str | Path) -> None:
