@@ -4,20 +4,25 @@ import json
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minilm.errors import InputError
 from minilm.tokenizers import (
     BPE,
+    AddedToken,
     ByteTokenizer,
     CharTokenizer,
+    StreamEncoder,
     load,
     pretokenize,
     save_tiktoken,
     save_vocab_and_merges,
     train_bpe,
 )
+from tests import tokenizer_specimens as specimens
+from tests.tokenizer_specimens import END, write
 
-END = "<|endoftext|>"
 PROSE = "The quick brown fox's dog didn't jump over 12345 lazy dogs; ein schöner Tag, 世界.\n" * 8
 
 
@@ -177,3 +182,62 @@ def test_files_that_other_programs_spoil_are_one_sentence(trained, tmp_path, nam
     with pytest.raises(InputError, match=words) as error:
         load(tmp_path / name if name == "ranks.tiktoken" else tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("make", [specimens.bpe, specimens.bert, specimens.t5])
+def test_the_oldest_files_do_not_name_their_model(make, tmp_path):
+    content = make()
+    named = load(write(content, tmp_path))
+    del content["model"]["type"]
+    again = load(write(content, tmp_path))
+    assert type(again) is type(named) and again.encode("the ab") == named.encode("the ab")
+
+
+_OPTIONS = ("lstrip", "rstrip", "single_word", "normalized", "special")
+_BITS = st.sampled_from(["<a>", "<b>", "the", " ", "  ", "é", "e\u0301", "x", "1", "\n", "中"])
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(_BITS).map("".join),
+    st.lists(st.fixed_dictionaries(dict.fromkeys(_OPTIONS, st.booleans())), min_size=2, max_size=2),
+    st.sampled_from([None, "NFC", "NFKD"]),
+    st.booleans(),
+    st.sampled_from(list(pretokenize.PATTERNS)),
+    st.sampled_from([((), ()), ((3,), (4, 311))]),
+)
+def test_whatever_its_settings_what_is_saved_is_loaded(
+    trained, tmp_path_factory, text, options, form, prefix, pattern, frame
+):
+    plain = trained[pattern]
+    added = [AddedToken(n, 310 + i, **options[i]) for i, n in enumerate(("<a>", "<b>"))]
+    bpe = BPE(
+        [*plain.ordinary[:309], None, None, None],
+        plain.merges,
+        pattern,
+        {END: 309},
+        normalize=form,
+        prefix_space=prefix and pattern == "gpt2",
+        added=added,
+        frame=frame,
+    )
+    path = tmp_path_factory.mktemp("saved") / "tokenizer.json"
+    bpe.save(path)
+    again = load(path)
+    # By id, and equal in all that changes ids.
+    assert set(again.added) == set(bpe.added) and again.frame == bpe.frame
+    ids = bpe.encode(text, allowed_special="all")
+    assert again.encode(text, allowed_special="all") == ids
+    stream = StreamEncoder(again, "all")
+    assert [i for c in text for i in stream.feed(c)] + stream.finish() == ids
+    kept = not any(o["lstrip"] or o["rstrip"] for o in options)
+    if kept and form is None and not again.prefix_space and frame == ((), ()):
+        assert again.decode(ids) == text
+
+
+def test_a_stream_does_not_wait_for_added_tokens_without_options(tmp_path):
+    """GPT-2's file calls its special token normalized, and normalizes nothing."""
+    added = [specimens.token(261, END, normalized=True)]
+    bpe = load(write(specimens.bpe(added), tmp_path))
+    early = StreamEncoder(bpe, "all").feed(PROSE)
+    assert len(early) > 0.9 * len(bpe.encode(PROSE))

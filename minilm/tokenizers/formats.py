@@ -62,7 +62,7 @@ def load(
             return ByteTokenizer(content["special"])
         if kind == "chars":
             return CharTokenizer(content["characters"], content["special"])
-        model = content.get("model", {}).get("type")
+        model = _model_of(content.get("model", {}))
         if model in _MODELS:
             return _MODELS[model](content, f"path {str(path)!r}")
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -75,6 +75,17 @@ def load(
         f"path {str(path)!r} is of a kind that this package does not read; allowed are byte, "
         "character, byte-level BPE, WordPiece and Unigram tokenizers"
     )
+
+
+def _model_of(model: dict[str, Any]) -> str | None:
+    """What kind of model a `tokenizer.json` describes; the oldest files do not name it."""
+    if "type" in model or "vocab" not in model:
+        return model.get("type")
+    if "merges" in model:
+        return "BPE"
+    if "max_input_chars_per_word" in model:
+        return "WordPiece"
+    return "Unigram" if isinstance(model["vocab"], list) else "WordLevel"
 
 
 def _read(path: Path) -> bytes:

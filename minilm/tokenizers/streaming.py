@@ -44,10 +44,12 @@ class StreamEncoder:
         )
         for name in self._allowed:
             tokenizer.special_id(name)
-        self._pattern = special_pattern(self._allowed) if self._allowed else None
-        self._overlap = max(map(len, self._allowed), default=1) - 1
+        counted = [t for t in tokenizer.added if not t.special or t.text in self._allowed]
+        self._numbers = {token.text: token.number for token in counted}
+        self._pattern = special_pattern(self._numbers) if counted else None
+        self._overlap = max(map(len, self._numbers), default=1) - 1
         self._frame = tokenizer.frame if add_special_tokens else ((), ())
-        self._waits = _needs_the_end(tokenizer, self._allowed)
+        self._waits = _needs_the_end(tokenizer, counted)
         self._held = ""
         self._half = ""
         self._looked_at = 0
@@ -97,14 +99,14 @@ class StreamEncoder:
         return ids + list(self._frame[1])
 
     def _advance(self, end: int) -> list[int]:
-        """Encode up to the last special token that begins before `end`."""
+        """Encode up to the last added token that begins before `end`."""
         ids: list[int] = []
         done = 0
         for match in self._pattern.finditer(self._held) if self._pattern else ():
             if match.start() >= end:
                 break
             ids += self._tokenizer.encode_ordinary(self._held[done : match.start()])
-            ids.append(self._tokenizer.special_id(match[0]))
+            ids.append(self._numbers[match[0]])
             done = match.end()
         self._held = self._held[done:]
         return ids
@@ -130,16 +132,19 @@ class StreamEncoder:
         return end
 
 
-def _needs_the_end(tokenizer: Tokenizer, allowed: frozenset[str]) -> bool:
+def _needs_the_end(tokenizer: Tokenizer, counted: list[AddedToken]) -> bool:
     """Whether parts of a text cannot be encoded each by itself.
 
     So it is where the beginning of a text is treated in its own way, where words are cut and
-    changed by rules of their own, and where added tokens look at what is around them.
+    changed by rules of their own, and where added tokens look at what is around them or are looked
+    for one kind after the other.
     """
     if getattr(tokenizer, "prefix_space", False) or isinstance(tokenizer, PieceTokenizer):
         return True
-    counted = (t for t in tokenizer.added if not t.special or t.text in allowed)
-    return any(token != AddedToken(token.text, token.number) for token in counted)
+    if any(token.lstrip or token.rstrip or token.single_word for token in counted):
+        return True
+    later = {token.normalized for token in counted}
+    return len(later) > 1 or (True in later and bool(getattr(tokenizer, "normalize", None)))
 
 
 class StreamDecoder:

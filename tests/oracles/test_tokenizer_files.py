@@ -277,3 +277,51 @@ def test_clusters_are_those_of_unicode():
         theirs = regex.findall(r"\X", text)
         assert "".join(ours) == text
         assert [c for c in theirs if len(c.encode()) < 6 and c not in ours] == []
+
+
+def _families():
+    """What transformers writes for each of its tokenizers, from the small vocabularies."""
+    import transformers as hf
+
+    letters = dict(specimens.bpe()["model"]["vocab"])
+    merges = [tuple(pair) for pair in specimens.MERGES]
+    pieces = specimens.bert()["model"]["vocab"]
+    scored = [tuple(item) for item in specimens.t5()["model"]["vocab"]]
+
+    def more(vocab, *names):
+        return vocab | {name: len(vocab) + i for i, name in enumerate(names)}
+
+    gpt2 = {"vocab": more(letters, END), "merges": merges}
+    marks = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+    return {
+        "bert": lambda: hf.BertTokenizer(vocab=pieces),
+        "cased": lambda: hf.BertTokenizer(vocab=pieces, do_lower_case=False),
+        "electra": lambda: hf.ElectraTokenizer(vocab=pieces),
+        "mpnet": lambda: hf.MPNetTokenizer(vocab=more(pieces, "<s>", "</s>", "<pad>", "<mask>")),
+        "t5": lambda: hf.T5Tokenizer(vocab=scored, extra_ids=2),
+        "xlm-r": lambda: hf.XLMRobertaTokenizer(vocab=scored),
+        "gpt2": lambda: hf.GPT2Tokenizer(**gpt2),
+        "gpt2 prefix": lambda: hf.GPT2Tokenizer(**gpt2, add_prefix_space=True),
+        "codegen": lambda: hf.CodeGenTokenizer(**gpt2),
+        "qwen2": lambda: hf.Qwen2Tokenizer(**gpt2),
+        "roberta": lambda: hf.RobertaTokenizer(vocab=more(letters, *marks), merges=merges),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bert", "cased", "electra", "mpnet", "t5", "xlm-r", "gpt2", "gpt2 prefix", "codegen"]
+    + ["qwen2", "roberta"],
+)
+def test_files_that_transformers_writes(name, tmp_path):
+    theirs = _families()[name]()
+    theirs.save_pretrained(tmp_path)
+    ours = load(tmp_path)
+    luck = random.Random(0)
+    bits = BERT_BITS + T5_BITS + list(theirs.all_special_tokens)
+    for _ in range(150):
+        text = everything(luck, bits)
+        ids = theirs(text)["input_ids"]
+        assert ours.encode(text, allowed_special="all") == ids, repr(text)
+        plain = theirs.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        assert ours.decode(ids, skip_special_tokens=True) == plain
