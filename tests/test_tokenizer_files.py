@@ -241,3 +241,15 @@ def test_a_stream_does_not_wait_for_added_tokens_without_options(tmp_path):
     bpe = load(write(specimens.bpe(added), tmp_path))
     early = StreamEncoder(bpe, "all").feed(PROSE)
     assert len(early) > 0.9 * len(bpe.encode(PROSE))
+
+
+def test_words_that_no_merges_make_are_not_lost_in_merges_txt(tmp_path):
+    ranks = {bytes([b]): b for b in range(256)} | {b"ab": 256, b"abcd": 257}
+    bpe = BPE.from_ranks(ranks)
+    assert bpe.encode("abcd") == [257]
+    with pytest.raises(InputError, match="no merges make b'abcd', which merges.txt cannot say"):
+        save_vocab_and_merges(bpe, tmp_path)
+    bpe.save(tmp_path / "tokenizer.json")
+    assert load(tmp_path).encode("abcd") == [257]
+    made = BPE.from_ranks({**ranks, b"abcd": 258, b"cd": 257})
+    save_vocab_and_merges(made, tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minilm import backend
 from minilm.errors import InputError
 from minilm.tokenizers import StreamDecoder, StreamEncoder, Unigram, WordPiece, load
 from tests import tokenizer_specimens as specimens
@@ -158,8 +159,31 @@ def test_unknown_characters_without_a_token_for_them(tmp_path):
     more["added_tokens"] = more["added_tokens"][:3]
     tokenizer = load(write(more, tmp_path))
     assert tokenizer.encode_ordinary("a中")[1:] == [41, 42, 43]
-    with pytest.raises(InputError, match="content is bytes"):
-        tokenizer.encode_bytes(b"a")
+
+
+def test_bytes_and_offsets(bert, t5):
+    for tokenizer in (bert, t5):
+        content = "the é".encode()
+        assert tokenizer.encode_bytes(content) == tokenizer.encode_ordinary("the é")
+        with pytest.raises(InputError, match="content is not UTF-8 at byte 4; for this"):
+            tokenizer.encode_bytes(content[:-1])
+        with pytest.raises(InputError, match="which changes texts; for offsets it must be"):
+            tokenizer.encode_with_offsets("the")
+    assert bert.decode_with_offsets([57, 58, 59]) == ("the unaff", [0, 3, 6])
+    assert t5.decode_with_offsets([3, 30, 34]) == (" the a", [0, 0, 4])
+
+
+def test_threads_may_share_a_tokenizer_that_forgets(bert, t5, monkeypatch):
+    monkeypatch.setattr("minilm.tokenizers.pieces._MOST_KEPT", 3)
+    texts = [f"the {a}{b} é{a}" for a in LETTERS for b in LETTERS]
+    before = backend.threads()
+    try:
+        backend.set_threads(4)
+        for tokenizer in (bert, t5):
+            wanted = [tokenizer.encode(text) for text in texts]
+            assert tokenizer.encode_batch(texts) == wanted
+    finally:
+        backend.set_threads(before)
 
 
 def test_a_damaged_table_of_replacements_is_one_sentence(tmp_path):

@@ -53,6 +53,9 @@ def test_bytes_of_a_text_have_its_ids(trained, text):
 def test_bytes_that_cannot_be_encoded_are_refused(trained):
     with pytest.raises(InputError, match="content is of type str; it must be bytes"):
         trained["gpt2"].encode_bytes("a")
+    with pytest.raises(InputError, match="content is not UTF-8 at byte 1; for this"):
+        CharTokenizer("ab").encode_bytes(b"a\xff")
+    assert CharTokenizer("ab").encode_bytes(b"ba") == [1, 0]
     plain = trained["gpt2"]
     for changes, words in (
         (dict(normalize="NFC"), "normalize is 'NFC'"),

@@ -10,7 +10,7 @@ import numpy as np
 from minilm import backend
 from minilm.errors import InputError
 from minilm.tokenizers.added import AddedToken, Cutter, check_added, refuse_in
-from minilm.tokenizers.checks import check_string, utf8
+from minilm.tokenizers.checks import check_bytes, check_ids, check_string, utf8
 from minilm.tokenizers.offsets import spans
 
 Specials = Collection[str] | Literal["all"]
@@ -51,6 +51,8 @@ class Tokenizer:
         for side in self.frame:
             self.check_ids(side)
         self._plain = frozenset(t.text for t in self.added if not t.special)
+        self._all_special = frozenset(self.special)
+        self._named: dict[frozenset[str], tuple[AddedToken, ...]] = {}
         self._cutters: dict[frozenset[str], Cutter] = {}
 
     @property
@@ -94,11 +96,8 @@ class Tokenizer:
         allowed: frozenset[str] = frozenset()
         if self.special:
             allowed = self._chosen(allowed_special, "allowed_special")
-            if isinstance(disallowed_special, str) and disallowed_special == "all":
-                refused = self.special.keys() - allowed
-            else:
-                refused = self._chosen(disallowed_special, "disallowed_special") - allowed
-            refuse_in(text, [t for t in self.added if t.text in refused], self._normalize)
+            refused = self._chosen(disallowed_special, "disallowed_special") - allowed
+            refuse_in(text, self._tokens_of(refused), self._normalize)
         ids = self._encode_with(text, allowed)
         return self._framed(ids) if add_special_tokens and self.frame != ((), ()) else ids
 
@@ -119,7 +118,7 @@ class Tokenizer:
             InputError: as for `encode`; a tokenizer that changes this text.
         """
         ids = self.encode(text, allowed_special, disallowed_special, add_special_tokens=False)
-        parts = [self.tokens[number] or b"" for number in ids]
+        parts = self._spelled(ids)
         if b"".join(parts) != utf8(text):
             raise InputError(
                 "text is changed by this tokenizer before it is cut; for offsets it must be what "
@@ -129,8 +128,22 @@ class Tokenizer:
 
     def decode_with_offsets(self, ids: Iterable[int] | np.ndarray) -> tuple[str, list[int]]:
         """The text of some ids, and the character at which each token begins; see `decode`."""
-        parts = [self.token_bytes(number) for number in self.check_ids(ids).tolist()]
+        parts = self._spelled(self.check_ids(ids).tolist())
         return b"".join(parts).decode("utf-8", "replace"), spans(parts)[:, 0].tolist()
+
+    def encode_bytes(self, content: bytes) -> list[int]:
+        """The ids of the text that some bytes are; special tokens mean nothing in it.
+
+        Raises:
+            InputError: not bytes, or not UTF-8: this vocabulary is one of texts.
+        """
+        content = check_bytes(content)
+        try:
+            return self.encode_ordinary(content.decode())
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"content is not UTF-8 at byte {error.start}; for this vocabulary it must be"
+            ) from None
 
     def encode_batch(
         self,
@@ -223,21 +236,7 @@ class Tokenizer:
         Raises:
             InputError: not whole numbers, or one out of range.
         """
-        array = np.asarray(ids if isinstance(ids, (np.ndarray, Sequence)) else list(ids))
-        if array.size == 0:
-            return np.zeros(0, np.int32)
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise InputError(
-                f"ids has shape {array.shape} and type {array.dtype}; "
-                "it must be one row of whole numbers"
-            )
-        if array.min() < 0 or array.max() >= self.vocab_size:
-            where = int(np.argmax((array < 0) | (array >= self.vocab_size)))
-            raise InputError(
-                f"ids holds {array[where]} at position {where}; "
-                f"ids of this vocabulary are 0 to {self.vocab_size - 1}"
-            )
-        return array
+        return check_ids(ids, self.vocab_size)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the tokenizer to a file that `minilm.tokenizers.load` reads."""
@@ -250,10 +249,14 @@ class Tokenizer:
     def _normalize(self, text: str) -> str:
         return text
 
+    def _spelled(self, ids: list[int]) -> list[bytes]:
+        """What each id of a text adds to it."""
+        return [self.token_bytes(number) for number in ids]
+
     def _encode_with(self, text: str, allowed: frozenset[str]) -> np.ndarray:
         """The ids of a text in which the special tokens `allowed` count, and all others added."""
-        wanted = allowed | self._plain
-        if not any(t.normalized or t.text in text for t in self.added if t.text in wanted):
+        wanted = allowed | self._plain if self._plain else allowed
+        if not any(t.normalized or t.text in text for t in self._tokens_of(wanted)):
             return self._encode_segment(self._normalize(text), True)
         arrays = [np.zeros(0, np.int32)]
         for part in self._parts(text, wanted):
@@ -265,9 +268,13 @@ class Tokenizer:
 
     def _parts(self, text: str, wanted: frozenset[str]) -> Iterator[str | int]:
         if wanted not in self._cutters:
-            chosen = [token for token in self.added if token.text in wanted]
-            self._cutters[wanted] = Cutter(chosen, self._normalize)
+            self._cutters[wanted] = Cutter(self._tokens_of(wanted), self._normalize)
         return self._cutters[wanted](text)
+
+    def _tokens_of(self, names: frozenset[str]) -> tuple[AddedToken, ...]:
+        if names not in self._named:
+            self._named[names] = tuple(t for t in self.added if t.text in names)
+        return self._named[names]
 
     def _framed(self, ids: np.ndarray) -> np.ndarray:
         before, after = self.frame
@@ -275,7 +282,7 @@ class Tokenizer:
 
     def _chosen(self, names: Specials, argument: str) -> frozenset[str]:
         if isinstance(names, str) and names == "all":
-            return frozenset(self.special)
+            return self._all_special
         chosen = frozenset([names] if isinstance(names, str) else names)
         for name in chosen:
             if name not in self.special:

@@ -72,11 +72,12 @@ class CharsMap:
         return "".join(out)
 
     def _replacement(self, chunk: str) -> str | None:
-        if chunk not in self._known:
+        found = self._known.get(chunk, "")
+        if found == "":  # not looked up yet, or replaced by nothing
             if len(self._known) > 1 << 16:
-                self._known.clear()
-            self._known[chunk] = self._look_up(chunk.encode())
-        return self._known[chunk]
+                self._known = {}  # threads share it, so it is never read twice
+            found = self._known[chunk] = self._look_up(chunk.encode())
+        return found
 
     def _look_up(self, key: bytes) -> str | None:
         """What replaces the shortest beginning of the key that the trie knows."""

@@ -1,6 +1,6 @@
 """What may be a text, a vocabulary's size, the name of a special token: the checks all share."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,33 @@ def check_training_text(text: object) -> str:
             f"text is binary (a NUL at character {text.index(chr(0))}); it must be plain text"
         )
     return text
+
+
+def check_ids(ids: Iterable[int] | np.ndarray, size: int) -> np.ndarray:
+    """The ids as an integer array (T,).
+
+    Args:
+        ids: whole numbers.
+        size: of the vocabulary.
+
+    Raises:
+        InputError: not whole numbers, or one out of range.
+    """
+    array = np.asarray(ids if isinstance(ids, (np.ndarray, Sequence)) else list(ids))
+    if array.size == 0:
+        return np.zeros(0, np.int32)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InputError(
+            f"ids has shape {array.shape} and type {array.dtype}; "
+            "it must be one row of whole numbers"
+        )
+    if array.min() < 0 or array.max() >= size:
+        where = int(np.argmax((array < 0) | (array >= size)))
+        raise InputError(
+            f"ids holds {array[where]} at position {where}; "
+            f"ids of this vocabulary are 0 to {size - 1}"
+        )
+    return array
 
 
 def vocabulary_size(ids: Iterable[object], source: str) -> int:

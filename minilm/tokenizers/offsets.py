@@ -9,12 +9,12 @@ def spans(parts: Sequence[bytes]) -> np.ndarray:
     """First character of each part, and the one after its last, int64 (T, 2).
 
     Args:
-        parts: the bytes of each token, none empty; joined they are UTF-8.
+        parts: the bytes of each token; joined they are UTF-8.
     """
-    if not parts:
-        return np.zeros((0, 2), np.int64)
     content = np.frombuffer(b"".join(parts), np.uint8)
-    begun = np.cumsum((content & 0xC0) != 0x80)  # characters that begin up to each byte
-    ends = np.cumsum([len(part) for part in parts])
-    begins = ends - [len(part) for part in parts]
-    return np.stack([begun[begins] - 1, begun[ends - 1]], axis=1)
+    begins_one = (content & 0xC0) != 0x80
+    begun = np.concatenate([[0], np.cumsum(begins_one)])  # characters begun before each byte
+    within = np.append(~begins_one, False)  # a byte that goes on with one
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    begins = ends - np.array([len(part) for part in parts], np.int64)
+    return np.stack([begun[begins] - within[begins], begun[ends]], axis=1)

@@ -69,13 +69,16 @@ class PieceTokenizer(Tokenizer):
                 return super().decode_bytes(ids)  # which says that it is not used
         return first + super().decode_bytes(rest)
 
-    def encode_bytes(self, content: bytes) -> list[int]:
-        """Refused: a vocabulary of texts has no ids for bytes.
+    def encode_with_offsets(self, text: str, *options: Any) -> tuple[list[int], list[Any]]:
+        """Refused: the words of this vocabulary are not the text's own.
 
         Raises:
             InputError: always.
         """
-        raise InputError("content is bytes; this vocabulary is of texts and can encode only those")
+        raise InputError(
+            f"tokenizer is a {type(self).__name__}, which changes texts; for offsets it must be "
+            "one of bytes, characters or byte-level BPE"
+        )
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a `tokenizer.json`."""
@@ -98,12 +101,16 @@ class PieceTokenizer(Tokenizer):
     def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
         ids: list[int] = []
         for word in self._words(check_text(text), begins):
-            if word not in self._kept:
+            found = self._kept.get(word)
+            if found is None:
                 if len(self._kept) >= _MOST_KEPT:
-                    self._kept = {}
-                self._kept[word] = self._encode_word(word)
-            ids += self._kept[word]
+                    self._kept = {}  # threads share it, so it is never read twice
+                found = self._kept[word] = self._encode_word(word)
+            ids += found
         return np.array(ids, np.int32)
+
+    def _spelled(self, ids: list[int]) -> list[bytes]:
+        return [self.decode_bytes([number], begins=i == 0) for i, number in enumerate(ids)]
 
     def _encode_word(self, word: str) -> list[int]:
         raise NotImplementedError

@@ -15,6 +15,7 @@ from minilm.tokenizers.added import AddedToken
 from minilm.tokenizers.base import Frame
 from minilm.tokenizers.bpe_regex import byte_order
 from minilm.tokenizers.frames import post_processor
+from minilm.tokenizers.unicode_classes import class_table
 
 # Oniguruma, which Hugging Face uses, ends a line at $ and a text at \z.
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
@@ -154,6 +155,25 @@ def _refuse_unsaid(bpe: ByteMerges, file: str) -> None:
             raise InputError(f"{name} is {value}, which {file} cannot say; save() writes it")
 
 
+def _refuse_unmade(bpe: ByteMerges) -> None:
+    """Refuse tokens that a word becomes although no merges lead to them: `whole_words` is not said.
+
+    Raises:
+        InputError: it names one.
+    """
+    if not bpe.whole_words:
+        return
+    from minilm.tokenizers.fast_encode import Encoder  # loads Numba
+
+    merging = Encoder(bpe.ordinary, bpe.merges, 0, class_table(), cache=False)
+    for number, token in enumerate(bpe.ordinary):
+        if token is not None and merging.encode_word(token).tolist() != [number]:
+            raise InputError(
+                f"whole_words is True and no merges make {token!r}, which merges.txt cannot say; "
+                "save() writes it"
+            )
+
+
 def save_vocab_and_merges(bpe: ByteMerges, folder: str | os.PathLike) -> None:
     """Write `vocab.json` and `merges.txt`, as GPT-2 was published, into an existing folder.
 
@@ -161,6 +181,7 @@ def save_vocab_and_merges(bpe: ByteMerges, folder: str | os.PathLike) -> None:
         InputError: a setting that these files cannot say.
     """
     _refuse_unsaid(bpe, "merges.txt")
+    _refuse_unmade(bpe)
     names = _names(bpe)
     vocabulary = _vocabulary(bpe, names)
     lines = ["#version: 0.2", *(f"{names[a]} {names[b]}" for a, b, _ in bpe.merges.tolist())]
