@@ -9,7 +9,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.errors import InputError
-from minilm.tokenizers.added import AddedToken, Cutter, check_added, refuse_in
+from minilm.tokenizers.added import AddedToken, Cutter, Finder, check_added
 from minilm.tokenizers.checks import check_bytes, check_ids, check_string, utf8
 from minilm.tokenizers.offsets import spans
 
@@ -52,7 +52,7 @@ class Tokenizer:
             self.check_ids(side)
         self._plain = frozenset(t.text for t in self.added if not t.special)
         self._all_special = frozenset(self.special)
-        self._named: dict[frozenset[str], tuple[AddedToken, ...]] = {}
+        self._finders: dict[frozenset[str], Finder] = {}
         self._cutters: dict[frozenset[str], Cutter] = {}
 
     @property
@@ -97,7 +97,7 @@ class Tokenizer:
         if self.special:
             allowed = self._chosen(allowed_special, "allowed_special")
             refused = self._chosen(disallowed_special, "disallowed_special") - allowed
-            refuse_in(text, self._tokens_of(refused), self._normalize)
+            self._finder(refused).refuse(text)
         ids = self._encode_with(text, allowed)
         return self._framed(ids) if add_special_tokens and self.frame != ((), ()) else ids
 
@@ -256,7 +256,7 @@ class Tokenizer:
     def _encode_with(self, text: str, allowed: frozenset[str]) -> np.ndarray:
         """The ids of a text in which the special tokens `allowed` count, and all others added."""
         wanted = allowed | self._plain if self._plain else allowed
-        if not any(t.normalized or t.text in text for t in self._tokens_of(wanted)):
+        if not wanted or not self._finder(wanted).holds(text):
             return self._encode_segment(self._normalize(text), True)
         arrays = [np.zeros(0, np.int32)]
         for part in self._parts(text, wanted):
@@ -268,13 +268,15 @@ class Tokenizer:
 
     def _parts(self, text: str, wanted: frozenset[str]) -> Iterator[str | int]:
         if wanted not in self._cutters:
-            self._cutters[wanted] = Cutter(self._tokens_of(wanted), self._normalize)
+            chosen = [token for token in self.added if token.text in wanted]
+            self._cutters[wanted] = Cutter(chosen, self._normalize)
         return self._cutters[wanted](text)
 
-    def _tokens_of(self, names: frozenset[str]) -> tuple[AddedToken, ...]:
-        if names not in self._named:
-            self._named[names] = tuple(t for t in self.added if t.text in names)
-        return self._named[names]
+    def _finder(self, names: frozenset[str]) -> Finder:
+        if names not in self._finders:
+            chosen = [token for token in self.added if token.text in names]
+            self._finders[names] = Finder(chosen, self._normalize)
+        return self._finders[names]
 
     def _framed(self, ids: np.ndarray) -> np.ndarray:
         before, after = self.frame
