@@ -90,6 +90,8 @@ FULL = [bytes([b]) for b in range(256)]
         (lambda: BPE(FULL, [], special={"a": 97}), "'a' the id 97, which is the ordinary"),
         (lambda: BPE.from_ranks({b"a": 1, b"b": 1}), r"the id 1 to b'a' and to b'b'; each must"),
         (lambda: BPE([*FULL, None], [], added=[AddedToken("", 256)]), "an empty text"),
+        (lambda: BPE([*FULL, None], [], special={"\ud800": 256}), "that UTF-8 can represent"),
+        (lambda: ByteTokenizer({"\ud800": 256}), "that UTF-8 can represent"),
     ],
 )
 def test_an_id_is_that_of_one_token(make, words):
@@ -176,6 +178,21 @@ def test_options_that_are_not_honoured_are_refused_by_name(changes, words, tmp_p
     with pytest.raises(InputError, match=words) as error:
         load(write(specimens.bpe(**changes), tmp_path))
     assert "\n" not in str(error.value)
+
+
+def test_tokens_that_normalizing_makes_one_are_refused(tmp_path):
+    count = len(specimens.bert()["model"]["vocab"])
+    for first, second, words in (
+        (True, True, "'<a>' and '<A>' are both '<a>' once normalized"),
+        (True, False, None),
+    ):
+        added = [token(count, "<a>", normalized=first), token(count + 1, "<A>", normalized=second)]
+        path = write(specimens.bert(added_tokens=added), tmp_path)
+        if words is None:
+            assert load(path).encode("<A><a>", "all") == [2, count + 1, count, 3]
+        else:
+            with pytest.raises(InputError, match=words):
+                load(path)
 
 
 def test_what_the_older_files_cannot_say_is_refused(tmp_path):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from minilm.errors import InputError
+from minilm.tokenizers.checks import check_text, utf8
 from minilm.tokenizers.unicode_classes import LETTER, WHITE_SPACE, class_table, is_mark
 
 _SPACES = "".join(map(chr, WHITE_SPACE))
@@ -56,6 +57,8 @@ def check_added(tokens: Sequence[bytes | None], added: Iterable[AddedToken]) -> 
         text, number = token.text, token.number
         if not text:
             raise InputError("special holds an empty text; a special token must have a text")
+        if check_text(text) != text:
+            raise InputError(f"special names {text!r}; it must be a text that UTF-8 can represent")
         if not 0 <= number < len(tokens):
             raise InputError(
                 f"special gives {text!r} the id {number}; "
@@ -120,12 +123,30 @@ class Finder:
                     )
 
 
+def refuse_alike(tokens: Iterable[AddedToken], normalize: Callable[[str], str]) -> None:
+    """Refuse added tokens that are one text once it is normalized: which one counts is chance.
+
+    Raises:
+        InputError: it names both.
+    """
+    seen: dict[str, str] = {}
+    for token in tokens:
+        if token.normalized:
+            text = normalize(token.text)
+            if text in seen:
+                raise InputError(
+                    f"added tokens {seen[text]!r} and {token.text!r} are both {text!r} once "
+                    "normalized; they must differ"
+                )
+            seen[text] = token.text
+
+
 def without(tokens: Sequence[bytes | None], added: Iterable[AddedToken]) -> list[bytes | None]:
     """The tokens with a gap where an added token is spelled out, so that it is no ordinary one."""
     tokens = list(tokens)
     for token in added:
         number = token.number
-        if 0 <= number < len(tokens) and tokens[number] == token.text.encode():
+        if 0 <= number < len(tokens) and tokens[number] == utf8(token.text):
             tokens[number] = None
     return tokens
 
@@ -165,12 +186,15 @@ class _Pattern:
         for match in self._pattern.finditer(text) if self._pattern else ():
             token = self._tokens[match[0]]
             start, stop = match.span()
-            if token.single_word and (_is_word(text[:start][-1:]) or _is_word(text[stop:][:1])):
+            around = text[max(0, start - 1) : start], text[stop : stop + 1]
+            if token.single_word and any(map(_is_word, around)):
                 continue
             if token.lstrip:
-                start = max(done, len(text[:start].rstrip(_SPACES)))
-            if token.rstrip:
-                stop = len(text) - len(text[stop:].lstrip(_SPACES))
+                while start > done and text[start - 1] in _SPACES:
+                    start -= 1
+                start = max(start, done)
+            while token.rstrip and stop < len(text) and text[stop] in _SPACES:
+                stop += 1
             if done < start:
                 yield text[done:start]
             if start < stop:  # else a token before it has taken all of it as white space

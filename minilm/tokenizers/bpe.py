@@ -10,9 +10,15 @@ import numpy as np
 
 from minilm.backend import MOST_IDS
 from minilm.errors import InputError
-from minilm.tokenizers.added import AddedToken, without
+from minilm.tokenizers.added import AddedToken, refuse_alike, without
 from minilm.tokenizers.base import Frame, Tokenizer
-from minilm.tokenizers.checks import check_bytes, check_text, refuse_shared_ids, vocabulary_size
+from minilm.tokenizers.checks import (
+    check_bytes,
+    check_text,
+    refuse_shared_ids,
+    utf8,
+    vocabulary_size,
+)
 from minilm.tokenizers.pretokenize import PATTERNS, check_pattern, split, table_of
 from minilm.tokenizers.saving import save_hugging_face
 
@@ -56,7 +62,7 @@ class BPE(Tokenizer):
         special = special or {}
         every = [*(AddedToken(*item) for item in special.items()), *added]
         # A single byte stays: it would be missed, and the check of added tokens names it.
-        longer = [token for token in every if len(token.text.encode()) > 1]
+        longer = [token for token in every if len(utf8(token.text)) > 1]
         self.ordinary: list[bytes | None] = without(tokens, longer)
         super().__init__(self.ordinary, special, added, frame)
         if len(self.tokens) > MOST_IDS:
@@ -80,6 +86,7 @@ class BPE(Tokenizer):
         self.normalize = normalize
         self.prefix_space = prefix_space
         self._cache = cache
+        refuse_alike(self.added, self._normalize)
 
     @classmethod
     def from_ranks(

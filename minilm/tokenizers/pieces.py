@@ -9,7 +9,7 @@ import numpy as np
 
 from minilm.errors import InputError
 from minilm.files import write_atomically
-from minilm.tokenizers.added import AddedToken, without
+from minilm.tokenizers.added import AddedToken, refuse_alike, without
 from minilm.tokenizers.base import Frame, Tokenizer
 from minilm.tokenizers.checks import check_text
 from minilm.tokenizers.frames import post_processor
@@ -51,6 +51,7 @@ class PieceTokenizer(Tokenizer):
         shown = shown_by(self.parts["decoder"], source)
         spelled = [None if piece is None else piece.encode() for piece in pieces]
         super().__init__(without(spelled, added), {}, added, frame)
+        refuse_alike(self.added, self._normalize)
         # What a token adds to a text that it begins, and to one that it does not.
         texts = [None if token is None else token.decode() for token in self.tokens]
         self._first = [None if t is None else shown(t, True).encode() for t in texts]
