@@ -65,7 +65,7 @@ def load_arrays(
         raise InputError(f"{path} is missing")
     try:
         with safe_open(path, framework="numpy") as file:
-            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+            facts = parse_json((file.metadata() or {}).get("facts", "{}").encode())
             names = [] if only_facts else file.keys()
             arrays = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, OSError):
