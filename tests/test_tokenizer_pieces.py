@@ -167,8 +167,14 @@ def test_bytes_and_offsets(bert, t5):
         assert tokenizer.encode_bytes(content) == tokenizer.encode_ordinary("the é")
         with pytest.raises(InputError, match="content is not UTF-8 at byte 4; for this"):
             tokenizer.encode_bytes(content[:-1])
-        with pytest.raises(InputError, match="which changes texts; for offsets it must be"):
-            tokenizer.encode_with_offsets("the")
+    with pytest.raises(InputError, match="a Unigram, whose words are not the text's own"):
+        t5.encode_with_offsets("the")
+    ids, spans = bert.encode_with_offsets("Unaffable  é\u0301中! zq?", "all")
+    assert ids == bert.encode("Unaffable  é\u0301中! zq?", add_special_tokens=False)
+    assert spans[:6] == [(0, 2), (2, 5), (5, 9), (11, 12), (13, 14), (14, 15)]
+    assert bert.encode_with_offsets("a [MASK] b", "all")[1] == [(0, 1), (1, 8), (9, 10)]
+    with pytest.raises(InputError, match="holds the special token"):
+        bert.encode_with_offsets("a [MASK] b")
     assert bert.decode_with_offsets([57, 58, 59]) == ("the unaff", [0, 3, 6])
     assert t5.decode_with_offsets([3, 30, 34]) == (" the a", [0, 0, 4])
 

@@ -12,9 +12,14 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from minilm.errors import InputError
 from minilm.tokenizers.checks import check_text, utf8
+from minilm.tokenizers.offsets import character_sources
 from minilm.tokenizers.unicode_classes import LETTER, WHITE_SPACE, class_table, is_mark
+
+Span = tuple[int, int, int | None]
 
 _SPACES = "".join(map(chr, WHITE_SPACE))
 # Alphabetic symbols that are no letters by category: circled and squared Latin letters.
@@ -173,6 +178,27 @@ class Cutter:
             else:
                 yield from self._later(self._normalize(part))
 
+    def spans(self, text: str) -> Iterator[tuple[Span, str, np.ndarray]]:
+        """As a call, with where each part lies.
+
+        Yields:
+            The part of the text as it came and its id, or None; and where that is None, the
+            normalized text and the character, counted in the whole text, that each of its
+            characters comes from.
+
+        Raises:
+            InputError: a text that is not normalized character by character.
+        """
+        for start, stop, number in self._raw.spans(text):
+            if number is not None:
+                yield (start, stop, number), "", np.zeros(0, np.int64)
+                continue
+            changed, source = character_sources(text[start:stop], self._normalize)
+            source += start
+            for first, last, found in self._later.spans(changed):
+                span = int(source[first]), int(source[last - 1]) + 1, found
+                yield span, changed[first:last], source[first:last]
+
 
 class _Pattern:
     """Added tokens that are looked for in the same text."""
@@ -182,6 +208,11 @@ class _Pattern:
         self._pattern = special_pattern(self._tokens) if self._tokens else None
 
     def __call__(self, text: str) -> Iterator[str | int]:
+        for start, stop, number in self.spans(text):
+            yield text[start:stop] if number is None else number
+
+    def spans(self, text: str) -> Iterator[Span]:
+        """Where the parts of a text lie that are tokens, and those between, which have no id."""
         done = 0
         for match in self._pattern.finditer(text) if self._pattern else ():
             token = self._tokens[match[0]]
@@ -196,12 +227,12 @@ class _Pattern:
             while token.rstrip and stop < len(text) and text[stop] in _SPACES:
                 stop += 1
             if done < start:
-                yield text[done:start]
+                yield done, start, None
             if start < stop:  # else a token before it has taken all of it as white space
-                yield token.number
+                yield start, stop, token.number
             done = stop
         if done < len(text):
-            yield text[done:]
+            yield done, len(text), None
 
 
 def _is_word(character: str) -> bool:

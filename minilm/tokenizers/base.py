@@ -1,7 +1,7 @@
 """What every tokenizer shares: special tokens, ranges, decoding. A subclass adds ordinary text."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -93,12 +93,7 @@ class Tokenizer:
     ) -> np.ndarray:
         """The same as an int32 array (T,), many times faster for long texts; see `encode`."""
         text = check_string(text)
-        allowed: frozenset[str] = frozenset()
-        if self.special:
-            allowed = self._chosen(allowed_special, "allowed_special")
-            refused = self._chosen(disallowed_special, "disallowed_special") - allowed
-            self._finder(refused).refuse(text)
-        ids = self._encode_with(text, allowed)
+        ids = self._encode_with(text, self._allowed(text, allowed_special, disallowed_special))
         return self._framed(ids) if add_special_tokens and self.frame != ((), ()) else ids
 
     def encode_ordinary(self, text: str) -> list[int]:
@@ -259,18 +254,27 @@ class Tokenizer:
         if not wanted or not self._finder(wanted).holds(text):
             return self._encode_segment(self._normalize(text), True)
         arrays = [np.zeros(0, np.int32)]
-        for part in self._parts(text, wanted):
+        for part in self._cutter(wanted)(text):
             if isinstance(part, int):
                 arrays.append(np.array([part], np.int32))
             else:
                 arrays.append(self._encode_segment(part, len(arrays) == 1))
         return np.concatenate(arrays)
 
-    def _parts(self, text: str, wanted: frozenset[str]) -> Iterator[str | int]:
+    def _allowed(self, text: str, allowed: Specials, disallowed: Specials) -> frozenset[str]:
+        """The special tokens that count in a text, if it holds none that is refused."""
+        if not self.special:
+            return frozenset()
+        chosen = self._chosen(allowed, "allowed_special")
+        refused = self._chosen(disallowed, "disallowed_special") - chosen
+        self._finder(refused).refuse(text)
+        return chosen
+
+    def _cutter(self, wanted: frozenset[str]) -> Cutter:
         if wanted not in self._cutters:
             chosen = [token for token in self.added if token.text in wanted]
             self._cutters[wanted] = Cutter(chosen, self._normalize)
-        return self._cutters[wanted](text)
+        return self._cutters[wanted]
 
     def _finder(self, names: frozenset[str]) -> Finder:
         if names not in self._finders:

@@ -77,8 +77,8 @@ class PieceTokenizer(Tokenizer):
             InputError: always.
         """
         raise InputError(
-            f"tokenizer is a {type(self).__name__}, which changes texts; for offsets it must be "
-            "one of bytes, characters or byte-level BPE"
+            f"tokenizer is a {type(self).__name__}, whose words are not the text's own; for "
+            "offsets it must be another"
         )
 
     def save(self, path: str | os.PathLike) -> None:

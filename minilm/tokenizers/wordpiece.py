@@ -8,7 +8,8 @@ from typing import Any
 
 from minilm.errors import InputError
 from minilm.tokenizers.added import AddedToken
-from minilm.tokenizers.base import Frame
+from minilm.tokenizers.base import Frame, Specials
+from minilm.tokenizers.checks import check_text
 from minilm.tokenizers.pieces import PieceTokenizer
 
 
@@ -45,6 +46,40 @@ class WordPiece(PieceTokenizer):
             raise InputError(f"{source} has no piece {unknown!r} for unknown words; it must have")
         self.unknown, self.prefix, self.longest = unknown, prefix, longest
         self._most = max(map(len, self.numbers))
+
+    def encode_with_offsets(
+        self, text: str, allowed_special: Specials = (), disallowed_special: Specials = "all"
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of a text and the characters that each comes from; see `Tokenizer`.
+
+        Raises:
+            InputError: as for `encode`; a text that is not normalized character by character.
+        """
+        ids: list[int] = []
+        spans: list[tuple[int, int]] = []
+        text = check_text(text)
+        wanted = self._allowed(text, allowed_special, disallowed_special) | self._plain
+        for (first, last, number), part, source in self._cutter(wanted).spans(text):
+            if number is not None:
+                ids.append(number)
+                spans.append((first, last))
+                continue
+            place = 0
+            for word in self._words(part, True):
+                place = part.index(word, place)  # what lies between words is blank
+                found = self._encode_word(word)
+                for k, length in enumerate(self._lengths(word, found)):
+                    ids.append(found[k])
+                    spans.append((int(source[place]), int(source[place + length - 1]) + 1))
+                    place += length
+        return ids, spans
+
+    def _lengths(self, word: str, ids: list[int]) -> list[int]:
+        """Characters of a word that each of its ids stands for."""
+        if len(ids) == 1:  # perhaps the unknown piece, which spells something else
+            return [len(word)]
+        skipped = len(self.prefix)
+        return [len(self.pieces[n] or "") - skipped * (i > 0) for i, n in enumerate(ids)]
 
     def _encode_word(self, word: str) -> list[int]:
         if len(word) > self.longest:

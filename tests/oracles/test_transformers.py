@@ -177,7 +177,9 @@ def _their_logits(theirs, ids):
     return theirs(**given)[0]
 
 
-@pytest.mark.parametrize("make", [_gpt2, _llama, _bert, _t5], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [_gpt2, _gpt_bigcode, _llama, _bert, _t5], ids=lambda make: make.__name__
+)
 def test_gradient_of_every_weight(make):
     """Of the cross-entropy, through their autograd, in float32."""
     import torch.nn.functional as torch_F
