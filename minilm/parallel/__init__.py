@@ -5,6 +5,7 @@
     collectives    rings, trees and halving, written out of single messages
     pipeline       who computes what when the layers lie on different ranks
     zero           optimizer, gradients and weights shared out over ranks
+    tensor         a layer's matrices cut over ranks
     context        attention over a text whose parts lie on different ranks
 
 Code for ranks is written once, as a function of a communicator. `simulate` runs it without a
@@ -30,9 +31,21 @@ from minilm.parallel.context import (
 )
 from minilm.parallel.pipeline import SCHEDULES, Task, Timeline, simulate_pipeline
 from minilm.parallel.simulate import Simulated, simulate
+from minilm.parallel.tensor import (
+    copy_to,
+    join_tensors,
+    reduce_from,
+    split_cross_entropy,
+    split_tensors,
+)
 from minilm.parallel.zero import Zero
 
 __all__ = [
+    "split_tensors",
+    "split_cross_entropy",
+    "reduce_from",
+    "join_tensors",
+    "copy_to",
     "SCHEDULES",
     "Communicator",
     "Ledger",
