@@ -7,12 +7,14 @@ from minilm.functional.meeting import as_rows, meet
 from minilm.tensor import primitive
 
 
-def _check_norm(name: str, x: Array, w: Array, b: Array | None = None) -> None:
+def _check_norm(name: str, x: Array, w: Array | None, b: Array | None = None) -> None:
     """The kernels read w and b to the width of x without looking."""
     width = x.shape[-1:]
     if not width:
         raise InputError(f"{name}: x has shape (); it must be (..., C)")
-    if w.shape != width or (b is not None and b.shape != width):
+    if w is None and b is not None:
+        raise InputError(f"{name}: b has shape {b.shape} and w is None; b needs a w")
+    if any(a is not None and a.shape != width for a in (w, b)):
         given = f"{w.shape}" if b is None else f"{w.shape} and {b.shape}"
         raise InputError(
             f"{name} of x with {width[0]} channels takes w and b of {width}, not {given}"
@@ -22,13 +24,13 @@ def _check_norm(name: str, x: Array, w: Array, b: Array | None = None) -> None:
 
 
 @primitive
-def layer_norm(x: Array, w: Array, b: Array | None = None, eps: float = 1e-5):
+def layer_norm(x: Array, w: Array | None = None, b: Array | None = None, eps: float = 1e-5):
     """(x - mean) / sqrt(variance + eps) * w + b over the last axis (arXiv 1607.06450).
 
-    x (..., C), w (C,), b (C,) or None -> (..., C).
+    x (..., C), w (C,) or None, b (C,) or None -> (..., C). None counts as 1 and as 0.
 
     Raises:
-        InputError: w or b of another width than x; no channels.
+        InputError: w or b of another width than x; b without w; no channels.
     """
     _check_norm("layer_norm", x, w, b)
     x, w, b = meet(x, w, b)
@@ -43,10 +45,10 @@ def layer_norm(x: Array, w: Array, b: Array | None = None, eps: float = 1e-5):
 
 
 @primitive
-def rms_norm(x: Array, w: Array, eps: float = 1e-5):
+def rms_norm(x: Array, w: Array | None = None, eps: float = 1e-5):
     """x / sqrt(mean(x**2) + eps) * w over the last axis (arXiv 1910.07467).
 
-    x (..., C), w (C,) -> (..., C).
+    x (..., C), w (C,) or None, which counts as 1 -> (..., C).
 
     Raises:
         InputError: as `layer_norm`.

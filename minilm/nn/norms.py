@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
-from minilm.backend import xp_of
 from minilm.nn.module import Module, Parameter, constant
 from minilm.tensor import Tensor
 
@@ -35,7 +34,7 @@ class LayerNorm(Module):
         self.bias = Parameter(constant((channels,), 0.0, dtype)) if affine and bias else None
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
-        return F.layer_norm(x, _weight(self, x), self.bias, eps=self.eps)
+        return F.layer_norm(x, self.weight, self.bias, eps=self.eps)
 
 
 class RMSNorm(Module):
@@ -48,11 +47,4 @@ class RMSNorm(Module):
         self.weight = Parameter(constant((channels,), 1.0, dtype)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
-        return F.rms_norm(x, _weight(self, x), eps=self.eps)
-
-
-def _weight(norm: LayerNorm | RMSNorm, x: Tensor) -> Any:
-    if norm.weight is not None:
-        return norm.weight
-    array = x.data if isinstance(x, Tensor) else x
-    return xp_of(array).ones(norm.channels, dtype=array.dtype)
+        return F.rms_norm(x, self.weight, eps=self.eps)
