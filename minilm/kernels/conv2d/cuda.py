@@ -51,7 +51,7 @@ def conv2d_input_gradient(g: Array, w: Array, size: Pair, stride: Pair, padding:
     dx = empty(g, (len(g), w.shape[1], *size))
     pixels = g.reshape(len(g), len(w), -1)
     for part in _parts(len(g), rows.shape[1] * pixels.shape[2]):
-        columns = dense(matmul(rows.T, pixels[part]))
+        columns = dense(matmul(rows.T, pixels[part]), g)
         out = dx[part]
         _launch("fold", columns, out, size, w.shape[2:], stride, padding, g.shape[2:])
     return dx
