@@ -1,4 +1,8 @@
-"""Layer normalisation and RMS normalisation, fused."""
+"""Layer, RMS and group normalisation, fused."""
+
+import math
+
+import numpy as np
 
 from minilm import kernels
 from minilm.backend import Array
@@ -63,3 +67,59 @@ def rms_norm(x: Array, w: Array | None = None, eps: float = 1e-5):
         return dx.reshape(x.shape), dw  # (N, C) -> (..., C)
 
     return y.reshape(x.shape), pullback  # (N, C) -> (..., C)
+
+
+@primitive
+def group_norm(
+    x: Array, groups: int, w: Array | None = None, b: Array | None = None, eps: float = 1e-5
+):
+    """`layer_norm` of each picture's channels in groups, over all their pixels (arXiv 1803.08494).
+
+    x (N, C, ...), w and b (C,) or None -> (N, C, ...). None counts as 1 and as 0.
+
+    Raises:
+        InputError: groups that do not divide the channels; w or b of another width; nothing to take
+            the mean of.
+    """
+    if x.ndim < 2 or not isinstance(groups, (int, np.integer)) or groups < 1 or x.shape[1] % groups:
+        raise InputError(
+            f"group_norm: x is {x.shape} and groups {groups!r}; x must be (N, C, ...), and groups "
+            "divide C"
+        )
+    channels = x.shape[1]
+    if any(a is not None and a.shape != (channels,) for a in (w, b)):
+        given = [None if a is None else a.shape for a in (w, b)]
+        raise InputError(
+            f"group_norm: w and b are {given[0]} and {given[1]}; with x {x.shape} they must be "
+            f"({channels},) or None"
+        )
+    if not math.prod(x.shape[1:]):
+        raise InputError(f"group_norm: x of shape {x.shape} has nothing to take the mean of")
+    x, w, b = meet(x, w, b)
+    shape, across = x.shape, (0, *range(2, x.ndim))
+    wide = (channels, *(1 for _ in shape[2:]))
+    scale, shift = (None if a is None else a.reshape(wide) for a in (w, b))  # (C,) -> (C, 1, ..)
+    # (N, C, ...) -> (N G, C/G ...)
+    rows = x.reshape(len(x) * groups, math.prod(shape[1:]) // groups)
+    normal, mean, rstd = kernels.layer_norm(rows, None, None, eps)
+    y = normal.reshape(shape)  # (N G, C/G ...) -> (N, C, ...)
+    if scale is not None:
+        y = y * scale
+    if shift is not None:
+        y = y + shift
+
+    def pullback(g: Array):
+        def slope() -> Array:
+            again = (rows - mean[:, None]) * rstd[:, None]  # made again rather than kept
+            return (g * again.reshape(shape)).sum(axis=across)  # (N G, C/G ...) -> (N, C, ...)
+
+        inner = (g if scale is None else g * scale).reshape(rows.shape)  # -> (N G, C/G ...)
+        dx, *_ = kernels.layer_norm_backward(inner, rows, None, mean, rstd)
+        return (
+            dx.reshape(shape),  # (N G, C/G ...) -> (N, C, ...)
+            None,
+            None if w is None else slope,
+            None if b is None else lambda: g.sum(axis=across),
+        )
+
+    return y, pullback

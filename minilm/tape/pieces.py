@@ -1,7 +1,7 @@
 """A gradient that is 0 but in some places, put together only when somebody needs all of it.
 
-Each slice of an array has a gradient that is 0 outside the slice. Were each written out in full, six
-slices of an array would make six arrays of its size and add them up. Here they are collected, and
+Each slice of an array has a gradient that is 0 outside the slice. Were each written out in full,
+six slices would make six arrays of the size of all, and add them up. Here they are collected, and
 written into one array.
 """
 

@@ -1,4 +1,4 @@
-"""Quantized products, convolutions and mixture of experts in the emulator against the float64 formulas."""
+"""Quantized products, convolutions and experts in the emulator against the float64 formulas."""
 
 import numpy as np
 import pytest

@@ -1,8 +1,8 @@
 """Convolution on the CPU: windows of a few pixels at a time, multiplied while they are in cache.
 
 All windows as one matrix (im2col; Chellapilla et al. 2006) would take A B times the memory of the
-pictures, be written to it and read again. Here 32 columns of that matrix, fewer on smaller machines,
-are made (`windows`), stay in cache, and meet all weights in tiles of registers.
+pictures, be written to it and read again. Here as many columns of that matrix as fill two registers
+are made at a time (`windows`), stay in cache, and meet all weights in tiles of registers.
 """
 
 import numpy as np
@@ -22,9 +22,9 @@ _PIXELS = 512  # pixels of the pictures that are padded at a time
 
 def conv2d(x: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair) -> np.ndarray:
     """See `reference.conv2d`."""
-    if not _fits(x, w):
-        return reference.conv2d(x, w, stride, padding)
     size = out_size(x.shape[2:], w.shape[2:], stride, padding)
+    if not _fits(x, w) or min(size) < 1:
+        return reference.conv2d(x, w, stride, padding)
     x = np.ascontiguousarray(x)
     padded, offsets = _padded(x, w.shape[2:], stride, padding, size)
     rows = _whole(w.reshape(len(w), -1), ROWS)
@@ -128,8 +128,7 @@ def _forward(x, rows, padding, padded, offsets, size, y):
 @jit
 def _weights(x, g, padding, padded, offsets, size, sums):
     high, wide = size
-    outs, steps, pixels = g.shape[1], offsets.size, high * wide
-    full = sums.shape[1]
+    pixels, full = high * wide, sums.shape[1]
     windows = np.zeros(sums.shape[0] * _DEEP + PAD, np.float32)
     rows = np.zeros((full, _DEEP), np.float32)  # of g, for the pixels at hand
     turned = np.empty((full + _PANEL) * _DEEP, np.float32)

@@ -35,7 +35,7 @@ def room(channels: int, size, window, stride, padding):
 
 @jit
 def fill(x, padding, out):
-    """Copy pictures x (N, I, H, W) inside their borders, which are there: out (N, I, s, t, .., ..)."""
+    """Copy pictures x (N, I, H, W) inside their borders of 0: out (N, I, s, t, high, wide)."""
     s, t = out.shape[2], out.shape[3]
     p, q = padding
     for n in range(x.shape[0]):
