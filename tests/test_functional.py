@@ -269,7 +269,7 @@ def test_cross_entropy_by_the_row_and_summed() -> None:
 
 
 def test_linear_cross_entropy_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minilm.functional.probability._CHUNK", 20)  # three rows at a time
+    monkeypatch.setattr("minilm.functional.chunked_loss._CHUNK", 20)  # three rows at a time
     targets = np.array([0, 5, 3, -100, 1, 2, 4])
     kept = targets >= 0
 

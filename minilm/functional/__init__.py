@@ -16,6 +16,7 @@ All of them agree on the dtype of what they return (`meeting` does it):
 
 from minilm.functional.activations import geglu, gelu, silu, swiglu
 from minilm.functional.attending import attention, rope
+from minilm.functional.chunked_loss import linear_cross_entropy
 from minilm.functional.convolution import conv2d, conv_transpose2d
 from minilm.functional.elementwise import (
     abs,
@@ -51,12 +52,7 @@ from minilm.functional.noise import dropout
 from minilm.functional.norms import group_norm, layer_norm, rms_norm
 from minilm.functional.numpy_calls import COMPARISONS, array_function, array_ufunc
 from minilm.functional.pixels import pixel_shuffle, pixel_unshuffle
-from minilm.functional.probability import (
-    cross_entropy,
-    linear_cross_entropy,
-    log_softmax,
-    softmax,
-)
+from minilm.functional.probability import cross_entropy, log_softmax, softmax
 from minilm.functional.products import einsum, embedding, linear, matmul
 from minilm.functional.quantized import quantized_linear
 from minilm.functional.recurrent import lstm, rnn

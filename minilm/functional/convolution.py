@@ -27,7 +27,7 @@ def _pair(name: str, what: str, value: Any, least: int) -> Pair:
     return int(both[0]), int(both[1])
 
 
-def _check(name: str, x: Array, w: Array, b: Array | None, ins: int) -> None:
+def _check_shapes(name: str, x: Array, w: Array, b: Array | None, ins: int) -> None:
     """Refuse x (N, I, H, W), w and b that do not fit; `ins` is the axis of w that is I long."""
     wanted = "(O, I, A, B)" if ins else "(I, O, A, B)"
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[ins] or 0 in w.shape:
@@ -65,7 +65,7 @@ def conv2d(
             stride below 1, a padding below 0.
     """
     stride, padding = _pair("conv2d", "stride", stride, 1), _pair("conv2d", "padding", padding, 0)
-    _check("conv2d", x, w, b, 1)
+    _check_shapes("conv2d", x, w, b, 1)
     size, window = x.shape[2:], w.shape[2:]
     if any(n + 2 * p < k for n, p, k in zip(size, padding, window, strict=True)):
         raise InputError(
@@ -118,7 +118,7 @@ def conv_transpose2d(
     name = "conv_transpose2d"
     stride, padding = _pair(name, "stride", stride, 1), _pair(name, "padding", padding, 0)
     extra = _pair(name, "output_padding", output_padding, 0)
-    _check(name, x, w, b, 0)
+    _check_shapes(name, x, w, b, 0)
     window = w.shape[2:]
     if any(e >= s for e, s in zip(extra, stride, strict=True)):
         raise InputError(f"{name}: output_padding is {extra}; it must be below the stride {stride}")
