@@ -116,6 +116,49 @@ def test_bad_sizes_are_one_sentence(make):
     assert "\n" not in str(error.value) and len(str(error.value)) > 20
 
 
+# ---- buffers
+
+
+class _Centred(nn.Module):
+    """Takes off a mean that follows what it has seen."""
+
+    def __init__(self):
+        self.scale = nn.Parameter(np.ones(3, np.float32))
+        self.mean = nn.Buffer(np.zeros(3, np.float32))
+        self.seen = nn.Buffer(np.zeros((), np.int64))
+
+    def forward(self, x):
+        return (x - self.mean) * self.scale
+
+    def watch(self, x):
+        self.mean.data[...] = 0.5 * self.mean.data + 0.5 * x.mean(axis=0)
+        self.seen.data += 1
+
+
+def test_buffers_are_saved_loaded_and_moved_but_not_trained():
+    one, two = (
+        nn.Sequential(_Centred(), nn.Linear(3, 2)),
+        nn.Sequential(_Centred(), nn.Linear(3, 2)),
+    )
+    assert [n for n, _ in one.named_buffers()] == ["0.mean", "0.seen"]
+    assert [n for n, _ in one.named_parameters()] == ["0.scale", "1.weight", "1.bias"]
+    assert one.num_parameters() == 3 + 8
+    x = _normal(5, 3, dtype=np.float32)
+    one[0].watch(x)
+    state = one.state_dict()
+    assert list(state) == ["0.scale", "1.weight", "1.bias", "0.mean", "0.seen"]
+    two.load_state_dict(state)
+    np.testing.assert_array_equal(two[0].mean.data, 0.5 * x.mean(axis=0))
+    assert two[0].seen.data == 1 and two[0].seen.data is not one[0].seen.data
+    with pytest.raises(InputError, match=r"lacks '0.mean'"):
+        two.load_state_dict({name: a for name, a in state.items() if name != "0.mean"})
+    one(Tensor(x)).sum().backward()
+    assert one[0].mean.grad is None and one[0].scale.grad is not None
+    one.to(np.float64)
+    assert one[0].mean.dtype == np.float64 and one[0].seen.dtype == np.int64
+    assert one(Tensor(x.astype(np.float64))).dtype == np.float64
+
+
 # ---- the layers' formulas
 
 
@@ -141,6 +184,23 @@ def test_linear_embedding_and_norms_are_their_formulas():
     rms.weight.data = _normal(8, seed=4)
     expected = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-3) * rms.weight.data
     np.testing.assert_allclose(rms(x).data, expected, atol=1e-12)
+
+
+def test_a_label_is_heard_beside_what_it_is_added_to():
+    """The pilot's image model stalled with labels and positions of .02: 24 % right, not 91 %."""
+    nn.manual_seed(0)
+    patches = nn.Linear(12, 64)(Tensor(_normal(500, 12, dtype=np.float32))).data
+    places = nn.Embedding(16, 64)(np.arange(16)).data
+    assert 0.2 < places.std() / patches.std() < 1.5
+
+
+def test_activations_as_modules():
+    x = _normal(3, 4)
+    np.testing.assert_allclose(nn.GELU()(Tensor(x)).data, _gelu(x), atol=1e-12)
+    np.testing.assert_allclose(nn.GELU("tanh")(Tensor(x)).data, _gelu_tanh(x), atol=1e-12)
+    np.testing.assert_allclose(nn.SiLU()(Tensor(x)).data, _silu(x), atol=1e-12)
+    kept = Tensor(x)
+    assert nn.Identity()(kept) is kept and not nn.Sequential(nn.SiLU(), nn.GELU()).parameters()
 
 
 def _gelu(x):
