@@ -12,7 +12,7 @@ import minilm
 from minilm import InputError, backend, inference, kernels, nn, optim
 from minilm.inference import ContiguousCache, Decoder, RollingCache
 from minilm.inference.decoder import is_overridden, unsupported
-from minilm.inference.generate import make_cache
+from minilm.inference.following import make_cache
 from minilm.kernels.decode_step.reference import quantize_rows
 from minilm.models import Config, Rope, Transformer
 from minilm.tensor import no_grad

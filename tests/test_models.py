@@ -260,7 +260,7 @@ def test_a_deep_copy_is_another_model_tied_and_shared_alike(name):
 
 @pytest.mark.parametrize("name", [n for n, c in KINDS.items() if c.kind != "encoder-decoder"])
 def test_embeddings_take_the_place_of_ids(name):
-    """What the token table gives, given by hand, is the same model; its slope goes where it came from."""
+    """What the token table gives, given by hand, is the same model, and has its slope."""
     config = KINDS[name]
     model = spread(Transformer(config, dtype=np.float64))
     ids, options = ids_of((2, 6)), options_of(config)
