@@ -287,3 +287,37 @@ def test_a_map_put_in_the_place_of_a_linear_is_called(part, name):
     setattr(layer, part, old)
     old.weight.data = old.weight.data * 2
     np.testing.assert_allclose(got, layer(x).data, atol=1e-12)
+
+
+@pytest.mark.parametrize("bits, error", [(8, 0.004), (4, 0.16)])
+def test_a_quantized_map_is_the_map_of_its_dense_weight(bits, error):
+    nn.manual_seed(0)
+    plain = nn.Linear(32, 5)
+    plain.bias.data[:] = _normal(5, seed=1)
+    rounded = nn.QuantizedLinear(plain, bits, group=8)
+    weight, bias = rounded.dense()
+    groups = np.abs(plain.weight.data).reshape(5, 4, 8).max(-1, keepdims=True)
+    away = np.abs(weight - plain.weight.data).reshape(5, 4, 8)
+    assert weight.dtype == np.float32 and bias is plain.bias.data
+    assert (away <= error * groups).all() and away.any()
+    x = Tensor(_normal(3, 32, dtype=np.float32), requires_grad=True)
+    y = rounded(x)
+    np.testing.assert_allclose(y.data, x.data @ weight.T + bias, atol=1e-5)
+    y.backward(np.ones((3, 5), np.float32))
+    np.testing.assert_allclose(x.grad, np.ones((3, 5)) @ weight, atol=1e-5)
+    assert [n for n, _ in rounded.named_parameters()] == ["bias"]
+    assert sum(b.data.nbytes for _, b in rounded.named_buffers()) == 5 * (32 * bits // 8 + 4 * 4)
+    other = nn.QuantizedLinear(nn.Linear(32, 5), bits, group=8)
+    other.load_state_dict(rounded.state_dict())
+    np.testing.assert_array_equal(other(x).data, y.data)
+
+
+def test_every_map_below_a_module_is_quantized_or_none():
+    both = nn.Sequential(nn.Linear(8, 16), nn.MLP(16, 32))
+    before = both(Tensor(np.ones((1, 8), np.float32))).data
+    with pytest.raises(InputError, match="group is 16"):
+        nn.quantize_maps(both, 8, group=16)
+    assert type(both[0]) is type(both[1].up) is nn.Linear
+    assert nn.quantize_maps(both, 8, group=8) is both
+    assert type(both[0]) is type(both[1].up) is type(both[1].down) is nn.QuantizedLinear
+    np.testing.assert_allclose(both(Tensor(np.ones((1, 8), np.float32))).data, before, atol=0.05)

@@ -10,8 +10,9 @@ from minilm.backend import Array
 from minilm.errors import InputError
 from minilm.inference.batch import Ragged
 from minilm.inference.cache import ContiguousCache, RollingCache
-from minilm.inference.decoder import Decoder, is_overridden
+from minilm.inference.decoder import Decoder
 from minilm.inference.rules import Rules
+from minilm.inference.supported import is_overridden
 from minilm.tensor import no_grad
 
 _SHORT = 4  # tokens of a prompt that the decoder reads faster than a forward pass does

@@ -8,9 +8,9 @@ import numpy as np
 from minilm import backend
 from minilm.errors import InputError
 from minilm.inference.batch import as_rows, pad_left
-from minilm.inference.decoder import check_weights
 from minilm.inference.following import Following, make_cache
 from minilm.inference.rules import Rules
+from minilm.inference.supported import check_weights
 from minilm.inference.written import write_arrays
 
 

@@ -27,6 +27,7 @@ from minilm.nn.positions import (
     sinusoidal,
     sinusoidal_time,
 )
+from minilm.nn.quantized import QuantizedLinear, quantize_maps
 from minilm.nn.recurrent import LSTM, RNN
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Module",
     "ModuleList",
     "Parameter",
+    "QuantizedLinear",
     "RMSNorm",
     "Sequential",
     "SiLU",
@@ -57,6 +59,7 @@ __all__ = [
     "alibi_slopes",
     "dropout_seed",
     "manual_seed",
+    "quantize_maps",
     "relative_bucket",
     "rope_frequencies",
     "rope_relayout",
