@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from model_kinds import KINDS, TINY, ids_of, inputs_of, options_of, spread
 
+from minilm import InputError, models
 from minilm import functional as F
-from minilm import models
 from minilm.models import (
     Config,
     EncoderDecoderConfig,
@@ -296,3 +296,21 @@ def test_loss_by_the_token_and_with_weights():
 def _softmax_of(x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
+
+
+def test_a_scalar_head_is_one_number_for_each_place():
+    model = spread(Transformer(KINDS["gpt2"], dtype=np.float64))
+    head, ids = models.ScalarHead(8, dtype=np.float64), ids_of((3, 6))
+    hidden = model.hidden(ids)
+    values, weight = head(hidden), head.dense.weight
+    np.testing.assert_allclose(values.data, hidden.data @ weight.data[0], atol=1e-12)
+    last = np.array([5, 2, 0])
+    rewards = head.at(hidden, last)
+    np.testing.assert_allclose(rewards.data, values.data[np.arange(3), last], atol=1e-12)
+    rewards.sum().backward()
+    np.testing.assert_allclose(weight.grad[0], hidden.data[np.arange(3), last].sum(0), atol=1e-12)
+    assert all(p.grad is not None for p in model.parameters())
+    for places, words in (([5, 2], "shape (2,)"), ([0, 6, 1], "holds 6"), ([0.0, 1, 2], "float64")):
+        with pytest.raises(InputError) as error:
+            head.at(hidden, places)
+        assert words in str(error.value)
