@@ -37,6 +37,9 @@ def room(channels: int, size, window, stride, padding):
 def fill(x, padding, out):
     """Copy pictures x (N, I, H, W) inside their borders of 0: out (N, I, s, t, high, wide)."""
     s, t = out.shape[2], out.shape[3]
+    if s == 1 and t == 1 and out.shape[5] - x.shape[3] <= PAD:
+        _fill_rows(x, padding, out)
+        return
     p, q = padding
     for n in range(x.shape[0]):
         for c in range(x.shape[1]):
@@ -49,14 +52,35 @@ def fill(x, padding, out):
                     high, wide = (top + p) // s, (left + q) // t
                     rows = (source.shape[0] - top + s - 1) // s
                     columns = (source.shape[1] - left + t - 1) // t
-                    if t == 1:
-                        for i in range(rows):
-                            for j in range(columns):
-                                part[high + i, wide + j] = source[top + i * s, left + j]
-                    else:
-                        for i in range(rows):
-                            for j in range(columns):
-                                part[high + i, wide + j] = source[top + i * s, left + j * t]
+                    for i in range(rows):
+                        for j in range(columns):
+                            part[high + i, wide + j] = source[top + i * s, left + j * t]
+
+
+@jit
+def _fill_rows(x, padding, out):
+    """`fill` at a stride of 1, by whole registers.
+
+    What a register writes past a row is 0 again after the next store, which also makes the border
+    between two rows; what that writes past the border is a later row, still to come.
+    """
+    zeros = np.zeros(PAD, np.float32)
+    source, target, nothing = address(x), address(out), address(zeros)
+    high, wide, last = x.shape[2], x.shape[3], x.size - (x.shape[3] + PAD)
+    taller, wider = out.shape[4], out.shape[5]
+    for plane in range(x.shape[0] * x.shape[1]):
+        for i in range(high):
+            at = (plane * high + i) * wide
+            to = target + 4 * ((plane * taller + i + padding[0]) * wider + padding[1])
+            if at <= last:
+                for j in range(0, wide, PAD):
+                    copy_vector(source + 4 * (at + j), to + 4 * j)
+            else:  # a register would read past the end
+                n, c = plane // x.shape[1], plane % x.shape[1]
+                line = out[n, c, 0, 0, i + padding[0]]
+                for j in range(wide):
+                    line[padding[1] + j] = x[n, c, i, j]
+            copy_vector(nothing, to + 4 * wide)
 
 
 @jit
