@@ -59,7 +59,9 @@ class Transformer(LanguageModel):
         Args:
             ids: (B, T) ints; None where embeddings are given.
             embeddings: (B, T, C) in place of `tokens(ids)`, for what is no text: patches, moments,
-                or text and pictures in one sequence. All that follows is as for ids.
+                or text and pictures in one sequence. All that follows is as for ids. They should be
+                about as large as the token table's rows, whose deviation is `config.init_std`:
+                beside much larger ones, learned positions are not heard.
             positions: (T,) or (B, T) ints in place of 0, 1, ... (after the cache); GLM's pair
                 (2, T) or (2, B, T). For tables and RoPE; distances go by place in the sequence,
                 so pad a ragged batch on the left.
