@@ -1,12 +1,13 @@
 """Primitives and layers of pictures, and losses of numbers, each against its definition."""
 
+import importlib
 import itertools
 
 import numpy as np
 import pytest
 from checks import check_op, numbers
 
-from minilm import InputError, Tensor, kernels, nn
+from minilm import InputError, Tensor, backend, kernels, nn
 from minilm import functional as F
 
 F32 = np.float32
@@ -79,6 +80,24 @@ def test_conv2d_on_the_cpu_at_any_size(n, ins, outs, high, wide, stride, padding
         got = kernel.tier("cpu")(a.astype(F32), b.astype(F32), *rest)
         assert got.dtype == F32 and got.shape == right.shape
         assert np.abs(got - right).max() <= 3e-6 * np.abs(right).max(), name
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_share_the_pictures(threads, monkeypatch):
+    """As many parts as threads, uneven ones too; a picture's outputs are the same to the bit."""
+    fast = importlib.import_module("minilm.kernels.conv2d.cpu")
+    monkeypatch.setattr(fast, "_SPLIT_FROM", 1)
+    x, w, g = (numbers(s).astype(F32) for s in ((4, 3, 7, 6), (5, 3, 3, 3), (4, 5, 7, 6)))
+    before, how = backend.threads(), ((1, 1), (1, 1))
+    forward, weights = kernels.conv2d, kernels.conv2d_weight_gradient
+    alone = np.concatenate([forward(one[None], w, *how) for one in x])
+    right = weights.tier("reference")(*(a.astype(np.float64) for a in (g, x)), (3, 3), *how)
+    try:
+        backend.set_threads(threads)
+        np.testing.assert_array_equal(forward(x, w, *how), alone)
+        assert np.abs(weights(g, x, (3, 3), *how) - right).max() <= 3e-6 * np.abs(right).max()
+    finally:
+        backend.set_threads(before)
 
 
 def test_conv2d_does_not_lose_or_spread_nan():

@@ -5,8 +5,11 @@ pictures, be written to it and read again. Here as many columns of that matrix a
 are made at a time (`windows`), stay in cache, and meet all weights in tiles of registers.
 """
 
+import itertools
+
 import numpy as np
 
+from minilm import backend
 from minilm.kernels.conv2d import reference
 from minilm.kernels.conv2d.reference import Pair, out_size
 from minilm.kernels.conv2d.windows import fill, lay_out, room, runs
@@ -17,6 +20,7 @@ from minilm.kernels.numba_tools.tiles import PAD, ROWS, add_product, write_produ
 
 _PANEL = 2 * PAD  # pixels whose windows are made at a time
 _DEEP = 4 * _PANEL  # and for the weights' gradient, which adds up over them
+_SPLIT_FROM = 20_000_000  # multiplications of a thread, some tenths of a millisecond
 _PIXELS = 512  # pixels of the pictures that are padded at a time
 
 
@@ -25,11 +29,14 @@ def conv2d(x: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair) -> np.ndar
     size = out_size(x.shape[2:], w.shape[2:], stride, padding)
     if not _fits(x, w) or min(size) < 1:
         return reference.conv2d(x, w, stride, padding)
-    x = np.ascontiguousarray(x)
-    padded, offsets = _padded(x, w.shape[2:], stride, padding, size)
-    rows = _whole(w.reshape(len(w), -1), ROWS)
+    x, rows = np.ascontiguousarray(x), _whole(w.reshape(len(w), -1), ROWS)
     y = np.empty((len(x), len(w), size[0] * size[1]), x.dtype)
-    _forward(x, rows, padding, padded, offsets, size, y)
+
+    def work(part: slice) -> None:
+        padded, offsets = _padded(x[part], w.shape[2:], stride, padding, size)
+        _forward(x[part], rows, padding, padded, offsets, size, y[part])
+
+    backend.parallel(work, _shares(len(x), y[0].size * rows.shape[1]), blas=False)
     return y.reshape(len(x), len(w), *size)
 
 
@@ -60,13 +67,33 @@ def conv2d_weight_gradient(
     if not _fits(g, x):
         return reference.conv2d_weight_gradient(g, x, window, stride, padding)
     x, size, outs = np.ascontiguousarray(x), g.shape[2:], g.shape[1]
-    padded, offsets = _padded(x, window, stride, padding, size)
     g = np.ascontiguousarray(g).reshape(len(g), outs, -1)  # (N, O, H', W') -> (N, O, P)
-    high = -(-len(offsets) // ROWS) * ROWS
-    sums = np.zeros((high, -(-outs // PAD) * PAD), x.dtype)
-    _weights(x, g, padding, padded, offsets, size, sums)
-    dw = np.ascontiguousarray(sums[: len(offsets), :outs].T)
+    deep = x.shape[1] * window[0] * window[1]
+    shape = (-(-deep // ROWS) * ROWS, -(-outs // PAD) * PAD)
+
+    def work(part: slice) -> np.ndarray:
+        padded, offsets = _padded(x[part], window, stride, padding, size)
+        sums = np.zeros(shape, x.dtype)
+        _weights(x[part], g[part], padding, padded, offsets, size, sums)
+        return sums
+
+    first, *others = backend.parallel(work, _shares(len(x), g[0].size * deep), blas=False)
+    for other in others:
+        first += other
+    dw = np.ascontiguousarray(first[:deep, :outs].T)
     return dw.reshape(outs, x.shape[1], *window)
+
+
+def _shares(pictures: int, each: int) -> list[slice]:
+    """The pictures in as many parts as there are threads, or whole where that is little work.
+
+    Args:
+        pictures: how many.
+        each: multiplications for each of them.
+    """
+    ways = min(backend.threads(), pictures, max(1, pictures * each // _SPLIT_FROM))
+    ends = [pictures * i // ways for i in range(ways + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
 
 def _fits(*arrays: np.ndarray) -> bool:
