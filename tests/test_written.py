@@ -9,6 +9,7 @@ from minilm import InputError, inference, kernels
 from minilm.inference import Rules
 from minilm.inference.following import Following
 from minilm.models import Config, Transformer
+from minilm.tokenizers import ByteTokenizer
 
 PROMPTS = [[5, 6], [1, 2, 3, 4, 5, 6, 7], [9]]
 KINDS = {
@@ -107,6 +108,17 @@ def test_a_stream_sees_the_rows_and_the_mode_comes_back():
         m, PROMPTS, 8, samples=2, stop=[3, 4], stream=lambda new: columns.append(new.copy())
     )
     assert m.training and [[int(c[r]) for c in columns if c[r] >= 0] for r in range(6)] == rows
+
+
+def test_a_stop_text_ends_rows_of_arrays_as_it_ends_lists():
+    m, letters = model(vocab_size=128), ByteTokenizer()  # all ids are letters of ASCII
+    free = inference.generate(m, PROMPTS, 12, temperature=0)
+    how = {"stop": letters.decode(free[0][3:5]), "tokenizer": letters, "temperature": 0}
+    lists = inference.generate(m, PROMPTS, 12, **how)
+    assert len(lists[0]) <= 5
+    assert inference.generate(m, PROMPTS, 12, arrays=True, **how).rows() == lists
+    twice = inference.generate(m, PROMPTS, 12, samples=2, **how)
+    assert twice == [row for row in lists for _ in range(2)]
 
 
 def test_a_students_sample_draws_the_rows():

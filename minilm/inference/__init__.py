@@ -14,6 +14,7 @@ from minilm.inference.sampling import (
     top_k,
     top_p,
 )
+from minilm.inference.stopping import TextStream
 from minilm.inference.written import Written
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Ragged",
     "RollingCache",
     "Rules",
+    "TextStream",
     "Written",
     "endless",
     "generate",

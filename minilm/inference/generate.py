@@ -10,8 +10,9 @@ from minilm.errors import InputError
 from minilm.inference.batch import as_rows, pad_left
 from minilm.inference.following import Following, make_cache
 from minilm.inference.rules import Rules
+from minilm.inference.stopping import Stops
 from minilm.inference.supported import check_weights
-from minilm.inference.written import write_arrays
+from minilm.inference.written import check_samples, write_arrays
 
 
 def generate(
@@ -23,19 +24,21 @@ def generate(
     top_p: float | None = None,
     min_p: float | None = None,
     repetition_penalty: float = 1.0,
-    stop: Sequence[int] = (),
+    stop: Sequence[int | str] | str = (),
     seed: int = 0,
     stream: Callable[[np.ndarray], Any] | None = None,
     weights: str = "float32",
+    tokenizer: Any = None,
     samples: int = 1,
     arrays: bool = False,
 ) -> Any:
     """Continue one prompt or several at once.
 
-    Each row ends when it has written a stop token (which it keeps) or `tokens` tokens. With greedy
-    choice a batch gives what its prompts give alone, whatever their lengths, except for near-ties:
-    sums over many rows at once are taken in another order. A decoder in float32 on the CPU runs in
-    `minilm.inference.Decoder`, a whole token per call of compiled code.
+    Each row ends when it has written a stop token, the token that completes a stop text (it keeps
+    either), or `tokens` tokens. With greedy choice a batch gives what its prompts give alone,
+    whatever their lengths, except for near-ties: sums over many rows at once are taken in another
+    order. A decoder in float32 on the CPU runs in `minilm.inference.Decoder`, a whole token per
+    call of compiled code.
 
     Args:
         model: a decoder or prefix-LM `Transformer`.
@@ -44,11 +47,13 @@ def generate(
             context.
         temperature: 0 is greedy; 1 samples from the model as it is.
         top_k, top_p, min_p, repetition_penalty: see `minilm.inference.sampling`.
-        stop: ids that end a row.
+        stop: ids and texts that end a row. A text may be spelled by several tokens, and the last
+            of them may go beyond it: `TextStream` gives the text before it.
         seed: of the sampling; each row draws from a stream of its own.
         stream: called after every step with the (B,) new ids, -1 for rows that have ended.
         weights: "int8" uses matrices of 8 bits, a quarter of the memory: several times faster, and
             nearly the same text.
+        tokenizer: the model's, where `stop` holds texts.
         samples: texts for each prompt, which is read once; they follow each other in the result.
         arrays: return `Written`: ids, log-probabilities and what is alive, in arrays of one shape.
 
@@ -62,11 +67,14 @@ def generate(
     rows, single = as_rows(ids, model.config.vocab_size)
     rules = Rules(temperature, top_k, top_p, min_p, repetition_penalty)
     if arrays or samples != 1:
+        check_samples(samples)
         known = check_request(model, rows, tokens, weights)
-        many = write_arrays(model, rows, tokens, rules, stop, seed, weights, known, samples, stream)
+        stops = Stops(stop, tokenizer, len(rows) * samples)
+        how = (rules, stops, seed, weights, known, samples, stream)
+        many = write_arrays(model, rows, tokens, *how)
         return many if arrays else many.rows()
     written: list[list[int]] = [[] for _ in rows]
-    for new in steps(model, rows, tokens, rules, stop, seed, weights):
+    for new in steps(model, rows, tokens, rules, stop, seed, weights, tokenizer):
         for line, token in zip(written, new.tolist()):
             if token >= 0:
                 line.append(token)
@@ -80,9 +88,10 @@ def steps(
     rows: list[np.ndarray],
     tokens: int,
     rules: Rules,
-    stop: Sequence[int] = (),
+    stop: Sequence[int | str] | str = (),
     seed: int = 0,
     weights: str = "float32",
+    tokenizer: Any = None,
 ) -> Iterator[np.ndarray]:
     """As `generate`, step by step.
 
@@ -91,9 +100,10 @@ def steps(
         rows: the prompts' ids.
         tokens: how many steps at most.
         rules: how the next token is chosen.
-        stop: ids that end a row.
+        stop: ids and texts that end a row.
         seed: of the sampling.
         weights: "float32" or "int8".
+        tokenizer: the model's, where `stop` holds texts.
 
     Yields:
         The (B,) new ids of each step, -1 for rows that have ended.
@@ -103,7 +113,8 @@ def steps(
     """
     known = check_request(model, rows, tokens, weights)
     rngs = [backend.rng(seed, "sample", row) for row in range(len(rows))]
-    return _write(model, rows, tokens, rules, frozenset(stop), rngs, weights, known)
+    stops = Stops(stop, tokenizer, len(rows))
+    return _write(model, rows, tokens, rules, stops, rngs, weights, known)
 
 
 def check_request(model: Any, rows: list[np.ndarray], tokens: int, weights: str) -> bool:
@@ -137,14 +148,15 @@ def endless(
     ids: Sequence[int],
     tokens: int,
     rules: Rules,
-    stop: Sequence[int] = (),
+    stop: Sequence[int | str] | str = (),
     seed: int = 0,
     weights: str = "float32",
+    tokenizer: Any = None,
 ) -> Iterator[int]:
     """Continue one prompt beyond the context: when it is full, its last half is read again.
 
     Args:
-        model, rules, stop, seed, weights: as in `steps`.
+        model, rules, stop, seed, weights, tokenizer: as in `steps`.
         ids: the prompt.
         tokens: how many to write at most.
 
@@ -157,13 +169,14 @@ def endless(
     rows, _ = as_rows(ids, model.config.vocab_size)
     text = list(map(int, rows[0]))
     context = model.config.context
+    stops = Stops(stop, tokenizer, 1)
     for part in range(tokens):
         count = min(tokens, max(1, context - len(text)))
-        for new in steps(model, [np.array(text)], count, rules, stop, seed + part, weights):
+        for new in steps(model, [np.array(text)], count, rules, (), seed + part, weights):
             text.append(int(new[0]))
             tokens -= 1
             yield text[-1]
-            if text[-1] in stop:
+            if stops.ends(0, text[-1]):
                 return
         if tokens == 0:
             return
@@ -175,7 +188,7 @@ def _write(
     rows: list[np.ndarray],
     tokens: int,
     rules: Rules,
-    stop: frozenset[int],
+    stops: Stops,
     rngs: list[np.random.Generator],
     weights: str,
     known: bool,
@@ -193,12 +206,13 @@ def _write(
             new = waiting.pop(0)
             tokens -= 1
             written = new.tolist()
-            # A row that writes a stop token still returns it.
-            yield new if not stop else np.where(running, new, -1)
+            # A row still returns the token that ends it.
+            yield new if not stops else np.where(running, new, -1)
             for line, token in zip(seen, written):
                 line.append(token)
-            if stop:
-                running &= [token not in stop for token in written]
+            if stops:
+                for row in np.flatnonzero(running):
+                    running[row] = not stops.ends(row, written[row])
                 if not running.any():
                     return
             if not tokens:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from minilm.errors import InputError
 from minilm.inference.batch import pad_left
 from minilm.inference.following import Following, make_cache
 from minilm.inference.rules import Rules
+from minilm.inference.stopping import Stops
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def write_arrays(
     rows: list[np.ndarray],
     tokens: int,
     rules: Rules,
-    stop: Sequence[int] = (),
+    stops: Stops,
     seed: int = 0,
     weights: str = "float32",
     known: bool = True,
@@ -58,7 +59,8 @@ def write_arrays(
     """Continue each prompt `samples` times, all of them side by side.
 
     Args:
-        model, rows, tokens, rules, stop, seed, weights: as in `steps`.
+        model, rows, tokens, rules, seed, weights: as in `steps`.
+        stops: what ends each of the N rows.
         known: whether the fast decoder knows the model.
         samples: texts for each prompt; N = samples times the prompts, those of one together.
         stream: called after every step with the (N,) new ids, -1 for rows that have ended.
@@ -67,14 +69,13 @@ def write_arrays(
     Raises:
         InputError: samples below 1; as in `steps`.
     """
-    if not isinstance(samples, (int, np.integer)) or samples < 1:
-        raise InputError(f"samples is {samples!r}; it must be a whole number of 1 or more")
+    check_samples(samples)
     count, was_training = len(rows) * samples, model.training
     rngs = [backend.rng(seed, "sample", row) for row in range(count)]
     seen = [row.tolist() for row in rows for _ in range(samples)]
     ids = np.full((count, tokens), pad, np.int64)
     alive, logp = np.zeros((count, tokens), bool), np.zeros((count, tokens), np.float32)
-    running, ends = np.ones(count, bool), np.array(sorted(stop), np.int64)
+    running = np.ones(count, bool)
     model.eval()
     try:
         batch = pad_left(rows)
@@ -92,7 +93,9 @@ def write_arrays(
             logp[running, step] = log_probability(left, new)[running]
             if stream is not None:
                 stream(np.where(running, new, -1))
-            running &= ~np.isin(new, ends)
+            if stops:
+                for row in np.flatnonzero(running):
+                    running[row] = not stops.ends(row, int(new[row]))
             if step + 1 == tokens or not running.any():
                 break
             if rules.repetition_penalty != 1:
@@ -102,6 +105,12 @@ def write_arrays(
     finally:
         model.train(was_training)
     return Written(ids, alive, logp)
+
+
+def check_samples(samples: int) -> None:
+    """Refuse a number of samples that is not a whole number of 1 or more."""
+    if not isinstance(samples, (int, np.integer)) or samples < 1:
+        raise InputError(f"samples is {samples!r}; it must be a whole number of 1 or more")
 
 
 def log_probability(logits: Array, ids: np.ndarray) -> np.ndarray:

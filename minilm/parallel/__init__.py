@@ -4,6 +4,8 @@
     simulate       ranks as threads of one process, one at a time; counts what they send and hold
     collectives    rings, trees and halving, written out of single messages
     pipeline       who computes what when the layers lie on different ranks
+    zero           optimizer, gradients and weights shared out over ranks
+    tensor         a layer's matrices cut over ranks
     context        attention over a text whose parts lie on different ranks
 
 Code for ranks is written once, as a function of a communicator. `simulate` runs it without a
@@ -29,8 +31,21 @@ from minilm.parallel.context import (
 )
 from minilm.parallel.pipeline import SCHEDULES, Task, Timeline, simulate_pipeline
 from minilm.parallel.simulate import Simulated, simulate
+from minilm.parallel.tensor import (
+    copy_to,
+    join_tensors,
+    reduce_from,
+    split_cross_entropy,
+    split_tensors,
+)
+from minilm.parallel.zero import Zero
 
 __all__ = [
+    "split_tensors",
+    "split_cross_entropy",
+    "reduce_from",
+    "join_tensors",
+    "copy_to",
     "SCHEDULES",
     "Communicator",
     "Ledger",
@@ -38,6 +53,7 @@ __all__ = [
     "Simulated",
     "Task",
     "Timeline",
+    "Zero",
     "chunks_of",
     "halving_all_reduce",
     "merge",
