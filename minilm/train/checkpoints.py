@@ -160,7 +160,10 @@ def save(
         InputError: the disk is full or the folder is not writable; the old checkpoint is whole.
     """
     masters = {id(p): state["master"] for p, state in _states(optimizers) if "master" in state}
-    weights = {name: _wide(masters.get(id(p), p.data)) for name, p in model.named_parameters()}
+    weights = {name: _wide(array) for name, array in model.state_dict().items()}
+    for name, p in model.named_parameters():
+        if id(p) in masters:
+            weights[name] = masters[id(p)]
     arrays = {f"model.{name}": array for name, array in weights.items()}
     for number, optimizer in enumerate(optimizers):
         for name, array in optimizer.state_dict().items():
@@ -169,7 +172,7 @@ def save(
     if ema is not None:
         arrays |= {f"ema.{name}": array for name, array in ema.state_dict().items()}
     save_arrays(folder / STATE, arrays, facts)
-    save_arrays(folder / MODEL, weights if ema is None else ema.averages, facts)
+    save_arrays(folder / MODEL, weights if ema is None else weights | ema.averages, facts)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
