@@ -644,4 +644,53 @@ def pmi(counts, negatives=1):
             "rome_edit", ("np.linalg.solve(C, k)", "np.linalg.solve(C + 0.01 * np.eye(len(k)), k)")
         ),
     ),
+    # how far, in whichever direction
+    ("retrieve", 1, changed("retrieve", ("-cosine", "-np.abs(cosine)"))),
+    # lengths of the columns
+    ("retrieve", 2, changed("retrieve", ("np.linalg.norm(db, axis=1)", "np.linalg.norm(db)"))),
+    # one more everywhere, so that nothing is 0
+    (
+        "pmi",
+        0,
+        changed("pmi", ("np.asarray(counts, np.float64)", "np.asarray(counts, np.float64) + 1")),
+    ),
+    # for two axes only
+    ("attention", 5, START + ATTENTION.replace("np.swapaxes(k, -1, -2)", "k.T")),
+    # the weights are float64, the values are not
+    (
+        "attention",
+        7,
+        START
+        + ATTENTION.replace(
+            "return weights @ v, weights", "return weights @ v, weights * np.ones(1)"
+        ),
+    ),
+    # later tokens see earlier ones only, not themselves
+    (
+        "multihead",
+        5,
+        changed(
+            "multihead",
+            ("np.ones((T, T), bool)", "np.ones((T, T), bool), -1"),
+            beside=("attention",),
+        ),
+    ),
+    # only the centres move
+    (
+        "sgns_step",
+        1,
+        changed("sgns_step", ("np.subtract.at(contexts,", "np.subtract.at(contexts.copy(),")),
+    ),
+    # column and row change places
+    (
+        "rome_edit",
+        0,
+        changed(
+            "rome_edit",
+            (
+                "np.outer((v - W @ k) / (d @ k), d)",
+                "np.outer(d, (v - W @ k) / (d @ k)).reshape(W.shape)",
+            ),
+        ),
+    ),
 ]

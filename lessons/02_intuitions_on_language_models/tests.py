@@ -172,7 +172,7 @@ def whole_documents_mixed(student, rng, length, shares, sizes):
     hint="documents[task][rng.integers(len(documents[task]))], again and again; then shuffle.",
 )
 def drawn_at_random(student, rng):
-    "draws and orders whole documents at random: none for ever, none in turn"
+    "draws whole documents at random, none for ever, none in turn, and mixes them"
     documents, seed = draw_documents(rng, [(3, 6), (9, 15)]), int(rng.integers(1000))
     tokens, labels = written(student, seed, 24_000, [0.4, 0.6], documents)
     first, texts = np.flatnonzero(tokens < 1000), [*documents[0], *documents[1]]
@@ -189,7 +189,7 @@ def drawn_at_random(student, rng):
         true(abs(found - share) < 0.01, f"task {task} has {found:.3f} of the tokens")
     kinds, share = labels[first], (labels[first] == 0).mean()
     changes = (kinds[1:] != kinds[:-1]).mean() / (2 * share * (1 - share))  # 1 in random order
-    true(0.9 < changes < 1.1, "the order of the documents is not random")
+    true(changes > 0.8, "the tasks stand one after another, not mixed")
 
 
 leaves_arguments(make_corpus, again=["labels_fit", "same_seed_same_corpus"])
@@ -656,6 +656,9 @@ def not_every_rise_emerges(student, rng):
         ([0, 0, 0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], "emergent"),
         ([0, 0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], "smooth"),  # two of nine
         ([0, 0, 0, 0.3, 0.4, 0.0, 0.6, 0.7, 0.8], "smooth"),  # back at chance
+        ([0, 0, 0, 0.3, 0.4, 0.04, 0.6, 0.7, 0.8], "smooth"),  # as good as back
+        ([0, 0, 0, 0.1, 0.18, 0.26, 0.34, 0.42, 0.5], "emergent"),  # in small steps
+        ([-0.04, -0.04, -0.04, 0.1, 0.12, 0.14, 0.15, 0.16, 0.18], "smooth"),  # from chance, .18
         ([0, 0, 0, 0.10, 0.12, 0.14, 0.16, 0.17, 0.18], "smooth"),  # no jump
         ([0, 0, 0, 0.12, 0.3, 0.4, 0.3, 0.2, 0.15], "smooth"),  # a jump, but not at the last
         ([0.3, 0.3, 0.3, 0.25, 0.2, 0.2, 0.1, 0.1, 0.1], "inverse"),
