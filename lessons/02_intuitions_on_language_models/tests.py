@@ -455,12 +455,11 @@ def nothing_is_better(student, rng, law, compute):
 
 
 def plans(rng, level):
-    yield {"slope": -0.3, "noise": 0.05, "even": True}
-    yield {"slope": -0.3, "noise": 0.05, "even": False}
-    if level == "hidden":
+    slope, noise = -0.3, 0.05
+    if level == "hidden":  # in place of the public cases: a fit at a time takes seconds for these
         slope, noise = float(rng.uniform(-1, 1)), float(rng.uniform(0.02, 0.3))
-        yield {"slope": slope, "noise": noise, "even": True}
-        yield {"slope": slope, "noise": noise, "even": False}
+    yield {"slope": slope, "noise": noise, "even": True}
+    yield {"slope": slope, "noise": noise, "even": False}
 
 
 def draw_line(rng, points, slope, noise, even=True):

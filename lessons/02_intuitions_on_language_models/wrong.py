@@ -668,8 +668,6 @@ def brier(probabilities, target):
             "np.logaddexp(a - alpha * x, b - beta * y)",
         ),
     ),
-    # absolute residuals
-    ("fit_chinchilla", 0, START + ROBUST.replace("f_scale=1e-3", "f_scale=1e-9")),
     # what cannot be told from chance counts as above it
     (
         "classify_curve",
