@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minilm.course.grade.grading import Grade, QuestionResult, TestResult
-from minilm.course.grade.hidden import TOLD
+from minilm.course.grade.hidden import told
 from minilm.errors import InputError
 from minilm.files import write_text
 
@@ -54,7 +54,7 @@ def test_lines(result: TestResult, number: int) -> list[tuple[str, str]]:
     if result.points:
         return lines
     if result.public.passed:
-        lines.append(("why", TOLD[result.hidden or "error"]))
+        lines.append(("why", told(result.hidden or "gone")))
     else:
         lines.append(("why", scrub(result.public.text)))
     if result.test.hint and not result.secret and result.public.kind not in ("missing", "todo"):

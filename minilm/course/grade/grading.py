@@ -20,7 +20,6 @@ from typing import Any
 from minilm.course.build import notebook as nb
 from minilm.course.checking.questions import ExerciseSet, Outcome, Question, Test, run_test
 from minilm.course.checking.student import RemoteChannel, Student, StudentError
-from minilm.course.grade.hidden import told
 from minilm.course.grade.submissions import Submission
 from minilm.sandbox.choice import choose
 from minilm.sandbox.inside.cells import FULL, LEAN, SKIP
@@ -42,7 +41,7 @@ WORDS = {
 class TestResult:
     """One test of one student: the public outcome, and whether the hidden cases passed.
 
-    `hidden` is "pass" or a kind out of `hidden.TOLD`, never a text: texts may hold hidden inputs.
+    `hidden` is a kind out of `COARSE` or "pass", never a text: texts may hold hidden inputs.
     """
 
     test: Test
@@ -235,7 +234,7 @@ class Grader:
             if level == "public":
                 test.public = outcome
             else:
-                test.hidden = told(outcome.kind)
+                test.hidden = outcome.kind
         if failed is None:
             self._tidy()
 
