@@ -106,7 +106,7 @@ def pmi(counts, negatives=1):
     # not scaled
     (
         "attention",
-        1,
+        0,
         START + ATTENTION.replace(" * q.dtype.type(q.shape[-1] ** -0.5)", ""),
     ),
     # overflows
@@ -563,9 +563,9 @@ def pmi(counts, negatives=1):
     # shares over the queries
     ("attention", 0, START + ATTENTION.replace("sum(-1", "sum(-2")),
     # scaled by D, not by its root
-    ("attention", 1, START + ATTENTION.replace("** -0.5", "** -1")),
+    ("attention", 0, START + ATTENTION.replace("** -0.5", "** -1")),
     # scaled by the number of keys
-    ("attention", 1, START + ATTENTION.replace("q.shape[-1] **", "k.shape[-2] **")),
+    ("attention", 0, START + ATTENTION.replace("q.shape[-1] **", "k.shape[-2] **")),
     # heads of every h-th channel
     (
         "multihead",
@@ -690,6 +690,20 @@ def pmi(counts, negatives=1):
             (
                 "np.outer((v - W @ k) / (d @ k), d)",
                 "np.outer(d, (v - W @ k) / (d @ k)).reshape(W.shape)",
+            ),
+        ),
+    ),
+    # the largest score of all queries: where a row's are far below, nothing is left
+    ("attention", 7, START + ATTENTION.replace("scores.max(-1, keepdims=True)", "scores.max()")),
+    # d in float32
+    (
+        "rome_edit",
+        3,
+        changed(
+            "rome_edit",
+            (
+                "np.linalg.solve(C, k)",
+                "np.linalg.solve(C.astype(np.float32), k.astype(np.float32))",
             ),
         ),
     ),

@@ -13,6 +13,7 @@ from minilm.inference.sampling import (
     top_k,
     top_p,
 )
+from minilm.inference.stopping import TextStream
 
 __all__ = [
     "ContiguousCache",
@@ -20,6 +21,7 @@ __all__ = [
     "Ragged",
     "RollingCache",
     "Rules",
+    "TextStream",
     "endless",
     "generate",
     "greedy",

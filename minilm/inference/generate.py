@@ -14,6 +14,7 @@ from minilm.inference import sampling
 from minilm.inference.batch import Ragged, as_rows, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache
 from minilm.inference.decoder import Decoder, check_weights, is_overridden
+from minilm.inference.stopping import Stops
 from minilm.tensor import no_grad
 
 _SHORT = 4  # tokens of a prompt that the decoder reads faster than a forward pass does
@@ -87,17 +88,19 @@ def generate(
     top_p: float | None = None,
     min_p: float | None = None,
     repetition_penalty: float = 1.0,
-    stop: Sequence[int] = (),
+    stop: Sequence[int | str] | str = (),
     seed: int = 0,
     stream: Callable[[np.ndarray], Any] | None = None,
     weights: str = "float32",
+    tokenizer: Any = None,
 ) -> Any:
     """Continue one prompt or several at once.
 
-    Each row ends when it has written a stop token (which it keeps) or `tokens` tokens. With greedy
-    choice a batch gives what its prompts give alone, whatever their lengths, except for near-ties:
-    sums over many rows at once are taken in another order. A decoder in float32 on the CPU runs in
-    `minilm.inference.Decoder`, a whole token per call of compiled code.
+    Each row ends when it has written a stop token, the token that completes a stop text (it keeps
+    either), or `tokens` tokens. With greedy choice a batch gives what its prompts give alone,
+    whatever their lengths, except for near-ties: sums over many rows at once are taken in another
+    order. A decoder in float32 on the CPU runs in `minilm.inference.Decoder`, a whole token per
+    call of compiled code.
 
     Args:
         model: a decoder or prefix-LM `Transformer`.
@@ -106,11 +109,13 @@ def generate(
             context.
         temperature: 0 is greedy; 1 samples from the model as it is.
         top_k, top_p, min_p, repetition_penalty: see `minilm.inference.sampling`.
-        stop: ids that end a row.
+        stop: ids and texts that end a row. A text may be spelled by several tokens, and the last
+            of them may go beyond it: `TextStream` gives the text before it.
         seed: of the sampling; each row draws from a stream of its own.
         stream: called after every step with the (B,) new ids, -1 for rows that have ended.
         weights: "int8" uses matrices of 8 bits, a quarter of the memory: several times faster, and
             nearly the same text.
+        tokenizer: the model's, where `stop` holds texts.
 
     Returns:
         The new ids: a list for one prompt, a list of lists for several.
@@ -122,7 +127,7 @@ def generate(
     rows, single = as_rows(ids, model.config.vocab_size)
     written: list[list[int]] = [[] for _ in rows]
     rules = Rules(temperature, top_k, top_p, min_p, repetition_penalty)
-    for new in steps(model, rows, tokens, rules, stop, seed, weights):
+    for new in steps(model, rows, tokens, rules, stop, seed, weights, tokenizer):
         for line, token in zip(written, new.tolist()):
             if token >= 0:
                 line.append(token)
@@ -136,9 +141,10 @@ def steps(
     rows: list[np.ndarray],
     tokens: int,
     rules: Rules,
-    stop: Sequence[int] = (),
+    stop: Sequence[int | str] | str = (),
     seed: int = 0,
     weights: str = "float32",
+    tokenizer: Any = None,
 ) -> Iterator[np.ndarray]:
     """As `generate`, step by step.
 
@@ -147,9 +153,10 @@ def steps(
         rows: the prompts' ids.
         tokens: how many steps at most.
         rules: how the next token is chosen.
-        stop: ids that end a row.
+        stop: ids and texts that end a row.
         seed: of the sampling.
         weights: "float32" or "int8".
+        tokenizer: the model's, where `stop` holds texts.
 
     Yields:
         The (B,) new ids of each step, -1 for rows that have ended.
@@ -176,7 +183,8 @@ def steps(
         )
     known = check_weights(model, weights) is None
     rngs = [backend.rng(seed, "sample", row) for row in range(len(rows))]
-    return _write(model, rows, tokens, rules, frozenset(stop), rngs, weights, known)
+    stops = Stops(stop, tokenizer, len(rows))
+    return _write(model, rows, tokens, rules, stops, rngs, weights, known)
 
 
 def endless(
@@ -184,14 +192,15 @@ def endless(
     ids: Sequence[int],
     tokens: int,
     rules: Rules,
-    stop: Sequence[int] = (),
+    stop: Sequence[int | str] | str = (),
     seed: int = 0,
     weights: str = "float32",
+    tokenizer: Any = None,
 ) -> Iterator[int]:
     """Continue one prompt beyond the context: when it is full, its last half is read again.
 
     Args:
-        model, rules, stop, seed, weights: as in `steps`.
+        model, rules, stop, seed, weights, tokenizer: as in `steps`.
         ids: the prompt.
         tokens: how many to write at most.
 
@@ -204,13 +213,14 @@ def endless(
     rows, _ = as_rows(ids, model.config.vocab_size)
     text = list(map(int, rows[0]))
     context = model.config.context
+    stops = Stops(stop, tokenizer, 1)
     for part in range(tokens):
         count = min(tokens, max(1, context - len(text)))
-        for new in steps(model, [np.array(text)], count, rules, stop, seed + part, weights):
+        for new in steps(model, [np.array(text)], count, rules, (), seed + part, weights):
             text.append(int(new[0]))
             tokens -= 1
             yield text[-1]
-            if text[-1] in stop:
+            if stops.ends(0, text[-1]):
                 return
         if tokens == 0:
             return
@@ -222,7 +232,7 @@ def _write(
     rows: list[np.ndarray],
     tokens: int,
     rules: Rules,
-    stop: frozenset[int],
+    stops: Stops,
     rngs: list[np.random.Generator],
     weights: str,
     known: bool,
@@ -240,12 +250,13 @@ def _write(
             new = waiting.pop(0)
             tokens -= 1
             written = new.tolist()
-            # A row that writes a stop token still returns it.
-            yield new if not stop else np.where(running, new, -1)
+            # A row still returns the token that ends it.
+            yield new if not stops else np.where(running, new, -1)
             for line, token in zip(seen, written):
                 line.append(token)
-            if stop:
-                running &= [token not in stop for token in written]
+            if stops:
+                for row in np.flatnonzero(running):
+                    running[row] = not stops.ends(row, written[row])
                 if not running.any():
                     return
             if not tokens:

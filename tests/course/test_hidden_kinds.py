@@ -2,8 +2,8 @@
 
 from minilm.course.checking.questions import COARSE, Outcome, Question
 from minilm.course.grade import feedback
-from minilm.course.grade.grading import TestResult as Result
 from minilm.course.grade.hidden import TOLD, told
+from minilm.course.grade.results import TestResult as Result
 
 question = Question("softmax")
 

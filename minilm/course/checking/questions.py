@@ -60,11 +60,25 @@ from minilm.sandbox.session import SessionError
 Cases = Callable[[np.random.Generator, str], Iterable[dict[str, Any]]]
 HIDDEN_SEEDS = 3  # runs of a test that names no cases of its own
 
-# Every kind of failure. Of a hidden test less is told: see `minilm.course.grade.hidden`.
-COARSE = (
-    "missing", "todo", "poison", "memory", "size", "error", "type", "shape", "dtype", "value",
-    "kernel", "cost", "time", "gone", "broken",
-)  # fmt: skip
+# Every kind of failure, in words that hold nothing of an input: for the lecturer. What a student
+# hears of a hidden test is less, see `minilm.course.grade.hidden`.
+COARSE = {
+    "missing": "the function is missing",
+    "todo": "it is not written yet",
+    "poison": "it calls minilm's own function: write your own",
+    "memory": "it needs too much memory",
+    "size": "its answer is too large",
+    "error": "it raises an error",
+    "type": "the answer is not of the right kind",
+    "shape": "the answer has the wrong shape",
+    "dtype": "the answer has the wrong dtype",
+    "value": "the answer has wrong values",
+    "kernel": "the emulator stopped it: a race, an index out of bounds, a barrier, or an error",
+    "cost": "it is right but costs more than it may",
+    "time": "it took too long",
+    "gone": "the program ended by itself",
+    "broken": "its answer cannot be read",
+}
 
 
 @dataclass

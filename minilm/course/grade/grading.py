@@ -6,26 +6,21 @@ compare plain values. So the worst a submission can do is to spoil its own answe
 crash costs the question during which it happened.
 """
 
-import os
-import secrets
-import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-from minilm.course.build import notebook as nb
-from minilm.course.checking.questions import ExerciseSet, Outcome, Question, Test, run_test
+from minilm.course.checking.questions import Outcome, Question, Test, run_test
 from minilm.course.checking.student import RemoteChannel, Student, StudentError
+from minilm.course.grade.assignment import Assignment, given_cells, read_secret
+from minilm.course.grade.results import Grade, QuestionResult, TestResult
 from minilm.course.grade.submissions import Submission
-from minilm.sandbox.choice import choose
 from minilm.sandbox.inside.cells import FULL, LEAN, SKIP
-from minilm.sandbox.kit import make_kit
 from minilm.sandbox.session import Session, SessionError
 from minilm.sandbox.walls import Isolation, Limits
+
+__all__ = [
+    "Assignment", "Grade", "Grader", "QuestionResult", "TestResult", "given_cells", "read_secret",
+]  # fmt: skip
 
 MOST_LOADS = 6  # starts of one notebook that end in a hang or a crash before it is given up
 MOST_CELLS = 2000
@@ -35,139 +30,6 @@ WORDS = {
     "size": "the answer is too large",
     "broken": "its answer cannot be read",
 }
-
-
-@dataclass
-class TestResult:
-    """One test of one student: the public outcome, and whether the hidden cases passed.
-
-    `hidden` is a kind out of `COARSE` or "pass", never a text: texts may hold hidden inputs.
-    """
-
-    test: Test
-    public: Outcome
-    hidden: str | None = None
-    secret: bool = False  # the whole test is the lecturer's
-
-    @property
-    def points(self) -> float:
-        """All or nothing; partial credit is between tests."""
-        return self.test.points if self.public.passed and self.hidden == "pass" else 0
-
-
-@dataclass
-class QuestionResult:
-    """One question of one student."""
-
-    question: Question
-    tests: list[TestResult] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-
-    @property
-    def points(self) -> float:
-        return sum(test.points for test in self.tests)
-
-    @property
-    def most(self) -> float:
-        return sum(result.test.points for result in self.tests)
-
-
-@dataclass
-class Grade:
-    """One student's set."""
-
-    submission: Submission
-    exercise: ExerciseSet
-    questions: list[QuestionResult]
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def points(self) -> float:
-        return sum(question.points for question in self.questions)
-
-    @property
-    def most(self) -> float:
-        return sum(question.most for question in self.questions)
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What the grader needs to know about one set: its tests, public and hidden, and the stubs.
-
-    `given` are the cells that were handed out, so that a deleted import is no disaster.
-    """
-
-    exercise: ExerciseSet
-    extra: dict[str, list[Test]] = field(default_factory=dict)
-    given: tuple[str, ...] = ()
-    secret: str = ""
-
-
-def read_secret(folder: Path | None) -> str:
-    """What the seeds of hidden cases depend on, made once and kept: same secret, same grades.
-
-    It lies in the lecturer's folder as `secret.txt`, else in the user's configuration.
-    """
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "minilm"
-    path = folder / "secret.txt" if folder else base / "grader-secret.txt"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(16) + "\n")
-    return path.read_text(encoding="utf-8").strip()
-
-
-def given_cells(path: Path) -> tuple[str, ...]:
-    """The code that students were given with an exercise notebook."""
-    if not path.exists():
-        return ()
-    return tuple(nb.source_of(c) for c in nb.read(path)["cells"] if c["cell_type"] == "code")
-
-
-def grade_all(
-    submissions: Sequence[Submission],
-    assignments: dict[str, Assignment],
-    *,
-    limits: Limits,
-    jobs: int,
-    isolation: str = "auto",
-    unsafe: bool = False,
-    progress: Callable[[Submission], None] = lambda submission: None,
-) -> tuple[list[Grade], str]:
-    """Grade every submission; returns the grades in the same order, and the wall that was used.
-
-    Args:
-        submissions: each with a `set_name` that `assignments` has.
-        limits: memory, and seconds for one question and for one cell.
-        jobs: how many run at once.
-        isolation: see `sandbox.choice.choose`.
-        unsafe: accept no isolation where none works.
-        progress: called after each submission, from any thread.
-    """
-    with tempfile.TemporaryDirectory(prefix="minilm-grade-") as scratch:
-        os.chmod(scratch, 0o755)  # the user that a worker turns into reads its kit there
-        kits = {
-            name: make_kit(Path(scratch, f"kit-{number}"), assignment.exercise.poisoned)
-            for number, (name, assignment) in enumerate(assignments.items())
-        }
-        wall = choose(next(iter(kits.values())), isolation, unsafe)
-        slots: SimpleQueue[int] = SimpleQueue()
-        for slot in range(jobs):
-            slots.put(slot)
-
-        def one(submission: Submission) -> Grade:
-            slot = slots.get()
-            try:
-                name = submission.set_name
-                return Grader(assignments[name], wall, kits[name], limits, slot).grade(submission)
-            finally:
-                slots.put(slot)
-                progress(submission)
-
-        with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(one, submissions)), wall.kind
 
 
 class Grader:
