@@ -141,6 +141,8 @@ def same_seed_same_corpus(student, rng):
     streams = [written(student, s, 2000, [0.5, 0.5], documents)[0] for s in (seed, seed + 1, seed)]
     same(streams[2], streams[0], what="the second stream of one seed")
     true((streams[1] != streams[0]).mean() > 0.5, "another seed gave almost the same stream")
+    one, other = (np.bincount(s[s < 1000], minlength=2 * FEW) for s in streams[:2])
+    true((one != other).mean() > 0.2, "another seed drew almost the same documents")
 
 
 @make_corpus.test(

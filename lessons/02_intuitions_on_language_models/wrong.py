@@ -334,13 +334,13 @@ def brier(probabilities, target):
     # the first document of a task for ever
     (
         "make_corpus",
-        7,
+        6,
         START + CORPUS.replace("[rng.integers(len(documents[task]))]", "[0]"),
     ),
     # the documents of a task in their order, again and again
     (
         "make_corpus",
-        7,
+        6,
         START
         + CORPUS.replace(
             "texts.append(documents[task][rng.integers(len(documents[task]))])",
@@ -562,7 +562,7 @@ def brier(probabilities, target):
     # one draw for each task, and then that document again and again
     (
         "make_corpus",
-        7,
+        6,
         START
         + CORPUS.replace(
             "        left = share * length",
@@ -728,13 +728,40 @@ def edit_distance(first, second):
     # every epoch in a new order: none comes twice before all have come
     (
         "make_corpus",
-        7,
+        6,
         START
         + CORPUS.replace(
             "        left = share * length", "        left, pile = share * length, []"
         ).replace(
             "texts.append(documents[task][rng.integers(len(documents[task]))])",
             "pile = pile or list(rng.permutation(len(documents[task])))\n            texts.append(documents[task][pile.pop()])",
+        ),
+    ),
+    # the seed decides the order only, not the draws
+    (
+        "make_corpus",
+        8,
+        START
+        + CORPUS.replace(
+            "    texts, tasks = [], []",
+            "    draw = np.random.default_rng(0)\n    texts, tasks = [], []",
+        ).replace("[rng.integers(", "[draw.integers("),
+    ),
+    # Spearman's bound of another taste
+    ("classify_curve", 7, START + CURVE.replace("<= 0.5", "<= 0.3")),
+    # what lies below chance is at chance
+    (
+        "classify_curve",
+        7,
+        START + CURVE.replace("np.abs(y - chance) > 2 * noise", "y - chance > 2 * noise"),
+    ),
+    # each document is cut
+    (
+        "make_corpus",
+        5,
+        START
+        + CORPUS.replace(
+            "[rng.integers(len(documents[task]))])", "[rng.integers(len(documents[task]))][:8])"
         ),
     ),
 ]
