@@ -32,6 +32,9 @@ Write a test so that it computes what it expects by itself (a formula in float64
 number), never with the function of minilm that the exercise asks for, and so that a function which
 does nothing fails it.
 
+What every answer owes, to leave its arguments alone and to keep their dtype, is not tested by hand:
+`checking.probes` adds one test for each to a question.
+
 In the notebook a payoff cell runs the real model on the student's function:
 
     @payoff("softmax")
@@ -57,7 +60,8 @@ from minilm.sandbox.session import SessionError
 Cases = Callable[[np.random.Generator, str], Iterable[dict[str, Any]]]
 HIDDEN_SEEDS = 3  # runs of a test that names no cases of its own
 
-# What may be said about a hidden test: its kind of failure, and nothing that came from its input.
+# Every kind of failure, in words that hold nothing of an input: for the lecturer. What a student
+# hears of a hidden test is less, see `minilm.course.grade.hidden`.
 COARSE = {
     "missing": "the function is missing",
     "todo": "it is not written yet",

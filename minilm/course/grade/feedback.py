@@ -1,14 +1,13 @@
 """What a student gets back: a page, and a file for Gradescope.
 
-Nothing here knows a hidden input or expected value: of a hidden case only its kind of failure got
-this far. The same submissions give the same bytes, so a regrade can be compared with diff.
+Nothing here knows a hidden input or expected value: of a hidden case a student hears one of two
+sentences. The same submissions give the same bytes, so a regrade can be compared with diff.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from minilm.course.checking.questions import COARSE
 from minilm.course.grade.excerpts import (
     Excerpt,
     answer,
@@ -16,6 +15,7 @@ from minilm.course.grade.excerpts import (
     broken_cells,
     quoted_line,
 )
+from minilm.course.grade.hidden import told
 from minilm.course.grade.identity import scrub
 from minilm.course.grade.page import listing, page, safe
 from minilm.course.grade.records import Place
@@ -34,12 +34,10 @@ def test_lines(result: TestResult, number: int) -> list[Line]:
     if result.points:
         return lines
     if result.public.passed:
-        other = "" if result.secret else "with other numbers: "
-        lines.append(("why", other + COARSE.get(result.hidden or "gone", COARSE["error"])))
+        lines.append(("why", told(result.hidden or "gone")))
     else:
         lines.append(("why", scrub(result.public.text)))
-    kind = result.hidden if result.public.passed else result.public.kind
-    if result.test.hint and not result.secret and kind not in ("missing", "todo"):
+    if result.test.hint and not result.secret and result.public.kind not in ("missing", "todo"):
         lines.append(("hint", result.test.hint))
     return lines
 
