@@ -187,13 +187,18 @@ def _short(error: BaseException) -> str:
     return " ".join(text.split())[:200]
 
 
+def is_cell(file: str) -> bool:
+    """Whether code from this file was typed into a notebook."""
+    return file.startswith(("<cell ", "<ipython-input")) or "ipykernel_" in file
+
+
 def describe(error: BaseException) -> str:
     """An error in one line: its kind, what it says, and the student's line that raised it."""
     text = f"{type(error).__name__}: {_short(error)}".removesuffix(": ")
     trace, line = error.__traceback__, None
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if file.startswith(("<cell ", "<ipython-input")) or "ipykernel_" in file:
+        if is_cell(file):
             line = linecache.getline(file, trace.tb_lineno).strip()
         trace = trace.tb_next
     return f"{text}  (in the line `{line[:120]}`)" if line else text
