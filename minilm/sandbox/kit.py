@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minilm.sandbox.inside.magics import copy_parser
+
 PACKAGE = Path(__file__).resolve().parents[1]
 LEFT_OUT = {"commands", "course", "bench", "sandbox", "__pycache__"}
 POISON = '''\
@@ -82,6 +84,7 @@ def make_kit(folder: Path, poisoned: Iterable[str], package: Path = PACKAGE) -> 
         PACKAGE / "sandbox" / "inside", folder / "inside", ignore=lambda *_: {"__pycache__"}
     )
     shutil.move(folder / "inside" / "start.py", folder / "start.py")
+    copy_parser(folder / "inside")
     target = folder / "minilm"
     for source in sorted(package.rglob("*.py")):
         path = source.relative_to(package)
