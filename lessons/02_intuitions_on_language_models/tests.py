@@ -9,6 +9,7 @@ from minilm.course.checking.expect import array, close, same, true
 from minilm.course.checking.questions import Question
 
 TITLE = "Intuitions on language models: tasks, scaling laws, jumps and a U"
+LIBRARIES = ("scipy.optimize",)
 
 exact_match = Question("exact_match", title="all tokens right", plugs="power_match")
 ushape = Question("ushape", title="right, wrong, right again", plugs="ushape")

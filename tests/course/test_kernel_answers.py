@@ -11,7 +11,7 @@ from minilm.course.checking import kernel_answers
 from minilm.course.checking.expect import Wrong
 from minilm.course.checking.kernel_answers import Run, launch
 from minilm.course.checking.student import LocalChannel, Student, StudentError
-from minilm.course.grade.grading import Grade
+from minilm.course.grade.results import Grade
 from minilm.course.grade.run import grade_paths
 from minilm.course.places import Course
 from minilm.sandbox.inside.cells import FULL, Notebook

@@ -21,7 +21,7 @@ READABLE = [
     ("cross_entropy.cuda", "cross_entropy_rows", f"void({F2}, {I1}, {F1}, float32)"),
     ("gelu.cuda", "gelu_elements", f"void({F1}, {F1})"),
     ("gelu.cuda", "gelu_backward_elements", f"void({F1}, {F1}, {F1})"),
-    ("activation.cuda", "bias_silu_elements", f"void({F2}, {F1}, {F2})"),
+    ("bias_activation.cuda", "bias_silu_elements", f"void({F2}, {F1}, {F2})"),
     ("swiglu.cuda", "swiglu_elements", f"void({F1}, {F1}, {F1})"),
     ("swiglu.cuda", "swiglu_backward_elements", f"void({F1}, {F1}, {F1}, {F1}, {F1})"),
     ("rope.cuda", "rope_pairs", f"void({F3}, {F2}, {F2}, {F3})"),

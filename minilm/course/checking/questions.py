@@ -53,6 +53,7 @@ from minilm.course.checking.expect import Wrong
 from minilm.course.checking.student import Student, StudentError
 from minilm.course.checking.words import in_words, no_question
 from minilm.errors import InputError
+from minilm.sandbox.libraries import refuse_unknown
 from minilm.sandbox.session import SessionError
 
 Cases = Callable[[np.random.Generator, str], Iterable[dict[str, Any]]]
@@ -165,6 +166,7 @@ class ExerciseSet:
     name: str
     title: str
     questions: list[Question] = field(default_factory=list)
+    libraries: tuple[str, ...] = ()  # that may answer beside the usual, see `sandbox.libraries`
 
     @property
     def points(self) -> float:
@@ -235,7 +237,8 @@ def load_set(path: Path) -> ExerciseSet:
     names = [question.name for question in found]
     if len(set(names)) < len(names):
         raise InputError(f"{path} has two questions of the same name")
-    return ExerciseSet(slug, str(getattr(module, "TITLE", slug)), found)
+    libraries = refuse_unknown(getattr(module, "LIBRARIES", ()))
+    return ExerciseSet(slug, str(getattr(module, "TITLE", slug)), found, libraries)
 
 
 def run_test(test: Test, student: Student, level: str, *words: str) -> Outcome:

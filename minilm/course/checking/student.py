@@ -14,7 +14,6 @@ from minilm.course.checking.look import Call
 from minilm.course.checking.own_code import uses_package
 from minilm.sandbox.inside import wire
 from minilm.sandbox.inside.worker import Worker, _Missing
-from minilm.sandbox.session import Session, SessionError
 
 
 class StudentError(Exception):
@@ -41,7 +40,7 @@ class Student:
 
     def call_inplace(self, name: str, *args: Any, **named: Any) -> tuple[Any, list[Any]]:
         """Call a function that changes its arguments: its result, and the arguments afterwards."""
-        return self._channel.ask("inplace", name, args=args, named=named)
+        return self._channel.inplace(name, args, named)
 
     def kernel_source(self, name: str) -> Any:
         """The source of a CUDA kernel, for `minilm.course.checking.kernel_answers.launch`."""
@@ -125,9 +124,13 @@ class Channel:
         message |= {"args": pack.node(list(args)), "named": pack.node(dict(named or {}))}
         return self.exchange(message, pack)
 
-    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
+    def exchange(self, message: dict[str, Any], pack: wire.Pack, plain: bool = False) -> Any:
         """Send one request and return the value of its answer."""
         raise NotImplementedError
+
+    def inplace(self, name: str, args: tuple, named: dict[str, Any]) -> tuple[Any, list[Any]]:
+        """Call a function: its result, and its arguments afterwards."""
+        return self.ask("inplace", name, args=args, named=named)
 
     def beside(self) -> "Channel":
         """A way to a worker that the student's code cannot touch."""
@@ -149,18 +152,14 @@ class Channel:
 
     def _value(self, mark: str, part: Any) -> Any:
         if mark == "h":
-            number, kind = part[0], part[1]
-            if type(number) is not int or not isinstance(kind, str):
+            number, kind, _ = part
+            if type(number) is not int or type(kind) is not str:
                 raise wire.WireError("no handle")
-            return Held(self, number, kind)
+            return Held(self, number, kind[:80])
         if mark == "f":
             if type(part) is not int or not 0 <= part < len(self.functions):
                 raise wire.WireError("no function")
             return self.functions[part]
-        if mark == "T":
-            from minilm.tensor import Tensor
-
-            return Tensor(part[0], requires_grad=part[1])
         raise wire.WireError(f"unknown mark {mark!r}")
 
 
@@ -224,7 +223,7 @@ class LocalChannel(Channel):
                 given, by_name = self.worker.unpacked
                 call.got = [*given, *by_name.values()]
 
-    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
+    def exchange(self, message: dict[str, Any], pack: wire.Pack, plain: bool = False) -> Any:
         try:
             value = self.worker.perform(message, [memoryview(blob) for blob in pack.blobs])
             answer = self.worker.pack()
@@ -236,53 +235,3 @@ class LocalChannel(Channel):
         except BaseException as error:
             raise StudentError(*self.worker.describe(error)) from None
         return self.unpack([memoryview(blob) for blob in answer.blobs], node)
-
-
-class RemoteChannel(Channel):
-    """The student's code runs in a sandboxed worker."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session, self.number = session, 0
-
-    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
-        self.number += 1
-        self.session.send({**message, "n": self.number}, pack)
-        while True:
-            answer, blobs = self.session.receive()
-            try:
-                if "call" in answer:
-                    self._call_back(answer, blobs)
-                    continue
-                if answer["n"] != self.number:
-                    raise wire.WireError("an answer to another question")
-                if "error" in answer:
-                    kind, text = answer["error"]
-                    raise StudentError(str(kind)[:20], str(text)[:500])
-                return self.unpack(blobs, answer["ok"])
-            except (wire.WireError, LookupError, TypeError, ValueError) as error:
-                self.session.close()
-                raise SessionError("broken", f"an answer that is none: {error}") from None
-
-    def beside(self) -> Channel:
-        return RemoteChannel(self.session.beside())
-
-    def _call_back(self, message: dict[str, Any], blobs: list[memoryview]) -> None:
-        function = self.functions[message["call"]]
-        args = self.unpack(blobs, message["args"])
-        named = self.unpack(blobs, message["named"])
-        pack = self.pack()
-        try:
-            node = pack.node(function(*args, **named))
-        except SessionError:
-            raise
-        except Exception as error:
-            self.session.send({"raise": f"{type(error).__name__}: {error}"[:200]})
-            return
-        self.session.send({"value": node}, pack)
-
-    def forget(self) -> int:
-        """Drop what the student's side holds; returns how many threads it says it runs."""
-        self.functions.clear()
-        answer = self.exchange({"op": "forget"}, self.pack())
-        return answer if type(answer) is int else 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minilm.course.checking.questions import COARSE
-from minilm.course.grade.grading import Grade, QuestionResult, TestResult
+from minilm.course.grade.results import Grade, QuestionResult, TestResult
 from minilm.errors import InputError
 from minilm.files import write_text
 

@@ -4,14 +4,16 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from minilm.course.checking.questions import load_set
+from minilm.course.grade.assignment import read_assignment
 from minilm.course.grade.feedback import write_all
-from minilm.course.grade.grading import Assignment, Grade, given_cells, grade_all, read_secret
+from minilm.course.grade.judges import Judges
+from minilm.course.grade.results import Grade
 from minilm.course.grade.submissions import Submission, choose_set, find_submissions
-from minilm.course.places import Course, LessonFolder
+from minilm.course.places import Course
 from minilm.errors import InputError
 from minilm.sandbox.session import MOST_SLOTS
 from minilm.sandbox.walls import Limits
@@ -67,20 +69,24 @@ def grade_paths(
     wanted = choose_set(set_name, list(files))
     submissions = _assigned(find_submissions(paths, list(files)), wanted, list(files))
     used = sorted({submission.set_name for submission in submissions})
-    assignments = {name: _assignment(files[name], hidden) for name in used}
+    assignments = {name: read_assignment(files[name], hidden) for name in used}
     bar = _Bar(len(submissions))
-    grades, wall = grade_all(
-        submissions,
-        assignments,
-        limits=Limits(memory=int(memory * 1e9), seconds=seconds),
-        jobs=min(jobs, len(submissions)),
-        isolation=isolation,
-        unsafe=unsafe,
-        progress=lambda submission: bar.update(),
-    )
+    jobs = min(jobs, len(submissions))
+
+    def one(submission: Submission) -> Grade:
+        grade = judges.grade(submission)
+        bar.update()
+        return grade
+
+    limits = Limits(memory=int(memory * 1e9), seconds=seconds)
+    with Judges(
+        assignments, limits=limits, jobs=jobs, isolation=isolation, unsafe=unsafe
+    ) as judges:
+        with ThreadPoolExecutor(jobs) as pool:
+            grades = list(pool.map(one, submissions))
     bar.close()
     write_all(out, grades)
-    return grades, wall, out
+    return grades, judges.wall, out
 
 
 def _assigned(
@@ -99,17 +105,6 @@ def _assigned(
             f"no submission says which set it belongs to; add --set with one of {', '.join(sets)}"
         )
     return [replace(s, set_name=s.set_name or default) for s in submissions]
-
-
-def _assignment(place: LessonFolder, hidden: Path | None) -> Assignment:
-    exercise = load_set(place.tests)
-    extra = {}
-    own = hidden / f"{place.slug}.py" if hidden else None
-    if own is not None and own.exists():
-        for question in load_set(own).questions:
-            exercise.question(question.name)  # refuses a name that the set does not ask
-            extra[question.name] = question.tests
-    return Assignment(exercise, extra, given_cells(place.exercise), read_secret(hidden))
 
 
 class _Bar:

@@ -1,8 +1,8 @@
 """Runs the cells of a notebook so that one broken line costs no more than that line.
 
 Statements run one by one. A cell that does not parse is read as IPython does (`magics`), then loses
-its broken parts, and keeps the definitions that do parse. A stub never replaces a function that is written already, in
-whatever order, and however often, the cells were copied.
+its broken parts, and keeps the definitions that do parse. A stub never replaces a function that is
+written already, in whatever order, and however often, the cells were copied.
 """
 
 import ast
@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
+from .imports import Written
 from .magics import notebook_names, plain_python
+from .standin import Absent, WriteYourOwnError
 
 FULL, LEAN, SKIP = "full", "lean", "skip"  # everything; imports and definitions; nothing
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_WRITES = re.compile(r"^%%(?:writefile|file)\s+(-a\s+)?(\S+)\s*$")
 _START = re.compile(r"^(def |class |async def |@|import |from |[A-Za-z_]\w*\s*(:[^=]+)?=[^=])")
 _LATER = (NameError, ImportError)  # what an import in a later cell may mend
 
@@ -105,11 +108,12 @@ class Notebook:
         self.names |= notebook_names(self.names)
         self.written: dict[str, Any] = {}  # functions and classes, the last real one of each name
         self.errors: list[tuple[int, str]] = []
+        self.written_modules = Written()
         self._again: list[tuple[int, CodeType, ast.stmt]] = []
 
     def run(self, number: int, source: str, mode: str, given: bool = False) -> None:
         """Run one cell; `given` cells came with the exercise, so their errors are not reported."""
-        if mode == SKIP:
+        if mode == SKIP or self._writes_module(number, source):
             return
         file = f"<cell {number}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
@@ -139,10 +143,20 @@ class Notebook:
         for number, code, node in waiting:
             self._execute(number, code, node, again=False, given=False)
 
+    def _writes_module(self, number: int, source: str) -> bool:
+        """Keep the module of a cell that begins with `%%writefile name.py`."""
+        head, _, text = source.lstrip().partition("\n")
+        found = _WRITES.match(head)
+        if found is None:
+            return False
+        if not self.written_modules.write(number, found[2], text, bool(found[1])):
+            self.errors.append((number, f"no file can be written here: {found[2][:80]}"))
+        return True
+
     def find(self, name: str) -> Any:
         """The function or class of that name wherever it was written; KeyError if nowhere."""
         found = self.names.get(name)
-        if callable(found):
+        if callable(found) and not (isinstance(found, Absent) and name in self.written):
             return found
         return self.written[name] if name in self.written else self.names[name]
 
@@ -151,19 +165,31 @@ class Notebook:
     ) -> None:
         try:
             exec(code, self.names)
+        except WriteYourOwnError as error:
+            self._keep_absent(node, error)
         except BaseException as error:
             if again and isinstance(error, _LATER):
                 self._again.append((number, code, node))
             elif not given:
                 self._note(number, error)
-            return
+        else:
+            self._keep_written(node)
+
+    def _keep_absent(self, node: ast.stmt, error: WriteYourOwnError) -> None:
+        """What a statement wanted of minilm stays absent, and no later line stumbles over it."""
+        named = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)
+                 and isinstance(n.ctx, ast.Store)]  # fmt: skip
+        for name in [*named, *filter(None, [getattr(node, "name", None)])]:
+            self.names.setdefault(name, Absent(str(error)))
+
+    def _keep_written(self, node: ast.stmt) -> None:
         if isinstance(node, DEFINITIONS[2:]):
             found = self.names.get(node.name)
             if found is not None and not is_stub(node):
                 self.written[node.name] = found
 
     def _note(self, number: int, error: BaseException) -> None:
-        if type(error).__name__ == "NotWhileGradingError":
+        if number < 0:  # of a cell that was handed out
             return
         if all(number != known for known, _ in self.errors):
             self.errors.append((number, describe(error)))

@@ -10,6 +10,7 @@ import importlib.util
 import re
 import shutil
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 PARSER = Path(__file__).parent / "parser"  # in a kit only
 FILES = ("core/inputtransformer2.py", "utils/tokenutil.py")
 RUNS_ITS_BODY = ("time", "timeit", "capture", "prun")  # cell magics around ordinary code
+_BLANK = re.compile(r"(?:[ \t]*\n)*")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)[^\n]*")
 
 
@@ -62,20 +64,18 @@ def plain_python(source: str) -> str:
     A cell magic that runs ordinary code, such as %%time, gives way to this code; any other takes
     its cell with it.
     """
-    blank = ""
+    above = 0  # lines that go; blank ones take their place, so that an error names the right line
     while magic := _CELL_MAGIC.match(source):
         if magic[1] not in RUNS_ITS_BODY:
             return ""
-        blank += "\n" * magic[0].count("\n")  # a line keeps its number
-        source = source[magic.end() :].removeprefix("\n")
-        blank += "\n"
+        above += magic[0].count("\n")
+        source = source[magic.end() :]
+    blank = _BLANK.match(source).end()
+    above, source = above + source.count("\n", 0, blank), source[blank:]
     parser = _parser()
-    if parser is None:
-        return blank + source
-    try:
-        return blank + parser.transform_cell(source)
-    except (SyntaxError, RuntimeError, ValueError):  # what IPython could not run either
-        return blank + source
+    with suppress(SyntaxError, RuntimeError, ValueError):  # what IPython could not run either
+        source = parser.transform_cell(source) if parser is not None else source
+    return "\n" * above + source
 
 
 class Shell:

@@ -6,6 +6,7 @@ parts and compares it on the other side of the wall.
 """
 
 import gc
+import mmap
 import os
 import sys
 import threading
@@ -13,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cells, confine, fakes, kernels, wire
-
-WRITE_YOUR_OWN = "WriteYourOwnError"
+from . import cells, confine, fakes, imports, kernels, standin, wire
 
 
 class Gone(Exception):
@@ -29,9 +28,10 @@ class Worker:
         self.read, self.write = read, write
         self.notebook = cells.Notebook()
         self.handles: dict[int, Any] = {}
+        self.shared = np.zeros(0, np.uint8)  # memory that the grader sees too
 
     def receive(self) -> tuple[Any, list[memoryview]]:
-        total, text = wire.head(self._bytes(wire.HEAD.size))
+        total, text = wire.head(self._bytes(wire.HEAD.size), wire.LARGEST_REQUEST)
         return wire.split(self._bytes(total), text)
 
     def _bytes(self, count: int) -> bytes:
@@ -68,10 +68,8 @@ class Worker:
             return self.handles[part[0]]
         if mark == "f":
             return _Callback(self, part)
-        if mark == "T":
-            from minilm import Tensor
-
-            return Tensor(part[0], requires_grad=part[1])
+        if mark == "m":
+            return wire.shared_array(self.shared, part)
         raise wire.WireError(f"unknown mark {mark!r}")
 
     def load(self, message: dict[str, Any]) -> None:
@@ -100,10 +98,9 @@ class Worker:
             self.send({"n": number, "error": self.describe(error)})
 
     def describe(self, error: BaseException) -> list[str]:
-        kind = type(error).__name__
         if isinstance(error, _Missing):
             return ["missing", str(error)]
-        if kind == WRITE_YOUR_OWN:
+        if isinstance(error, standin.WriteYourOwnError):
             return ["poison", str(error)[:200]]
         if isinstance(error, StopIteration):
             return ["stop", ""]
@@ -206,10 +203,15 @@ def main() -> None:
         os.dup2(quiet, number)
     worker = Worker(read, write)
     plan, _ = worker.receive()
-    sys.path.extend(plan["path"])
-    fakes.install()
+    if plan.get("shared"):  # one more file, that was inherited
+        worker.shared = np.frombuffer(mmap.mmap(*plan["shared"]), np.uint8)
+        os.close(plan["shared"][0])
     np.random.seed(0)  # noqa: NPY002  (the global state that a student's own code may draw from)
     try:
+        if plan["answers"]:
+            imports.install(worker.notebook.written_modules, plan["packages"], plan["libraries"])
+            fakes.install()
+            standin.install()
         confine.confine(plan)
     except (confine.ConfineError, OSError, ValueError) as error:
         worker.send({"refused": str(error)})
