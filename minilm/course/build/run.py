@@ -199,6 +199,8 @@ def stored_outputs(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 kept.append({**out, "text": text})
             continue
         if "data" in out:
+            if out.get("metadata", {}).get("minilm", {}).get("bar"):  # of a training; it is over
+                continue
             live = [out["data"].pop(name, None) for name in WIDGETS]
             drawn = "minilm" in out.get("metadata", {})
             if any(live) and not drawn:  # a progress bar, a bare widget: nothing left to show
