@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import datetime
 import json
+import math
 import os
 import re
 import time
@@ -98,7 +99,7 @@ class Kernel:
         self._node = nbformat.from_dict(self.notebook)
         self._client = NotebookClient(
             self._node,
-            timeout=self._seconds,
+            timeout=math.ceil(self._seconds),
             kernel_name="python3",
             resources={"metadata": {"path": str(self.lesson.path.parent.resolve())}},
             store_widget_state=False,
