@@ -48,6 +48,11 @@ class Lab:
         with urllib.request.urlopen(url, timeout=10) as reply:
             return json.load(reply)
 
+    def end(self, path: str) -> None:
+        """DELETE /api/..., which ends a kernel or a session."""
+        url = f"http://127.0.0.1:{self.port}/api{path}?token={TOKEN}"
+        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10).close()
+
     def address(self, notebook: str) -> str:
         return f"http://127.0.0.1:{self.port}/lab/tree/lessons/{notebook}?token={TOKEN}"
 
