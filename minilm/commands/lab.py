@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minilm.errors import InputError
+from minilm.errors import InputError, install
 from minilm.files import make_folder
 
 HELP = "open the lessons in JupyterLab"
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError(
             "JupyterLab is not installed here; `make env` installs it, and so does "
-            "`pip install -e '.[course]'` in the repository"
+            f"`{install('course')}`"
         )
     # One folder up, so that exercises/ beside lessons/ is within reach.
     root = lesson.parents[1]
