@@ -168,3 +168,24 @@ def test_no_error_names_a_command_of_its_own() -> None:
             text = node.value if isinstance(node, ast.Constant) else None
             if isinstance(text, str) and path.name != "errors.py":
                 assert "minilm[" not in text and "pip install -e" not in text, path
+
+
+# --- numbers that NumPy lacks -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loaded", ["", "import ml_dtypes\n"])
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F8_E5M2"])
+def test_float8_weights_are_refused_by_name(kind: str, loaded: str, tmp_path: Path) -> None:
+    head = f'{{"w":{{"dtype":"{kind}","shape":[4],"data_offsets":[0,4]}}}}'.encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    done = run(
+        loaded + "from pathlib import Path\nfrom minilm.errors import InputError\n"
+        "from minilm.interop.safetensors import read_safetensors\n"
+        "from minilm.train.checkpoints import load_arrays\n"
+        f"for read in (read_safetensors, load_arrays):\n    try:\n        read(Path({str(path)!r}))\n"
+        "    except InputError as error:\n        print(error)\n"
+    )
+    said = done.stdout.splitlines()
+    assert len(said) == 2 and all(str(path) in line for line in said), done.stderr
+    assert f"holds 'w' as {kind}; it must be one of F64, F32" in said[0]

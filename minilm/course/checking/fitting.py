@@ -90,8 +90,8 @@ def mul(answer: Callable) -> Callable:
     """From two arrays; the model also multiplies by plain numbers."""
 
     def product(a: Any, b: Any) -> Any:
-        dtype = getattr(a, "dtype", None) or getattr(b, "dtype", None)
-        return answer(np.asarray(a, dtype), np.asarray(b, dtype))
+        a = a if isinstance(a, np.ndarray) else np.asarray(a, b.dtype)
+        return answer(a, b if isinstance(b, np.ndarray) else np.asarray(b, a.dtype))
 
     return product
 
