@@ -170,7 +170,7 @@ def test_no_error_names_a_command_of_its_own() -> None:
                 assert "minilm[" not in text and "pip install -e" not in text, path
 
 
-# --- numbers that NumPy lacks -----------------------------------------------------------------------
+# --- numbers that NumPy lacks ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loaded", ["", "import ml_dtypes\n"])
@@ -183,7 +183,8 @@ def test_float8_weights_are_refused_by_name(kind: str, loaded: str, tmp_path: Pa
         loaded + "from pathlib import Path\nfrom minilm.errors import InputError\n"
         "from minilm.interop.safetensors import read_safetensors\n"
         "from minilm.train.checkpoints import load_arrays\n"
-        f"for read in (read_safetensors, load_arrays):\n    try:\n        read(Path({str(path)!r}))\n"
+        "for read in (read_safetensors, load_arrays):\n"
+        f"    try:\n        read(Path({str(path)!r}))\n"
         "    except InputError as error:\n        print(error)\n"
     )
     said = done.stdout.splitlines()

@@ -70,7 +70,7 @@ def load_arrays(
             arrays = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, OSError):
         raise InputError(f"{path} is half-written or not in the safetensors format") from None
-    except TypeError as error:  # bfloat16, which other programs write
+    except (TypeError, AttributeError) as error:  # bfloat16 and float8, which others write
         raise InputError(f"{path} holds numbers that NumPy lacks: {error}") from None
     for name, array in arrays.items():
         if (

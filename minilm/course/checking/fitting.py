@@ -19,7 +19,7 @@ def cross_entropy(answer: Callable) -> Callable:
     """From logits (N, V) and targets (N,), none of them ignored."""
 
     def loss(logits: Any, targets: Any, ignore_index: int = IGNORE, **rest: Any) -> Any:
-        refuse(rest, "cross_entropy")
+        refuse_unknown(rest, "cross_entropy")
         flat, wanted = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)  # -> (N, V), (N,)
         kept = wanted != ignore_index
         result = answer(flat[kept], wanted[kept])
@@ -52,7 +52,7 @@ def attention(answer: Callable) -> Callable:
         scale: float | None = None,
         **rest: Any,
     ) -> Any:
-        refuse({"bias": bias, **rest}, "attention")
+        refuse_unknown({"bias": bias, **rest}, "attention")
         seen = visible(q.shape[-2], k.shape[-2], causal, window, np)
         if mask is not None:
             seen = mask if seen is None else mask & seen
@@ -74,7 +74,9 @@ def self_attention(answer: Callable) -> Callable:
 
     def look(packed: Any, heads: int, kv_heads: int, causal: bool = False, **rest: Any) -> Any:
         known = {"layout": None, "scale": None}  # layout is rope's; the scale that of the heads
-        refuse({**rest, **known, "kv_heads": None if kv_heads == heads else kv_heads}, "multihead")
+        refuse_unknown(
+            {**rest, **known, "kv_heads": None if kv_heads == heads else kv_heads}, "multihead"
+        )
         c = packed.shape[-1] // 3
         one, none = np.eye(c, dtype=packed.dtype), np.zeros((c, c), packed.dtype)
         below = np.zeros((2 * c, 3 * c), packed.dtype)
@@ -96,7 +98,7 @@ def mul(answer: Callable) -> Callable:
     return product
 
 
-def refuse(given: dict[str, Any], name: str) -> None:
+def refuse_unknown(given: dict[str, Any], name: str) -> None:
     """Refuse arguments that an answer does not know.
 
     Raises:
