@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from .report import EmulatorError
 from .traced import OWN, Stop, TracedArray, caller, dtype_like
 
 STATIC_SHARED = 48 << 10  # bytes of shared memory that a block may declare
+LOCAL = 512 << 10  # bytes of local memory that a thread has
 
 
 class Index(NamedTuple):
@@ -54,10 +56,53 @@ class _Shared:
         return device.block_arrays[key]
 
 
+class LocalArray:
+    """An array of one thread. Numbers go in and out one by one; `v[:] = 0` fills it."""
+
+    def __init__(self, array: np.ndarray, device: Device) -> None:
+        self._array, self._device = array, device
+        self.shape, self.ndim, self.size = array.shape, array.ndim, array.size
+        self.dtype = array.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def _checked(self, index: Any) -> tuple:
+        key = index if isinstance(index, tuple) else (index,)
+        whole = all(type(i) is int or isinstance(i, np.integer) for i in key)
+        inside = whole and len(key) <= self.ndim
+        if not inside or not all(-n <= i < n for i, n in zip(key, self.shape)):
+            raise self._device.error(
+                f"index {index!r} of a local array of shape {self.shape}; it must be whole numbers "
+                "within the shape"
+            )
+        return key
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._array[self._checked(index)]
+        return LocalArray(found, self._device) if isinstance(found, np.ndarray) else found
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        fill = isinstance(index, slice) and index == slice(None)
+        key = () if fill else self._checked(index)
+        if not fill and len(key) != self.ndim:
+            raise self._device.error(
+                f"a local array of shape {self.shape} is written at {index!r}, a row; it must be written "
+                "one element at a time"
+            )
+        self._array[key] = self._device.number(value, "a local array")
+
+
 class _Local:
-    def array(self, shape: Any, dtype: Any) -> np.ndarray:
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    def array(self, shape: Any, dtype: Any) -> LocalArray:
         kind = dtype_like(dtype)
-        return np.full(shape, np.nan if kind.kind == "f" else 0, kind)
+        size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * kind.itemsize
+        if size > LOCAL:
+            raise self._device.error(f"declares {size} bytes of local memory; a thread has {LOCAL}")
+        return LocalArray(np.full(shape, np.nan if kind.kind == "f" else 0, kind), self._device)
 
 
 class _Atomic:
@@ -65,6 +110,10 @@ class _Atomic:
         self._device = device
 
     def _update(self, array: TracedArray, index: Any, change: Callable[[Any], Any]) -> Any:
+        if not array._is_whole(index):
+            raise self._device.error(
+                f"{array.label} has {array.ndim} dimensions; an atomic changes one element"
+            )
         array._watch(array._offset(index), "atomic")
         old = array.array[index]
         array.array[index] = change(old)
@@ -115,7 +164,7 @@ class Device:
     ) -> None:
         self.kernel, self.costs, self.deadline, self.order = kernel, costs, deadline, order
         self.gridDim, self.blockDim = Index(*grid), Index(*block)
-        self.shared, self.local, self.atomic = _Shared(self), _Local(), _Atomic(self)
+        self.shared, self.local, self.atomic = _Shared(self), _Local(self), _Atomic(self)
         self.shared_bytes = shared_bytes
         self.block_arrays: dict[tuple, TracedArray] = {}
         self.static_bytes = 0
@@ -153,6 +202,19 @@ class Device:
         self.current.wait, self.current.value = (what, name, line, mask), value
         return self.hub.switch()
 
+    def _move(self, name: str, mask: int, value: Any, lane: int) -> Any:
+        """A shuffle: one number from another lane."""
+        line = sys._getframe(2).f_lineno
+        self.current.wait = ("warp", name, line, mask)
+        self.current.value = self.number(value, "a shuffle"), lane
+        return self.hub.switch()
+
+    def number(self, value: Any, what: str) -> Any:
+        """The value, which must be one number."""
+        if not isinstance(value, (int, float, np.number, np.bool_)):
+            raise self.error(f"{what} got a {type(value).__name__}; it takes one number")
+        return value
+
     def syncthreads(self) -> None:
         self._meet("block", "syncthreads")
 
@@ -169,16 +231,16 @@ class Device:
         self._meet("warp", "syncwarp", mask)
 
     def shfl_sync(self, mask: int, value: Any, lane: int) -> Any:
-        return self._meet("warp", "shfl", mask, (value, int(lane) % 32))
+        return self._move("shfl", mask, value, int(lane) % 32)
 
     def shfl_xor_sync(self, mask: int, value: Any, lanes: int) -> Any:
-        return self._meet("warp", "xor", mask, (value, self.laneid ^ int(lanes)))
+        return self._move("xor", mask, value, self.laneid ^ int(lanes))
 
     def shfl_down_sync(self, mask: int, value: Any, delta: int) -> Any:
-        return self._meet("warp", "down", mask, (value, self.laneid + int(delta)))
+        return self._move("down", mask, value, self.laneid + int(delta))
 
     def shfl_up_sync(self, mask: int, value: Any, delta: int) -> Any:
-        return self._meet("warp", "up", mask, (value, self.laneid - int(delta)))
+        return self._move("up", mask, value, self.laneid - int(delta))
 
     def ballot_sync(self, mask: int, predicate: Any) -> int:
         return self._meet("warp", "ballot", mask, bool(predicate))

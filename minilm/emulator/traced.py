@@ -78,6 +78,10 @@ class TracedArray:
         key = index if isinstance(index, tuple) else (index,)
         offset = self.start
         for i, size, stride in zip(key, self.shape, self.strides):
+            if type(i) is not int and not isinstance(i, np.integer):
+                raise self.device.error(
+                    f"index of {self.label} is a {type(i).__name__}; it must be a whole number"
+                )
             if i < 0:
                 i += size
             if not 0 <= i < size:

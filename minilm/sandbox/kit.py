@@ -26,7 +26,9 @@ def make_kit(folder: Path) -> Path:
         target = folder / role
         shutil.copytree(PACKAGE / "sandbox" / "inside", target / "inside", ignore=skipped)
         shutil.move(target / "inside" / "start.py", target / "start.py")
-    shutil.copytree(PACKAGE / "emulator", folder / EMULATOR / "emulator", ignore=skipped)
+    alone = folder / EMULATOR / "minilm"  # the package with nothing in it but the emulator
+    shutil.copytree(PACKAGE / "emulator", alone / "emulator", ignore=skipped)
+    (alone / "__init__.py").touch()
     compileall.compile_dir(folder, quiet=2)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o444)
