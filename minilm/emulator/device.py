@@ -87,8 +87,8 @@ class LocalArray:
         key = () if fill else self._checked(index)
         if not fill and len(key) != self.ndim:
             raise self._device.error(
-                f"a local array of shape {self.shape} is written at {index!r}, a row; it must be written "
-                "one element at a time"
+                f"a row of a local array of shape {self.shape} is written at {index!r}; it must be "
+                "written one element at a time"
             )
         self._array[key] = self._device.number(value, "a local array")
 

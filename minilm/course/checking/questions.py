@@ -110,7 +110,6 @@ class Question:
         hint: shown with every failure that has no hint of its own.
         plugs: the public name of minilm that the answer can replace, for the course's ledger; the
             answer must then take the same arguments.
-        poison: more names of minilm that submissions must not call (`Class.method` for a method).
     """
 
     def __init__(
@@ -122,14 +121,12 @@ class Question:
         lines: int = 0,
         hint: str = "",
         plugs: str | None = None,
-        poison: Sequence[str] = (),
     ) -> None:
         if not name.isidentifier():
             raise InputError(f"name is {name!r}; a question has the name of a function")
         self.name, self.title = name, title or name
         self.asks = tuple(asks) or (name,)
         self.lines, self.hint, self.plugs = lines, hint, plugs
-        self.poison = tuple(poison)
         self.tests: list[Test] = []
 
     def test(
@@ -171,13 +168,6 @@ class ExerciseSet:
     def points(self) -> float:
         """What the set is worth."""
         return sum(question.points for question in self.questions)
-
-    @property
-    def poisoned(self) -> list[str]:
-        """The names of minilm that a submission to this set finds empty."""
-        names = {name for q in self.questions for name in (*q.asks, *q.poison)}
-        names |= {q.plugs for q in self.questions if q.plugs}
-        return sorted(names)
 
     def question(self, name: str) -> Question:
         """The question of that name.

@@ -1,7 +1,7 @@
 """Fifty more submissions, each against one thing that a grader of this kind got wrong before.
 
-Those that speak to the grader themselves do it through the worker's own wire, as a student would who
-has read its source.
+Those that speak to the grader themselves do it through the worker's own wire, as a student would
+who has read its source.
 """
 
 from . import HONEST, Case, answer, softmax
@@ -45,11 +45,11 @@ ON_THE_WIRE = [
     says("a shape of a googol", '{"a": ["<f4", [0, 10**100], 0]}', '[b""]'),
     says("a shape of 33 axes", '{"a": ["<f4", [1] * 33, 0]}', "[bytes(4)]"),
     says("a dtype of objects", '{"a": ["|O", [1], 0]}', "[bytes(8)]"),
-    says("a truth that is 7", '{"a": ["|b1", [2, 3], 0]}', "[b'\\x07' * 6]"),
+    says("a truth that is 7", '{"a": ["|b1", [2, 3], 0]}', "[b'\\x07' * 6]", lost={"softmax": 1}),
     says("a complex number of lists", '{"c": [{"l": []}, 1]}'),
     says("a number of the grader's functions", '{"f": 99}'),
     says("an array where a list of names belongs", '{"a": ["<f4", [1], 0]}', "[bytes(4)]",
-         op="missing", lost=()),
+         op="missing", lost={**dict.fromkeys(HONEST, 0), "softmax": 1}),
     says("an array where a count belongs", '{"a": ["<f4", [1], 0]}', "[bytes(4)]",
          op="forget", lost=()),
     says("a handle where a count belongs", '{"h": [0, "int", True]}', op="forget", lost=()),
@@ -148,7 +148,7 @@ tried('truncate', libc.truncate(path, 0))
 tried('setpriority', libc.setpriority(0, 0, 5))
 tried('sched', libc.sched_setscheduler(0, 3, bytes(8)))
 tried('mkfifo', libc.mkfifo(b'/tmp/pipe', 0o600))
-tried('personality', libc.personality(0x0040000) + 1)
+tried('personality', libc.personality(0x0040000))
 tried('pdeathsig', libc.prctl(1, 0, 0, 0, 0))
 tried('dumpable', libc.prctl(4, 1, 0, 0, 0))
 tried('no seccomp', libc.prctl(22, 1, 0, 0, 0))
@@ -186,11 +186,6 @@ WALLED = [
         "memory that the grader sees",
         first="import gc, numpy as np\nfor one in gc.get_objects():\n"
         "    if type(one).__name__ == 'Worker':\n        one.shared[:] = 255",
-    ),
-    softmax(
-        "scribbles where the grader looks",
-        RIGHT + "base = x\nwhile base.base is not None: base = base.base\nreturn right",
-        lost={},
     ),
 ]
 ODD = [
