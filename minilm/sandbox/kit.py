@@ -8,6 +8,8 @@ import compileall
 import shutil
 from pathlib import Path
 
+from minilm.sandbox.inside.magics import copy_parser
+
 PACKAGE = Path(__file__).resolve().parents[1]
 ANSWERS, EMULATOR = "answers", "emulator"  # the two roles of a worker
 
@@ -26,6 +28,7 @@ def make_kit(folder: Path) -> Path:
         target = folder / role
         shutil.copytree(PACKAGE / "sandbox" / "inside", target / "inside", ignore=skipped)
         shutil.move(target / "inside" / "start.py", target / "start.py")
+    copy_parser(folder / ANSWERS / "inside")
     alone = folder / EMULATOR / "minilm"  # the package with nothing in it but the emulator
     shutil.copytree(PACKAGE / "emulator", alone / "emulator", ignore=skipped)
     (alone / "__init__.py").touch()

@@ -50,7 +50,7 @@ def own_parts(course: Course, done: dict[str, Any]) -> tuple[dict[str, Callable]
         space.finish()
         names = {**space.names, **space.written}
         for question in asked:
-            if all(outcome.passed for _, outcome in run_tests(one, question, names)):
+            if all(found.passed for _, found in run_tests(one, question, names)):
                 parts[question.plugs] = names[question.asks[0]]
             else:
                 troubles.append(f"{question.name} in {path.name} does not pass any more (saved?)")

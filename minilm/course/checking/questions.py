@@ -51,6 +51,7 @@ import numpy as np
 
 from minilm.course.checking.expect import Wrong
 from minilm.course.checking.student import Student, StudentError
+from minilm.course.checking.words import in_words, no_question
 from minilm.errors import InputError
 from minilm.sandbox.libraries import refuse_unknown
 from minilm.sandbox.session import SessionError
@@ -178,16 +179,20 @@ class ExerciseSet:
         for question in self.questions:
             if question.name == name:
                 return question
-        known = ", ".join(q.name for q in self.questions)
-        raise InputError(f"question is {name!r}; the questions of {self.name} are: {known}")
+        known = [q.name for q in self.questions]
+        raise InputError(no_question(name, known, self.name))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one test: "pass", or a kind of failure and a sentence about it."""
+    """What became of one test: "pass", or a kind of failure and a sentence about it.
+
+    `clue` says more about wrong numbers, where something simple is wrong with all of them.
+    """
 
     kind: str
     text: str = ""
+    clue: str = ""
 
     @property
     def passed(self) -> bool:
@@ -233,37 +238,52 @@ def run_test(test: Test, student: Student, level: str, *words: str) -> Outcome:
         words: what the random streams depend on: the set, the question, and for hidden cases the
             secret and the student.
     """
-    try:
-        number = 0
-        for number, case in enumerate(test.runs(level, _stream(level, test.name, *words))):
-            rng = _stream(level, test.name, *words, str(number))
-            with np.errstate(all="ignore"):  # infinities in an answer are judged, not printed
+    outcome = Outcome("pass")
+    for outcome in run_cases(test, student, level, *words):
+        if not outcome.passed:
+            break
+    return outcome
+
+
+def run_cases(test: Test, student: Student, level: str, *words: str) -> Iterator[Outcome]:
+    """What becomes of each case of a test at a level; see `run_test`."""
+    cases = test.runs(level, _stream(level, test.name, *words))
+    number = 0
+    while True:
+        rng = _stream(level, test.name, *words, str(number))
+        number += 1
+
+        def run(rng: np.random.Generator = rng) -> bool:
+            case = next(cases, None)
+            if case is not None:
                 test.function(student, rng, **case)
-        return Outcome("pass")
+            return case is not None
+
+        ran, outcome = _judged(run, test.title)
+        if not ran:
+            return
+        yield outcome
+
+
+def _judged(run: Callable[[], bool], title: str) -> tuple[bool, Outcome]:
+    """Whether there was something to run, and what became of it."""
+    try:
+        with np.errstate(all="ignore"):  # infinities in an answer are judged, not printed
+            return run(), Outcome("pass")
     except StudentError as error:
-        return Outcome(error.kind if error.kind in COARSE else "error", in_words(error))
+        return True, Outcome(error.kind if error.kind in COARSE else "error", in_words(error))
     except Wrong as error:
-        return Outcome(error.kind if error.kind in COARSE else "value", str(error))
+        kind = error.kind if error.kind in COARSE else "value"
+        return True, Outcome(kind, str(error), error.clue)
     except AssertionError as error:
-        return Outcome("value", str(error) or f"not so: {test.title}")
+        return True, Outcome("value", str(error) or f"not so: {title}")
     except (RecursionError, MemoryError):
-        return Outcome("size", "the answer is too large to be looked at")
+        return True, Outcome("size", "the answer is too large to be looked at")
     except SessionError:
         raise
     except Exception as error:  # whatever an odd answer did to the test, it is no right answer
-        return Outcome("type", f"the answer cannot be used as one: {type(error).__name__}")
-
-
-def in_words(error: StudentError) -> str:
-    """One sentence about code that gave no answer."""
-    return {
-        "missing": f"no cell defines `{error.text}`",
-        "todo": "not written yet",
-        "poison": f"this calls minilm's own `{error.text}`: write your own",
-        "memory": "your code asked for more memory than it may have",
-        "size": f"the answer is too large: {error.text}",
-        "stop": "your iterator ended too early",
-    }.get(error.kind, f"your code raised {error.text}")
+        said = f"the answer cannot be used as one: {type(error).__name__}"
+        return True, Outcome("type", said)
 
 
 def _stream(*words: str) -> np.random.Generator:

@@ -6,11 +6,12 @@ What has no plain form (a class instance, a generator, a pullback) is `Held`: it
 asked for attributes and items, and iterated.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from types import ModuleType
 from typing import Any
 
+from minilm.course.checking.limit import TimeIsUp
+from minilm.course.checking.look import Call
+from minilm.course.checking.own_code import uses_package
 from minilm.sandbox.inside import wire
 from minilm.sandbox.inside.worker import Worker, _Missing
 
@@ -168,6 +169,7 @@ class _Local(Worker):
     def __init__(self, names: Mapping[str, Any], channel: Channel) -> None:
         super().__init__(-1, -1)
         self.space, self.channel = names, channel
+        self.unpacked: list[Any] = []
 
     def find(self, name: str) -> Any:
         if name not in self.space:
@@ -177,6 +179,11 @@ class _Local(Worker):
             raise StudentError("poison", name)
         return found
 
+    def unpack(self, blobs: list[memoryview], node: Any) -> Any:
+        value = super().unpack(blobs, node)
+        self.unpacked.append(value)
+        return value
+
     def other(self, mark: str, part: Any) -> Any:
         if mark == "f":
             return self.channel.functions[part]
@@ -184,51 +191,47 @@ class _Local(Worker):
 
 
 class LocalChannel(Channel):
-    """The student's code runs here, as `check` needs it in a notebook."""
+    """The student's code runs here, as `check` needs it in a notebook.
+
+    `calls` holds the calls by name since it was last cleared.
+    """
 
     def __init__(self, names: Mapping[str, Any]) -> None:
         super().__init__()
         self.worker = _Local(names, self)
+        self.calls: list[Call] = []
+
+    def ask(
+        self,
+        op: str,
+        of: str | int,
+        *,
+        name: str = "",
+        args: Any = (),
+        named: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """As of every channel; a call by name is noted, with what it did to its arguments."""
+        if op not in ("call", "inplace") or not isinstance(of, str):
+            return super().ask(op, of, name=name, args=args, named=named)
+        call = Call(of, tuple(args), dict(named or {}))
+        self.calls.append(call)
+        self.worker.unpacked = []
+        try:
+            return super().ask(op, of, args=args, named=named)
+        finally:
+            if op == "call" and len(self.worker.unpacked) == 2:
+                given, by_name = self.worker.unpacked
+                call.got = [*given, *by_name.values()]
 
     def exchange(self, message: dict[str, Any], pack: wire.Pack, plain: bool = False) -> Any:
         try:
             value = self.worker.perform(message, [memoryview(blob) for blob in pack.blobs])
             answer = self.worker.pack()
             node = answer.node(value)
-        except (StudentError, KeyboardInterrupt):
+        except (StudentError, KeyboardInterrupt, TimeIsUp):
             raise
         except wire.TooLargeError as error:
             raise StudentError("size", str(error)) from None
         except BaseException as error:
             raise StudentError(*self.worker.describe(error)) from None
         return self.unpack([memoryview(blob) for blob in answer.blobs], node)
-
-
-def uses_package(found: Any, name: str) -> bool:
-    """Whether a function is minilm's own of that name, or calls it straight away.
-
-    In a notebook this is advice: the grader takes the function away, so that nothing can call it.
-    """
-    if str(getattr(found, "__module__", "")).split(".")[0] == "minilm":
-        return True
-    code = getattr(found, "__code__", None)
-    if code is None:
-        return False
-    spaces = getattr(found, "__globals__", {})
-    reached = [spaces.get(used) for used in code.co_names]
-    reached += [sys.modules.get(used) for used in code.co_names]  # an import inside the function
-    modules = [value for value in reached if _is_package(value)]
-    for module in modules:  # grows while it is walked: minilm, then minilm.functional
-        inner = [vars(module).get(used) for used in code.co_names]
-        modules += [value for value in inner if _is_package(value) and value not in modules]
-    if name in code.co_names and any(name in vars(module) for module in modules):
-        return True
-    return any(
-        getattr(value, "__name__", "") == name
-        and str(getattr(value, "__module__", "")).split(".")[0] == "minilm"
-        for value in reached
-    )
-
-
-def _is_package(value: Any) -> bool:
-    return isinstance(value, ModuleType) and value.__name__.split(".")[0] == "minilm"

@@ -1,8 +1,8 @@
 """Runs the cells of a notebook so that one broken line costs no more than that line.
 
-Statements run one by one. A cell that does not parse loses its magics, then its broken parts, and
-keeps the definitions that do parse. A stub never replaces a function that is written already, in
-whatever order, and however often, the cells were copied.
+Statements run one by one. A cell that does not parse is read as IPython does (`magics`), then loses
+its broken parts, and keeps the definitions that do parse. A stub never replaces a function that is
+written already, in whatever order, and however often, the cells were copied.
 """
 
 import ast
@@ -13,32 +13,14 @@ from types import CodeType
 from typing import Any
 
 from .imports import Written
+from .magics import notebook_names, plain_python
 from .standin import Absent, WriteYourOwnError
 
 FULL, LEAN, SKIP = "full", "lean", "skip"  # everything; imports and definitions; nothing
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-HARMLESS_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
 _WRITES = re.compile(r"^%%(?:writefile|file)\s+(-a\s+)?(\S+)\s*$")
-_MAGIC = re.compile(r"^(\s*)(%|!|\?|[\w.\[\]'\"]+\?{1,2}\s*$).*$")
-_ASSIGNED = re.compile(r"^(\s*[\w.,\s]+=\s*)[%!].*$")
 _START = re.compile(r"^(def |class |async def |@|import |from |[A-Za-z_]\w*\s*(:[^=]+)?=[^=])")
 _LATER = (NameError, ImportError)  # what an import in a later cell may mend
-
-
-def plain_python(source: str) -> str:
-    """A cell's text without IPython's magics and shell escapes."""
-    lines = source.split("\n")
-    first = next((line for line in lines if line.strip()), "")
-    if first.startswith("%%"):
-        if not first.startswith(HARMLESS_MAGICS):
-            return ""
-        lines[lines.index(first)] = ""
-    kept = []
-    for line in lines:
-        if _MAGIC.match(line):
-            line = _MAGIC.sub(r"\1pass", line)
-        kept.append(_ASSIGNED.sub(r"\1None", line))
-    return "\n".join(kept)
 
 
 def parse(source: str) -> tuple[list[ast.stmt], str | None]:
@@ -102,7 +84,7 @@ def _is_docstring(node: ast.stmt) -> bool:
 def is_lean(node: ast.stmt) -> bool:
     """Whether a statement only imports, defines or names a constant."""
     if isinstance(node, DEFINITIONS):
-        return True
+        return not any(map(_is_payoff, getattr(node, "decorator_list", ())))
     if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
         return False
     try:
@@ -112,11 +94,18 @@ def is_lean(node: ast.stmt) -> bool:
     return True
 
 
+def _is_payoff(decorator: ast.expr) -> bool:
+    """Whether a decorator is `@payoff(...)`, which calls what it decorates at once."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(called, "attr", getattr(called, "id", "")) == "payoff"
+
+
 class Notebook:
     """A namespace that is filled cell by cell."""
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
+        self.names |= notebook_names(self.names)
         self.written: dict[str, Any] = {}  # functions and classes, the last real one of each name
         self.errors: list[tuple[int, str]] = []
         self.written_modules = Written()
@@ -214,13 +203,18 @@ def _short(error: BaseException) -> str:
     return " ".join(text.split())[:200]
 
 
+def is_cell(file: str) -> bool:
+    """Whether code from this file was typed into a notebook."""
+    return file.startswith(("<cell ", "<ipython-input")) or "ipykernel_" in file
+
+
 def describe(error: BaseException) -> str:
     """An error in one line: its kind, what it says, and the student's line that raised it."""
     text = f"{type(error).__name__}: {_short(error)}".removesuffix(": ")
     trace, line = error.__traceback__, None
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if file.startswith(("<cell ", "<ipython-input")) or "ipykernel_" in file:
+        if is_cell(file):
             line = linecache.getline(file, trace.tb_lineno).strip()
         trace = trace.tb_next
     return f"{text}  (in the line `{line[:120]}`)" if line else text
