@@ -24,7 +24,7 @@ class Written(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return False
         name = ".".join(parts).removesuffix(".__init__")
         before = self.texts.get(name, (cell, ""))[1] if append else ""
-        self.texts[name] = (cell, before + text)
+        self.texts[name] = (cell, before + text.rstrip("\n") + "\n")
         sys.modules.pop(name, None)  # written anew: imported anew
         return True
 
