@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .costs import Costs
+from .local import Local
 from .report import EmulatorError
 from .traced import OWN, Stop, TracedArray, caller, dtype_like
 
 STATIC_SHARED = 48 << 10  # bytes of shared memory that a block may declare
-LOCAL = 512 << 10  # bytes of local memory that a thread has
 
 
 class Index(NamedTuple):
@@ -54,55 +53,6 @@ class _Shared:
             number = -1 - len(device.block_arrays)
             device.block_arrays[key] = TracedArray(array, device, number, label)
         return device.block_arrays[key]
-
-
-class LocalArray:
-    """An array of one thread. Numbers go in and out one by one; `v[:] = 0` fills it."""
-
-    def __init__(self, array: np.ndarray, device: Device) -> None:
-        self._array, self._device = array, device
-        self.shape, self.ndim, self.size = array.shape, array.ndim, array.size
-        self.dtype = array.dtype
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def _checked(self, index: Any) -> tuple:
-        key = index if isinstance(index, tuple) else (index,)
-        whole = all(type(i) is int or isinstance(i, np.integer) for i in key)
-        inside = whole and len(key) <= self.ndim
-        if not inside or not all(-n <= i < n for i, n in zip(key, self.shape)):
-            raise self._device.error(
-                f"index {index!r} of a local array of shape {self.shape}; it must be whole numbers "
-                "within the shape"
-            )
-        return key
-
-    def __getitem__(self, index: Any) -> Any:
-        found = self._array[self._checked(index)]
-        return LocalArray(found, self._device) if isinstance(found, np.ndarray) else found
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        fill = isinstance(index, slice) and index == slice(None)
-        key = () if fill else self._checked(index)
-        if not fill and len(key) != self.ndim:
-            raise self._device.error(
-                f"a row of a local array of shape {self.shape} is written at {index!r}; it must be "
-                "written one element at a time"
-            )
-        self._array[key] = self._device.number(value, "a local array")
-
-
-class _Local:
-    def __init__(self, device: Device) -> None:
-        self._device = device
-
-    def array(self, shape: Any, dtype: Any) -> LocalArray:
-        kind = dtype_like(dtype)
-        size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * kind.itemsize
-        if size > LOCAL:
-            raise self._device.error(f"declares {size} bytes of local memory; a thread has {LOCAL}")
-        return LocalArray(np.full(shape, np.nan if kind.kind == "f" else 0, kind), self._device)
 
 
 class _Atomic:
@@ -164,7 +114,7 @@ class Device:
     ) -> None:
         self.kernel, self.costs, self.deadline, self.order = kernel, costs, deadline, order
         self.gridDim, self.blockDim = Index(*grid), Index(*block)
-        self.shared, self.local, self.atomic = _Shared(self), _Local(self), _Atomic(self)
+        self.shared, self.local, self.atomic = _Shared(self), Local(self), _Atomic(self)
         self.shared_bytes = shared_bytes
         self.block_arrays: dict[tuple, TracedArray] = {}
         self.static_bytes = 0

@@ -13,7 +13,8 @@ from .report import EmulatorError, Touch
 if TYPE_CHECKING:
     from .device import Device
 
-OWN = {__file__, os.path.join(os.path.dirname(__file__), "device.py")}
+OWN = {os.path.join(os.path.dirname(__file__), f"{name}.py") for name in ("device", "local")}
+OWN.add(__file__)
 
 
 def _sites(code: Any) -> list[tuple]:

@@ -194,7 +194,7 @@ class Isolation:
             for tree in dict.fromkeys(os.path.realpath(p) for p in trees):
                 more = opened(tree, closed)
                 read += more[0]
-                # to find modules Python reads the names in a folder; the loader of libraries does not
+                # to find modules Python reads a folder's names; the loader of libraries does not
                 listed += [path for path in more[1] if Path(path).name.startswith("python3.")]
             for folder, found in entries(packages).items():
                 read += found

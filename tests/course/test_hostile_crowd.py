@@ -1,6 +1,5 @@
 """Fifty fresh hostile submissions among fifty honest ones, behind the best wall of this machine."""
 
-import os
 import time
 from pathlib import Path
 
@@ -57,4 +56,3 @@ def test_the_honest_get_exactly_what_is_theirs(crowd: Run) -> None:
 def test_nothing_leaks_and_nothing_is_left_running(crowd: Run) -> None:
     crowd.assert_nothing_leaked()
     assert crowd.left == set()
-    assert not [name for name in os.listdir("/tmp") if name.startswith("minilm-grade-")]
