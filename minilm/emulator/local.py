@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .traced import dtype_like
-
-if TYPE_CHECKING:
-    from .device import Device
 
 LOCAL = 512 << 10  # bytes of local memory that a thread has
 
@@ -18,7 +15,7 @@ LOCAL = 512 << 10  # bytes of local memory that a thread has
 class LocalArray:
     """An array of one thread. Numbers go in and out one by one; `v[:] = 0` fills it."""
 
-    def __init__(self, array: np.ndarray, device: Device) -> None:
+    def __init__(self, array: np.ndarray, device: Any) -> None:
         self._array, self._device = array, device
         self.shape, self.ndim, self.size = array.shape, array.ndim, array.size
         self.dtype = array.dtype
@@ -55,7 +52,7 @@ class LocalArray:
 class Local:
     """Stands in for `cuda.local`."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Any) -> None:
         self._device = device
 
     def array(self, shape: Any, dtype: Any) -> LocalArray:

@@ -229,12 +229,21 @@ def test_an_answer_that_hangs_on_the_order_of_a_set_gets_the_same_every_time(
     assert len(set(found)) == 1
 
 
-def start_grader(course: Path, folder: Path, cells: list[str]) -> subprocess.Popen:
+def start_grader(
+    course: Path, folder: Path, cells: list[str], seconds: int = 20
+) -> subprocess.Popen:
     folder.mkdir()
     write_submission(folder / "ann.ipynb", cells)
     code = "import sys; from minilm.cli import main; sys.exit(main(sys.argv[1:]))"
     line = [sys.executable, "-c", code, "grade", str(folder), "--root", str(course)]
-    line += ["--out", str(folder / "out"), "--seconds", "20", "--hidden", str(course / "hidden")]
+    line += [
+        "--out",
+        str(folder / "out"),
+        "--seconds",
+        str(seconds),
+        "--hidden",
+        str(course / "hidden"),
+    ]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, text=True)
 
@@ -262,6 +271,18 @@ def test_a_grader_that_is_killed_leaves_nothing_running(course: Path, tmp_path: 
             break
         time.sleep(0.05)
     assert processes() - before == set()
+
+
+def test_an_interrupted_grader_ends_at_once(course: Path, tmp_path: Path) -> None:
+    before = processes()
+    stuck = "import time\nwhile True: time.sleep(0.001)"
+    cells = [stuck, *HONEST.values()]
+    grader = start_grader(course, tmp_path / "interrupted", cells, seconds=1000)
+    while not any("start.py" in line for line in processes() - before):
+        time.sleep(0.05)
+    grader.send_signal(signal.SIGINT)
+    grader.communicate(timeout=60)  # the stuck cell alone would go on for a quarter of an hour
+    assert grader.returncode != 0
 
 
 def test_a_secret_that_cannot_be_kept_is_a_sentence(

@@ -8,6 +8,7 @@ The set NN_slug consists of two files there. `questions.py` is what students rea
     from minilm.course.checking.questions import Question
 
     TITLE = "Attention from scratch"
+    LIBRARIES = ("numba",)  # only if answers may use more than NumPy, see minilm.sandbox.libraries
 
     softmax = Question("softmax", lines=3, plugs="softmax", hint="Subtract the largest first.")
 
