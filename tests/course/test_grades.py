@@ -17,6 +17,7 @@ from course.hostile import HONEST
 from minilm.cli import main
 from minilm.course.checking.questions import ExerciseSet, Outcome, Question
 from minilm.course.grade import results, run
+from minilm.course.grade.folder import results_in
 from minilm.course.grade.identity import cell, file_name, tell_apart
 from minilm.course.grade.records import Place
 from minilm.course.grade.results import Grade, QuestionResult
@@ -25,6 +26,7 @@ from minilm.course.grade.submissions import Submission
 from minilm.course.grade.table import Table
 from minilm.course.places import Course
 from minilm.errors import InputError
+from minilm.sandbox.walls import Limits
 
 WHOLE = list(HONEST.values())
 HALF = [HONEST["imports"], HONEST["softmax"], HONEST["merge"]]
@@ -84,7 +86,7 @@ def test_a_late_submission_is_merged(
     assert points == {"ann": "13", "bob": "12", "zoe": "6"}  # bob's as the lecturer changed it
     assert "changed ann (00_first_steps): 6 -> 13 (layer_norm 0 -> 2" in said
     assert "changed zoe (00_first_steps): new, 6 of 13" in said
-    assert "1 other rows stay" in said
+    assert "rows that stay as they were: 1" in said
     (kept,) = (out / "earlier").iterdir()
     assert kept.read_bytes() == edited and str(kept.relative_to(tmp_path)) in said
     assert {path.stem for path in (out / "feedback").iterdir()} == {"ann", "bob", "zoe"}
@@ -218,6 +220,31 @@ def test_a_read_only_out_is_found_before_the_first_submission(
         grade_paths([path], course=Course(course), out=out)
 
 
+def test_what_was_changed_by_hand_stays_until_it_is_graded_again(
+    course: Path, tmp_path: Path
+) -> None:
+    path = write_submission(tmp_path / "ann.ipynb", HALF)
+    out = tmp_path / "out"
+    grade_paths([path], course=Course(course), out=out, seconds=5)
+    table = out / "grades.csv"
+    table.write_text(table.read_text().replace(",6,13,", ",7,13,"))
+    (out / "feedback" / "ann.html").unlink()
+    grade_paths([path], course=Course(course), out=out, seconds=5)
+    assert rows(out)["ann"]["points"] == "7"
+    assert (out / "feedback" / "ann.html").exists()
+    grade_paths([path], course=Course(course), out=out, seconds=5, again=True)
+    assert rows(out)["ann"]["points"] == "6"
+
+
+def test_two_runs_do_not_write_into_one_folder(course: Path, tmp_path: Path) -> None:
+    path = write_submission(tmp_path / "ann.ipynb", HALF)
+    out = tmp_path / "out"
+    with results_in(out, [], {}, Limits()):
+        with pytest.raises(InputError, match="is in use by another minilm grade"):
+            grade_paths([path], course=Course(course), out=out, seconds=5)
+    grade_paths([path], course=Course(course), out=out, seconds=5)
+
+
 # --- names ----------------------------------------------------------------------------------------
 
 ALIKE = ["ann", "ann", "ann (2)", "Ann", "ANN", "ann ", " ann", "a.n", "a n", "a_n", "ann\n", "con"]
@@ -280,7 +307,16 @@ def test_no_cell_is_a_formula_whatever_a_spreadsheet_splits_at(
 
 
 def test_honest_names_stay_as_they_are() -> None:
-    for name in ("Jane Doe", "O'Neil; Anna-Lena", "مهنا\u200cز", "Łukasz", "x=1", "C++", "李小龙"):
+    for name in (
+        "Jane Doe",
+        "O'Neil; Anna-Lena",
+        "مهنا\u200cز",
+        "Łukasz",
+        "x=1",
+        "C++",
+        "李小龙",
+        "0xcafe00",
+    ):
         assert cell(name) == name
 
 

@@ -92,9 +92,9 @@ def test_every_entry_gets_a_row_or_a_reason(tmp_path: Path) -> None:
     assert not troubles
     said = why(found)
     for name, words in {
-        "gus": "no notebook (.ipynb) and no script (.py), but: photo.jpg",
+        "gus": "no notebook (.ipynb) or script (.py), but: photo.jpg",
         "hal": "it holds no file",
-        "report.pdf": "it is no notebook (.ipynb), script (.py), zip archive or folder",
+        "report.pdf": "it is not a notebook (.ipynb), a script (.py), a zip archive or a folder",
         ".hidden.ipynb": "its name begins with a dot",
         "broken.zip": "it is not a zip archive, or it is damaged",
         "no notebook.zip": "but: a.txt",

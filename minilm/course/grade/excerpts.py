@@ -82,7 +82,12 @@ def _is_stub(excerpt: Excerpt) -> bool:
 def broken_cells(notes: Sequence[str]) -> list[Broken]:
     """The cells that could not be read as Python, from what the worker noted."""
     found = [_BROKEN.fullmatch(note) for note in notes]
-    return [Broken(int(f[1]), int(f[2]) if f[2] else None, f[3]) for f in found if f]
+    return [Broken(int(f[1]), int(f[2]) if f[2] else None, _plain(f[3])) for f in found if f]
+
+
+def _plain(why: str) -> str:
+    """What Python says, without where: the line has been said."""
+    return re.sub(r" \((<\w+>, )?line \d+\)$", "", why)
 
 
 def around(cells: Sequence[str], broken: Broken) -> Excerpt | None:

@@ -55,8 +55,10 @@ def causes(grade: Grade, question: QuestionResult) -> list[Line]:
 def question_lines(grade: Grade, question: QuestionResult) -> list[Line]:
     """The lines of all tests of a question, the cause first; a reason is given once."""
     out = causes(grade, question)
+    said = {test.public.text for test in question.tests}
     for name in question.missing:
-        out.append(("why", f"no cell defines {name}"))
+        if f"no cell defines `{name}`" not in said:
+            out.append(("why", f"no cell defines `{name}`"))
     secret = 0
     for test in question.tests:
         secret += test.secret
@@ -69,7 +71,7 @@ def question_lines(grade: Grade, question: QuestionResult) -> list[Line]:
 def feedback(grade: Grade) -> str:
     """A student's feedback as one HTML page that loads nothing."""
     title, student = grade.exercise.title, grade.submission.student
-    notes = [*grade.submission.notes, *grade.notes]
+    notes = [*grade.submission.notes, *map(scrub, grade.notes)]
     body = [
         f'<h1>{safe(title)}<span class="points">{grade.points:g} / {grade.most:g}</span></h1>',
         f'<p class="who">{safe(student)}</p>',

@@ -10,9 +10,9 @@ With the platform's own export as --roster, its columns come back as they were, 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from minilm.course.grade.folder import Results
 from minilm.course.grade.identity import cell
 from minilm.course.grade.names import Person
-from minilm.course.grade.records import Record
 from minilm.course.grade.roster import Entry, Roster
 from minilm.course.grade.sheets import Sheet, safe_row
 from minilm.course.grade.submissions import Submission
@@ -28,28 +28,21 @@ _ID = {"canvas": "ID", "moodle": "Identifier", "gradescope": "Email"}
 
 
 def write_gradebook(
-    folder: Path,
-    style: str,
-    rows: Sequence[Row],
-    records: Sequence[Record],
-    roster: Roster | None,
-    column: str,
+    results: Results, style: str, set_name: str, roster: Roster | None, column: str
 ) -> Iterator[str]:
     """Write one set's points for a platform; yields lines for the lecturer.
 
     Args:
-        folder: where the file goes.
+        results: the folder, with its table.
         style: one of FORMATS.
-        rows: the rows of one set in the table of grades.
-        records: what is kept of every submission.
+        set_name: whose points are written.
         roster: the students, if there is a list.
         column: the name of the assignment.
     """
+    rows = [row for row in results.table.sheet.rows if row["set"] == set_name]
     known = {
-        (cell(record["student"]), record["set"]): tuple(
-            Person(**one) for one in record.get("people", [])
-        )
-        for record in records
+        (cell(record["student"]), record["set"]): [Person(**p) for p in record.get("people", [])]
+        for record in results.place.records()
     }
     lines, without = [], []
     for row in rows:
@@ -63,9 +56,8 @@ def write_gradebook(
                 without.append(row["student"])
     columns = {"canvas": [*_CANVAS, column], "moodle": _MOODLE, "gradescope": _GRADESCOPE}[style]
     if style == "canvas":
-        most = rows[0]["max"] if rows else ""
-        lines.insert(0, {"Student": "    Points Possible", column: most})
-    path = folder / f"{style}-{rows[0]['set']}.csv"
+        lines.insert(0, {"Student": "Points Possible", column: rows[0]["max"]})
+    path = results.folder / f"{style}-{set_name}.csv"
     sheet = Sheet(list(columns))
     sheet.rows = [safe_row(columns, [line.get(name, "") for name in columns]) for line in lines]
     write_text(path, sheet.text())

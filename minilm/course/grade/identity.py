@@ -19,12 +19,16 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for 
 
 
 def scrub(text: str) -> str:
-    """A student's text without what differs from run to run (addresses) or breaks a page.
+    """A student's text without what differs from run to run (addresses) or breaks a page."""
+    return visible(_ADDRESS.sub("0x...", text))
+
+
+def visible(text: str) -> str:
+    """A text of characters that can be seen.
 
     Lines and tabs stay; other control characters, and those that turn the direction of writing or
     take no space, become a replacement character.
     """
-    text = _ADDRESS.sub("0x...", text)
     if text.isascii() and text.isprintable():
         return text
     kept = "\n\t" + _JOINERS
@@ -40,7 +44,7 @@ def cell(text: str) -> str:
     A quote goes before every sign that could begin a formula at the start or after a semicolon,
     full-width signs too; what would begin a new row or column becomes a blank.
     """
-    parts = " ".join(scrub(text).split()).split(";")
+    parts = " ".join(visible(text).split()).split(";")
     return ";".join(_guarded(part) for part in parts)
 
 

@@ -4,7 +4,7 @@ import html
 from collections.abc import Collection, Iterable
 
 from minilm.course.grade.excerpts import Excerpt
-from minilm.course.grade.identity import scrub
+from minilm.course.grade.identity import visible
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -23,21 +23,23 @@ section {{ border-top: 1px solid var(--line); padding: 1.1rem 0 }}
 .who, .faint {{ color: var(--faint) }} .who {{ margin: .2rem 0 1.2rem; overflow-wrap: anywhere }}
 ul {{ list-style: none; padding: 0; margin: 0 }} li {{ padding: .15rem 0; overflow-wrap: anywhere }}
 .pass {{ color: var(--good) }} .fail {{ color: var(--bad) }} .why, .hint {{ padding-left: 1.6rem }}
-.hint {{ font-style: italic }}
+.hint {{ font-style: italic }} .cause {{ color: var(--bad) }}
 .beside {{ display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 0 2rem }}
+.beside > div {{ position: sticky; top: 1rem; align-self: start }}
 .first {{ border: 1px solid var(--bad); border-radius: 6px; padding: .9rem 1.1rem;
  margin: 0 0 1.2rem }}
 code, pre, .notes li {{ font: .85rem/1.45 ui-monospace, "DejaVu Sans Mono", monospace }}
 h2 code {{ color: var(--faint); font-weight: normal }}
 figure {{ margin: 0 }} figcaption {{ color: var(--faint); font-size: .85rem }}
 pre {{ background: var(--code); border-radius: 6px; padding: .6rem 0; margin: .3rem 0;
- overflow-x: auto }}
-pre span {{ display: block; padding: 0 .8rem; min-width: max-content }}
+ white-space: pre-wrap; overflow-wrap: anywhere }}
+pre span {{ display: block; padding: 0 .8rem 0 5.2em; text-indent: -4.4em }}
 pre i {{ color: var(--faint); font-style: normal; user-select: none; display: inline-block;
- width: 2.2em; text-align: right; margin-right: 1em }}
+ width: 3.2em; text-align: right; margin-right: 1.2em; text-indent: 0 }}
 pre .here {{ background: var(--mark) }}
 table {{ border-collapse: collapse; width: 100% }} td, th {{ text-align: left;
  padding: .25rem .8rem .25rem 0; vertical-align: top; overflow-wrap: anywhere }}
+td:first-child {{ min-width: 9.5rem }} table.narrow {{ width: auto }}
 th {{ color: var(--faint); font-weight: normal; font-size: .85rem }}
 td.n {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; width: 4.5rem }}
 meter {{ width: 9rem; height: .9rem }}
@@ -50,7 +52,7 @@ meter {{ width: 9rem; height: .9rem }}
 
 def safe(text: str) -> str:
     """A text as it may stand in a page, whoever wrote it."""
-    return html.escape(scrub(text))
+    return html.escape(visible(text))
 
 
 def page(title: str, body: Iterable[str]) -> str:

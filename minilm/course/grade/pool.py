@@ -18,4 +18,4 @@ def grade_each(judges: Judges, submissions: Sequence[Submission], jobs: int) -> 
         judges.close()  # who waits for one need not wait for its end
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: the judges end what runs

@@ -54,18 +54,19 @@ def to_record(grade: Grade, key: str, wall: str, given: Sequence[str]) -> Record
 
 
 def _question(result: QuestionResult) -> Record:
-    tests = [
-        {
+    tests, secret = [], 0
+    for test in result.tests:
+        secret += test.secret
+        kept = {
             "name": test.test.name,
-            "title": f"hidden test {number}" if test.secret else test.test.title,
+            "title": f"hidden test {secret}" if test.secret else test.test.title,
             "points": test.points,
             "max": test.test.points,
             "kind": test.public.kind,
             "text": scrub(test.public.text),
             "hidden": test.hidden,
         }
-        for number, test in enumerate(result.tests, 1)
-    ]
+        tests.append(kept)
     return {"name": result.question.name, "missing": result.missing, "tests": tests}
 
 

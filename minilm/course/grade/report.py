@@ -20,6 +20,7 @@ from minilm.files import write_text
 
 MOST = 12  # lines of each list
 _NUMBER = re.compile(r"-?\d[\d.,]*(?:e[+-]?\d+)?|\[[^\]]*\]", re.IGNORECASE)
+_LINE = re.compile(r" *\((in the line `.*`|(<\w+>, )?line \d+)\)$")
 _CELL = re.compile(r"code cell \d+: ")
 
 
@@ -76,7 +77,8 @@ def _overview(records: Sequence[Record], rows: Sequence[dict[str, str]]) -> str:
     more = f", and {other} rows of the table that were not graded here" if other > 0 else ""
     return (
         f"<p>{len(points)} submissions{more}. Mean {sum(points) / len(points):.1f}, median "
-        f"{middle:g}, best {points[-1]:g} of {most:g} points.</p><table>{lines}</table>"
+        f"{middle:g}, best {points[-1]:g} of {most:g} points.</p>"
+        f'<table class="narrow">{lines}</table>'
     )
 
 
@@ -99,28 +101,36 @@ def _hardest(records: Sequence[Record]) -> str:
 
 def _errors(records: Sequence[Record]) -> str:
     """What failures say most often; numbers are left out, since each student has others."""
-    said: Counter[tuple[str, str]] = Counter()
+    who: dict[str, set[str]] = {}
+    where: dict[str, Counter[str]] = {}
     for record in records:
-        mine = {("", _general(_CELL.sub("", note))) for note in record["notes"]}
+        mine = {("while the cells ran", _general(_CELL.sub("", note))) for note in record["notes"]}
         for question in record["questions"]:
-            for test in question["tests"]:
-                if test["points"]:
-                    continue
-                if test["kind"] != "pass":
-                    text = _general(test["text"])
-                else:
-                    text = "passes what is shown, then " + COARSE.get(test["hidden"] or "", "fails")
-                mine.add((question["name"], text))
-        said.update(mine)  # each student counts once
-    rows = [
-        (name or "while the cells ran", text, str(count))
-        for (name, text), count in sorted(said.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]
-    return _section("The commonest errors", "", ("question", "error", "students"), rows[:MOST])
+            mine |= {(question["name"], _why(test)) for test in question["tests"]}
+        for name, text in mine:
+            if text:
+                who.setdefault(text, set()).add(record["student"])
+                where.setdefault(text, Counter())[name] += 1
+    rows = []
+    for text in sorted(who, key=lambda text: (-len(who[text]), text))[:MOST]:
+        names = [name for name, _ in where[text].most_common()]
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        rows.append((text, shown, str(len(who[text]))))
+    return _section("The commonest errors", "", ("error", "in", "students"), rows)
+
+
+def _why(test: Record) -> str:
+    """Why a test was not earned, or nothing."""
+    if test["points"]:
+        return ""
+    if test["kind"] != "pass":
+        return _general(test["text"])
+    return "right with the numbers shown, then " + COARSE.get(test["hidden"] or "", "it fails")
 
 
 def _general(text: str) -> str:
-    return _NUMBER.sub("...", " ".join(text.split()))[:200]
+    text = _LINE.sub("", " ".join(text.split()))
+    return _NUMBER.sub("...", text)[:200]
 
 
 def _similar(records: Sequence[Record]) -> str:

@@ -1,36 +1,26 @@
 """One `minilm grade` from arguments to files."""
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from minilm.course.grade.assignment import Assignment, read_assignment
-from minilm.course.grade.feedback import write_pages
+from minilm.course.grade.assignment import read_assignment
+from minilm.course.grade.folder import results_in
 from minilm.course.grade.gradebook import write_gradebook
 from minilm.course.grade.identity import cell
 from minilm.course.grade.judges import Judges
 from minilm.course.grade.pool import grade_each
-from minilm.course.grade.records import Place, from_record, key_of, to_record
 from minilm.course.grade.report import write_report
 from minilm.course.grade.results import Grade
 from minilm.course.grade.roster import Roster, read_roster
-from minilm.course.grade.submissions import (
-    OWN_RESULTS,
-    Submission,
-    apart,
-    choose_set,
-    find_submissions,
-)
+from minilm.course.grade.submissions import Submission, apart, choose_set, find_submissions
 from minilm.course.grade.table import Table
 from minilm.course.places import Course
 from minilm.errors import InputError
 from minilm.sandbox.session import MOST_SLOTS
 from minilm.sandbox.walls import Limits
-
-PARTS = ("feedback", "gradescope", OWN_RESULTS)
 
 
 def grade_paths(
@@ -84,55 +74,38 @@ def grade_paths(
     files = course.sets
     if not files:
         raise InputError(f"{course.root} holds no exercise set")
-    wanted = choose_set(set_name, list(files))
     people = read_roster(roster) if roster else None
-    found = find_submissions(paths, list(files), wanted, student)
+    found = find_submissions(paths, list(files), choose_set(set_name, list(files)), student)
     for one in found.skipped:
         say(f"skipped {cell(str(one.path))}: {one.why}")
-    submissions = _assigned(found.submissions, wanted, list(files))
-    if people is not None:
-        submissions = [people.named(one) for one in submissions]
-    submissions = sorted(apart(submissions), key=lambda one: (one.student, one.set_name))
+    submissions = _named(found.submissions, set_name, list(files), people)
     used = sorted({submission.set_name for submission in submissions})
     if column and len(used) > 1:
         raise InputError(f"--column is {column!r}; it names one set, and these are {len(used)}")
-    out = out or Path("grades", *(used if len(used) == 1 else ()))
-    _refuse_unwritable(out)
-    table = Table(out)
-    owners = [(one.student, one.set_name) for one in submissions]
-    place = Place.of(out, owners, several=len(table.sets().union(used)) > 1)
     assignments = {name: read_assignment(files[name], hidden) for name in used}
-    depends = {name: _depends(assignment) for name, assignment in assignments.items()}
-    keys = {
-        owner: key_of(one, *depends[one.set_name], f"{seconds:g} {memory:g}")
-        for owner, one in zip(owners, submissions)
-    }
-    grades, due, wall = _graded_before(submissions, assignments, keys, place, again)
-    if grades:
-        say(f"graded before and not changed: {len(grades)} (--again grades them anew)")
-        table.put(grades)
-    if due:
-        jobs, limits = min(jobs, len(due)), Limits(memory=int(memory * 1e9), seconds=seconds)
-        with (
-            Judges(
-                assignments, limits=limits, jobs=jobs, isolation=isolation, unsafe=unsafe
-            ) as judges,
-            _bar(len(due)) as bar,
-        ):
-            wall = judges.wall
-            for grade in grade_each(judges, due, jobs):
-                _keep(grade, keys, wall, assignments, place, table, len(submissions) == 1)
-                grades.append(grade)
-                bar.update()
-    grades.sort(key=lambda grade: (grade.submission.student, grade.exercise.name))
-    write_report(place, table, found.skipped, people)
-    for name in used:
-        rows = [row for row in table.sheet.rows if row["set"] == name]
-        title = column or assignments[name].exercise.title
+    out = out or Path("grades", *(used if len(used) == 1 else ()))
+    limits = Limits(memory=int(memory * 1e9), seconds=seconds)
+    with results_in(out, submissions, assignments, limits) as results:
+        grades, due = results.done(submissions, again)
+        if grades:
+            say(f"graded before and not changed: {len(grades)} (--again grades them anew)")
+        wall, jobs = results.wall, max(1, min(jobs, len(due)))
+        if due:
+            make = {"limits": limits, "jobs": jobs, "isolation": isolation, "unsafe": unsafe}
+            with Judges(assignments, **make) as judges, _bar(len(due)) as bar:
+                wall = judges.wall
+                for grade in grade_each(judges, due, jobs):
+                    results.keep(grade, wall)
+                    grades.append(grade)
+                    bar.update()
+        grades.sort(key=lambda grade: (grade.submission.student, grade.exercise.name))
+        write_report(results.place, results.table, found.skipped, people)
         for style in formats:
-            for line in write_gradebook(out, style, rows, place.records(), people, title):
-                say(line)
-    _say_changes(table, say)
+            for name in used:
+                title = column or assignments[name].exercise.title
+                for line in write_gradebook(results, style, name, people, title):
+                    say(line)
+        _say_changes(results.table, say)
     if people is not None:
         _say_roster(people, submissions, say)
     return grades, wall, out
@@ -150,6 +123,16 @@ def _check(seconds: float, memory: float, jobs: int | None, hidden: Path | None)
     if hidden is not None and not hidden.is_dir():
         raise InputError(f"--hidden {hidden} is not a folder")
     return jobs
+
+
+def _named(
+    submissions: list[Submission], set_name: str | None, sets: Sequence[str], people: Roster | None
+) -> list[Submission]:
+    """The submissions with their sets and with names that are unlike each other, sorted."""
+    submissions = _assigned(submissions, choose_set(set_name, sets), sets)
+    if people is not None:
+        submissions = [people.named(one) for one in submissions]
+    return sorted(apart(submissions), key=lambda one: (one.student, one.set_name))
 
 
 def _assigned(
@@ -170,73 +153,13 @@ def _assigned(
     return [replace(s, set_name=s.set_name or default) for s in submissions]
 
 
-def _refuse_unwritable(out: Path) -> None:
-    """Find out before the first submission that results can be written.
-
-    Raises:
-        InputError: they cannot.
-    """
-    try:
-        for folder in (out, *(out / part for part in PARTS)):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder) as file:
-                file.write(b"\0")
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        raise InputError(f"--out {out} cannot be written: {error.strerror}{where}") from None
-
-
-def _depends(assignment: Assignment) -> list[str | bytes]:
-    """What a grade depends on beside the submission: tests, cells handed out, the secret."""
-    own = assignment.own.read_bytes() if assignment.own else b""
-    return [assignment.tests.read_bytes(), own, assignment.secret, *assignment.given]
-
-
-def _graded_before(
-    submissions: Sequence[Submission],
-    assignments: dict[str, Assignment],
-    keys: dict[tuple[str, str], str],
-    place: Place,
-    again: bool,
-) -> tuple[list[Grade], list[Submission], str]:
-    """The grades that are there already, the submissions that are due, and the wall of before."""
-    grades, due, wall = [], [], "none needed"
-    for one in submissions:
-        record = None if again else place.read(one.student, one.set_name)
-        if record is not None and record["key"] == keys[one.student, one.set_name]:
-            grade = from_record(record, one, assignments[one.set_name])
-            if grade is not None:
-                grades.append(grade)
-                wall = str(record.get("wall", wall))
-                continue
-        due.append(one)
-    return grades, due, wall
-
-
-def _keep(
-    grade: Grade,
-    keys: dict[tuple[str, str], str],
-    wall: str,
-    assignments: dict[str, Assignment],
-    place: Place,
-    table: Table,
-    alone: bool,
-) -> None:
-    """Write all that belongs to one grade; the record last, which says that the rest is there."""
-    name = grade.exercise.name
-    write_pages(place, grade, alone)
-    table.put([grade])
-    key = keys[grade.submission.student, name]
-    place.write(grade, to_record(grade, key, wall, assignments[name].given))
-
-
 def _say_changes(table: Table, say: Callable[[str], None]) -> None:
     if table.kept is None:  # the first grading of this folder: everything is new
         return
     for change in table.changes:
         say(f"changed {change}")
     others = len(table.sheet.rows) - len(table.changes)
-    say(f"{others} other rows stay as they were; the table of before is {table.kept}")
+    say(f"rows that stay as they were: {others}; the earlier table is kept as {table.kept}")
 
 
 def _say_roster(people: Roster, submissions: Sequence[Submission], say: Callable) -> None:

@@ -42,11 +42,13 @@ def read_sheet(path: Path, what: str) -> Sheet:
         what: how an error calls it, such as "--roster".
 
     Raises:
-        InputError: it cannot be read, is no text, or has no row of names.
+        InputError: it cannot be read, is not text, or has no row of names.
     """
     try:
         if path.stat().st_size > LARGEST:
-            raise InputError(f"{what} {path} has more than {LARGEST >> 20} MB; it is no table")
+            raise InputError(
+                f"{what} {path} has more than {LARGEST >> 20} MB; that is too large for a table"
+            )
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{what} {path} cannot be read: {error.strerror}") from None

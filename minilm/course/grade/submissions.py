@@ -6,39 +6,24 @@ A folder to be looked through may be a zip archive itself. Of several drafts the
 """
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from minilm.course.build import notebook as nb
 from minilm.course.grade.entries import File, Folder, as_folder, open_entry
 from minilm.course.grade.identity import cell, tell_apart
 from minilm.course.grade.names import METADATA, Owner, Person, copy_number, owner_of, read_metadata
+from minilm.course.grade.reading import SCRIPT, Submission, read_submission
 from minilm.course.places import fits
 from minilm.errors import InputError
 
-NOTEBOOK, SCRIPT, ARCHIVE = ".ipynb", ".py", ".zip"
+NOTEBOOK, ARCHIVE = ".ipynb", ".zip"
 MOST_DRAFTS = 20  # notebooks of one student that are looked into
 OWN_RESULTS = "records"  # the folder by which the results of a run are known
-_MARK = re.compile(r"^# ?%%(?=[ \t\[]|$)(.*)$", re.MULTILINE)
 
 
 class NothingFound(InputError):
     """Nobody handed in anything that could be graded."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """One student's notebook; `trouble` says why there is none to run."""
-
-    student: str
-    path: Path
-    set_name: str | None
-    cells: tuple[str, ...] = ()
-    trouble: str = ""
-    notes: tuple[str, ...] = ()  # which draft was taken, that it came late
-    people: tuple[Person, ...] = ()  # as a learning platform knows the student, or the group
 
 
 @dataclass(frozen=True)
@@ -94,7 +79,7 @@ def find_submissions(
     if not submissions:
         where = ", ".join(map(str, paths))
         why = "".join(f"; {one.path.name}: {one.why}" for one in skipped[:3])
-        raise NothingFound(f"no notebook (.ipynb) and no script (.py) was found in {where}{why}")
+        raise NothingFound(f"no notebook (.ipynb) or script (.py) was found in {where}{why}")
     submissions.sort(key=lambda one: (one.student, str(one.path)))
     return Found(submissions, skipped)
 
@@ -116,7 +101,10 @@ def apart(submissions: Sequence[Submission]) -> list[Submission]:
 
 def _in(path: Path, sets: Sequence[str], skipped: list[Skipped]) -> list[tuple[Owner, list[File]]]:
     if path.is_dir():
-        entries = [open_entry(path / name) for name in sorted(os.listdir(path))]
+        try:
+            entries = [open_entry(path / name) for name in sorted(os.listdir(path))]
+        except OSError as error:
+            raise InputError(f"PATH {path} cannot be read: {error.strerror}") from None
         return _owners(Folder(path.absolute().name, path, tuple(entries)), sets, skipped)
     file = open_entry(path)
     if file.suffix == ARCHIVE:
@@ -185,7 +173,9 @@ def _no_submission(entry: File | Folder) -> str:
         return entry.trouble
     if entry.suffix in (NOTEBOOK, SCRIPT, ARCHIVE):
         return ""  # a link or a pipe with the name of a notebook gets its owner a row that says so
-    return entry.trouble or "it is no notebook (.ipynb), script (.py), zip archive or folder"
+    return (
+        entry.trouble or "it is not a notebook (.ipynb), a script (.py), a zip archive or a folder"
+    )
 
 
 def _of_one_student(folder: Folder) -> tuple[list[File], str]:
@@ -205,7 +195,7 @@ def _of_one_student(folder: Folder) -> tuple[list[File], str]:
     if not names:
         return [], "it holds no file"
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return [], f"it holds no notebook (.ipynb) and no script (.py), but: {shown}"
+    return [], f"it holds no notebook (.ipynb) or script (.py), but: {shown}"
 
 
 # --- one student's drafts -------------------------------------------------------------------------
@@ -252,50 +242,6 @@ def _age(file: File) -> tuple[int, float, int, int, str]:
     owner = owner_of(file.stem, {})
     number = copy_number(owner.stem)
     return owner.order, file.written, number, -len(file.stem), file.name
-
-
-def _set_in_name(stem: str, sets: Sequence[str]) -> str | None:
-    return next((one for one in sets if one in stem), None)
-
-
-def read_submission(student: str, file: File, sets: Sequence[str]) -> Submission:
-    """Read one notebook or script; whatever is wrong with it becomes its `trouble`."""
-    guess = _set_in_name(file.stem, sets)
-    try:
-        data = file.read()
-        if file.suffix == SCRIPT:
-            return Submission(student, file.path, guess, read_script(data))
-        notebook = nb.parse(data, "it")
-    except InputError as error:
-        return Submission(student, file.path, guess, (), str(error))
-    record = notebook["metadata"].get("minilm")
-    named = record.get("name") if isinstance(record, dict) else None
-    cells = tuple(nb.source_of(c) for c in notebook["cells"] if c["cell_type"] == "code")
-    return Submission(student, file.path, named if named in sets else guess, cells)
-
-
-def read_script(data: bytes) -> tuple[str, ...]:
-    """The code cells of a script as jupytext writes it; without its marks it is one cell.
-
-    Raises:
-        InputError: it is not text.
-    """
-    try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"it is not UTF-8 text (byte {error.start})") from None
-    if "\0" in text:
-        raise InputError("it holds NUL bytes")
-    marks = list(_MARK.finditer(text))
-    starts = [0, *(mark.end() for mark in marks)]
-    ends = [*(mark.start() for mark in marks), len(text)]
-    kinds = ["", *(mark[1] for mark in marks)]
-    cells = [
-        text[a:b].strip("\n")
-        for a, b, kind in zip(starts, ends, kinds)
-        if not re.search(r"\[(markdown|md|raw)\]", kind)
-    ]
-    return tuple(one for one in cells if one.strip())
 
 
 def choose_set(name: str | None, sets: Sequence[str]) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from minilm.course.grade.identity import cell
+from minilm.course.grade.identity import cell, scrub
 from minilm.course.grade.results import Grade
 from minilm.course.grade.sheets import Sheet, read_sheet
 from minilm.errors import InputError
@@ -68,12 +68,19 @@ class Table:
         """The sets that have rows."""
         return {row["set"] for row in self.sheet.rows}
 
+    def has(self, grade: Grade) -> bool:
+        """Whether there is a row for this student and set."""
+        key = (cell(grade.submission.student), cell(grade.exercise.name))
+        return any((row["student"], row["set"]) == key for row in self.sheet.rows)
+
     def put(self, grades: Sequence[Grade]) -> None:
         """Merge rows into the table and write it.
 
         Raises:
             InputError: it cannot be written.
         """
+        if not grades:
+            return
         several = len(self.sets() | {grade.exercise.name for grade in grades}) > 1
         if several:
             self._name_sets()
@@ -97,7 +104,7 @@ class Table:
         }
         at = self.sheet.columns.index(LAST)
         self.sheet.columns[at:at] = [c for c in points if c not in self.sheet.columns]
-        notes = [*grade.submission.notes, *grade.notes]
+        notes = [*grade.submission.notes, *map(scrub, grade.notes)]
         remarks = "; ".join(notes[:2]) + (" ..." if len(notes) > 2 else "")
         row = {
             "student": grade.submission.student,
