@@ -25,7 +25,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the decks and say where they are."""
     from minilm.course.build.lessons import find_lessons
     from minilm.course.publish.slides import write_decks
+    from minilm.files import make_folder
 
+    make_folder(args.out, "--out")
     lessons = find_lessons(args.lessons, args.folder)
     for path in write_decks(lessons, args.out, args.pdf, args.notes):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")

@@ -73,7 +73,9 @@ def load_arrays(
     except TypeError as error:  # bfloat16, which other programs write
         raise InputError(f"{path} holds numbers that NumPy lacks: {error}") from None
     for name, array in arrays.items():
-        if array.dtype.kind not in "fiub":  # with ml_dtypes loaded, bfloat16 can be read
+        if (
+            array.dtype.kind not in "fiub" or "float8" in array.dtype.name
+        ):  # with ml_dtypes loaded, bfloat16 can be read
             raise InputError(f"{path} holds numbers that NumPy lacks: {name!r} is {array.dtype}")
     return arrays, facts
 
