@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 
 CREDENTIALS = struct.Struct("3i")
 LINUX = sys.platform.startswith("linux")
@@ -19,12 +20,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._clock: int | None = None
-        self._last = 0.0
-
-    @property
-    def reads(self) -> bool:
-        """Whether the worker's time is known here."""
-        return self._clock is not None
+        self._last, self._begun = 0.0, time.monotonic()
 
     def listen(self, ours: socket.socket) -> None:
         """Ask for the sender's number; to be called before it can write."""
@@ -47,10 +43,12 @@ class Clock:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
 
     def worker(self) -> float:
-        """Seconds so far; those of its last look where the worker is gone."""
-        if self._clock is not None:
-            try:
-                self._last = time.clock_gettime(self._clock)
-            except OSError:
-                pass
+        """Seconds so far, or until the last look where the worker is gone.
+
+        Where the system does not say which process it is, all time on the wall counts as its own.
+        """
+        if self._clock is None:
+            return time.monotonic() - self._begun
+        with suppress(OSError):
+            self._last = time.clock_gettime(self._clock)
         return self._last

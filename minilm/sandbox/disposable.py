@@ -103,8 +103,10 @@ class Nursery:
 
     def close(self) -> None:
         """End the warm process and all that it forked."""
-        for end in self._ends:
-            end.close()  # a keeper that reads nothing more ends, and its child with it
+        for end in self._ends:  # a keeper that reads nothing more ends, and its child with it
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)  # so does a thread that waits for it
+            end.close()
         if self._warm is None:
             return
         self._warm.stdin.close()

@@ -29,7 +29,9 @@ def make_kit(folder: Path) -> Path:
         shutil.copytree(PACKAGE / "sandbox" / "inside", target / "inside", ignore=skipped)
         shutil.move(target / "inside" / "start.py", target / "start.py")
     copy_parser(folder / ANSWERS / "inside")
-    shutil.copytree(PACKAGE / "emulator", folder / EMULATOR / "emulator", ignore=skipped)
+    alone = folder / EMULATOR / "minilm"  # the package with nothing in it but the emulator
+    shutil.copytree(PACKAGE / "emulator", alone / "emulator", ignore=skipped)
+    (alone / "__init__.py").touch()
     compileall.compile_dir(folder, quiet=2)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o444)

@@ -138,9 +138,7 @@ class Session:
         self._moved = time.monotonic(), self._used()
 
     def _used(self) -> float:
-        """Of processor time; where the worker's cannot be read, the wall clock stands in for it."""
-        if not self._clock.reads:
-            return time.monotonic()
+        """Seconds of processor time, the worker's and those of this process for it."""
         return self.spent + time.process_time()
 
     def beside(self) -> "Session":

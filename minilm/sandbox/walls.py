@@ -179,7 +179,7 @@ class Isolation:
             "nice": 5,
             "cpu": _processor(place),
             "processes": None,
-            "scratch": (DISK, FILES) if self.kind.startswith("bwrap") else None,
+            "scratch": (DISK, FILES) if self._may_write(packages) else None,
         }
         if self.root and self.kind in ("bwrap", "landlock", "none"):
             plan["uid"] = FIRST_UID + place
@@ -194,12 +194,20 @@ class Isolation:
             for tree in dict.fromkeys(os.path.realpath(p) for p in trees):
                 more = opened(tree, closed)
                 read += more[0]
-                listed += more[1]
+                # to find modules Python reads a folder's names; the loader of libraries does not
+                listed += [path for path in more[1] if Path(path).name.startswith("python3.")]
             for folder, found in entries(packages).items():
                 read += found
                 listed.append(folder)
             plan["landlock"] = {"readable": read, "listed": listed, "writable": ["/dev/null"]}
         return plan
+
+    def _may_write(self, packages: Sequence[str]) -> bool:
+        """Whether the worker gets a /tmp of its own: it would cover a Python that lies below it."""
+        needed = [sys.executable, *python_folders(), *entries(packages)]
+        return self.kind.startswith("bwrap") and not any(
+            Path(path).is_relative_to("/tmp") for path in needed
+        )
 
 
 def _processor(place: int) -> int | None:

@@ -8,6 +8,7 @@ The set NN_slug consists of two files there. `questions.py` is what students rea
     from minilm.course.checking.questions import Question
 
     TITLE = "Attention from scratch"
+    LIBRARIES = ("numba",)  # only if answers may use more than NumPy, see minilm.sandbox.libraries
 
     softmax = Question("softmax", lines=3, plugs="softmax", hint="Subtract the largest first.")
 
@@ -111,7 +112,6 @@ class Question:
         hint: shown with every failure that has no hint of its own.
         plugs: the public name of minilm that the answer can replace, for the course's ledger; the
             answer must then take the same arguments.
-        poison: more names of minilm that submissions must not call (`Class.method` for a method).
     """
 
     def __init__(
@@ -123,14 +123,12 @@ class Question:
         lines: int = 0,
         hint: str = "",
         plugs: str | None = None,
-        poison: Sequence[str] = (),
     ) -> None:
         if not name.isidentifier():
             raise InputError(f"name is {name!r}; a question has the name of a function")
         self.name, self.title = name, title or name
         self.asks = tuple(asks) or (name,)
         self.lines, self.hint, self.plugs = lines, hint, plugs
-        self.poison = tuple(poison)
         self.tests: list[Test] = []
 
     def test(
@@ -172,13 +170,6 @@ class ExerciseSet:
     def points(self) -> float:
         """What the set is worth."""
         return sum(question.points for question in self.questions)
-
-    @property
-    def poisoned(self) -> list[str]:
-        """The names of minilm that a submission to this set finds empty."""
-        names = {name for q in self.questions for name in (*q.asks, *q.poison)}
-        names |= {q.plugs for q in self.questions if q.plugs}
-        return sorted(names)
 
     def question(self, name: str) -> Question:
         """The question of that name.

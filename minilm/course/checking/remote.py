@@ -16,7 +16,6 @@ class RemoteChannel(Channel):
         self.session, self.number = session, 0
 
     def exchange(self, message: dict[str, Any], pack: wire.Pack, plain: bool = False) -> Any:
-        """With `plain`, the answer is a number, a text, or a list of such."""
         self.number += 1
         self.session.send({**message, "n": self.number}, pack)
         while True:

@@ -44,7 +44,7 @@ class Student:
 
     def kernel_source(self, name: str) -> Any:
         """The source of a CUDA kernel, for `minilm.course.checking.kernel_answers.launch`."""
-        return self._channel.ask("source", name)
+        return self._channel.ask("source", name, plain=True)
 
     def run_kernel(self, *arguments: Any) -> Any:
         """Runs such a source in the emulator, where no code of the student's has run."""
@@ -83,7 +83,7 @@ class Held:
 
     def __len__(self) -> int:
         try:
-            length = self._channel.ask("len", self._number)
+            length = self._channel.ask("len", self._number, plain=True)
         except StudentError as error:  # list(x) asks for a length too, and expects a TypeError
             raise TypeError(error.text) from None
         if type(length) is not int or length < 0:
@@ -117,15 +117,19 @@ class Channel:
         name: str = "",
         args: Any = (),
         named: Mapping[str, Any] | None = None,
+        plain: bool = False,
     ) -> Any:
-        """Do one operation on a name or on a held value."""
+        """Do one operation on a name or on a held value; see `exchange` for `plain`."""
         pack = self.pack()
         message = {"op": op, "of": of, "name": name}
         message |= {"args": pack.node(list(args)), "named": pack.node(dict(named or {}))}
-        return self.exchange(message, pack)
+        return self.exchange(message, pack, plain)
 
     def exchange(self, message: dict[str, Any], pack: wire.Pack, plain: bool = False) -> Any:
-        """Send one request and return the value of its answer."""
+        """Send one request and return the value of its answer.
+
+        With `plain`, that is a number, a text, or lists and dictionaries of such.
+        """
         raise NotImplementedError
 
     def inplace(self, name: str, args: tuple, named: dict[str, Any]) -> tuple[Any, list[Any]]:
@@ -209,10 +213,11 @@ class LocalChannel(Channel):
         name: str = "",
         args: Any = (),
         named: Mapping[str, Any] | None = None,
+        plain: bool = False,
     ) -> Any:
         """As of every channel; a call by name is noted, with what it did to its arguments."""
         if op not in ("call", "inplace") or not isinstance(of, str):
-            return super().ask(op, of, name=name, args=args, named=named)
+            return super().ask(op, of, name=name, args=args, named=named, plain=plain)
         call = Call(of, tuple(args), dict(named or {}))
         self.calls.append(call)
         self.worker.unpacked = []

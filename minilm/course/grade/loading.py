@@ -51,7 +51,7 @@ class Loader:
         self.assignment, self.cells = assignment, list(cells)
         self.wall, self.kit, self.limits = wall, kit, limits
         self.loads = state.get("loads", 0)
-        self.before = state.get("spent", 0.0)
+        self.before = state.get("spent", 0.0) - time.process_time()
         self.modes = state.get("modes", []) or [FULL] * len(self.cells)
         self.notes: list[str] = list(state.get("notes", []))
         self.listening = True  # until the first hidden case: nothing said later is passed on

@@ -24,7 +24,7 @@ class Written(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return False
         name = ".".join(parts).removesuffix(".__init__")
         before = self.texts.get(name, (cell, ""))[1] if append else ""
-        self.texts[name] = (cell, before + text)
+        self.texts[name] = (cell, before + text.rstrip("\n") + "\n")
         sys.modules.pop(name, None)  # written anew: imported anew
         return True
 
@@ -73,9 +73,8 @@ class Policy(importlib.abc.MetaPathFinder):
             return
         if top not in self.tops:
             raise ModuleNotFoundError(
-                f"`{top}` is no library of this set: answers use {', '.join(self.listed)} and the "
-                f"standard library; a module of your own is written by a cell, "
-                f"%%writefile {top}.py",
+                f"`{top}` is no library of this set and no module that a cell wrote (%%writefile "
+                f"{top}.py); answers use {', '.join(self.listed)} and the standard library",
                 name=name,
             )
         if top in self.within and rest and hasattr(self, "loaded"):

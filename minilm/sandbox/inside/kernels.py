@@ -97,7 +97,7 @@ def launch(program: dict[str, Any], grid: list, block: list, arguments: list, ho
         {"arrays": all array arguments afterwards, "counts": {...}, "hot": [[line, problem, n]]},
         or {"error": what the emulator said, "line": its line or None}.
     """
-    from emulator import EmulatorError, emulate
+    from minilm.emulator import EmulatorError, emulate
 
     kernel = build(program)
     try:

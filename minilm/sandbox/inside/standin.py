@@ -68,6 +68,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name.split(".")[0] != NAME:
             return None
+        if name.startswith(f"{NAME}.course."):
+            raise ModuleNotFoundError(f"`{name}` is not here while grading", name=name)
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:

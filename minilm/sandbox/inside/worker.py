@@ -5,6 +5,7 @@ student code. From there on nothing it says is believed: the grader rebuilds eve
 parts and compares it on the other side of the wall.
 """
 
+import ctypes
 import gc
 import mmap
 import os
@@ -188,6 +189,17 @@ class _Callback:
         return worker.unpack(blobs, reply["value"])
 
 
+def _mapped(file: int, size: int) -> np.ndarray:
+    """A file's bytes in memory. Python's own `mmap` would keep the file open."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    address = libc.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, file, 0)
+    if address == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), "mmap")
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+
 def main() -> None:
     """Take the plan from standard input, lock the door, and start to talk."""
     read, write = os.dup(0), os.dup(1)
@@ -204,7 +216,7 @@ def main() -> None:
     worker = Worker(read, write)
     plan, _ = worker.receive()
     if plan.get("shared"):  # one more file, that was inherited
-        worker.shared = np.frombuffer(mmap.mmap(*plan["shared"]), np.uint8)
+        worker.shared = _mapped(*plan["shared"])
         os.close(plan["shared"][0])
     np.random.seed(0)  # noqa: NPY002  (the global state that a student's own code may draw from)
     try:
