@@ -83,8 +83,9 @@ def _settle() -> None:
 def serve(root: Path, start: Path, port: int, browser: bool) -> None:
     """Run JupyterLab's server in this process, with `start` open."""
     _settle()
-    folders = [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, folders))
+    for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH"):  # settings; the course's kernel
+        folders = [str(SETTINGS), os.environ.get(name, "")]
+        os.environ[name] = os.pathsep.join(filter(None, folders))
     options = [
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url=/lab/tree/{start.relative_to(root).as_posix()}",

@@ -244,6 +244,7 @@ def test_a_lesson_opens_with_all_that_it_shows(
     assert chrome.evaluate("!document.body.textContent.includes('model not found')")
     assert chrome.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     (tmp_path / "page.png").write_bytes(chrome.screenshot())
+    chrome.wait("document.querySelectorAll('.jp-CodeCell .cm-line span').length > 0")  # in colour
     chrome.pause(3)
     assert chrome.evaluate("!document.querySelector('.jp-mod-dirty')")  # nothing to be saved
     assert (lab.folder / lesson.name).read_bytes() == before

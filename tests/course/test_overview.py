@@ -85,6 +85,21 @@ def test_lab_opens_the_first_lesson_where_no_map_can_be_written(
     assert "no map of the course" in capsys.readouterr().err
 
 
+def test_the_kernel_of_lab_says_what_notebooks_hold_already() -> None:
+    """Else JupyterLab writes it into the notebook, which then waits to be saved."""
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    from minilm.commands._lab_kernel import CourseKernel
+
+    found = KernelSpecManager(kernel_dirs=[str(lab.SETTINGS / "kernels")]).get_kernel_spec(
+        "python3"
+    )
+    metadata = nb.make_notebook([])["metadata"]
+    assert CourseKernel.language_info == metadata["language_info"]
+    assert found.display_name == metadata["kernelspec"]["display_name"]
+    assert found.argv[-1].endswith(f"{CourseKernel.__module__}.{CourseKernel.__name__}")
+
+
 def test_lab_needs_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     for name in lab.HOMES:
