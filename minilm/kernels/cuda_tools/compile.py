@@ -36,7 +36,7 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
     """Every pair of file and preprocessor names that the package launches."""
     found: list[tuple[str, dict[str, Any]]] = []
     for kind in (FLOAT, BF16, HALF):
-        plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe")
+        plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe", "conv2d")
         found += [(f"{folder}/cuda", {"DTYPE": kind}) for folder in plain]
         for form in range(4):
             files = ("gelu", "swiglu", "bias_activation") if form < 3 else ("bias_activation",)
