@@ -80,7 +80,11 @@ class Session:
         """
         answers = self.role == ANSWERS
         packages = top_names(self.libraries) if answers else FOR_THE_EMULATOR
-        kit, self._place = self.kit / self.role, Place()
+        kit = self.kit / self.role
+        try:
+            self._place = Place()
+        except OSError as error:
+            raise SessionError("broken", str(error)) from None
         place = self._place.number
         line, options = self.isolation.command(kit, packages, place)
         plan = self.isolation.plan(kit, packages, self.limits, place)

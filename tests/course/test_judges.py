@@ -25,6 +25,7 @@ from minilm.course.places import Course
 from minilm.errors import InputError
 from minilm.sandbox.choice import choose
 from minilm.sandbox.kit import make_kit
+from minilm.sandbox.session import Session, SessionError
 from minilm.sandbox.walls import Limits
 
 # of the fifty that `test_hostile_crowd` grades, some for each thing that went wrong
@@ -154,6 +155,26 @@ def test_only_kinds_and_short_sentences_are_taken(course: Path) -> None:
     assert max(len(t.public.text) for q in grade.questions for t in q.tests) <= 600
     assert len(grade.notes) <= 50 and max(map(len, grade.notes)) <= 600
     assert not any(question.missing for question in grade.questions)
+
+
+def test_a_machine_that_starts_no_worker_is_no_student_s_fault(
+    course: Path, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Session) -> None:
+        raise SessionError("broken", "no room")
+
+    monkeypatch.setattr(Session, "start", fails)
+    (said,) = reports(state, list(HONEST.values()))
+    assert said == {"stop": "no room"}
+
+    class Stopped:
+        def work(self, request: Any, allowance: Any) -> Any:
+            yield said
+
+    assignment = read_assignment(Course(course).sets[SET], course / "hidden")
+    submission = Submission("ann", Path("ann.ipynb"), SET, ("x = 1",))
+    with pytest.raises(InputError, match="the sandbox does not start any more: no room"):
+        Grading(Stopped(), assignment, submission, Limits()).grade()
 
 
 # --- budgets --------------------------------------------------------------------------------------

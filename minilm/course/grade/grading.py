@@ -47,7 +47,7 @@ class Grading:
         """Have every question judged.
 
         Raises:
-            InputError: the process that keeps the judges is gone.
+            InputError: the process that keeps the judges is gone, or no worker starts any more.
         """
         trouble = self._trouble()
         if trouble:
@@ -127,7 +127,15 @@ class Grading:
         return Ended("lost", 0.0)
 
     def _take(self, message: dict[str, Any]) -> None:
-        """Note a report; only kinds and sentences are taken from it."""
+        """Note a report; only kinds and sentences are taken from it.
+
+        Raises:
+            InputError: the judge could not start a worker.
+        """
+        if "stop" in message:
+            raise InputError(
+                f"the sandbox does not start any more: {str(message['stop'])[:LONGEST]}"
+            )
         level, number = self.todo[0]
         if message["of"] != [level, number]:
             return

@@ -15,7 +15,7 @@ from typing import Any
 from minilm.course.checking.questions import Outcome, Test, run_test
 from minilm.course.checking.student import Student, StudentError
 from minilm.course.grade.assignment import Assignment, load_tests
-from minilm.course.grade.loading import Loader
+from minilm.course.grade.loading import Loader, NoWorkerError
 from minilm.sandbox.session import SessionError
 from minilm.sandbox.walls import Isolation, Limits
 
@@ -46,6 +46,8 @@ def work(state: dict[str, Any], request: dict[str, Any], send: Callable[[Any], N
             loader.listening = level == "public"
             report = judge.question(level, number, due)
             send({"of": [level, number], **report, "state": loader.state})
+    except NoWorkerError as error:
+        send({"stop": str(error)[:LONGEST]})
     finally:
         loader.stop()
 

@@ -18,6 +18,7 @@ from minilm.sandbox.session import Session, SessionError
 from minilm.sandbox.walls import Isolation, Limits
 
 MOST_LOADS = 16  # starts of one notebook, complete or not
+MOST_FAILED_STARTS = 3  # in a row
 CELLS_SHARE = 1 / 3  # of the budget that the cells of one load may use
 CHEAP = 1.0  # seconds of a load that may be run again as it was
 MOST_NOTES = 50
@@ -27,6 +28,10 @@ WORDS = {
     "size": "the answer is too large",
     "broken": "its answer cannot be read",
 }
+
+
+class NoWorkerError(RuntimeError):
+    """The machine starts no worker any more, which is no student's fault."""
 
 
 class Loader:
@@ -56,6 +61,7 @@ class Loader:
         self.notes: list[str] = list(state.get("notes", []))
         self.listening = True  # until the first hidden case: nothing said later is passed on
         self.channel: RemoteChannel | None = None
+        self._failed_starts = 0
 
     @property
     def state(self) -> dict[str, Any]:
@@ -103,6 +109,9 @@ class Loader:
         A cell that hangs or kills the worker is run again without all but its definitions, then
         left out. After two such cells every cell is reduced to its definitions; so is every cell
         of a notebook that was loaded once, if that took its time.
+
+        Raises:
+            NoWorkerError: the sandbox does not start.
         """
         if self.channel is not None and self.channel.session.alive and self.left > 0:
             return None
@@ -115,9 +124,13 @@ class Loader:
             session = Session(self.wall, self.kit, self.limits, self.assignment.exercise.libraries)
             try:
                 session.start()
-            except SessionError:  # the wall did not stand; no line of the student's has run
+            except SessionError as error:  # no line of the student's has run
                 self._end(session)
+                self._failed_starts += 1
+                if self._failed_starts == MOST_FAILED_STARTS:
+                    raise NoWorkerError(str(error)) from None
                 continue
+            self._failed_starts = 0
             try:
                 self._note_errors(self._load(session))
             except SessionError as error:
