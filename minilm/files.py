@@ -72,6 +72,27 @@ def write_text(path: str | os.PathLike, text: str) -> bool:
     return True
 
 
+def make_folder(path: str | os.PathLike, name: str = "path") -> Path:
+    """A folder to write into, made where it is missing; asked before the work and not after it.
+
+    Args:
+        name: what the sentence calls it, such as "--out".
+
+    Raises:
+        InputError: it is a file, or cannot be made or written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise InputError(
+            f"{name} is {str(path)!r}; it must be a folder that can be written to ({why})"
+        ) from None
+
+
 def parse_json(content: bytes) -> Any:
     """What a JSON file holds.
 

@@ -12,6 +12,7 @@ from minilm.course.checking.questions import Question
 from minilm.emulator import SCHEDULES
 
 TITLE = "Kernels: seven programs for a graphics card"
+LIBRARIES = ("numba",)
 
 scaled = Question("scaled", title="which number is mine?", lines=3)
 transpose_tiles = Question(

@@ -10,6 +10,7 @@ from minilm.course.checking.probes import leaves_arguments
 from minilm.course.checking.questions import Question
 
 TITLE = "Intuitions on language models: tasks, scaling laws, jumps and a U"
+LIBRARIES = ("scipy.optimize",)
 
 exact_match = Question("exact_match", title="all tokens right", plugs="power_match")
 ushape = Question("ushape", title="right, wrong, right again", plugs="ushape")
@@ -17,30 +18,25 @@ per_task_loss = Question(
     "per_task_loss", title="one loss, split over its tasks", lines=8, plugs="per_task_loss"
 )
 brier = Question("brier", title="a score without a cliff", lines=4, plugs="brier")
-optimal_ND = Question(
-    "optimal_ND", title="the best model for a budget", lines=4, poison=("Chinchilla",)
-)
+optimal_ND = Question("optimal_ND", title="the best model for a budget", lines=4)
 make_corpus = Question("make_corpus", title="a corpus whose tokens know their task", lines=10)
 edit_distance = Question("edit_distance", title="almost right", lines=8, plugs="edit_distance")
 bootstrap_fit = Question(
     "bootstrap_fit",
     title="how sure is a slope?",
     lines=8,
-    poison=("bootstrap", "interval", "power_fit"),
 )
 classify_curve = Question(
     "classify_curve",
     title="five kinds of curve",
     lines=18,
     plugs="classify_curve",
-    poison=("rank_correlation",),
 )
 fit_chinchilla = Question(
     "fit_chinchilla",
     title="loss from size and data",
     lines=14,
     plugs="fit_chinchilla",
-    poison=("fit_powers",),
 )
 
 

@@ -32,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
     from minilm.course.build.lessons import find_lessons
     from minilm.course.publish.slides import told, write_decks
     from minilm.course.publish.timing import paced
+    from minilm.files import make_folder
 
+    make_folder(args.out, "--out")
     lessons = find_lessons(args.lessons, args.folder)
     for path in write_decks(lessons, args.out, args.pdf, args.notes, args.minutes):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")

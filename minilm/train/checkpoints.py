@@ -70,10 +70,12 @@ def load_arrays(
             arrays = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, OSError):
         raise InputError(f"{path} is half-written or not in the safetensors format") from None
-    except TypeError as error:  # bfloat16, which other programs write
+    except (TypeError, AttributeError) as error:  # bfloat16 and float8, which others write
         raise InputError(f"{path} holds numbers that NumPy lacks: {error}") from None
     for name, array in arrays.items():
-        if array.dtype.kind not in "fiub":  # with ml_dtypes loaded, bfloat16 can be read
+        if (
+            array.dtype.kind not in "fiub" or "float8" in array.dtype.name
+        ):  # with ml_dtypes loaded, bfloat16 can be read
             raise InputError(f"{path} holds numbers that NumPy lacks: {name!r} is {array.dtype}")
     return arrays, facts
 

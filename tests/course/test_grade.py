@@ -11,7 +11,7 @@ import pytest
 from course.grading import SET, grade_cells, make_course, points, write_submission
 from course.hostile import HONEST
 from minilm.cli import main
-from minilm.course.grade.grading import Grade
+from minilm.course.grade.results import Grade
 from minilm.course.grade.run import grade_paths
 from minilm.course.places import Course
 from minilm.errors import InputError

@@ -29,7 +29,7 @@ class Assignment:
     extra: dict[str, list[Test]] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     secret: str = ""
-    tests: Path | None = None
+    tests: Path = Path()
     own: Path | None = None
 
 

@@ -2,14 +2,16 @@
 
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
-from queue import SimpleQueue
+from typing import Any
 
 from minilm.course.grade.assignment import Assignment
-from minilm.course.grade.grading import Grader
+from minilm.course.grade.grading import Grading
 from minilm.course.grade.results import Grade
 from minilm.course.grade.submissions import Submission
 from minilm.sandbox.choice import choose
+from minilm.sandbox.disposable import Nursery
 from minilm.sandbox.kit import make_kit
 from minilm.sandbox.walls import Limits
 
@@ -44,18 +46,14 @@ class Judges:
         self._scratch = tempfile.TemporaryDirectory(prefix="minilm-grade-")
         try:
             os.chmod(self._scratch.name, 0o755)  # the user that a worker turns into reads it
-            self._kits = {
-                name: make_kit(Path(self._scratch.name, str(number)), one.exercise.poisoned)
-                for number, (name, one) in enumerate(assignments.items())
-            }
-            self._isolation = choose(next(iter(self._kits.values())), isolation, unsafe)
+            kit = make_kit(Path(self._scratch.name, "kit"))
+            self.wall = choose(kit, isolation, unsafe).kind
+            sets = {name: _plain(one) for name, one in assignments.items()}
+            setup = {"kit": str(kit), "wall": self.wall, "limits": asdict(limits), "sets": sets}
+            self._nursery = Nursery("minilm.course.grade.judge", setup, jobs)
         except BaseException:
             self._scratch.cleanup()
             raise
-        self.wall = self._isolation.kind
-        self._slots: SimpleQueue[int] = SimpleQueue()
-        for slot in range(jobs):
-            self._slots.put(slot)
 
     def __enter__(self) -> "Judges":
         return self
@@ -65,16 +63,17 @@ class Judges:
 
     def close(self) -> None:
         """End what was made ready."""
+        self._nursery.close()
         self._scratch.cleanup()
 
     def grade(self, submission: Submission) -> Grade:
         """Grade one submission, whose `set_name` is among the assignments; from any thread."""
-        slot = self._slots.get()
-        try:
-            name = submission.set_name
-            grader = Grader(
-                self.assignments[name], self._isolation, self._kits[name], self.limits, slot
-            )
-            return grader.grade(submission)
-        finally:
-            self._slots.put(slot)
+        assignment = self.assignments[submission.set_name]
+        return Grading(self._nursery, assignment, submission, self.limits).grade()
+
+
+def _plain(one: Assignment) -> dict[str, Any]:
+    """What a judge needs to know of a set."""
+    own = str(one.own.resolve()) if one.own else None
+    tests = str(one.tests.resolve())
+    return {"tests": tests, "own": own, "given": list(one.given), "secret": one.secret}

@@ -14,5 +14,8 @@ def grade_each(judges: Judges, submissions: Sequence[Submission], jobs: int) -> 
     try:
         for future in as_completed([pool.submit(judges.grade, one) for one in submissions]):
             yield future.result()
+    except BaseException:
+        judges.close()  # who waits for one need not wait for its end
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: the judges end what runs

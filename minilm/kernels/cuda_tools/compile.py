@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minilm.errors import InputError
+from minilm.errors import InputError, install
 from minilm.files import write_text
 from minilm.kernels.cuda_tools.launch import options, source
 
@@ -73,7 +73,7 @@ def _nvrtc() -> tuple[Any, Any]:
         nvrtc.getVersion()
     except Exception as problem:
         raise InputError(
-            "compiling CUDA C++ needs CuPy and NVRTC: pip install 'minilm[cuda13]' "
+            f"compiling CUDA C++ needs CuPy and NVRTC: {install('cuda13')} "
             f"({type(problem).__name__}: {problem})"
         ) from None
     return core, nvrtc
