@@ -265,7 +265,8 @@ def start_grader(
         "--hidden",
         str(course / "hidden"),
     ]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    scratch = {"TMPDIR": str(folder)}  # one that is killed leaves its own behind
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **scratch}
     return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, text=True)
 
 
