@@ -112,8 +112,8 @@ def tokens_of_many_bytes(student, rng, count):
 
 @bits_per_byte.test(points=1, hint="Take the logarithm of the share itself, and add nothing.")
 def a_great_surprise(student, rng):
-    "a share of a millionth of a millionth has its full price"
-    shares, lengths = np.array([1.0, 10.0 ** -rng.uniform(11, 14)]), np.ones(2, np.int64)
+    "a share of next to nothing has its full price"
+    shares, lengths = np.array([1.0, 10.0 ** -rng.uniform(20, 30)]), np.ones(2, np.int64)
     close(student.bits_per_byte(shares, lengths), price(shares, lengths))
 
 

@@ -856,4 +856,50 @@ def gelu(x):
             ),
         ),
     ),
+    # shares are held above a floor
+    (
+        "bits_per_byte",
+        3,
+        changed("bits_per_byte", ("np.log2(shares)", "np.log2(np.maximum(shares, 1e-15))")),
+    ),
+    # half a step to each side
+    ("slope", 2, "def slope(f, x, h):\n    return (f(x + h / 2) - f(x - h / 2)) / h"),
+    # scores are held within bounds
+    (
+        "softmax",
+        5,
+        changed("softmax", ("x - x.max(axis=-1, keepdims=True)", "np.clip(x, -50, 50)")),
+    ),
+    # eps squared
+    ("layer_norm", 5, changed("layer_norm", ("x.dtype.type(eps)", "x.dtype.type(eps) ** 2"))),
+    # the decay without the rate
+    ("adamw", 5, changed("adamw", ("p -= lr * decay * p", "p -= decay * p"))),
+    # the mean of before the step
+    (
+        "adamw",
+        2,
+        changed(
+            "adamw", ("m[...] = b1", "old = m.copy()\n    m[...] = b1"), ("(m / (1", "(old / (1")
+        ),
+    ),
+    # the weights are changed and returned
+    ("adamw", 0, changed("adamw", ("+ eps)", "+ eps)\n    return p"))),
+    # one token too many
+    ("top_p", 1, changed("top_p", ("shares < p", "shares <= p + 0.1"))),
+    # rows of a table only
+    (
+        "top_p",
+        3,
+        """
+import numpy as np
+def top_p(logits, p):
+    out = np.full_like(logits, -np.inf)
+    for row, kept in zip(np.atleast_2d(logits), np.atleast_2d(out)):
+        order = np.argsort(-row)
+        shares = np.exp(row[order] - row.max())
+        stay = order[np.cumsum(shares) - shares < p * shares.sum()]
+        kept[stay] = row[stay]
+    return out
+""",
+    ),
 ]

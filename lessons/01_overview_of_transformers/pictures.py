@@ -223,7 +223,7 @@ def lengths(record: Recorded, asked: Sequence[int], longest: int) -> None:
         alt="Whole strings copied: near all up to the trained length, few soon after."
     ) as ax:
         ax.axvspan(min(asked), longest, color="#EAF2F9")
-        ax.text(min(asked) + 0.2, 5, "lengths seen in training", color=MUTED, fontsize=16)
+        ax.text(min(asked) + 0.2, 40, "lengths seen\nin training", color=MUTED, fontsize=16)
         lines(
             asked, rows, xlabel="letters to copy", ylabel="strings without a fault, %", ax=ax,
             ylim=(0, 103),

@@ -106,7 +106,7 @@ def pmi(counts, negatives=1):
     # not scaled
     (
         "attention",
-        1,
+        0,
         START + ATTENTION.replace(" * q.dtype.type(q.shape[-1] ** -0.5)", ""),
     ),
     # overflows
@@ -563,9 +563,9 @@ def pmi(counts, negatives=1):
     # shares over the queries
     ("attention", 0, START + ATTENTION.replace("sum(-1", "sum(-2")),
     # scaled by D, not by its root
-    ("attention", 1, START + ATTENTION.replace("** -0.5", "** -1")),
+    ("attention", 0, START + ATTENTION.replace("** -0.5", "** -1")),
     # scaled by the number of keys
-    ("attention", 1, START + ATTENTION.replace("q.shape[-1] **", "k.shape[-2] **")),
+    ("attention", 0, START + ATTENTION.replace("q.shape[-1] **", "k.shape[-2] **")),
     # heads of every h-th channel
     (
         "multihead",
@@ -642,6 +642,69 @@ def pmi(counts, negatives=1):
         3,
         changed(
             "rome_edit", ("np.linalg.solve(C, k)", "np.linalg.solve(C + 0.01 * np.eye(len(k)), k)")
+        ),
+    ),
+    # how far, in whichever direction
+    ("retrieve", 1, changed("retrieve", ("-cosine", "-np.abs(cosine)"))),
+    # lengths of the columns
+    ("retrieve", 2, changed("retrieve", ("np.linalg.norm(db, axis=1)", "np.linalg.norm(db)"))),
+    # one more everywhere, so that nothing is 0
+    (
+        "pmi",
+        0,
+        changed("pmi", ("np.asarray(counts, np.float64)", "np.asarray(counts, np.float64) + 1")),
+    ),
+    # for two axes only
+    ("attention", 5, START + ATTENTION.replace("np.swapaxes(k, -1, -2)", "k.T")),
+    # the weights are float64, the values are not
+    (
+        "attention",
+        7,
+        START
+        + ATTENTION.replace(
+            "return weights @ v, weights", "return weights @ v, weights * np.ones(1)"
+        ),
+    ),
+    # later tokens see earlier ones only, not themselves
+    (
+        "multihead",
+        5,
+        changed(
+            "multihead",
+            ("np.ones((T, T), bool)", "np.ones((T, T), bool), -1"),
+            beside=("attention",),
+        ),
+    ),
+    # only the centres move
+    (
+        "sgns_step",
+        1,
+        changed("sgns_step", ("np.subtract.at(contexts,", "np.subtract.at(contexts.copy(),")),
+    ),
+    # column and row change places
+    (
+        "rome_edit",
+        0,
+        changed(
+            "rome_edit",
+            (
+                "np.outer((v - W @ k) / (d @ k), d)",
+                "np.outer(d, (v - W @ k) / (d @ k)).reshape(W.shape)",
+            ),
+        ),
+    ),
+    # the largest score of all queries: where a row's are far below, nothing is left
+    ("attention", 7, START + ATTENTION.replace("scores.max(-1, keepdims=True)", "scores.max()")),
+    # d in float32
+    (
+        "rome_edit",
+        3,
+        changed(
+            "rome_edit",
+            (
+                "np.linalg.solve(C, k)",
+                "np.linalg.solve(C.astype(np.float32), k.astype(np.float32))",
+            ),
         ),
     ),
 ]

@@ -59,25 +59,22 @@ def optimal_ND(C, consts):
     )
 """,
     ),
-    # with the random numbers of the standard library, token by token
+    # each document from the task that is furthest behind its share
     (
         "make_corpus",
         """
 import random
 
 def make_corpus(seed, length, shares, documents):
-    rng = random.Random(seed)
-    pieces = []
-    for task, share in enumerate(shares):
-        size = 0
-        while size < share * length:
-            text = rng.choice(documents[task])
-            pieces.append([(int(token), task) for token in text])
-            size += len(text)
-    rng.shuffle(pieces)
-    stream = [pair for piece in pieces for pair in piece][:length]
-    tokens, labels = zip(*stream)
-    return np.array(tokens, np.int32), np.array(labels)
+    rng, sizes, tokens, labels = random.Random(seed), [0] * len(shares), [], []
+    while len(tokens) < length:
+        behind = [share * (len(tokens) + 1) - size for share, size in zip(shares, sizes)]
+        task = max((t for t, s in enumerate(shares) if s > 0), key=lambda t: behind[t])
+        text = rng.choice(documents[task]).tolist()
+        tokens += text
+        labels += [task] * len(text)
+        sizes[task] += len(text)
+    return np.array(tokens[:length], np.int32), np.array(labels[:length])
 """,
     ),
     # the whole table

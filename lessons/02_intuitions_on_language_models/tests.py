@@ -10,6 +10,7 @@ from minilm.course.checking.probes import leaves_arguments
 from minilm.course.checking.questions import Question
 
 TITLE = "Intuitions on language models: tasks, scaling laws, jumps and a U"
+LIBRARIES = ("scipy.optimize",)
 
 exact_match = Question("exact_match", title="all tokens right", plugs="power_match")
 ushape = Question("ushape", title="right, wrong, right again", plugs="ushape")
@@ -17,30 +18,25 @@ per_task_loss = Question(
     "per_task_loss", title="one loss, split over its tasks", lines=8, plugs="per_task_loss"
 )
 brier = Question("brier", title="a score without a cliff", lines=4, plugs="brier")
-optimal_ND = Question(
-    "optimal_ND", title="the best model for a budget", lines=4, poison=("Chinchilla",)
-)
+optimal_ND = Question("optimal_ND", title="the best model for a budget", lines=4)
 make_corpus = Question("make_corpus", title="a corpus whose tokens know their task", lines=10)
 edit_distance = Question("edit_distance", title="almost right", lines=8, plugs="edit_distance")
 bootstrap_fit = Question(
     "bootstrap_fit",
     title="how sure is a slope?",
     lines=8,
-    poison=("bootstrap", "interval", "power_fit"),
 )
 classify_curve = Question(
     "classify_curve",
     title="five kinds of curve",
     lines=18,
     plugs="classify_curve",
-    poison=("rank_correlation",),
 )
 fit_chinchilla = Question(
     "fit_chinchilla",
     title="loss from size and data",
     lines=14,
     plugs="fit_chinchilla",
-    poison=("fit_powers",),
 )
 
 
@@ -141,6 +137,8 @@ def same_seed_same_corpus(student, rng):
     streams = [written(student, s, 2000, [0.5, 0.5], documents)[0] for s in (seed, seed + 1, seed)]
     same(streams[2], streams[0], what="the second stream of one seed")
     true((streams[1] != streams[0]).mean() > 0.5, "another seed gave almost the same stream")
+    one, other = (np.bincount(s[s < 1000], minlength=2 * FEW) for s in streams[:2])
+    true((one != other).mean() > 0.2, "another seed drew almost the same documents")
 
 
 @make_corpus.test(
@@ -172,7 +170,7 @@ def whole_documents_mixed(student, rng, length, shares, sizes):
     hint="documents[task][rng.integers(len(documents[task]))], again and again; then shuffle.",
 )
 def drawn_at_random(student, rng):
-    "draws and orders whole documents at random: none for ever, none in turn"
+    "draws whole documents at random, none for ever, none in turn, and mixes them"
     documents, seed = draw_documents(rng, [(3, 6), (9, 15)]), int(rng.integers(1000))
     tokens, labels = written(student, seed, 24_000, [0.4, 0.6], documents)
     first, texts = np.flatnonzero(tokens < 1000), [*documents[0], *documents[1]]
@@ -189,7 +187,7 @@ def drawn_at_random(student, rng):
         true(abs(found - share) < 0.01, f"task {task} has {found:.3f} of the tokens")
     kinds, share = labels[first], (labels[first] == 0).mean()
     changes = (kinds[1:] != kinds[:-1]).mean() / (2 * share * (1 - share))  # 1 in random order
-    true(0.9 < changes < 1.1, "the order of the documents is not random")
+    true(changes > 0.8, "the tasks stand one after another, not mixed")
 
 
 leaves_arguments(make_corpus, again=["labels_fit", "same_seed_same_corpus"])
@@ -455,12 +453,11 @@ def nothing_is_better(student, rng, law, compute):
 
 
 def plans(rng, level):
-    yield {"slope": -0.3, "noise": 0.05, "even": True}
-    yield {"slope": -0.3, "noise": 0.05, "even": False}
-    if level == "hidden":
+    slope, noise = -0.3, 0.05
+    if level == "hidden":  # in place of the public cases: a fit at a time takes seconds for these
         slope, noise = float(rng.uniform(-1, 1)), float(rng.uniform(0.02, 0.3))
-        yield {"slope": slope, "noise": noise, "even": True}
-        yield {"slope": slope, "noise": noise, "even": False}
+    yield {"slope": slope, "noise": noise, "even": True}
+    yield {"slope": slope, "noise": noise, "even": False}
 
 
 def draw_line(rng, points, slope, noise, even=True):
@@ -656,6 +653,9 @@ def not_every_rise_emerges(student, rng):
         ([0, 0, 0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], "emergent"),
         ([0, 0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], "smooth"),  # two of nine
         ([0, 0, 0, 0.3, 0.4, 0.0, 0.6, 0.7, 0.8], "smooth"),  # back at chance
+        ([0, 0, 0, 0.3, 0.4, 0.04, 0.6, 0.7, 0.8], "smooth"),  # as good as back
+        ([0, 0, 0, 0.1, 0.18, 0.26, 0.34, 0.42, 0.5], "emergent"),  # in small steps
+        ([-0.04, -0.04, -0.04, 0.1, 0.12, 0.14, 0.15, 0.16, 0.18], "smooth"),  # from chance, .18
         ([0, 0, 0, 0.10, 0.12, 0.14, 0.16, 0.17, 0.18], "smooth"),  # no jump
         ([0, 0, 0, 0.12, 0.3, 0.4, 0.3, 0.2, 0.15], "smooth"),  # a jump, but not at the last
         ([0.3, 0.3, 0.3, 0.25, 0.2, 0.2, 0.1, 0.1, 0.1], "inverse"),

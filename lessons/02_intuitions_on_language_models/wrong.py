@@ -334,13 +334,13 @@ def brier(probabilities, target):
     # the first document of a task for ever
     (
         "make_corpus",
-        7,
+        6,
         START + CORPUS.replace("[rng.integers(len(documents[task]))]", "[0]"),
     ),
     # the documents of a task in their order, again and again
     (
         "make_corpus",
-        7,
+        6,
         START
         + CORPUS.replace(
             "texts.append(documents[task][rng.integers(len(documents[task]))])",
@@ -559,22 +559,10 @@ def brier(probabilities, target):
             "left -= len(texts[-1])", "left -= 1"
         ),
     ),
-    # tasks take turns: the first document of each, the second of each
-    (
-        "make_corpus",
-        7,
-        START
-        + CORPUS.replace(
-            "    order = rng.permutation(len(texts))",
-            "    kinds = [int(task[0]) for task in tasks]\n"
-            "    rank = [kinds[:i].count(kind) / kinds.count(kind) for i, kind in enumerate(kinds)]\n"
-            "    order = np.argsort(rank, kind='stable')",
-        ),
-    ),
     # one draw for each task, and then that document again and again
     (
         "make_corpus",
-        7,
+        6,
         START
         + CORPUS.replace(
             "        left = share * length",
@@ -641,7 +629,7 @@ def brier(probabilities, target):
     # above for at least
     ("classify_curve", 8, START + CURVE.replace("later[-1] >=", "later[-1] >")),
     # once the noise, not twice
-    ("classify_curve", 2, START + CURVE.replace("2 * noise", "noise")),
+    ("classify_curve", 1, START + CURVE.replace("2 * noise", "noise")),
     # a third, rounded down
     ("classify_curve", 8, START + CURVE.replace("len(y) / 3", "len(y) // 3")),
     # half of all
@@ -680,6 +668,100 @@ def brier(probabilities, target):
             "np.logaddexp(a - alpha * x, b - beta * y)",
         ),
     ),
-    # absolute residuals
-    ("fit_chinchilla", 0, START + ROBUST.replace("f_scale=1e-3", "f_scale=1e-9")),
+    # what cannot be told from chance counts as above it
+    (
+        "classify_curve",
+        7,
+        START + CURVE.replace("later.min() > chance + 2 * noise", "later.min() > chance"),
+    ),
+    # the jump from the first score, not from chance
+    (
+        "classify_curve",
+        8,
+        START + CURVE.replace("later[-1] >= chance + jump", "later[-1] >= y[0] + jump"),
+    ),
+    # the jump is the largest step
+    (
+        "classify_curve",
+        6,
+        START + CURVE.replace("later[-1] >= chance + jump", "np.diff(y).max() >= jump"),
+    ),
+    # a bell in place of quantiles
+    (
+        "bootstrap_fit",
+        7,
+        START
+        + BOOTSTRAP.replace(
+            "low, high = np.quantile(slopes, [0.05, 0.95])",
+            "low, high = slopes.mean() - 1.645 * slopes.std(), slopes.mean() + 1.645 * slopes.std()",
+        ),
+    ),
+    # turned round the estimate
+    (
+        "bootstrap_fit",
+        7,
+        START
+        + BOOTSTRAP.replace(
+            "return low, high",
+            "p = np.polyfit(np.log(x), np.log(y), 1)[0]\n    return 2 * p - high, 2 * p - low",
+        ),
+    ),
+    # Huber's delta of a tenth
+    ("fit_chinchilla", 6, START + ROBUST.replace("f_scale=1e-3", "f_scale=0.1")),
+    # two neighbours that change places count once
+    (
+        "edit_distance",
+        3,
+        """
+def edit_distance(first, second):
+    n, m = len(first), len(second)
+    table = [[i + j for j in range(m + 1)] for i in range(n + 1)]
+    for i in range(1, n + 1):
+        for j in range(1, m + 1):
+            change = table[i - 1][j - 1] + (first[i - 1] != second[j - 1])
+            table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, change)
+            if i > 1 and j > 1 and first[i - 1] == second[j - 2] and first[i - 2] == second[j - 1]:
+                table[i][j] = min(table[i][j], table[i - 2][j - 2] + 1)
+    return table[n][m]
+""",
+    ),
+    # every epoch in a new order: none comes twice before all have come
+    (
+        "make_corpus",
+        6,
+        START
+        + CORPUS.replace(
+            "        left = share * length", "        left, pile = share * length, []"
+        ).replace(
+            "texts.append(documents[task][rng.integers(len(documents[task]))])",
+            "pile = pile or list(rng.permutation(len(documents[task])))\n            texts.append(documents[task][pile.pop()])",
+        ),
+    ),
+    # the seed decides the order only, not the draws
+    (
+        "make_corpus",
+        8,
+        START
+        + CORPUS.replace(
+            "    texts, tasks = [], []",
+            "    draw = np.random.default_rng(0)\n    texts, tasks = [], []",
+        ).replace("[rng.integers(", "[draw.integers("),
+    ),
+    # Spearman's bound of another taste
+    ("classify_curve", 7, START + CURVE.replace("<= 0.5", "<= 0.3")),
+    # what lies below chance is at chance
+    (
+        "classify_curve",
+        7,
+        START + CURVE.replace("np.abs(y - chance) > 2 * noise", "y - chance > 2 * noise"),
+    ),
+    # each document is cut
+    (
+        "make_corpus",
+        5,
+        START
+        + CORPUS.replace(
+            "[rng.integers(len(documents[task]))])", "[rng.integers(len(documents[task]))][:8])"
+        ),
+    ),
 ]

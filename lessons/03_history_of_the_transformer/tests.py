@@ -10,8 +10,6 @@ from minilm.course.checking.questions import Question
 
 TITLE = "The history of the transformer: from two stacks to one"
 
-# The walk is to be written, not called.
-MODEL = ("Transformer", "EncoderDecoder", "model_of", "Stack", "Block")
 one_row = Question(
     "one_row",
     title="one row",
@@ -23,7 +21,6 @@ mask = Question(
     title="who sees whom",
     lines=4,
     plugs="joint",
-    poison=("popcount", "causal", "prefix"),
     hint="np.tri(n, dtype=bool) is the past; np.arange(n) < n_in are the input's columns.",
 )
 prefix_lm_loss_mask = Question(
@@ -36,7 +33,6 @@ encdec_forward = Question(
     "encdec_forward",
     title="the encoder-decoder",
     lines=10,
-    poison=MODEL,
     hint="x = x + look(norm(x), ...), then x = x + feed(norm(x), layer); at the end norm(target).",
 )
 share = Question(
@@ -44,7 +40,6 @@ share = Question(
     title="steps 1 and 2: share weights",
     asks=("share_cross", "share_stacks", "walk_sizes"),
     lines=9,
-    poison=("walk_parameters", "count_parameters", "walk_step"),
     hint="A new dictionary with one part replaced: {**w, name: ...}.",
 )
 one_stack = Question(
@@ -52,21 +47,18 @@ one_stack = Question(
     title="steps 3 and 4: one stack",
     asks=("same_layer_attend", "causal_input"),
     lines=20,
-    poison=(*MODEL, "single_stack"),
     hint="Take norm(source) and norm(target) before either of them moves.",
 )
 flops = Question(
     "flops",
     title="what a forward pass costs",
     lines=4,
-    poison=("forward_flops", "attended_pairs", "matrix_parameters"),
     hint="Multiply-adds of every token in every layer, times 2.",
 )
 kv_step = Question(
     "kv_step",
     title="one step with a cache",
     lines=10,
-    poison=(*MODEL, "ContiguousCache"),
     hint="Put the new keys and values under the old ones, then mix the new queries with all.",
 )
 chat_cost = Question(

@@ -231,6 +231,11 @@ class Course:
         return self.root / "README.md"
 
     @property
+    def overview(self) -> Path:
+        """The page that `minilm lab` opens, written whenever it starts."""
+        return self.root / "COURSE.md"
+
+    @property
     def claims(self) -> Path:
         return self.root / "CLAIMS.md"
 

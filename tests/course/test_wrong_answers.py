@@ -61,10 +61,10 @@ def points(one: ExerciseSet, question: Question, names: dict) -> float:
     earned = 0.0
     for test in question.tests:
         runs = [("public",), ("hidden", "a secret"), ("hidden", "another secret")]
-        outcomes = [
+        outcomes = (
             run_test(test, Student(LocalChannel(names)), level, one.name, question.name, *words)
             for level, *words in runs
-        ]
+        )
         earned += test.points * all(outcome.passed for outcome in outcomes)
     return earned
 

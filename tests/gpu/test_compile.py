@@ -44,6 +44,7 @@ READABLE = [
     ),
     ("decode_attention.cuda", "decode_rows", f"void({F3}, {F4}, {F4}, {I1}, {F3}, float32)"),
     ("quantized_matmul.cuda", "quantized_matmul_int8", f"void({F2}, int8[:,::1], {F2}, {F2})"),
+    ("conv2d.cuda", "conv2d_elements", f"void({F4}, {F4}, {F4}, int32, int32)"),
     ("moe.cuda", "permute_elements", f"void({F2}, {I1}, int32, {F2})"),
     ("moe.cuda", "grouped_matmul_elements", f"void({F2}, {F3}, {I1}, {F2})"),
 ]

@@ -87,7 +87,7 @@ def keeps_dtype(question: Question, *, points: float = 1, **which: Sequence[str]
             raise ProbeError("error", f"with {other} arguments, {in_words(error)}") from None
         _all_of(other, value)
 
-    hint = "np.zeros, np.sqrt(2) and np.where(..., -np.inf) may be float64: start from x.dtype."
+    hint = "np.zeros, np.ones and numbers of NumPy such as np.sqrt(2) are float64: use x.dtype."
     title = "float32 in, float32 out, and float64 for float64"
     _add(question, "keeps_dtype", title, hint, points, look, **which)
 
