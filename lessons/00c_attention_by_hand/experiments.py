@@ -5,10 +5,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from minilm import backend, use
 from minilm import functional as F
+from minilm.course import progress
 from minilm.models import Transformer, gpt, gpt2
 from minilm.studies.until import descend
 from minilm.tensor import Tensor, no_grad
@@ -84,7 +84,7 @@ def train_all(induction: ModuleType, seeds: Sequence[int]) -> list[Transformer]:
             next(steps)
             bar.update()
 
-    with tqdm(total=STEPS * len(models), leave=False) as bar:
+    with progress(total=STEPS * len(models)) as bar:
         backend.parallel(train_one, zip(seeds, models, strict=True))
     return models
 

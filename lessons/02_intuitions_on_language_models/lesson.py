@@ -32,13 +32,12 @@
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
-from tqdm.auto import tqdm
 
 from minilm import backend
 from minilm import functional as F
 from minilm.analysis import curves, metrics
 from minilm.analysis.scaling import bootstrap, fit_chinchilla, interval
-from minilm.course import interact, lesson_folder, seeds, source
+from minilm.course import interact, lesson_folder, progress, seeds, source
 from minilm.data.worlds.world import TASKS, TaskWorld
 from minilm.models import Transformer
 from minilm.studies.runs import predictor
@@ -385,7 +384,7 @@ verdicts.heuristics(scaling)
 # %%
 LADDER, training = ("2x16", "2x32", "2x48", "2x64"), here.module("training")  # layers x channels
 runs = [(size, seed) for seed in SEEDS for size in LADDER]
-live = {run: training.train_one(world, *run) for run in tqdm(runs, leave=False)}
+live = {run: training.train_one(world, *run) for run in progress(runs)}
 weights = [live[size, SEEDS[0]]["parameters"] for size in LADDER]
 steps = [point["step"] for point in live[LADDER[0], SEEDS[0]]["points"]]
 
