@@ -8,9 +8,9 @@ import numpy as np
 
 from minilm.course.show.claims import Verdict, claim
 from minilm.studies.recorded import Recorded
+from minilm.studies.until import right_after, steps_to
 
 from .studies import copying, lengths, thinking
-from minilm.studies.until import right_after, steps_to
 from .studies.remembering import BANDS
 
 Rows = Sequence[float]
