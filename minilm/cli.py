@@ -111,7 +111,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(f"there is not enough memory: {error}", NO_MEMORY)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
+            if error.filename is None:  # not about a path, so not about what was typed
+                raise
+            return complain(f"path is {str(error.filename)!r}; {error.strerror}", MISTAKE)
         drop_output()
         where = f" where {error.filename} is written" if error.filename else ""
         return complain(f"the disk is full{where}; free some space and start again.", FULL_DISK)

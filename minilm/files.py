@@ -1,12 +1,14 @@
 """Writing files so that after a crash, a full disk or kill -9 the old or the new one is whole."""
 
+import codecs
 import contextlib
+import json
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from minilm.errors import InputError
 
@@ -68,6 +70,45 @@ def write_text(path: str | os.PathLike, text: str) -> bool:
         raise InputError(f"path {str(path)!r} cannot be written: {error.strerror}") from None
     write_atomically(path, data)
     return True
+
+
+def make_folder(path: str | os.PathLike, name: str = "path") -> Path:
+    """A folder to write into, made where it is missing; asked before the work and not after it.
+
+    Args:
+        name: what the sentence calls it, such as "--out".
+
+    Raises:
+        InputError: it is a file, or cannot be made or written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise InputError(
+            f"{name} is {str(path)!r}; it must be a folder that can be written to ({why})"
+        ) from None
+
+
+def parse_json(content: bytes) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: it holds none; the text says what it is instead ("is not UTF-8", ...).
+    """
+    if content.startswith(codecs.BOM_UTF8):
+        raise ValueError("begins with a byte-order mark; JSON is UTF-8 without one")
+    try:
+        return json.loads(content.decode())
+    except UnicodeDecodeError:
+        raise ValueError("is not JSON: it is not UTF-8") from None
+    except RecursionError:
+        raise ValueError("is not JSON that can be read: it nests too deeply") from None
+    except ValueError:
+        raise ValueError("is not JSON, or only the first part of it") from None
 
 
 def replace_between(text: str, begin: str, end: str, content: str) -> str:

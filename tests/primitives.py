@@ -75,6 +75,14 @@ SHAPES = {
     "broadcast_to": Case([(3, 1)], lambda x: F.broadcast_to(x, (2, 3, 4)), keeps_integers=True),
     "expand_dims": Case([(3, 4)], lambda x: F.expand_dims(x, (0, 2)), keeps_integers=True),
     "index": Case([(3, 4)], lambda x: F.index(x, (slice(1, None), 0)), keeps_integers=True),
+    "roll": Case([(2, 3, 4)], lambda x: F.roll(x, (1, -1), (1, 2)), keeps_integers=True),
+    "flip": Case([(2, 3, 4)], lambda x: F.flip(x, (0, 2)), keeps_integers=True),
+    "repeat": Case([(2, 3)], lambda x: F.repeat(x, 2, axis=-1), keeps_integers=True),
+    "pixel_shuffle": Case([(2, 8, 3, 2)], lambda x: F.pixel_shuffle(x, 2), keeps_integers=True),
+    "pixel_unshuffle": Case([(2, 2, 4, 6)], lambda x: F.pixel_unshuffle(x, 2), keeps_integers=True),
+    "straight_through": Case(
+        [(3, 4)], lambda x: F.straight_through(x, np.round(x.data)), keeps_integers=True
+    ),
     "pad": Case([(3, 4)], lambda x: F.pad(x, ((1, 0), (0, 2))), keeps_integers=True),
     "gather": Case([(2, 4)], lambda x: F.gather(x, IDS), keeps_integers=True),
     "split": Case([(2, 4)], lambda x: F.split(x, [1, 3])[1], keeps_integers=True),
@@ -98,6 +106,16 @@ PRODUCTS = {
     "moe_permute": Case([(3, 5)], lambda x: F.moe_permute(x, ORDER, PLACE, 2)),
     "moe_combine": Case([(6, 5), (3, 2)], lambda y, w: F.moe_combine(y, w, ORDER, PLACE)),
     "grouped_linear": Case([(6, 5), (4, 7, 5)], lambda x, w: F.grouped_linear(x, w, OFFSETS)),
+}
+PICTURES = {
+    "conv2d": Case([(2, 3, 5, 4), (4, 3, 3, 2), (4,)], F.conv2d),
+    "conv_transpose2d": Case([(2, 3, 4, 3), (3, 4, 3, 2), (4,)], F.conv_transpose2d),
+    "group_norm": Case([(2, 6, 3, 2), (6,), (6,)], lambda x, w, b: F.group_norm(x, 2, w, b)),
+}
+LOSSES = {
+    "mse": Case([(3, 4), (3, 4)], F.mse),
+    "l1": Case([(3, 4), (3, 4)], F.l1),
+    "bce": Case([(3, 4), (3, 4)], lambda x, t: F.bce(x, F.abs(F.sub(t, 1)))),  # 0 to 1
 }
 LAYERS = {
     "layer_norm": Case([(2, 3, 8), (8,), (8,)], F.layer_norm),
@@ -133,6 +151,17 @@ MORE = {
         [*ATTENTION, (4, 5, 5)],
         lambda q, k, v, b: F.attention(q, k, v, bias=b, dropout=0.5, rng=_rng()),
     ),
+    "layer_norm alone": Case([(2, 3, 8)], F.layer_norm),
+    "rms_norm alone": Case([(2, 3, 8)], F.rms_norm),
+    "group_norm alone": Case([(2, 6, 3)], lambda x: F.group_norm(x, 3)),
+    "conv2d, wide steps": Case(
+        [(2, 3, 7, 6), (4, 3, 3, 3)], lambda x, w: F.conv2d(x, w, stride=(2, 3), padding=(1, 2))
+    ),
+    "conv_transpose2d, wide steps": Case(
+        [(2, 3, 4, 3), (3, 4, 3, 2), (4,)],
+        lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2, padding=1, output_padding=(1, 0)),
+    ),
+    "mse, each": Case([(3, 4), (3, 4)], lambda x, t: F.mse(x, t, reduction="none")),
     "attention, causal": Case(ATTENTION, lambda q, k, v: F.attention(q, k, v, causal=True)),
     "cross_entropy, each": Case([(3, 5)], lambda x: F.cross_entropy(x, TARGETS, reduction="none")),
     "gather down": Case([(4, 3)], lambda x: F.gather(x, IDS, axis=0), keeps_integers=True),
@@ -154,5 +183,5 @@ MORE = {
     "add_ to a view": Case([(3, 4), (3,)], _changed(lambda y, v: F.add_(y.T[1], v))),
     "T": Case([(3, 4)], lambda x: x.T, keeps_integers=True),
 }
-CASES = ONE | SAME | TWO | SHAPES | PRODUCTS | LAYERS | CHANGES | MORE
+CASES = ONE | SAME | TWO | SHAPES | PRODUCTS | PICTURES | LOSSES | LAYERS | CHANGES | MORE
 WITHOUT = {"astype"}  # its dtype is what it is asked for

@@ -174,7 +174,7 @@ def test_the_machine_is_described():
     text = "\n".join(machine.lines(lacking))
     mkl = {"of": "lib", "library": "mkl", "version": "2024", "kernels": None}
     assert "np.matmul" in "\n".join(machine.lines({**facts, "blas": [mkl]}))
-    assert "pip install 'minilm[bench]'" in text and "np.matmul" in text
+    assert "pip install -e '.[bench]'" in text and "np.matmul" in text
 
 
 def _a_row(name="a"):

@@ -208,6 +208,20 @@ def test_truncate_reset_and_reorder():
         _close(model(ids, cache=cache).data, model(ids).data)
 
 
+@pytest.mark.parametrize("rows", [[0, 0, 1, 1, 1], [1]])
+def test_reorder_may_grow_and_shrink_the_batch(rows):
+    """Texts that go on from a prompt which was read once."""
+    model, ids = MODELS["grouped-query"], _ids((2, TIME))
+    cache = ContiguousCache(model.config, 2, TIME)
+    more = _ids((len(rows), TIME - 6), seed=5)
+    with no_grad():
+        model(ids[:, :6], cache=cache)
+        cache.reorder(rows)
+        assert cache.batch == len(rows)
+        whole = np.concatenate([ids[rows, :6], more], 1)
+        _close(model(more, cache=cache).data, model(whole).data[:, 6:])
+
+
 def _refusals():
     gpt = MODELS["multi-head"]
     small = ContiguousCache(gpt.config, 1, 4)
@@ -223,7 +237,9 @@ def _refusals():
         (lambda: _model(gpt.config, np.float64)(_ids((1, 2)), cache=small), "float32"),
         (lambda: MODELS["grouped-query"](_ids((1, 2)), cache=small), "kv_heads"),
         (lambda: small.truncate(1), "length"),
-        (lambda: small.reorder([0, 0]), "rows"),
+        (lambda: small.reorder([0, 1]), "from 0 to 0"),
+        (lambda: small.reorder([]), "rows is"),
+        (lambda: small.reorder([0.0]), "rows"),
         (lambda: gone.truncate(4), "has overwritten earlier positions"),
         (lambda: ContiguousCache(gpt.config, 0, 4), "batch"),
         (lambda: ContiguousCache((1, 2), 1, 4), "dims"),
@@ -234,7 +250,7 @@ def _refusals():
     ]
 
 
-@pytest.mark.parametrize("case", range(14))
+@pytest.mark.parametrize("case", range(16))
 def test_refusals_are_one_sentence(case):
     call, word = _refusals()[case]
     with pytest.raises(InputError, match=word) as error:

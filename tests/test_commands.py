@@ -105,6 +105,22 @@ def test_generate_repeats_with_its_seed(here, capsys):
     assert write("--tokens", "9", "--weights", "int8").startswith("the cat")
 
 
+def test_generate_ends_before_a_stop_text(here, capsys):
+    def write(seed, *options):
+        command = ["generate", "runs/texts", "--prompt", "the cat", "--seed", str(seed)]
+        assert main([*command, "--tokens", "90", *options]) == 0
+        return capsys.readouterr().out
+
+    seed = next(seed for seed in range(50) if len(write(seed)) > 60)
+    prompt, free = "the cat", write(seed).removeprefix("the cat").removesuffix("\n")
+    for place, length in ((0, 1), (7, 1), (12, 3), (20, 6)):
+        stop = free[place : place + length]
+        wanted = prompt + free[: free.index(stop)] + "\n"
+        assert write(seed, "--stop", stop) == wanted
+        assert write(seed, "--stop", "no such text", "--stop", stop) == wanted
+    assert write(seed, "--stop", "no such text") == prompt + free + "\n"
+
+
 def test_without_a_prompt_it_begins_a_document(here, capsys):
     assert main(["generate", "runs/texts", "--tokens", "5"]) == 0
     assert "endoftext" not in capsys.readouterr().out
@@ -241,6 +257,7 @@ def test_killed_by_a_real_ctrl_c_it_says_how_to_go_on(here):
         (["generate", "runs/texts", "--top-k", "0"], "--top-k is 0"),
         (["generate", "runs/texts", "--top-p", "2"], "--top-p is 2.0"),
         (["generate", "runs/texts", "--seed", "-3"], "--seed is -3"),
+        (["generate", "runs/texts", "--stop", ""], "--stop is empty"),
         (["generate", "runs/texts", "--prompt", "cat " * 99], "context of 32"),
         (["info", "nowhere"], "'nowhere' is not a folder"),
         (["info", "runs/texts/config.json"], "is not a folder"),

@@ -180,6 +180,7 @@ def test_damaged_token_files_are_refused(tmp_path):
         (b"", "is not a token file"),
         (b"PK\3\4" + whole, "is not a token file"),
         (whole[:9] + b"?" + whole[10:], "has a damaged header"),
+        (whole[:8] + b"[" * 4000, "has a damaged header"),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=words):

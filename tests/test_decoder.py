@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import minilm
 from minilm import InputError, backend, inference, kernels, nn, optim
 from minilm.inference import ContiguousCache, Decoder, RollingCache
-from minilm.inference.decoder import is_overridden, unsupported
-from minilm.inference.generate import make_cache
+from minilm.inference.following import make_cache
+from minilm.inference.supported import is_overridden, unsupported
 from minilm.kernels.decode_step.reference import quantize_rows
 from minilm.models import Config, Rope, Transformer
 from minilm.tensor import no_grad
@@ -237,7 +237,51 @@ def test_students_functions_are_not_passed_by():
 
 
 class Adapter(nn.Linear):
-    pass
+    """Has a `forward` of its own and does not say what that amounts to."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class LowRank(Adapter):
+    """A map with an update of rank 2 beside it (LoRA), which says what both come to."""
+
+    def __init__(self, ins, outs):
+        super().__init__(ins, outs)
+        self.down, self.up = nn.Linear(ins, 2, bias=False), nn.Linear(2, outs, bias=False)
+
+    def forward(self, x):
+        return nn.Linear.forward(self, x) + self.up(self.down(x))
+
+    def dense(self):
+        return self.weight.data + self.up.weight.data @ self.down.weight.data, self.bias.data
+
+
+@pytest.mark.parametrize("changes", [GPT2, LLAMA], ids=["gpt2", "llama"])
+@pytest.mark.parametrize("kind", ["adapted", "8 bits", "4 bits"])
+def test_adapted_and_quantized_maps_are_decoded(changes, kind):
+    """Logits of the fast decoder beside the model's own, and the text of both."""
+    m = model(**changes)
+    if kind == "adapted":
+        for block in m.stack.blocks:
+            outs, ins = block.attention.qkv.weight.shape
+            adapted = LowRank(ins, outs)
+            if block.attention.qkv.bias is None:
+                adapted.bias.data[:] = 0
+            block.attention.qkv = adapted
+    else:
+        nn.quantize_maps(m.stack, bits=int(kind[0]), group=16)
+        assert {type(b.attention.out) for b in m.stack.blocks} == {nn.QuantizedLinear}
+    assert unsupported(m) is None
+    decoder, ids = Decoder(m, make_cache(m, 2, 12)), np.array([[3, 9, 4, 1], [8, 8, 2, 0]])
+    with no_grad():
+        wanted = m(ids).data
+    for t in range(4):
+        np.testing.assert_allclose(decoder.step(ids[:, t]), wanted[:, t], atol=2e-4)
+    fast = inference.generate(m, [1, 2, 3], 8, temperature=0)
+    m.forward = m.forward  # an attribute of its own: the plain path
+    assert "unmodified" in unsupported(m)
+    assert inference.generate(m, [1, 2, 3], 8, temperature=0) == fast
 
 
 def test_other_models_take_the_plain_path():

@@ -164,7 +164,14 @@ IMPORTED_AS = {
     "scikit-learn": ("sklearn",),
     "pyyaml": ("yaml",),
     "py-rattler": ("rattler",),
-    "jupyterlab": ("jupyterlab", "jupyter_client", "jupyter_server", "nbformat", "IPython"),
+    "jupyterlab": (
+        "jupyterlab",
+        "jupyter_client",
+        "jupyter_server",
+        "nbformat",
+        "IPython",
+        "ipykernel",
+    ),
     "ipywidgets": ("ipywidgets", "IPython"),
 }
 # Lessons, slides, grading, images and plots need what the course installs; benchmarks also their

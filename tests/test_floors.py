@@ -38,7 +38,6 @@ FLOORS = (
 HEIGHT = {part: height for height, floor in enumerate(FLOORS) for part in floor}
 FRONT_DOOR = "__init__"
 MAY_USE_IT = {"course", "bench", "cli", "commands", "__main__"}
-MAY_USE_IT |= {"sandbox"}  # its worker hands a student's notebook the package's Tensor
 MAY_USE_IT |= {"swap"}  # minilm.use looks through the whole house for the name it replaces
 
 

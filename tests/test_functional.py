@@ -269,7 +269,7 @@ def test_cross_entropy_by_the_row_and_summed() -> None:
 
 
 def test_linear_cross_entropy_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minilm.functional.probability._CHUNK", 20)  # three rows at a time
+    monkeypatch.setattr("minilm.functional.chunked_loss._CHUNK", 20)  # three rows at a time
     targets = np.array([0, 5, 3, -100, 1, 2, 4])
     kept = targets >= 0
 
@@ -278,6 +278,53 @@ def test_linear_cross_entropy_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None
         return -logp[np.arange(7)[kept], targets[kept]].mean()
 
     check_op([(7, 4), (6, 4)], lambda x, w: F.linear_cross_entropy(x, w, targets), reference)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_losses_of_tokens_with_weights_and_by_the_row(
+    monkeypatch: pytest.MonkeyPatch, reduction: str, weighted: bool
+) -> None:
+    """In chunks of three rows; the slope of each row's loss is its own."""
+    monkeypatch.setattr("minilm.functional.chunked_loss._CHUNK", 20)
+    targets = np.array([[0, 5, 3, -100], [1, 2, -100, 4]])
+    weights = np.array([[0.5, 2, 0, 9], [1, 0.25, 3, 4]]) if weighted else None
+    kept = targets >= 0
+
+    def losses(logits: np.ndarray) -> np.ndarray:
+        picked = np.take_along_axis(
+            np.log(softmax(logits)), np.where(kept, targets, 0)[..., None], -1
+        )
+        w = kept * (1.0 if weights is None else weights)
+        each = -w * picked[..., 0]
+        return {"mean": each.sum() / w.sum(), "sum": each.sum(), "none": each}[reduction]
+
+    how = {"reduction": reduction, "weights": weights}
+    check_op([(2, 4, 6)], lambda x: F.cross_entropy(x, targets, **how), losses)
+    check_op(
+        [(2, 4, 3), (6, 3)],
+        lambda x, w: F.linear_cross_entropy(x, w, targets, **how),
+        lambda x, w: losses(x @ w.T),
+    )
+    with minilm.use(log_softmax=lambda x, axis=-1: x - logsumexp(x, axis=axis, keepdims=True)):
+        x, w = numbers((2, 4, 3)), numbers((6, 3), 1)
+        parts = F.linear_cross_entropy(Tensor(x), Tensor(w), targets, **how)
+    np.testing.assert_allclose(parts.data, losses(x @ w.T), rtol=1e-12)
+
+
+def test_weights_of_losses() -> None:
+    logits, targets = np.zeros((2, 3), np.float32), np.array([0, 2])
+    for function in (
+        F.cross_entropy,
+        lambda *a, **k: F.linear_cross_entropy(logits, np.eye(3), *a[1:], **k),
+    ):
+        assert function(logits, targets, weights=np.zeros(2)).item() == 0
+        down = function(logits, targets, weights=np.array([-1.0, 3.0]), reduction="sum")
+        assert down.item() == pytest.approx(2 * np.log(3))
+        with pytest.raises(InputError, match="in a mean they must be 0 or more"):
+            function(logits, targets, weights=np.array([-1.0, 3.0]))
+        with pytest.raises(InputError, match=r"weights has shape \(3,\); the targets have \(2,\)"):
+            function(logits, targets, weights=np.ones(3))
 
 
 def test_cross_entropy_refuses() -> None:

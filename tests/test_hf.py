@@ -16,10 +16,15 @@ from minilm.tensor import Tensor
 TINY = dict(vocab_size=11, context=12, layers=2, heads=2, channels=8, ff=12)
 CONFIGS = {
     "gpt2": models.gpt2(**TINY, tie=False),
+    "gpt_bigcode": models.gpt2(**TINY, kv_heads=1),
+    "gpt_bigcode untied": models.gpt2(**TINY, kv_heads=1, tie=False),
     "llama": models.llama(**TINY, kv_heads=1, rope=Rope(scaling={"kind": "linear", "factor": 2.0})),
     "mistral": models.mistral(**TINY, kv_heads=1, window=4),
     "bert": models.bert(**TINY),
     "bert untied": models.bert(**TINY, tie=False, activation="relu"),
+    "bert masked": models.bert(**TINY, pooler=False),
+    "bert pooled": models.bert(**TINY, head="none"),
+    "bert bare": models.bert(**TINY, head="none", pooler=False),
     "t5": models.t5(**TINY, decoder_layers=1, activation="geglu_tanh"),
 }
 
@@ -117,8 +122,12 @@ def test_an_array_that_the_model_does_not_ask_for_is_refused(name):
     """One more layer than config.json counts, or a bias that the config has not."""
     config = CONFIGS[name]
     deeper = to_hf(model_of(config.replace(layers=3)).state_dict(), config.replace(layers=3))
-    unasked = {"gpt2": r"transformer\.h\.2\.", "t5": r"encoder\.block\.2\."}
-    where = unasked.get(name, r"\.2\.")
+    unasked = {
+        "gpt2": r"transformer\.h\.2\.",
+        "gpt_bigcode": r"transformer\.h\.2\.",
+        "t5": r"encoder\.block\.2\.",
+    }
+    where = unasked.get(name.split()[0], r"\.2\.")
     with pytest.raises(InputError, match=rf"state has '[\w.]*{where}.*of 2 layers") as error:
         from_hf(deeper, config)
     assert "\n" not in str(error.value)
@@ -189,6 +198,75 @@ def test_a_setting_that_changes_the_model_is_not_passed_over(name, changes, word
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [("bert masked", ("pooler", "seq")), ("bert bare", ("pooler",)), ("bert pooled", ())],
+)
+def test_a_pooler_is_read_where_the_file_has_one(name, extra, tmp_path):
+    """bert-base-uncased calls itself a BertForMaskedLM and has the pooler and the other head."""
+    from safetensors.numpy import load_file, save_file
+
+    model = model_of(CONFIGS[name], seed=1)
+    save_hf(model, tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    fields = json.loads((tmp_path / "config.json").read_text())
+    fields.pop("add_pooling_layer", None)  # as theirs writes it
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    assert load_hf(tmp_path).config.pooler == CONFIGS[name].pooler
+    if "pooler" in extra:
+        state["bert.pooler.dense.weight"] = np.eye(8, dtype=np.float32)
+        state["bert.pooler.dense.bias"] = np.ones(8, np.float32)
+    if "seq" in extra:
+        state["cls.seq_relationship.weight"] = np.ones((2, 8), np.float32)
+    save_file(state, tmp_path / "model.safetensors")
+    again = load_hf(tmp_path)
+    assert again.config == CONFIGS[name].replace(pooler=True)
+    ids = np.arange(6)[None]
+    np.testing.assert_array_equal(again.hidden(ids).data, model.hidden(ids).data)
+
+
+def test_a_pretrained_bert_without_its_pooler_is_incomplete(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    save_hf(model_of(CONFIGS["bert"]), tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    del state["bert.pooler.dense.weight"]
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="lacks 'bert.pooler.dense.weight'"):
+        load_hf(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("gelu_pytorch_tanh", "gelu_tanh"), ("gelu_fast", "gelu_tanh"), ("gelu_python", "gelu")]
+    + [("swish", "silu"), ("gelu_new", "gelu_tanh"), ("gelu", "gelu"), ("relu", "relu")],
+)
+def test_names_of_activations(theirs, ours):
+    for name, field in (("gpt2", "activation_function"), ("bert", "hidden_act")):
+        fields = {**config_to_hf(CONFIGS[name]), field: theirs}
+        assert config_from_hf(fields).activation == ours
+    fields = {**config_to_hf(CONFIGS["t5"]), "feed_forward_proj": theirs}
+    assert config_from_hf(fields).activation == ours
+
+
+def test_a_gpt_bigcode_of_as_many_keys_as_queries_is_refused():
+    """Its file has the three of each head side by side."""
+    fields = config_to_hf(CONFIGS["gpt_bigcode"])
+    with pytest.raises(InputError, match="multi_query is False"):
+        config_from_hf({**fields, "multi_query": False})
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf{}", b"[" * 100_000, b"\xff\xfe{"])
+def test_a_config_that_another_program_spoilt_is_one_sentence(content, tmp_path):
+    save_hf(model_of(CONFIGS["gpt2"]), tmp_path)
+    for name in ("config.json", "model.safetensors.index.json"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=f"{name} (begins with|is not JSON)") as error:
+            load_hf(tmp_path)
+        assert "\n" not in str(error.value)
+        save_hf(model_of(CONFIGS["gpt2"]), tmp_path)
+
+
 def test_an_untied_bert_keeps_its_own_head():
     config = config_from_hf(config_to_hf(CONFIGS["bert untied"]))
     assert not config.tie and config.activation == "relu"
@@ -219,7 +297,12 @@ def test_berts_head_has_the_feed_forwards_activation(activation):
 def test_what_has_no_counterpart_says_so():
     with pytest.raises(InputError, match="no Hugging Face counterpart"):
         architecture_of(Config(**TINY, positions="alibi"))
-    for config in (models.gpt2(**TINY, window=4), CONFIGS["t5"].replace(joint_positions=True)):
+    grouped = models.gpt2(**{**TINY, "heads": 4}, kv_heads=2)  # theirs has one for all, or each
+    for config in (
+        models.gpt2(**TINY, window=4),
+        grouped,
+        CONFIGS["t5"].replace(joint_positions=True),
+    ):
         with pytest.raises(InputError, match="no Hugging Face counterpart"):
             architecture_of(config)
     with pytest.raises(InputError, match="rope_type"):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from model_kinds import KINDS, TINY, ids_of, inputs_of, options_of, spread
 
-from minilm import models
+from minilm import InputError, models
+from minilm import functional as F
 from minilm.models import (
     Config,
     EncoderDecoderConfig,
@@ -17,7 +18,7 @@ from minilm.models import (
 )
 from minilm.models.walk import walk_step
 from minilm.nn.dropout import dropout_seed
-from minilm.tensor import no_grad
+from minilm.tensor import Tensor, no_grad
 
 
 @pytest.mark.parametrize(
@@ -255,3 +256,61 @@ def test_a_deep_copy_is_another_model_tied_and_shared_alike(name):
     assert twin.head_weight is twin.tokens.weight
     for own, other in zip(model.parameters(), twin.parameters(), strict=True):
         assert not np.shares_memory(own.data, other.data)
+
+
+@pytest.mark.parametrize("name", [n for n, c in KINDS.items() if c.kind != "encoder-decoder"])
+def test_embeddings_take_the_place_of_ids(name):
+    """What the token table gives, given by hand, is the same model, and has its slope."""
+    config = KINDS[name]
+    model = spread(Transformer(config, dtype=np.float64))
+    ids, options = ids_of((2, 6)), options_of(config)
+    rows = Tensor(model.tokens.weight.data[ids], requires_grad=True)
+    out = model(embeddings=rows, **options)
+    np.testing.assert_array_equal(out.data, model(ids, **options).data)
+    targets = ids_of((2, 6), seed=1)
+    model.loss(None, targets, embeddings=rows, **options).backward()
+    through = rows.grad
+    table = Tensor(model.tokens.weight.data.copy(), requires_grad=True)
+    model.loss(None, targets, embeddings=F.embedding(ids, table), **options).backward()
+    wanted = np.zeros_like(table.data)
+    np.add.at(wanted, ids, through)
+    np.testing.assert_allclose(table.grad, wanted, atol=1e-12)
+    wide = model(embeddings=rows.data.astype(np.float32), **options)  # in the model's own type
+    assert wide.dtype == np.float64
+
+
+def test_loss_by_the_token_and_with_weights():
+    model = spread(Transformer(KINDS["llama"], dtype=np.float64))
+    ids, targets = ids_of((2, 6)), ids_of((2, 6), seed=1)
+    targets[0, 2] = -100
+    each = model.loss(ids, targets, reduction="none")
+    logp = np.log(_softmax_of(model(ids).data))
+    kept = targets >= 0
+    wanted = -np.take_along_axis(logp, np.where(kept, targets, 0)[..., None], -1)[..., 0] * kept
+    np.testing.assert_allclose(each.data, wanted, atol=1e-12)
+    weights = np.random.default_rng(0).random((2, 6))
+    loss = model.loss(ids, targets, weights=weights)
+    assert loss.item() == pytest.approx((wanted * weights).sum() / (weights * kept).sum())
+
+
+def _softmax_of(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def test_a_scalar_head_is_one_number_for_each_place():
+    model = spread(Transformer(KINDS["gpt2"], dtype=np.float64))
+    head, ids = models.ScalarHead(8, dtype=np.float64), ids_of((3, 6))
+    hidden = model.hidden(ids)
+    values, weight = head(hidden), head.dense.weight
+    np.testing.assert_allclose(values.data, hidden.data @ weight.data[0], atol=1e-12)
+    last = np.array([5, 2, 0])
+    rewards = head.at(hidden, last)
+    np.testing.assert_allclose(rewards.data, values.data[np.arange(3), last], atol=1e-12)
+    rewards.sum().backward()
+    np.testing.assert_allclose(weight.grad[0], hidden.data[np.arange(3), last].sum(0), atol=1e-12)
+    assert all(p.grad is not None for p in model.parameters())
+    for places, words in (([5, 2], "shape (2,)"), ([0, 6, 1], "holds 6"), ([0.0, 1, 2], "float64")):
+        with pytest.raises(InputError) as error:
+            head.at(hidden, places)
+        assert words in str(error.value)

@@ -116,6 +116,49 @@ def test_bad_sizes_are_one_sentence(make):
     assert "\n" not in str(error.value) and len(str(error.value)) > 20
 
 
+# ---- buffers
+
+
+class _Centred(nn.Module):
+    """Takes off a mean that follows what it has seen."""
+
+    def __init__(self):
+        self.scale = nn.Parameter(np.ones(3, np.float32))
+        self.mean = nn.Buffer(np.zeros(3, np.float32))
+        self.seen = nn.Buffer(np.zeros((), np.int64))
+
+    def forward(self, x):
+        return (x - self.mean) * self.scale
+
+    def watch(self, x):
+        self.mean.data[...] = 0.5 * self.mean.data + 0.5 * x.mean(axis=0)
+        self.seen.data += 1
+
+
+def test_buffers_are_saved_loaded_and_moved_but_not_trained():
+    one, two = (
+        nn.Sequential(_Centred(), nn.Linear(3, 2)),
+        nn.Sequential(_Centred(), nn.Linear(3, 2)),
+    )
+    assert [n for n, _ in one.named_buffers()] == ["0.mean", "0.seen"]
+    assert [n for n, _ in one.named_parameters()] == ["0.scale", "1.weight", "1.bias"]
+    assert one.num_parameters() == 3 + 8
+    x = _normal(5, 3, dtype=np.float32)
+    one[0].watch(x)
+    state = one.state_dict()
+    assert list(state) == ["0.scale", "1.weight", "1.bias", "0.mean", "0.seen"]
+    two.load_state_dict(state)
+    np.testing.assert_array_equal(two[0].mean.data, 0.5 * x.mean(axis=0))
+    assert two[0].seen.data == 1 and two[0].seen.data is not one[0].seen.data
+    with pytest.raises(InputError, match=r"lacks '0.mean'"):
+        two.load_state_dict({name: a for name, a in state.items() if name != "0.mean"})
+    one(Tensor(x)).sum().backward()
+    assert one[0].mean.grad is None and one[0].scale.grad is not None
+    one.to(np.float64)
+    assert one[0].mean.dtype == np.float64 and one[0].seen.dtype == np.int64
+    assert one(Tensor(x.astype(np.float64))).dtype == np.float64
+
+
 # ---- the layers' formulas
 
 
@@ -141,6 +184,23 @@ def test_linear_embedding_and_norms_are_their_formulas():
     rms.weight.data = _normal(8, seed=4)
     expected = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-3) * rms.weight.data
     np.testing.assert_allclose(rms(x).data, expected, atol=1e-12)
+
+
+def test_a_label_is_heard_beside_what_it_is_added_to():
+    """The pilot's image model stalled with labels and positions of .02: 24 % right, not 91 %."""
+    nn.manual_seed(0)
+    patches = nn.Linear(12, 64)(Tensor(_normal(500, 12, dtype=np.float32))).data
+    places = nn.Embedding(16, 64)(np.arange(16)).data
+    assert 0.2 < places.std() / patches.std() < 1.5
+
+
+def test_activations_as_modules():
+    x = _normal(3, 4)
+    np.testing.assert_allclose(nn.GELU()(Tensor(x)).data, _gelu(x), atol=1e-12)
+    np.testing.assert_allclose(nn.GELU("tanh")(Tensor(x)).data, _gelu_tanh(x), atol=1e-12)
+    np.testing.assert_allclose(nn.SiLU()(Tensor(x)).data, _silu(x), atol=1e-12)
+    kept = Tensor(x)
+    assert nn.Identity()(kept) is kept and not nn.Sequential(nn.SiLU(), nn.GELU()).parameters()
 
 
 def _gelu(x):
@@ -227,3 +287,37 @@ def test_a_map_put_in_the_place_of_a_linear_is_called(part, name):
     setattr(layer, part, old)
     old.weight.data = old.weight.data * 2
     np.testing.assert_allclose(got, layer(x).data, atol=1e-12)
+
+
+@pytest.mark.parametrize("bits, error", [(8, 0.004), (4, 0.16)])
+def test_a_quantized_map_is_the_map_of_its_dense_weight(bits, error):
+    nn.manual_seed(0)
+    plain = nn.Linear(32, 5)
+    plain.bias.data[:] = _normal(5, seed=1)
+    rounded = nn.QuantizedLinear(plain, bits, group=8)
+    weight, bias = rounded.dense()
+    groups = np.abs(plain.weight.data).reshape(5, 4, 8).max(-1, keepdims=True)
+    away = np.abs(weight - plain.weight.data).reshape(5, 4, 8)
+    assert weight.dtype == np.float32 and bias is plain.bias.data
+    assert (away <= error * groups).all() and away.any()
+    x = Tensor(_normal(3, 32, dtype=np.float32), requires_grad=True)
+    y = rounded(x)
+    np.testing.assert_allclose(y.data, x.data @ weight.T + bias, atol=1e-5)
+    y.backward(np.ones((3, 5), np.float32))
+    np.testing.assert_allclose(x.grad, np.ones((3, 5)) @ weight, atol=1e-5)
+    assert [n for n, _ in rounded.named_parameters()] == ["bias"]
+    assert sum(b.data.nbytes for _, b in rounded.named_buffers()) == 5 * (32 * bits // 8 + 4 * 4)
+    other = nn.QuantizedLinear(nn.Linear(32, 5), bits, group=8)
+    other.load_state_dict(rounded.state_dict())
+    np.testing.assert_array_equal(other(x).data, y.data)
+
+
+def test_every_map_below_a_module_is_quantized_or_none():
+    both = nn.Sequential(nn.Linear(8, 16), nn.MLP(16, 32))
+    before = both(Tensor(np.ones((1, 8), np.float32))).data
+    with pytest.raises(InputError, match="group is 16"):
+        nn.quantize_maps(both, 8, group=16)
+    assert type(both[0]) is type(both[1].up) is nn.Linear
+    assert nn.quantize_maps(both, 8, group=8) is both
+    assert type(both[0]) is type(both[1].up) is type(both[1].down) is nn.QuantizedLinear
+    np.testing.assert_allclose(both(Tensor(np.ones((1, 8), np.float32))).data, before, atol=0.05)

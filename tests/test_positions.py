@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilm import InputError
+from minilm import InputError, nn
 from minilm import functional as F
 from minilm.models import Config, Transformer
 from minilm.nn import masks, position_loops, positions
@@ -226,3 +226,25 @@ def test_prefix_mask_per_sequence_and_errors():
     ):
         with pytest.raises(InputError):
             call()
+
+
+def test_a_moment_is_cosines_and_sines_of_a_thousand_steps():
+    time = np.array([[0.0, 0.25], [0.5, 0.9995]])
+    table = nn.sinusoidal_time(time, 8)
+    assert table.shape == (2, 2, 8) and table.dtype == np.float32
+    for i in range(4):
+        angle = 1000 * time * 10000 ** (-2 * i / 8)
+        np.testing.assert_allclose(table[..., i], np.cos(angle), atol=1e-6)
+        np.testing.assert_allclose(table[..., 4 + i], np.sin(angle), atol=1e-6)
+    steps = nn.sinusoidal_time(np.arange(5), 8, scale=1)  # the same numbers as of positions
+    pairs = nn.sinusoidal(5, 8).reshape(5, 4, 2)
+    np.testing.assert_array_equal(steps, np.concatenate([pairs[..., 1], pairs[..., 0]], -1))
+    assert nn.sinusoidal_time(0.5, 8).shape == (8,)
+    # Neighbours of a schedule of 50 steps are told apart, which raw moments would not be.
+    near, raw = (
+        np.diff(nn.sinusoidal_time(np.linspace(0, 1, 50), 64, s), axis=0) for s in (1000, 1)
+    )
+    assert np.linalg.norm(near, axis=1).min() > 1 > np.linalg.norm(raw, axis=1).max()
+    for time, channels, words in ((0.5, 7, "channels is 7"), (np.nan, 8, "time holds NaN")):
+        with pytest.raises(InputError, match=words):
+            nn.sinusoidal_time(time, channels)

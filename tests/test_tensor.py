@@ -9,6 +9,7 @@ import pytest
 import minilm
 from minilm import InputError, Tensor, checkpoint, no_grad, primitive, tensor
 from minilm import functional as F
+from minilm.functional import indexing
 from minilm.tensor import detect_changes
 
 
@@ -325,6 +326,36 @@ def test_a_primitive_that_returns_its_input_or_a_part_of_it_is_a_view() -> None:
         v *= 3.0
         y.sum().backward()
         assert np.array_equal(x.grad[:2], [3, 3])
+
+
+def test_the_gradients_of_slices_are_written_into_one_array(monkeypatch) -> None:
+    """Six pieces of an array, one used twice, a row of one, and the array itself beside them."""
+    made = []
+    like = indexing.like_of
+
+    def counted(x):
+        zeros = like(x)
+        return lambda: made.append(1) or zeros()
+
+    monkeypatch.setattr(indexing, "like_of", counted)
+    x = Tensor(np.arange(24.0).reshape(2, 12), requires_grad=True)
+    pieces = F.split(x, 2)
+    total = sum((i + 1.0) * piece.sum() for i, piece in enumerate(pieces))
+    total = total + (pieces[2] * pieces[2]).sum() + pieces[5][0].sum() + 0.5 * x.sum()
+    total.backward()
+    wanted = np.repeat(np.arange(1.5, 7), 2)[None].repeat(2, 0)
+    wanted[:, 4:6] += 2 * x.data[:, 4:6]
+    wanted[0, 10:] += 1
+    np.testing.assert_allclose(x.grad, wanted)
+    assert len(made) <= 2  # of x, and of the piece that was cut again
+
+
+def test_pieces_meet_a_gradient_that_something_else_holds() -> None:
+    """add hands the same array to both its inputs; what is written for one is not the other's."""
+    x, y = (Tensor(np.ones(4), requires_grad=True) for _ in range(2))
+    both = x + y
+    (both.sum() + 3 * x[:2].sum() + x[1:].sum()).backward()
+    assert x.grad.tolist() == [4, 5, 2, 2] and y.grad.tolist() == [1, 1, 1, 1]
 
 
 def test_a_primitive_is_a_value_and_its_pullback() -> None:

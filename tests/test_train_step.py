@@ -10,7 +10,7 @@ import pytest
 from minilm import InputError, Tensor, backend, optim
 from minilm import functional as F
 from minilm.models import Config, Transformer
-from minilm.nn import Linear, Module, Parameter
+from minilm.nn import Buffer, Linear, Module, Parameter
 from minilm.tokenizers import ByteTokenizer
 from minilm.train import EMA, checkpoints, choose_engine, examples, load, take_step, train
 from minilm.train.batch import cut
@@ -324,3 +324,40 @@ def test_a_model_without_a_config_trains_and_resumes(tmp_path):
     start(2)
     assert math.isfinite(start(4, resume=True).sum())
     assert not (tmp_path / "run" / checkpoints.CONFIG).exists()
+
+
+class _Follows(Module):
+    """A map, and a buffer that a hook moves."""
+
+    def __init__(self):
+        self.map = Linear(3, 1)
+        self.mean = Buffer(np.zeros(3, np.float32))
+
+    def forward(self, x):
+        return self.map(x - self.mean.data)
+
+
+def test_a_hook_moves_a_buffer_and_a_resumed_run_has_it(tmp_path):
+    """Buffers are in the checkpoint, with averaged weights too, and go on from there."""
+    x = np.random.default_rng(0).standard_normal((16, 3)).astype(np.float32)
+
+    def follow(run):
+        model.mean.data[...] = 0.9 * model.mean.data + 0.1 * x.mean(axis=0)
+
+    def run(steps, **options):
+        return train(
+            model, lambda number: (x, x[:, :1]), steps, loss=lambda m, b: F.mse(m(b[0]), b[1]),
+            ema=0.5, after_step=follow, out=tmp_path, progress=False, **options,
+        )  # fmt: skip
+
+    model = _Follows()
+    run(3, schedule=lambda step: 1.0)
+    before = model.mean.data.copy()
+    model = _Follows()
+    run(5, schedule=lambda step: 1.0, resume=True)
+    wanted = before
+    for _ in range(2):
+        wanted = 0.9 * wanted + 0.1 * x.mean(axis=0)
+    np.testing.assert_allclose(model.mean.data, wanted, rtol=1e-6)
+    arrays, _ = checkpoints.load_arrays(tmp_path / checkpoints.MODEL)
+    np.testing.assert_array_equal(arrays["mean"], model.mean.data)

@@ -154,10 +154,10 @@ print({name: f"{price:.2f} bits per byte" for name, price in counted.items()})
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The one cell
 #
-# A GPT of half a million numbers, at first all drawn at random. So it bets evenly on 1,024 tokens,
-# and pays 10 bits for each that comes. Then come 800 steps. Now and then the model is scored on
-# held-out text, and goes on from "Return the". At which step will it pass the table of pairs? Of
-# triples?
+# A GPT of half a million numbers, at first all drawn at random. So it bets almost evenly on 1,024
+# tokens, and pays about 10 bits for each that comes. Then come 800 steps. Now and then the model is
+# scored on held-out text, and goes on from "Return the". At which step will it pass the table of
+# pairs? Of triples?
 
 # %%
 config = gpt2(vocab_size=1024, context=128, layers=2, heads=4, channels=128, positions="rope")
@@ -199,7 +199,7 @@ claim(
 )
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes for the last slides. Two things are worth saying. Counting is a strong opponent, and
+# Two minutes. Two things are worth saying. Counting is a strong opponent, and
 # a model that has not been compared with it has not been tested. And a table of triples is finished
 # on the day it is made: it cannot be trained for longer.
 #
@@ -224,7 +224,7 @@ claim(
 # %% tags=["hide-input"]
 pictures.flow()
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## Looking, by hand
 #
 # To look is to take a mean of what others offer, weighted by how well each fits. Fits are any
@@ -258,7 +258,7 @@ source(screen.embed, screen.layer_norm, screen.softmax)
 source(screen.attention)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes: go through the shapes, line by line. One product makes queries, keys and values at
+# Four minutes: go through the shapes, line by line. One product makes queries, keys and values at
 # once, (T, 3 C). They are cut into H = 4 **heads** of D = 32 channels, and each head looks for
 # something of its own. The division by √D keeps the scores from growing with D, for a sum of D
 # products is about √D in size. −∞ before the softmax is a share of exactly 0 after it: that is all
@@ -267,9 +267,9 @@ source(screen.attention)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Thinking
 #
-# Two linear maps with a bend between them, or both would be one map. The bend is **GELU**: x times
-# the share of a normal distribution below x. By hand: 84 % lie below 1, so gelu(1) = 0.84; 16 % lie
-# below −1, so gelu(−1) = −0.16. The code uses a close formula with tanh, as GPT-2 does.
+# Two linear maps with a bend between them; without it both would be one map. The bend is **GELU**:
+# x times the share of a normal distribution below x. By hand: 84 % lie below 1, so gelu(1) = 0.84;
+# 16 % lie below −1, so gelu(−1) = −0.16. The code uses a close formula with tanh, as GPT-2 does.
 
 # %% tags=["hide-input"]
 source(screen.gelu, screen.feed_forward)
@@ -298,7 +298,9 @@ on_screen, packed = screen.gpt(pi, small.state_dict(), heads=4), small(np.array(
 assert np.abs(on_screen - packed).max() < 1e-12
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-source(ours.turned, ours.attention)  # %% slideshow={"slide_type": "subslide"}
+source(ours.turned, ours.attention)
+
+# %% slideshow={"slide_type": "subslide"}
 ids = tokenizer.encode("Return the number of items in the")
 logits = ours.gpt(ids, model.state_dict(), heads=4)  # (T, V), with no package behind it
 gap = np.abs(logits - model(np.array([ids])).data).max()
@@ -375,7 +377,7 @@ interact(
 )
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. A row is a token that looks, a column one that it looks at; each row adds up to 1.
+# Three minutes. A row is a token that looks, a column one that it looks at; each row adds up to 1.
 # Try layer 1 first: some head nearly always looks one token back. Then let the room suggest a
 # sentence in which one word occurs twice. *Replace one function, and the model shows you what it
 # does.*
@@ -539,7 +541,7 @@ print("nats per token:", losses)
 # tokens now and then picks a silly one. **Nucleus sampling** keeps only the fewest likeliest tokens
 # that together hold a share p. The others get a score of −∞, and so a share of 0.
 #
-# *By hand.* Shares 0.5, 0.3, 0.15, 0.05 and p = 0.7: with 0.5 it is not enough, with 0.3 it is.
+# *By hand.* Shares 0.5, 0.3, 0.15, 0.05 and p = 0.7: 0.5 alone is too little, 0.5 + 0.3 is enough.
 # **Two tokens stay.** Predict: will p = 0.9 keep more tokens after "Return the" or after "number
 # of"?
 
@@ -617,7 +619,7 @@ claim(
     kind="paper",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## A kernel, told three ways
 #
 # A primitive says *what*; a **kernel** says *how*. Each is told as a formula (`screen.softmax`

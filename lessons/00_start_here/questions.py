@@ -13,8 +13,8 @@
 # The first two take two minutes each. The stars say how hard a question is, from ★ to ★★★, and the
 # hints below it are folded away: open the next one only when you are stuck.
 #
-# Arrays are NumPy's. float32 in must mean float32 out. Leave your arguments as they are, unless a
-# question says otherwise. Everything asked for here stands in [the
+# Arrays are NumPy's. The dtype that comes in goes out: float32 for float32, float64 for float64.
+# Leave your arguments as they are, unless a question says otherwise. Everything asked for here stands in [the
 # lesson](../lessons/00_start_here.ipynb).
 
 # %%

@@ -1,5 +1,12 @@
 """Answers to set 0 that are wrong in the ways people are: (question, points earned, code)."""
 
+from pathlib import Path
+
+from minilm.course.checking.planted import Solution
+
+changed = Solution(Path(__file__).with_name("questions.py")).changed
+
+
 WRONG = [
     # nats, not bits
     (
@@ -14,7 +21,7 @@ def bits_per_byte(shares, lengths):
     # bits per token
     (
         "bits_per_byte",
-        2,
+        3,
         """
 import numpy as np
 def bits_per_byte(shares, lengths):
@@ -24,7 +31,7 @@ def bits_per_byte(shares, lengths):
     # the mean of the ratios: a short token weighs as much as a long one
     (
         "bits_per_byte",
-        2,
+        3,
         """
 import numpy as np
 def bits_per_byte(shares, lengths):
@@ -34,7 +41,7 @@ def bits_per_byte(shares, lengths):
     # a little is added, so that nothing is ever a great surprise
     (
         "bits_per_byte",
-        2,
+        3,
         """
 import numpy as np
 def bits_per_byte(shares, lengths):
@@ -44,7 +51,7 @@ def bits_per_byte(shares, lengths):
     # the caller's shares are overwritten
     (
         "bits_per_byte",
-        2,
+        3,
         """
 import numpy as np
 def bits_per_byte(shares, lengths):
@@ -92,7 +99,7 @@ def slope(f, x, h):
     # the pair overlaps itself
     (
         "merge",
-        3,
+        5,
         """
 def merge(ids, pair, new):
     out = []
@@ -121,7 +128,7 @@ def merge(ids, pair, new):
     # only the first one
     (
         "merge",
-        1,
+        2,
         """
 def merge(ids, pair, new):
     for at in range(len(ids) - 1):
@@ -133,7 +140,7 @@ def merge(ids, pair, new):
     # the caller's list is changed
     (
         "merge",
-        3,
+        5,
         """
 def merge(ids, pair, new):
     at = 0
@@ -147,7 +154,7 @@ def merge(ids, pair, new):
     # overflows
     (
         "softmax",
-        4,
+        5,
         """
 import numpy as np
 def softmax(x):
@@ -164,7 +171,7 @@ def softmax(x):
     # float64
     (
         "softmax",
-        1,
+        6,
         """
 import numpy as np
 def softmax(x):
@@ -175,7 +182,7 @@ def softmax(x):
     # a little is added to the sum
     (
         "softmax",
-        5,
+        6,
         """
 import numpy as np
 def softmax(x):
@@ -186,7 +193,7 @@ def softmax(x):
     # the caller's scores are overwritten
     (
         "softmax",
-        5,
+        6,
         """
 import numpy as np
 def softmax(x):
@@ -221,7 +228,7 @@ def layer_norm(x, w, b=None, eps=1e-5):
     # no eps: a row of equal numbers becomes NaN
     (
         "layer_norm",
-        3,
+        1,
         """
 import numpy as np
 def layer_norm(x, w, b=None, eps=1e-5):
@@ -232,7 +239,7 @@ def layer_norm(x, w, b=None, eps=1e-5):
     # float64, and b is forgotten
     (
         "layer_norm",
-        4,
+        5,
         """
 import numpy as np
 def layer_norm(x, w, b=None, eps=1e-5):
@@ -302,7 +309,7 @@ def gelu(x):
     # the derivative without the product rule
     (
         "gelu",
-        3,
+        4,
         """
 import math
 import numpy as np
@@ -314,7 +321,7 @@ def gelu(x):
     # the gradient is not in a tuple
     (
         "gelu",
-        3,
+        4,
         """
 import math
 import numpy as np
@@ -328,7 +335,7 @@ def gelu(x):
     # float64, because np.vectorize gives it
     (
         "gelu",
-        2,
+        6,
         """
 import math
 import numpy as np
@@ -341,7 +348,7 @@ def gelu(x):
     # the second call of the pullback starts from what the first one left
     (
         "gelu",
-        5,
+        6,
         """
 import math
 import numpy as np
@@ -360,7 +367,7 @@ def gelu(x):
     # the caller's x is overwritten
     (
         "gelu",
-        5,
+        6,
         """
 import math
 import numpy as np
@@ -373,11 +380,11 @@ def gelu(x):
 """,
     ),
     # the gradients are not summed over the axes along which an argument was repeated
-    ("mul", 3, "def mul(a, b):\n    return a * b, lambda g: (g * b, g * a)"),
+    ("mul", 5, "def mul(a, b):\n    return a * b, lambda g: (g * b, g * a)"),
     # the two gradients are swapped
     (
         "mul",
-        1,
+        3,
         """
 def down(g, shape):
     g = g.sum(axis=tuple(range(g.ndim - len(shape))))
@@ -390,7 +397,7 @@ def mul(a, b):
     # float64 all the way
     (
         "mul",
-        1,
+        6,
         """
 def down(g, shape):
     g = g.sum(axis=tuple(range(g.ndim - len(shape))))
@@ -404,7 +411,7 @@ def mul(a, b):
     # the pullback uses up what it keeps
     (
         "mul",
-        4,
+        6,
         """
 def down(g, shape):
     g = g.sum(axis=tuple(range(g.ndim - len(shape))))
@@ -455,7 +462,7 @@ def cross_entropy(logits, targets):
     # log of a softmax that has underflowed to 0
     (
         "cross_entropy",
-        6,
+        7,
         """
 import numpy as np
 def cross_entropy(logits, targets):
@@ -472,7 +479,7 @@ def cross_entropy(logits, targets):
     # the shares are changed by the first call of the pullback
     (
         "cross_entropy",
-        6,
+        7,
         """
 import numpy as np
 def cross_entropy(logits, targets):
@@ -489,7 +496,7 @@ def cross_entropy(logits, targets):
     # the caller's logits are overwritten
     (
         "cross_entropy",
-        6,
+        7,
         """
 import numpy as np
 def cross_entropy(logits, targets):
@@ -506,7 +513,7 @@ def cross_entropy(logits, targets):
     # float64, because np.eye gives it
     (
         "cross_entropy",
-        5,
+        7,
         """
 import numpy as np
 def cross_entropy(logits, targets):
@@ -520,7 +527,7 @@ def cross_entropy(logits, targets):
     # a little is added, so that no loss is large
     (
         "cross_entropy",
-        6,
+        7,
         """
 import numpy as np
 def cross_entropy(logits, targets):
@@ -549,7 +556,7 @@ def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
     # no correction for the start at 0
     (
         "adamw",
-        1,
+        2,
         """
 import numpy as np
 def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
@@ -561,7 +568,7 @@ def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
     # Adam's decay: through the gradient
     (
         "adamw",
-        4,
+        5,
         """
 import numpy as np
 def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
@@ -574,7 +581,7 @@ def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
     # eps under the root
     (
         "adamw",
-        4,
+        5,
         """
 import numpy as np
 def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
@@ -587,7 +594,7 @@ def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
     # an eps of its own
     (
         "adamw",
-        4,
+        5,
         """
 import numpy as np
 def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
@@ -600,7 +607,7 @@ def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
     # eps before the correction
     (
         "adamw",
-        4,
+        5,
         """
 import numpy as np
 def adamw(p, g, m, v, lr, b1, b2, eps, decay, step):
@@ -627,7 +634,7 @@ def top_p(logits, p):
     # overwrites its argument
     (
         "top_p",
-        3,
+        6,
         """
 import numpy as np
 def top_p(logits, p):
@@ -673,7 +680,7 @@ def top_p(logits, p):
     # float64
     (
         "top_p",
-        2,
+        6,
         """
 import numpy as np
 def top_p(logits, p):
@@ -696,6 +703,203 @@ def top_p(logits, p):
     e = np.exp(ranked - ranked[..., :1])
     e /= e.sum(-1, keepdims=True)
     return np.where(np.cumsum(e, -1) - e < p, ranked, -np.inf).astype(logits.dtype)
+""",
+    ),
+    # the logarithm of a product, which is 0 for a long text
+    (
+        "bits_per_byte",
+        1,
+        changed("bits_per_byte", ("np.log2(shares).sum()", "np.log2(np.prod(shares))")),
+    ),
+    # a long token weighs more, above the line too
+    (
+        "bits_per_byte",
+        3,
+        changed("bits_per_byte", ("np.log2(shares).sum()", "(np.log2(shares) * lengths).sum()")),
+    ),
+    # from x downwards only
+    ("slope", 0, "def slope(f, x, h):\n    return (f(x) - f(x - h)) / h"),
+    # the ids as text: 11, 2 has 1, 2 in it
+    (
+        "merge",
+        2,
+        """
+def merge(ids, pair, new):
+    text = ", ".join(map(str, ids)).replace(f"{pair[0]}, {pair[1]}", str(new))
+    return [int(part) for part in text.split(", ")] if text else []
+""",
+    ),
+    # a match that begins in a match
+    ("merge", 0, changed("merge", ("at += 2", "at += 1"))),
+    # the wrong axis
+    ("softmax", 0, changed("softmax", ("axis=-1", "axis=0"))),
+    # the first row's largest number for all rows
+    ("softmax", 5, changed("softmax", ("x.max(axis=-1, keepdims=True)", "x[..., :1]"))),
+    # over the whole batch
+    ("layer_norm", 0, changed("layer_norm", ("axis=-1, keepdims=True", ""))),
+    # float32 whatever comes in
+    (
+        "layer_norm",
+        6,
+        changed("layer_norm", ("return y if", "y = y.astype(np.float32)\n    return y if")),
+    ),
+    # the shift comes before the scale
+    (
+        "layer_norm",
+        6,
+        """
+import numpy as np
+def layer_norm(x, w, b=None, eps=1e-5):
+    y = x - x.mean(-1, keepdims=True)
+    y = y / np.sqrt((y * y).mean(-1, keepdims=True) + x.dtype.type(eps))
+    return (y if b is None else y + b) * w
+""",
+    ),
+    # a logistic curve in place of the normal one
+    (
+        "gelu",
+        0,
+        """
+import numpy as np
+def gelu(x):
+    share = 1 / (1 + np.exp(-x.dtype.type(1.702) * x))
+    slope = share + x.dtype.type(1.702) * x * share * (1 - share)
+    return x * share, lambda g: (g * slope,)
+""",
+    ),
+    # float32 whatever comes in
+    ("gelu", 6, changed("gelu", ("(x.dtype)", "(np.float32)"))),
+    # the caller's g is overwritten
+    (
+        "gelu",
+        6,
+        changed("gelu", ("lambda g: (g * slope,)", "lambda g: (np.multiply(g, slope, out=g),)")),
+    ),
+    # extra axes are summed, axes of size 1 are not
+    ("mul", 5, changed("mul", ("if size == 1:", "if size == 1 and False:"))),
+    # axes of size 1 are summed, extra axes are not
+    ("mul", 5, changed("mul", ("while g.ndim > len(shape):", "while False:"))),
+    # the mean over what was repeated
+    ("mul", 5, changed("mul", ("g.sum(axis=axis", "g.mean(axis=axis"))),
+    # the gradient of the sum, not of the mean
+    (
+        "cross_entropy",
+        5,
+        changed("cross_entropy", ("g / logits.dtype.type(len(logits))", "g")),
+    ),
+    # nothing is said about the targets
+    (
+        "cross_entropy",
+        4,
+        changed(
+            "cross_entropy",
+            ("logits.dtype.type(len(logits))), None)", "logits.dtype.type(len(logits))),)"),
+        ),
+    ),
+    # float32 whatever comes in
+    (
+        "cross_entropy",
+        7,
+        changed(
+            "cross_entropy", ("    rows = ", "    logits = logits.astype(np.float32)\n    rows = ")
+        ),
+    ),
+    # logits that are too low for their exponential: the largest of all rows, not of each
+    (
+        "cross_entropy",
+        7,
+        changed("cross_entropy", ("logits.max(axis=-1, keepdims=True)", "0")),
+    ),
+    # the decay comes after the step, from weights that have moved
+    (
+        "adamw",
+        5,
+        changed(
+            "adamw",
+            ("p -= lr * decay * p\n", "pass\n"),
+            ("+ eps)", "+ eps)\n    p -= lr * decay * p"),
+        ),
+    ),
+    # the square is forgotten
+    ("adamw", 0, changed("adamw", ("* g * g", "* abs(g)"))),
+    # steps counted from 0
+    ("adamw", 2, changed("adamw", ("** step", "** (step + 1)"))),
+    # the gradient is overwritten
+    (
+        "adamw",
+        5,
+        changed("adamw", ("(1 - b2) * g * g", "(1 - b2) * np.square(g, out=g)")),
+    ),
+    # a bound on the logits: of equal ones all stay
+    (
+        "top_p",
+        6,
+        changed(
+            "top_p",
+            (
+                "return np.where(keep,",
+                "least = np.where(keep, logits, np.inf).min(axis=-1, keepdims=True)\n    return np.where(logits >= least,",
+            ),
+        ),
+    ),
+    # overflows
+    ("top_p", 6, changed("top_p", ("ranked - ranked[..., :1]", "ranked"))),
+    # p of the tokens, not of their shares
+    (
+        "top_p",
+        1,
+        changed(
+            "top_p",
+            (
+                "np.cumsum(shares, axis=-1) - shares < p",
+                "np.arange(shares.shape[-1]) < p * shares.shape[-1] + 0 * shares",
+            ),
+        ),
+    ),
+    # shares are held above a floor
+    (
+        "bits_per_byte",
+        3,
+        changed("bits_per_byte", ("np.log2(shares)", "np.log2(np.maximum(shares, 1e-15))")),
+    ),
+    # half a step to each side
+    ("slope", 2, "def slope(f, x, h):\n    return (f(x + h / 2) - f(x - h / 2)) / h"),
+    # scores are held within bounds
+    (
+        "softmax",
+        5,
+        changed("softmax", ("x - x.max(axis=-1, keepdims=True)", "np.clip(x, -50, 50)")),
+    ),
+    # eps squared
+    ("layer_norm", 5, changed("layer_norm", ("x.dtype.type(eps)", "x.dtype.type(eps) ** 2"))),
+    # the decay without the rate
+    ("adamw", 5, changed("adamw", ("p -= lr * decay * p", "p -= decay * p"))),
+    # the mean of before the step
+    (
+        "adamw",
+        2,
+        changed(
+            "adamw", ("m[...] = b1", "old = m.copy()\n    m[...] = b1"), ("(m / (1", "(old / (1")
+        ),
+    ),
+    # the weights are changed and returned
+    ("adamw", 0, changed("adamw", ("+ eps)", "+ eps)\n    return p"))),
+    # one token too many
+    ("top_p", 1, changed("top_p", ("shares < p", "shares <= p + 0.1"))),
+    # rows of a table only
+    (
+        "top_p",
+        3,
+        """
+import numpy as np
+def top_p(logits, p):
+    out = np.full_like(logits, -np.inf)
+    for row, kept in zip(np.atleast_2d(logits), np.atleast_2d(out)):
+        order = np.argsort(-row)
+        shares = np.exp(row[order] - row.max())
+        stay = order[np.cumsum(shares) - shares < p * shares.sum()]
+        kept[stay] = row[stay]
+    return out
 """,
     ),
 ]

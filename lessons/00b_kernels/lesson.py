@@ -56,12 +56,12 @@ backend.keep_freed_memory()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. Two ceilings
 #
-# A program that does $F$ operations on $B$ bytes from memory cannot be done before both are:
+# A program that does $F$ operations on $B$ bytes from memory is not done before both are:
 #
 # $$\text{seconds} \;\ge\; \max\left(\frac{B}{\text{bandwidth}},\; \frac{F}{\text{peak}}\right)$$
 #
-# Divide $F$ by that, and its speed has a **roof** that depends on one number, the *intensity* $I =
-# F / B$:
+# Divide $F$ by these seconds: the program's speed has a **roof** that depends on one number, the
+# *intensity* $I = F / B$:
 #
 # $$\text{speed} \;\le\; \min(\text{peak},\; I \cdot \text{bandwidth})$$
 #
@@ -232,7 +232,7 @@ pictures.under_the_roof(depths, taken, x.size, speed, n)
 # 132 multiprocessors give 67 TFLOP/s in float32, and 989 in bfloat16 on tensor cores: ridges at 20
 # and at 295 operations per byte. <small>NVIDIA, H100 SXM data sheet and white paper</small>
 
-# %% [markdown] slideshow={"slide_type": "skip"}
+# %% [markdown]
 # A GPU hides the slowness of its memory by having something else to do. A **kernel** says what
 # *one* thread does, and is launched for thousands. 32 threads form a **warp** and go in step: one
 # instruction, 32 lanes. Some warps form a **block**, which shares a small fast memory and can meet
@@ -290,6 +290,12 @@ assert (again == c).all()  # to the last bit
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 interact(pictures.warp_viewer(column_row=good, row_column=bad), step=(0, side - 1, 1, 12))
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Blue is what the 32 lanes of warp 0 ask for in one step, orange what is fetched with
+# it and not used. Move the step: the upper warp walks along a row of a and down b; the lower one
+# drags 32 rows of a behind it. *Threads that are neighbours should want numbers that are
+# neighbours.*
+
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 ratio = bad.sectors / good.sectors
 exact(
@@ -309,12 +315,6 @@ exact(
 # together 5,248, as printed. With the names swapped it is 32 · 32 · 33 = 33,792 to read, and 32 ·
 # 32 = 1,024 to write, since the lanes stand below one another in c too: 34,816. The arithmetic is
 # the same to the last bit.
-
-# %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Blue is what the 32 lanes of warp 0 ask for in one step, orange what is fetched with
-# it and not used. Move the step: the upper warp walks along a row of a and down b; the lower one
-# drags 32 rows of a behind it. *Threads that are neighbours should want numbers that are
-# neighbours.*
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. Threads that meet
@@ -362,7 +362,7 @@ measures.say_what_is_wrong(broken, 2, 256, numbers, sums)
 # anybody's guess. Whether the result was right today does not enter. A kernel with such a race can
 # pass its tests for a year, and fail on the day a driver schedules warps in another way.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## Shuffles: no memory at all
 #
 # The lanes of a warp can read each other's **registers**. Five rounds add 32 numbers, with no
@@ -375,7 +375,7 @@ source(more.sum_shuffle)
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 interact(pictures.whom_a_lane_hears, lane=(0, 31, 1, 11))
 
-# %%
+# %% slideshow={"slide_type": "subslide"}
 counts = {}
 for kernel in (sum_tree, more.sum_shuffle):
     report = emulate(kernel, 2, 256, numbers, sums, schedules=ONCE)
@@ -384,7 +384,7 @@ for kernel in (sum_tree, more.sum_shuffle):
 print("per block, barriers and requests to shared memory:", counts)
 assert counts["sum_tree"][0] == 9 and counts["sum_shuffle"][0] == 1
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## Thirty-two banks
 #
 # Shared memory has 32 **banks**, each four bytes wide: word i lies in bank i mod 32. A warp is
@@ -521,8 +521,8 @@ exact(
 # $$y_j = \frac{e^{x_j - m}}{\sum_i e^{x_i - m}}, \qquad m = \max_i x_i$$
 #
 # The textbook reads a row three times: for m, for the sum, for the quotient. But a sum that was
-# taken with an old maximum can be **corrected** when a higher one turns up: $s \leftarrow s \, e^{m
-# - m'} + e^{x - m'}$.
+# taken with an old maximum can be **corrected** when a higher one turns up:
+# $s \leftarrow s \, e^{m - m'} + e^{x - m'}$.
 #
 # *By hand*, the row 0, ln 3, ln 2. Start with m = 0, s = 1. Then m = ln 3, s = 1/3 + 1 = 4/3. Then
 # ln 2 is lower: s = 4/3 + 2/3 = **2**. The shares are (1/3) / 2, 1 / 2, (2/3) / 2: **1/6, 1/2,
@@ -537,7 +537,7 @@ pictures.running_softmax(SEEDS[0])
 source(more.softmax_online)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes: the rule, then the kernel. A pair (m, s) stands for a set of numbers that has been
+# Three minutes: the rule, then the kernel. A pair (m, s) stands for a set of numbers that has been
 # read: its maximum, and the sum of exponentials below it. Two pairs are joined by the same rule by
 # which one number is added, and the order does not matter. So 32 lanes can each read a part of the
 # row, and a butterfly of shuffles joins their pairs. That a sum can be taken apart and joined in
@@ -652,7 +652,7 @@ def fragment(lane):
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 interact(pictures.fragment_viewer(fragment), lane=(0, 31, 1, 13))
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## One instruction, watched
 #
 # Loaded by this pattern, one instruction must give the product. The emulator runs it (in CUDA C++,
@@ -674,7 +674,7 @@ if watched := measures.in_cpp(lambda: measures.one_mma(fragment, rng)):
 #
 # *The fastest memory is the one that no address points to.*
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## And on a real GPU?
 #
 # Counts say what a kernel moves, not how long it takes. Where this machine has a GPU, the same

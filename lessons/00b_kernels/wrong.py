@@ -433,4 +433,107 @@ def tiled_matmul(a, b, c):
     ("flash_forward", 7, flash().replace("float32(-math.inf)", "float32(-1e9)")),
     # what was summed does not shrink when the maximum rises
     ("flash_forward", 0, flash(fade="sums[d]")),
+    # one number past the end
+    (
+        "scaled",
+        1,
+        changed(SCALED, BODY="i = cuda.grid(1)\n    if i <= x.size:\n        y[i] = factor * x[i]"),
+    ),
+    # added to what stands there
+    (
+        "scaled",
+        0,
+        changed(SCALED, BODY="i = cuda.grid(1)\n    if i < x.size:\n        y[i] += factor * x[i]"),
+    ),
+    # the tile is copied, not turned
+    (
+        "transpose_tiles",
+        0,
+        changed(
+            TRANSPOSE,
+            PITCH="33",
+            BARRIER="cuda.syncthreads()",
+            **{"tile[lane, r]\n": "tile[r, lane]\n"},
+        ),
+    ),
+    # the sums of the warps are added into out, which holds something
+    (
+        "row_sums",
+        0,
+        changed(
+            SUMS,
+            SIZE="4",
+            COLUMNS="range(t, x.shape[1], 128)",
+            REDUCE="""for step in (16, 8, 4, 2, 1):
+        total += cuda.shfl_down_sync(ALL, total, step)
+    if t % 32 == 0:
+        cuda.atomic.add(out, row, total)""",
+        ),
+    ),
+    # four steps of five
+    (
+        "row_sums",
+        0,
+        changed(
+            SUMS,
+            SIZE="4",
+            COLUMNS="range(t, x.shape[1], 128)",
+            REDUCE="""for step in (8, 4, 2, 1):
+        total += cuda.shfl_down_sync(ALL, total, step)
+    if t % 32 == 0:
+        part[t // 32] = total
+    cuda.syncthreads()
+    if t == 0:
+        out[row] = part[0] + part[1] + part[2] + part[3]""",
+        ),
+    ),
+    # every tile begins at 0
+    (
+        "running_sums",
+        2,
+        changed(SCAN, SCAN=STEPS, END="cuda.syncthreads()").replace(
+            "carry += s[63]", "carry = float32(0)"
+        ),
+    ),
+    # the last step is missing
+    (
+        "running_sums",
+        0,
+        changed(SCAN, SCAN=STEPS.replace("step < 64", "step < 32"), END="cuda.syncthreads()"),
+    ),
+    # the maximum is moved on before the sum shrinks
+    (
+        "online_softmax",
+        0,
+        changed(
+            SOFTMAX,
+            **{
+                "        total = total * math.exp(top - highest) + math.exp(v - highest)\n        top = highest": (
+                    "        top = highest\n"
+                    "        total = total * math.exp(top - highest) + math.exp(v - highest)"
+                )
+            },
+        ),
+    ),
+    # past the edge of b a tile keeps what was there before
+    (
+        "tiled_matmul",
+        4,
+        changed(
+            MATMUL,
+            **{
+                "of_b[ty, tx] = b[first + ty, column] if inside else float32(0)": (
+                    "if inside:\n            of_b[ty, tx] = b[first + ty, column]"
+                ),
+            },
+        ),
+    ),
+    # the first pair of tiles only
+    ("tiled_matmul", 0, changed(MATMUL, **{"range(0, a.shape[1], 8)": "range(0, 8, 8)"})),
+    # nobody sees itself
+    ("flash_forward", 5, flash().replace("first + j <= i", "first + j < i")),
+    # the scale is forgotten
+    ("flash_forward", 0, flash().replace("score *= scale", "score *= float32(0.5)")),
+    # the sums are not set to 0 before they are added to
+    ("flash_forward", 0, flash().replace("        sums[d] = float32(0)\n", "")),
 ]

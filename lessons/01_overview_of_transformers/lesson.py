@@ -13,16 +13,15 @@
 #
 # Which bank? The answer stands six words back. **What did one formula, attention, repair in the
 # language models before it, and what is still broken?**
-#
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # *25 minutes to read, one to run. You need: matrix products, Python, and [lesson
 # 00](00_start_here.ipynb). The talk opened Stanford's CS25 V4 on 4 April 2024; times such as 10:46
 # are minutes and seconds of its recording. Every claim meets an experiment that could prove it
 # wrong, with the threshold set before the run.*
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. Let the room say how each of the three rows would find out which bank is meant. For 50
-# minutes leave out "Who may see whom", "Why the square root" and "Change one fact"; for 80 show
-# everything and let the room run the agent.
+# 3 minutes. Let the room say how each of the three rows would find out which bank is meant.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Your bet
@@ -150,7 +149,7 @@ source(experiments.fading)
 interact(lambda gain: pictures.fading(gain, SEEDS), gain=(0.5, 4.0, 0.1, 1.0))
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes. Drag the gain. Near 1.9 the plain net is nearly level; a quarter to either side it is
+# 3 minutes. Drag the gain. Near 1.9 the plain net is nearly level; a quarter to either side it is
 # not. The LSTM (1997) carries a second state by a *sum* behind a gate, and a sum passes gradients
 # on unharmed. It won speech and translation with that, long before attention.
 
@@ -211,7 +210,6 @@ verdicts.bottleneck(record)
 #
 # Nobody told the net that the third letter of the copy is the third of the source. Each row shows
 # where it looks while it writes one letter. Ask for more than the twelve letters of training.
-
 
 # %% tags=["hide-input"]
 interact(lambda length: pictures.where(*copying.looks(attending[0], length)), length=(2, 20, 1, 10))
@@ -280,7 +278,7 @@ pictures.table(np.hstack([weights, mixed]), words, [*words, "water", "money"], "
 interact(pictures.by_hand, middle=["river", "loan"], sharpness=(0.0, 3.0, 0.5, 1.0))
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes, the heart of the lesson. Do the last row on the board first. At sharpness 0 attention
+# 3 minutes, the heart of the lesson. Do the last row on the board first. At sharpness 0 attention
 # is a mean; as it grows, it becomes an ordinary look-up. Softmax is the soft step between the two.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -321,7 +319,8 @@ def multihead(x, Wq, Wk, Wv, Wo, heads, causal=False):  # x is (T, C), each W is
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Queries, keys and values are linear maps of the word's vector, $q = W_q x$ and so on, and $W_o$
-# mixes what the heads bring back; training changes the four W. The example again, open and causal:
+# mixes what the heads bring back; training changes all four matrices. The example again, open and
+# causal:
 
 # %% tags=["hide-input"]
 pictures.seen_by(attention(Q, K, V)[1], attention(Q, K, V, causal=True)[1], words)
@@ -342,7 +341,7 @@ print("largest difference:", np.abs(ours - theirs).max(), "of", np.abs(theirs).m
 
 verdicts.twenty_lines(np.abs(ours - theirs).max())
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## Why the square root?
 #
 # Add up $d$ products of random numbers and the sum is about $\sqrt d$ in size. Without the division
@@ -360,7 +359,7 @@ for d in (4, 64, 1024):
 # ## Why several heads, and why at random?
 #
 # One softmax has one favourite. With **heads** a word can ask several questions at once: where is
-# my verb, what is my subject? Nothing tells the heads apart but their first numbers, which are
+# my verb, what is my subject? Nothing tells the heads apart but their starting values, which are
 # drawn at random; so, says the talk (12:42), each can learn something different. **Would prove it
 # wrong:** heads that start alike and still learn different things. They change only by their
 # gradients, so compare those.
@@ -414,7 +413,8 @@ source(gpt.block, gpt.feed_forward, gpt.layer_norm)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## GPT-2 on one screen
-#
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # `minilm/models/gpt.py`: `w` is a dictionary of weights, and `part` picks those of one layer.
 
 # %% tags=["hide-input"]
@@ -436,7 +436,7 @@ print("largest difference:", np.abs(plain - fast).max(), "of", np.abs(fast).max(
 
 verdicts.one_screen(np.abs(plain - fast).max())
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## Who may see whom
 #
 # One mask makes three families. An **encoder** (BERT) sees everything and is made to understand. A
@@ -447,7 +447,7 @@ verdicts.one_screen(np.abs(plain - fast).max())
 # %% tags=["hide-input"]
 pictures.families()
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## How many numbers is that?
 #
 # Per layer: queries, keys, values and output take $4C^2$ weights, the feed-forward net $8C^2$;
@@ -508,7 +508,7 @@ training.fit(models, thinking.sums(written=True), 600, SEEDS, lr=5e-3)
 right = [100 * thinking.answers(model, written=True)["right"] for model in models]
 print(f"{models[0].num_parameters():,} parameters, right:", *np.round(right), "%")
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
+# %% [markdown] slideshow={"slide_type": "skip"}
 # Guessing gives 6 %. The recorded study (`minilm study run 01/thinking`) trains three sizes both
 # ways, with tuned rates, until 95 % of new sums are right or 3,000 steps are used up.
 
@@ -563,7 +563,7 @@ verdicts.looked_up(heart, looked, hits, here.recorded("remembering"), SEEDS)
 # **To remember:** a memory knows what it met often. A reader is as good as its search. The talk
 # adds (36:01) that retrieval brings facts and no skills; we did not measure that.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 11. Change one fact
 #
 # A fact in the weights can be wrong, or go out of date. **ROME** (41:05) rewrites one without
@@ -585,7 +585,7 @@ for name, d in {"along k": key, "along C⁻¹ k": np.linalg.solve(C, key)}.items
     edited = W + np.outer(v - W @ key, d) / (d @ key)
     print(f"{name:12} the fact: {edited @ key}   the other: {edited @ other}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## Sixty facts in one matrix
 #
 # A map from 32 to 16 numbers is asked with 60 keys, more than it can keep apart. We give one of
@@ -651,7 +651,7 @@ pictures.ways(marks)
 print("numbers stored right, of 16:", *stored)
 verdicts.agent(marks, SEEDS)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## Ask it yourself
 #
 # Take the calculator away, or the memory, and read what it does. **To remember:** the model is the

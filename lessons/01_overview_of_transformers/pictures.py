@@ -18,23 +18,13 @@ from minilm.course.show.style import (
     VERMILION,
     figure,
 )
+from minilm.course.show.tables import table
 from minilm.studies.recorded import Recorded
 
 from . import experiments
 from .drawings import by_hand, opening
 
-__all__ = ["by_hand", "opening"]
-
-
-def table(
-    numbers: np.ndarray, rows: Sequence[str], columns: Sequence[str], form: str = "g"
-) -> None:
-    """Print a small matrix with names at its edges."""
-    left = max(map(len, rows))
-    wide = max(6, *(len(name) + 1 for name in columns))
-    print(" " * left, *(f"{name:>{wide}}" for name in columns), sep="")
-    for name, row in zip(rows, np.asarray(numbers), strict=True):
-        print(f"{name:{left}}", *(f"{number:>{wide}{form}}" for number in row), sep="")
+__all__ = ["by_hand", "opening", "table"]
 
 
 # ------------------------------------------------------------------------------------- history
@@ -233,7 +223,7 @@ def lengths(record: Recorded, asked: Sequence[int], longest: int) -> None:
         alt="Whole strings copied: near all up to the trained length, few soon after."
     ) as ax:
         ax.axvspan(min(asked), longest, color="#EAF2F9")
-        ax.text(min(asked) + 0.2, 5, "lengths seen in training", color=MUTED, fontsize=16)
+        ax.text(min(asked) + 0.2, 40, "lengths seen\nin training", color=MUTED, fontsize=16)
         lines(
             asked, rows, xlabel="letters to copy", ylabel="strings without a fault, %", ax=ax,
             ylim=(0, 103),

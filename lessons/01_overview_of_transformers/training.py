@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from minilm import backend
+from minilm.course import progress
 from minilm.nn import Module
 from minilm.optim import AdamW, clip_grad_norm, cosine
 
@@ -30,5 +30,5 @@ def fit(
             optimizer.zero_grad()
             bar.update()
 
-    with tqdm(total=steps * len(models), leave=False) as bar:
+    with progress(total=steps * len(models)) as bar:
         backend.parallel(train_one, zip(seeds, models, strict=True))

@@ -8,9 +8,9 @@ import numpy as np
 
 from minilm.course.show.claims import Verdict, claim
 from minilm.studies.recorded import Recorded
+from minilm.studies.until import right_after, steps_to
 
 from .studies import copying, lengths, thinking
-from .studies._until import right_after, steps_to
 from .studies.remembering import BANDS
 
 Rows = Sequence[float]
@@ -60,9 +60,9 @@ def vanishing(
         measured={"U × 1": plain, "U × 4": large, "attention": attention},
         holds=lambda m: m["U × 1"] < 1e-3 and m["U × 4"] > 1e3 and 0.1 < m["attention"] < 10,
         seeds=seeds,
-        says=f"50 steps back the plain net's gradient is {fmean(plain):.0e} or {fmean(large):.0e} "
-        f"of what it was, attention's {fmean(attention):.1f}; of the gains from 0.5 to 4, "
-        f"{level:.0%} keep it within a factor of ten",
+        says=f"50 steps back the plain net's gradient is {fmean(plain):.0e} (U × 1) or "
+        f"{fmean(large):.0e} (U × 4) of what it was, attention's {fmean(attention):.1f}; "
+        f"of the gains from 0.5 to 4, {level:.0%} keep it within a factor of ten",
         note="One layer before training. The LSTM with an open gate stays level as well.",
     )
 
@@ -146,8 +146,8 @@ def waiting(chains: dict[str, Sequence[int]]) -> Verdict:
         measured={name: [times] for name, times in growth.items()},
         holds=lambda m: m["recurrent"] > 25 and m["transformer"] == 1,
         exact=True,
-        says=f"with 32 times the text the recurrent chain is {growth['recurrent']:.0f} times as "
-        f"long, the transformer's {growth['transformer']:.0f} times",
+        says=f"with 32 times the text the recurrent chain grows by a factor of "
+        f"{growth['recurrent']:.0f}, the transformer's by {growth['transformer']:.0f}",
     )
 
 
@@ -196,7 +196,7 @@ def looked_up(heart: np.ndarray, looked: np.ndarray, hits: np.ndarray,
         holds=lambda m: m["by heart"] >= 50 and m["looked up"] < 10,
         seeds=seeds,
         says=f"by heart {fmean(lost['by heart']):.0f} points are lost on the way to rare facts, "
-        f"looked up {fmean(lost['looked up']):.0f}; the reader is right in {looked.mean():.0f} %, "
+        f"looked up {fmean(lost['looked up']):z.0f}; the reader is right in {looked.mean():.0f} %, "
         f"the search in {hits.mean():.0f} %",
         note=f"With four times the training the memory loses {later.mean():.0f} points (recorded).",
     )

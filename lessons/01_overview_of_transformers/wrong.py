@@ -1,5 +1,11 @@
 """Answers to set 1 that are wrong in the ways people are: (question, points earned, code)."""
 
+from pathlib import Path
+
+from minilm.course.checking.planted import Solution
+
+changed = Solution(Path(__file__).with_name("questions.py")).changed
+
 START = "import numpy as np\n"
 ATTENTION = """
 def attention(q, k, v, mask=None):
@@ -41,7 +47,7 @@ def pmi(counts, negatives=1):
     # unseen pairs count as 0
     (
         "pmi",
-        2,
+        3,
         START
         + """
 def pmi(counts, negatives=1):
@@ -64,7 +70,7 @@ def pmi(counts, negatives=1):
     # the change of a repeated word is written once
     (
         "sgns_step",
-        3,
+        4,
         START
         + STEP
         + """
@@ -100,26 +106,26 @@ def pmi(counts, negatives=1):
     # not scaled
     (
         "attention",
-        1,
+        0,
         START + ATTENTION.replace(" * q.dtype.type(q.shape[-1] ** -0.5)", ""),
     ),
     # overflows
     (
         "attention",
-        4,
+        7,
         START + ATTENTION.replace("scores - scores.max(-1, keepdims=True)", "scores"),
     ),
     # the mask the wrong way round
     (
         "attention",
-        3,
+        5,
         START
         + ATTENTION.replace("np.where(mask, scores, -np.inf)", "np.where(mask, -np.inf, scores)"),
     ),
     # heads cut out of the tokens: no transpose
     (
         "multihead",
-        1,
+        3,
         START
         + ATTENTION
         + HEADS
@@ -143,7 +149,7 @@ def pmi(counts, negatives=1):
     # causal is forgotten
     (
         "multihead",
-        3,
+        5,
         START
         + ATTENTION
         + HEADS
@@ -211,21 +217,21 @@ def sinusoid(n, d):
     # along k: other keys are not spared
     (
         "rome_edit",
-        1,
+        3,
         START + "def rome_edit(W, C, k, v):\n"
         "    return (W + np.outer((v - W @ k) / (k @ k), k)).astype(W.dtype)",
     ),
     # C in place of its inverse
     (
         "rome_edit",
-        1,
+        3,
         START + "def rome_edit(W, C, k, v):\n    d = C @ k\n"
         "    return (W + np.outer((v - W @ k) / (d @ k), d)).astype(W.dtype)",
     ),
     # in place
     (
         "rome_edit",
-        1,
+        4,
         START + "def rome_edit(W, C, k, v):\n    d = np.linalg.solve(C, k)\n"
         "    W += np.outer((v - W @ k) / (d @ k), d)\n    return W",
     ),
@@ -238,7 +244,7 @@ def sinusoid(n, d):
     # rows of zeros become nan, which sorts last
     (
         "retrieve",
-        2,
+        3,
         START
         + """
 def retrieve(q, db, k):
@@ -249,7 +255,7 @@ def retrieve(q, db, k):
     # turned round: of equals, the last comes first
     (
         "retrieve",
-        1,
+        2,
         START
         + """
 def retrieve(q, db, k):
@@ -261,7 +267,7 @@ def retrieve(q, db, k):
     # the argument overwritten
     (
         "pmi",
-        1,
+        3,
         START
         + """
 def pmi(counts, negatives=1):
@@ -275,7 +281,7 @@ def pmi(counts, negatives=1):
     # nan for a word that was never seen
     (
         "pmi",
-        2,
+        3,
         START
         + """
 def pmi(counts, negatives=1):
@@ -303,7 +309,7 @@ def pmi(counts, negatives=1):
     # pair after pair: later pairs see tables that have moved
     (
         "sgns_step",
-        3,
+        4,
         START
         + """
 def sgns_step(words, contexts, center, context, negatives, lr):
@@ -335,15 +341,15 @@ def sgns_step(words, contexts, center, context, negatives, lr):
     # float64 for float32
     (
         "attention",
-        2,
+        7,
         START + ATTENTION.replace("* q.dtype.type(q.shape[-1] ** -0.5)", "/ np.sqrt(q.shape[-1])"),
     ),
     # -1e9 in place of -inf
-    ("attention", 4, START + ATTENTION.replace("-np.inf", "q.dtype.type(-1e9)")),
+    ("attention", 7, START + ATTENTION.replace("-np.inf", "q.dtype.type(-1e9)")),
     # an epsilon where none belongs
     (
         "attention",
-        4,
+        7,
         START
         + ATTENTION.replace(
             "weights.sum(-1, keepdims=True)", "weights.sum(-1, keepdims=True) + 1e-9"
@@ -352,7 +358,7 @@ def sgns_step(words, contexts, center, context, negatives, lr):
     # the queries overwritten
     (
         "attention",
-        4,
+        7,
         START
         + ATTENTION.replace(
             "    scores = q", "    q *= q.dtype.type(q.shape[-1] ** -0.5)\n    scores = q"
@@ -368,7 +374,7 @@ def sgns_step(words, contexts, center, context, negatives, lr):
     # scaled by the width of all heads together
     (
         "multihead",
-        1,
+        3,
         START
         + ATTENTION
         + HEADS
@@ -381,7 +387,7 @@ def sgns_step(words, contexts, center, context, negatives, lr):
     # float64 for float32
     (
         "multihead",
-        2,
+        5,
         START
         + ATTENTION
         + HEADS
@@ -438,7 +444,7 @@ def sinusoid(n, d):
     # float64 for float32
     (
         "rome_edit",
-        2,
+        4,
         START + "def rome_edit(W, C, k, v):\n    d = np.linalg.solve(C, k)\n"
         "    return W + np.outer((v - W @ k) / (d @ k), d)",
     ),
@@ -452,7 +458,7 @@ def sinusoid(n, d):
     # C overwritten, so that the next edit sees another one
     (
         "rome_edit",
-        2,
+        4,
         START + "def rome_edit(W, C, k, v):\n    C += 1e-9 * np.eye(len(C))\n"
         "    d = np.linalg.solve(C, k)\n"
         "    return (W + np.outer((v - W @ k) / (d @ k), d)).astype(W.dtype)",
@@ -460,7 +466,7 @@ def sinusoid(n, d):
     # the store overwritten
     (
         "retrieve",
-        2,
+        3,
         START
         + """
 def retrieve(q, db, k):
@@ -477,5 +483,228 @@ def retrieve(q, db, k):
         1,
         START + "def retrieve(q, db, k):\n"
         '    return np.argsort(np.linalg.norm(db - q, axis=1), kind="stable")[:k]',
+    ),
+    # the last norm is forgotten
+    ("count_params", 0, changed("count_params", (" + 2 * channels", ""))),
+    # an epsilon under the cosine: short rows lose
+    (
+        "retrieve",
+        2,
+        START
+        + """
+def retrieve(q, db, k):
+    cosine = db @ q / (np.linalg.norm(db, axis=1) * np.linalg.norm(q) + 1e-8)
+    return np.argsort(-cosine, kind="stable")[:k]
+""",
+    ),
+    # the best k, in no order
+    (
+        "retrieve",
+        3,
+        changed(
+            "retrieve",
+            ("np.argsort(-cosine, kind='stable')[:k]", "np.argpartition(-cosine, k - 1)[:k]"),
+        ),
+    ),
+    # the cosines, not the rows
+    (
+        "retrieve",
+        0,
+        changed("retrieve", ("np.argsort(-cosine, kind='stable')[:k]", "-np.sort(-cosine)[:k]")),
+    ),
+    # every second frequency only
+    ("sinusoid", 0, changed("sinusoid", ("np.arange(0, d, 2)", "np.arange(0, d // 2)"))),
+    # positions from 1
+    ("sinusoid", 0, changed("sinusoid", ("np.arange(n)", "np.arange(1, n + 1)"))),
+    # logarithms to base 2
+    ("pmi", 0, changed("pmi", ("np.log(", "np.log2("))),
+    # nothing below 0: the positive one
+    (
+        "pmi",
+        0,
+        changed(
+            "pmi",
+            (
+                "np.log(ratio) - np.log(negatives)",
+                "np.maximum(np.log(ratio) - np.log(negatives), 0)",
+            ),
+        ),
+    ),
+    # k times, not minus its logarithm
+    ("pmi", 0, changed("pmi", ("np.log(ratio) - np.log(negatives)", "np.log(ratio * negatives)"))),
+    # a little is added under the logarithm, so that nothing is -inf
+    (
+        "pmi",
+        3,
+        START
+        + """
+def pmi(counts, negatives=1):
+    by_chance = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / counts.sum()
+    return np.log(counts / np.maximum(by_chance, 1e-12) + 1e-12) - np.log(negatives)
+""",
+    ),
+    # the scores where the mask is False are set by index: one mask for many heads fails
+    (
+        "attention",
+        7,
+        START
+        + ATTENTION.replace("scores = np.where(mask, scores, -np.inf)", "scores[~mask] = -np.inf"),
+    ),
+    # weights are masked after the softmax
+    (
+        "attention",
+        7,
+        START
+        + ATTENTION.replace("scores = np.where(mask, scores, -np.inf)", "pass").replace(
+            "    weights /=",
+            "    weights = weights if mask is None else weights * mask\n    weights /=",
+        ),
+    ),
+    # shares over the queries
+    ("attention", 0, START + ATTENTION.replace("sum(-1", "sum(-2")),
+    # scaled by D, not by its root
+    ("attention", 0, START + ATTENTION.replace("** -0.5", "** -1")),
+    # scaled by the number of keys
+    ("attention", 0, START + ATTENTION.replace("q.shape[-1] **", "k.shape[-2] **")),
+    # heads of every h-th channel
+    (
+        "multihead",
+        3,
+        START
+        + ATTENTION
+        + HEADS
+        + """
+    q, k, v = ((x @ W.T).reshape(B, T, C // h, h).transpose(0, 3, 1, 2) for W in (Wq, Wk, Wv))
+    return attention(q, k, v, mask)[0].transpose(0, 2, 3, 1).reshape(B, T, C) @ Wo.T
+""",
+    ),
+    # the last map is forgotten
+    ("multihead", 0, changed("multihead", (" @ Wo.T", ""), beside=("attention",))),
+    # the heads are not turned back
+    (
+        "multihead",
+        3,
+        changed(
+            "multihead", ("out.transpose(0, 2, 1, 3).reshape", "out.reshape"), beside=("attention",)
+        ),
+    ),
+    # the input is scaled in place
+    (
+        "multihead",
+        5,
+        changed(
+            "multihead",
+            (
+                "    mask = ",
+                "    x *= x.dtype.type(1)\n    x += x.dtype.type(1e-3)\n    x -= x.dtype.type(1e-3)\n    mask = ",
+            ),
+            beside=("attention",),
+        ),
+    ),
+    # words move first, contexts by the words that have moved
+    (
+        "sgns_step",
+        1,
+        changed("sgns_step", ("u[:, None]", "words[center][:, None]")),
+    ),
+    # negatives pull as contexts do
+    ("sgns_step", 0, changed("sgns_step", ("== 0, 1, -1)", "== 0, 1, 1)"))),
+    # the loss after the step
+    (
+        "sgns_step",
+        4,
+        changed(
+            "sgns_step",
+            (
+                "return float",
+                "score = np.einsum('bd,bkd->bk', words[center], contexts[ids])\n    right = (1 + np.tanh(sign * score / 2)) / 2\n    return float",
+            ),
+        ),
+    ),
+    # the loss of the contexts only
+    ("sgns_step", 4, changed("sgns_step", ("np.log(right).sum(axis=1)", "np.log(right[:, 0])"))),
+    # the ids are overwritten
+    (
+        "sgns_step",
+        4,
+        changed(
+            "sgns_step",
+            ("    return float", "    center += 0\n    negatives.sort()\n    return float"),
+        ),
+    ),
+    # not divided by d . k
+    ("rome_edit", 2, changed("rome_edit", (" / (d @ k)", ""))),
+    # divided by the length of k
+    ("rome_edit", 2, changed("rome_edit", ("(d @ k)", "(k @ k)"))),
+    # a little is added to the memory's statistics
+    (
+        "rome_edit",
+        3,
+        changed(
+            "rome_edit", ("np.linalg.solve(C, k)", "np.linalg.solve(C + 0.01 * np.eye(len(k)), k)")
+        ),
+    ),
+    # how far, in whichever direction
+    ("retrieve", 1, changed("retrieve", ("-cosine", "-np.abs(cosine)"))),
+    # lengths of the columns
+    ("retrieve", 2, changed("retrieve", ("np.linalg.norm(db, axis=1)", "np.linalg.norm(db)"))),
+    # one more everywhere, so that nothing is 0
+    (
+        "pmi",
+        0,
+        changed("pmi", ("np.asarray(counts, np.float64)", "np.asarray(counts, np.float64) + 1")),
+    ),
+    # for two axes only
+    ("attention", 5, START + ATTENTION.replace("np.swapaxes(k, -1, -2)", "k.T")),
+    # the weights are float64, the values are not
+    (
+        "attention",
+        7,
+        START
+        + ATTENTION.replace(
+            "return weights @ v, weights", "return weights @ v, weights * np.ones(1)"
+        ),
+    ),
+    # later tokens see earlier ones only, not themselves
+    (
+        "multihead",
+        5,
+        changed(
+            "multihead",
+            ("np.ones((T, T), bool)", "np.ones((T, T), bool), -1"),
+            beside=("attention",),
+        ),
+    ),
+    # only the centres move
+    (
+        "sgns_step",
+        1,
+        changed("sgns_step", ("np.subtract.at(contexts,", "np.subtract.at(contexts.copy(),")),
+    ),
+    # column and row change places
+    (
+        "rome_edit",
+        0,
+        changed(
+            "rome_edit",
+            (
+                "np.outer((v - W @ k) / (d @ k), d)",
+                "np.outer(d, (v - W @ k) / (d @ k)).reshape(W.shape)",
+            ),
+        ),
+    ),
+    # the largest score of all queries: where a row's are far below, nothing is left
+    ("attention", 7, START + ATTENTION.replace("scores.max(-1, keepdims=True)", "scores.max()")),
+    # d in float32
+    (
+        "rome_edit",
+        3,
+        changed(
+            "rome_edit",
+            (
+                "np.linalg.solve(C, k)",
+                "np.linalg.solve(C.astype(np.float32), k.astype(np.float32))",
+            ),
+        ),
     ),
 ]

@@ -27,19 +27,17 @@
 # studies were recorded, with their seeds, settings and machine.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Let the room bet aloud before each figure. Minutes for sections 1 to 11: 5, 7, 10, 6, 12, 8, 10,
-# 8, 5, 10, 5, with two for the end. For 50 minutes leave out the second half of 5, all of 9, and
-# 11. The training in section 7 takes half a minute: talk over it.
+# Let the room bet aloud before each figure. The training in section 7 takes half a minute: talk over
+# it.
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
-from tqdm.auto import tqdm
 
 from minilm import backend
 from minilm import functional as F
 from minilm.analysis import curves, metrics
 from minilm.analysis.scaling import bootstrap, fit_chinchilla, interval
-from minilm.course import interact, lesson_folder, seeds, source
+from minilm.course import interact, lesson_folder, progress, seeds, source
 from minilm.data.worlds.world import TASKS, TaskWorld
 from minilm.models import Transformer
 from minilm.studies.runs import predictor
@@ -193,7 +191,7 @@ print("   ".join(f"{readers.NAMES[task]} {right:.1f} %" for task, (right, _) in 
 # tasks is the largest better than the lazy reader? Fewer than seven would prove the talk's sentence
 # wrong.
 
-# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.exam(scaling, world, LAZY)
 verdicts.seven_tasks(scaling, world, LAZY)
 
@@ -204,7 +202,7 @@ verdicts.seven_tasks(scaling, world, LAZY)
 # **Remember:** *before you praise a score, look for the stupidest rule that reaches it.*
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ten minutes. The lazy reader is the habit to take home. Do the 56 % on the board.
+# Three minutes. The lazy reader is the habit to take home. Do the 56 % on the board.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. The total is a weighted sum
@@ -295,7 +293,7 @@ verdicts.more_compute(edges, scaling.seeds)
 # end stand models too large for what they have read, and size alone buys less and less. For a fair
 # prediction size and data must be told apart.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ### How sure is a slope?
 #
 # The **bootstrap** (Efron 1979) asks how much a slope would change had chance picked other runs.
@@ -307,7 +305,7 @@ slopes = bootstrap(lambda C, L: straight_line(C, L)[1], C[cheap], L[cheap], resa
 low, middle, high = interval(slopes, 0.9)
 print(f"a = {a:.3f}, 90 % interval {low:.3f} to {high:.3f}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ### Size and data, apart
 #
 # Hoffmann and others (2022) describe the loss with five numbers,
@@ -386,7 +384,7 @@ verdicts.heuristics(scaling)
 # %%
 LADDER, training = ("2x16", "2x32", "2x48", "2x64"), here.module("training")  # layers x channels
 runs = [(size, seed) for seed in SEEDS for size in LADDER]
-live = {run: training.train_one(world, *run) for run in tqdm(runs, leave=False)}
+live = {run: training.train_one(world, *run) for run in progress(runs)}
 weights = [live[size, SEEDS[0]]["parameters"] for size in LADDER]
 steps = [point["step"] for point in live[LADDER[0], SEEDS[0]]["points"]]
 
@@ -439,7 +437,7 @@ pictures.falls(steps, total, {name: parts[name] for name in ("grammar", "facts",
 # wrong:** no task five times as far from a smooth law as the total, each in % of its own fall; or,
 # where the compute ends, no task that is done or none that has not begun.
 
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
 verdicts.smooth_and_sudden(scaling, LAZY)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -458,7 +456,7 @@ pictures.five_kinds()
 # them not correlated. *By hand:* 0, 1, 2, 35, 62, 81 % is emergent; 0, 12, 2, 35, 62, 81 % is
 # smooth.
 
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
 rows = readers.kinds(scaling, world, LAZY)
 pictures.grid(rows, [scaling.parameters[size] for size in scaling.whole])
 
@@ -503,14 +501,14 @@ for size, n, losses in zip(LADDER[1:], weights[1:], word_nats[1:]):
     print(f"{n:7,} parameters: {np.mean(fell):.1f} of {losses[:, 0].mean():.1f} nats gone by then")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It does get better first, by half: the models learn which *kind* of word comes before they learn
+# It does get better first, by a third to a half: the models learn which *kind* of word comes before they learn
 # which word. But the loss does not say when the rest follows, and a line through small models says
 # too little where the second size had not begun, and too much where it had. Nor is the threshold a
 # property of the size: in the recorded study, after ten times as many steps, even the smallest size
 # of this ladder gets most pairs right. **Remember:** *"emergent" describes a curve up to a budget,
 # not a model.*
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 9. Is it a mirage?
 #
 # Schaeffer and others (2023) object that the **metric** makes the jump. Wei answers: "if you change
@@ -520,7 +518,7 @@ for size, n, losses in zip(LADDER[1:], weights[1:], word_nats[1:]):
 # right in 0.9 and an adjective in 0.8 of cases make 0.72 whole answers; twenty tokens at 0.9 make
 # $0.9^{20} = 0.12$. Slowly rising parts become a whole that rises late and steeply.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ### Five scores of one answer
 #
 # 4 7 + 2 5 = **2 7 0**, and a model says 2 6 0. It gave the right digits the probabilities 0.5, 0.3
@@ -540,7 +538,7 @@ for size, n, losses in zip(LADDER[1:], weights[1:], word_nats[1:]):
 # %% tags=["hide-input"]
 source(metrics.edit_distance, docstring="none")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ### The same answers, five scores
 #
 # The translations of the largest of the four models, a line for each seed; in the last panel, all
@@ -582,7 +580,7 @@ verdicts.mirage(product, together, answers, loss, SEEDS)
 # gives 0, (1, 1, 1) gives 1, and (1, ½, ½) gives ¾. Below: can you make the U go away and keep all
 # three skills?
 
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
 span = {"repeat_at": 1.0, "fix_at": 4.0, "follow_at": 7.5}
 interact(pictures.three_skills, **{name: (0.0, 10.0, 0.5, at) for name, at in span.items()})
 
@@ -627,7 +625,7 @@ pictures.planes(quotes)
 # long. **What would prove it wrong:** a seed without a dip of 20 points, in rank and in
 # probability.
 
-# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.walk(walked, control)
 verdicts.u_of_one(walked, control, dip)
 
@@ -639,14 +637,14 @@ verdicts.u_of_one(walked, control, dip)
 # test of every size. Right: with **hold back** in the place of fix. Before a model knows the right
 # word, it already stops repeating the wrong one.
 
-# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.composition(quotes)
 verdicts.subtasks(quotes)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **Remember:** *a curve that turns is made of skills that arrive at different times.*
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 11. Use it: collect more data?
 #
 # "Just plot scaling curves" (24:15). You have a result with all of your data; train once more with

@@ -6,9 +6,11 @@ import math
 import numpy as np
 
 from minilm.course.checking.expect import array, close, same, true
+from minilm.course.checking.probes import leaves_arguments
 from minilm.course.checking.questions import Question
 
 TITLE = "Intuitions on language models: tasks, scaling laws, jumps and a U"
+LIBRARIES = ("scipy.optimize",)
 
 exact_match = Question("exact_match", title="all tokens right", plugs="power_match")
 ushape = Question("ushape", title="right, wrong, right again", plugs="ushape")
@@ -16,30 +18,25 @@ per_task_loss = Question(
     "per_task_loss", title="one loss, split over its tasks", lines=8, plugs="per_task_loss"
 )
 brier = Question("brier", title="a score without a cliff", lines=4, plugs="brier")
-optimal_ND = Question(
-    "optimal_ND", title="the best model for a budget", lines=4, poison=("Chinchilla",)
-)
+optimal_ND = Question("optimal_ND", title="the best model for a budget", lines=4)
 make_corpus = Question("make_corpus", title="a corpus whose tokens know their task", lines=10)
 edit_distance = Question("edit_distance", title="almost right", lines=8, plugs="edit_distance")
 bootstrap_fit = Question(
     "bootstrap_fit",
     title="how sure is a slope?",
     lines=8,
-    poison=("bootstrap", "interval", "power_fit"),
 )
 classify_curve = Question(
     "classify_curve",
     title="five kinds of curve",
     lines=18,
     plugs="classify_curve",
-    poison=("rank_correlation",),
 )
 fit_chinchilla = Question(
     "fit_chinchilla",
     title="loss from size and data",
     lines=14,
     plugs="fit_chinchilla",
-    poison=("fit_powers",),
 )
 
 
@@ -57,14 +54,6 @@ def parts(answer, count, what):
 def number(value, what):
     """One number, as a Python float."""
     return float(array(value, shape=(), what=what))
-
-
-def untouched(student, name, *args, **named):
-    """The answer, if the arguments are afterwards what they were before."""
-    answer, after = student.call_inplace(name, *args, **named)
-    for mine, given in zip(after, args):
-        same(mine, given, what="your argument afterwards")
-    return answer
 
 
 # ---------------------------------------------------------------------------------- make_corpus
@@ -91,7 +80,7 @@ def draw_documents(rng, sizes):
         for d in range(FEW):
             body = 1000 * (task + 1) + rng.integers(0, 100, int(rng.integers(low, high + 1)))
             body[0] = FEW * task + d
-            documents[-1].append(body.astype(np.int32))
+            documents[-1].append(body)
     return documents
 
 
@@ -101,7 +90,7 @@ def task_of(tokens):
 
 def written(student, seed, length, shares, documents):
     """The answer as two arrays of whole numbers."""
-    answer = untouched(student, "make_corpus", seed, length, shares, documents)
+    answer = student.make_corpus(seed, length, shares, documents)
     answer = parts(answer, 2, "(tokens, labels)")
     tokens = array(answer[0], shape=(length,), dtype=np.int32, what="tokens")
     labels = array(answer[1], shape=(length,), what="labels")
@@ -119,6 +108,8 @@ def labels_fit(student, rng, length, shares, sizes):
     documents = draw_documents(rng, sizes)
     tokens, labels = written(student, 3, length, shares, documents)
     same(labels, task_of(tokens), what="labels")
+    asked = [task for task, share in enumerate(shares) if share > 0.01]
+    true(np.isin(asked, labels), "a task that has a share never comes")
 
 
 @make_corpus.test(
@@ -146,6 +137,8 @@ def same_seed_same_corpus(student, rng):
     streams = [written(student, s, 2000, [0.5, 0.5], documents)[0] for s in (seed, seed + 1, seed)]
     same(streams[2], streams[0], what="the second stream of one seed")
     true((streams[1] != streams[0]).mean() > 0.5, "another seed gave almost the same stream")
+    one, other = (np.bincount(s[s < 1000], minlength=2 * FEW) for s in streams[:2])
+    true((one != other).mean() > 0.2, "another seed drew almost the same documents")
 
 
 @make_corpus.test(
@@ -173,18 +166,31 @@ def whole_documents_mixed(student, rng, length, shares, sizes):
 
 
 @make_corpus.test(
-    points=2, hint="documents[task][rng.integers(len(documents[task]))], again and again."
+    points=2,
+    hint="documents[task][rng.integers(len(documents[task]))], again and again; then shuffle.",
 )
 def drawn_at_random(student, rng):
-    "draws each document at random: not one for ever, not one after another"
-    documents = draw_documents(rng, [(3, 6), (4, 9)])
-    tokens, _ = written(student, int(rng.integers(1000)), 14_000, [0.5, 0.5], documents)
-    counts = np.bincount(tokens[tokens < 1000], minlength=2 * FEW).reshape(2, FEW)
+    "draws whole documents at random, none for ever, none in turn, and mixes them"
+    documents, seed = draw_documents(rng, [(3, 6), (9, 15)]), int(rng.integers(1000))
+    tokens, labels = written(student, seed, 24_000, [0.4, 0.6], documents)
+    first, texts = np.flatnonzero(tokens < 1000), [*documents[0], *documents[1]]
+    counts = np.bincount(tokens[first], minlength=2 * FEW).reshape(2, FEW)
     true(counts.min() > 0, "some documents never come")
     for mine in counts:  # of random draws the variance is the mean, within a third or so
         ratio = mine.var() / mine.mean()
         true(ratio > 0.3, "the documents take turns; each draw should be at random")
         true(ratio < 2.5, "some documents come far too often")
+    sizes = np.diff(first)
+    true(sizes == [len(texts[d]) for d in tokens[first[:-1]]], "a document is broken up")
+    for task, share in ((0, 0.4), (1, 0.6)):
+        found = sizes[labels[first[:-1]] == task].sum() / 24_000
+        true(abs(found - share) < 0.01, f"task {task} has {found:.3f} of the tokens")
+    kinds, share = labels[first], (labels[first] == 0).mean()
+    changes = (kinds[1:] != kinds[:-1]).mean() / (2 * share * (1 - share))  # 1 in random order
+    true(changes > 0.8, "the tasks stand one after another, not mixed")
+
+
+leaves_arguments(make_corpus, again=["labels_fit", "same_seed_same_corpus"])
 
 
 # -------------------------------------------------------------------------------- per_task_loss
@@ -227,7 +233,7 @@ def worked_example(student, rng):
 def losses_and_weights(student, rng, shape, tasks):
     "gives the mean loss and the share of every task that occurs"
     logp, labels = -rng.exponential(2, shape), rng.choice(tasks, shape)
-    losses, weights, _ = split_of(untouched(student, "per_task_loss", logp, labels))
+    losses, weights, _ = split_of(student.per_task_loss(logp, labels))
     sums, counts = {}, {}
     for value, label in zip(logp.ravel().tolist(), labels.ravel().tolist()):
         sums[label] = sums.get(label, 0.0) - value
@@ -254,6 +260,9 @@ def identity(student, rng, shape, tasks):
     exact = -math.fsum(logp.ravel().tolist()) / logp.size
     close(total, exact, rtol=0, atol=1e-12, what="total")
     close(rebuilt, exact, rtol=0, atol=1e-12, what="the sum of weights * losses")
+
+
+leaves_arguments(per_task_loss)
 
 
 # ------------------------------------------------------------------------------- fit_chinchilla
@@ -294,7 +303,7 @@ def fits_the_runs(student, rng, law, ranges, runs):
     "its law gives the losses that it was fitted to, within 0.1 %"
     size, tokens = draw_runs(rng, ranges, runs)
     loss = loss_of(law, size, tokens)
-    found = law_of(untouched(student, "fit_chinchilla", size, tokens, loss))
+    found = law_of(student.fit_chinchilla(size, tokens, loss))
     close(loss_of(found, size, tokens), loss, rtol=1e-3, atol=0, what="the fitted losses")
 
 
@@ -368,6 +377,9 @@ def ignores_wild_runs(student, rng):
     close(loss_of(found, size, tokens), loss, rtol=3e-3, atol=0, what="the losses of its law")
 
 
+leaves_arguments(fit_chinchilla, again=["fits_the_runs"])
+
+
 # ----------------------------------------------------------------------------------- optimal_ND
 
 UNROUNDED = (*map(math.exp, (0.5267228, 6.0073404, 6.0179186)), 0.33917084, 0.2849083)
@@ -381,6 +393,7 @@ TABLE = (  # 2203.15556 as printed and unrounded, then the refit of 2404.10102; 
 def budgets(rng, level):
     yield {"law": (1.0, 1.0, 1.0, 0.5, 0.5), "compute": 600.0}
     yield {"law": PUBLISHED, "compute": 5.88e23}
+    yield {"law": (1.0, 2.0, 1.0, 0.5, 0.5), "compute": 700.0}  # small enough to show rounding
     if level == "hidden":
         yield {"law": TABLE[2][0], "compute": float(10 ** rng.uniform(17, 26))}
         law = (2.0, *rng.uniform(5, 900, 2).tolist(), *rng.uniform(0.2, 0.9, 2).tolist())
@@ -408,7 +421,9 @@ def pair_of(answer):
 def published_table(student, rng):
     "gives the published optima for Chinchilla's budget"
     for row in rng.permutation(3).tolist():
-        law, n, d = TABLE[row]
+        (_, a, b, *powers), n, d = TABLE[row]
+        factor = float(rng.uniform(0.5, 2))  # of A and B alike, and any E: the same optimum
+        law = (float(rng.uniform(1, 2)), factor * a, factor * b, *powers)
         size, tokens = pair_of(student.optimal_ND(5.88e23, law))
         close(size, n, rtol=2.5e-3, atol=0, what="N")
         close(tokens, d, rtol=2.5e-3, atol=0, what="D")
@@ -438,12 +453,11 @@ def nothing_is_better(student, rng, law, compute):
 
 
 def plans(rng, level):
-    yield {"slope": -0.3, "noise": 0.05, "even": True}
-    yield {"slope": -0.3, "noise": 0.05, "even": False}
-    if level == "hidden":
+    slope, noise = -0.3, 0.05
+    if level == "hidden":  # in place of the public cases: a fit at a time takes seconds for these
         slope, noise = float(rng.uniform(-1, 1)), float(rng.uniform(0.02, 0.3))
-        yield {"slope": slope, "noise": noise, "even": True}
-        yield {"slope": slope, "noise": noise, "even": False}
+    yield {"slope": slope, "noise": noise, "even": True}
+    yield {"slope": slope, "noise": noise, "even": False}
 
 
 def draw_line(rng, points, slope, noise, even=True):
@@ -470,7 +484,7 @@ def exact_line(student, rng):
     "finds the exponent where there is no noise"
     slope = float(rng.uniform(-0.9, 0.9))
     x, y = draw_line(rng, 15, slope, 0)
-    answer = untouched(student, "bootstrap_fit", x, y, 50, 0)
+    answer = student.bootstrap_fit(x, y, 50, 0)
     for end, name in zip(ends_of(answer), ("low", "high")):
         close(end, slope, rtol=0, atol=1e-9, what=name)
 
@@ -483,6 +497,8 @@ def seeded(student, rng):
     true(again == first, "one seed gave two different intervals")
     true(first != other, "two seeds gave the same interval")
     true(first[0] < first[1], "the interval has no width")
+    low, high = ends_of(student.bootstrap_fit(x, y, 1, 5))
+    true(low == high, "of one draw both quantiles are its exponent: draw n times")
 
 
 @bootstrap_fit.test(
@@ -515,6 +531,23 @@ def coverage(student, rng, slope, noise, even):
         low, high = ends_of(student.bootstrap_fit(x, y, 100, seed))
         held += low <= slope <= high
     true(held >= 27, f"the true exponent lies inside in {held} of 40 experiments only")
+
+
+@bootstrap_fit.test(points=1, hint="rng.integers(0, m) draws from 0 to m - 1: all m points.")
+def every_point_counts(student, rng):
+    "each point may be drawn, the first and the last too, and may be left out"
+    slope = float(rng.uniform(-0.9, 0.9))
+    x, line = draw_line(rng, 12, slope, 0)
+    for place, tilt in ((0, -1), (11, 1), (int(rng.integers(1, 4)), -1)):
+        y = line.copy()
+        y[place] *= 1.5  # tilts the line one way, and draws without it have the old slope
+        low, high = ends_of(student.bootstrap_fit(x, y, 400, 7))
+        kept, moved = (low, high) if tilt > 0 else (high, low)
+        close(kept, slope, rtol=0, atol=1e-9, what="the end without the point that is off")
+        true((moved - slope) * tilt > 1e-3, f"point {place} seems never to be drawn")
+
+
+leaves_arguments(bootstrap_fit, again=["exact_line"])
 
 
 # ------------------------------------------------------------------------------- classify_curve
@@ -557,7 +590,7 @@ def kind_of_curve(compute, accuracy, chance, noise, jump):
 
 
 def ask_kind(student, compute, accuracy, expected, **rest):
-    found = untouched(student, "classify_curve", compute, accuracy, **rest)
+    found = student.classify_curve(compute, accuracy, **rest)
     true(isinstance(found, str), "the answer should be one of five words", "type")
     shown = ", ".join(f"{value:.2f}" for value in np.asarray(accuracy)[np.argsort(compute)])
     true(found == expected, f"{shown} is {expected}, not {found[:20]!r}")
@@ -592,6 +625,21 @@ def chance_and_noise(student, rng):
     ask_kind(student, COMPUTE, y, "smooth", chance=guess, jump=0.9)
 
 
+@classify_curve.test(points=1, hint="At most is <=, at least is >=, more than is >.")
+def borders(student, rng):
+    "a score on a border belongs where the rules say"
+    base = float(rng.integers(1, 4)) / 8  # eighths and quarters are exact
+    x = 10.0 ** np.arange(6)
+    how = {"chance": base, "noise": 1 / 16, "jump": 1 / 4}
+    for rise, kind in (
+        ([0, 1, 0, 1, 0, 1], "flat"),  # exactly 2 noise apart
+        ([0, 0, 0, 2, 2, 2], "emergent"),  # exactly the jump
+        ([0, 1, -1, 2, 3, 4], "emergent"),  # exactly 2 noise from chance is at chance
+        ([0, 0, 0, 3, 1, 4], "smooth"),  # and is not above it
+    ):
+        ask_kind(student, x, base + np.array(rise) / 8, kind, **how)
+
+
 @classify_curve.test(
     points=1,
     hint="Emergent: at least two models and a third of all start at chance, no later one is there "
@@ -605,6 +653,9 @@ def not_every_rise_emerges(student, rng):
         ([0, 0, 0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], "emergent"),
         ([0, 0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], "smooth"),  # two of nine
         ([0, 0, 0, 0.3, 0.4, 0.0, 0.6, 0.7, 0.8], "smooth"),  # back at chance
+        ([0, 0, 0, 0.3, 0.4, 0.04, 0.6, 0.7, 0.8], "smooth"),  # as good as back
+        ([0, 0, 0, 0.1, 0.18, 0.26, 0.34, 0.42, 0.5], "emergent"),  # in small steps
+        ([-0.04, -0.04, -0.04, 0.1, 0.12, 0.14, 0.15, 0.16, 0.18], "smooth"),  # from chance, .18
         ([0, 0, 0, 0.10, 0.12, 0.14, 0.16, 0.17, 0.18], "smooth"),  # no jump
         ([0, 0, 0, 0.12, 0.3, 0.4, 0.3, 0.2, 0.15], "smooth"),  # a jump, but not at the last
         ([0.3, 0.3, 0.3, 0.25, 0.2, 0.2, 0.1, 0.1, 0.1], "inverse"),
@@ -613,14 +664,18 @@ def not_every_rise_emerges(student, rng):
     rise = np.array([0, 0, 0, 0, 0.25, 0.6, 0.5, 0.3, 0.14]) + tiny  # rho is 0.7, or a little more
     ask_kind(student, x, rise, kind_of_curve(x, rise, 0, 0.03, 0.2))
     ask_kind(student, x[:4], np.array([0, 0.5, 0.7, 0.9]) + tiny[:4], "smooth")  # one model
+    two = np.array([0, 0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]) + tiny[:8]
+    ask_kind(student, x[:8], two, "smooth")  # two of eight, less than a third
+    ask_kind(student, x[:6], two[:6], "emergent")
 
 
 def fields(rng, level):
     yield {"models": 6, "ties": False}
+    yield {"models": 9, "ties": True}
     if level == "hidden":
         yield {"models": 4, "ties": False}
         yield {"models": 11, "ties": False}
-        yield {"models": 9, "ties": True}
+        yield {"models": int(rng.integers(5, 9)), "ties": True}
 
 
 @classify_curve.test(
@@ -639,12 +694,17 @@ def any_curve(student, rng, models, ties):
         ask_kind(student, x, y, kind_of_curve(x, y, 0.25, 0.031, 0.2), chance=0.25, noise=0.031)
 
 
+leaves_arguments(classify_curve)
+
+
 # ---------------------------------------------------------------------------------- exact_match
 
 
 @exact_match.test(points=1, hint="All L tokens must be right, each with probability p.")
 def mirage_table(student, rng):
-    "gives the published example of a mirage"
+    "gives the published example of a mirage, and the square of any p for two tokens"
+    p = float(rng.uniform(0.3, 0.9))
+    close(student.exact_match(p, 2), p * p, rtol=1e-9, what=f"two tokens at p = {p:.4f}")
     table = {1e9: (0.0067, 4.5e-5), 1e10: (0.2057, 0.0423), 1e11: (0.6065, 0.3679)}
     for size in rng.permutation(list(table)).tolist():
         p = math.exp(-((size / 1e9) ** -0.5))
@@ -670,15 +730,26 @@ def arrays_of_rates(student, rng, shape):
         expected = np.ones(shape)
         for _ in range(length):
             expected = expected * p
-        answer = untouched(student, "exact_match", p, length)
-        close(answer, expected, rtol=1e-9, atol=0, dtype=np.float64)
+        close(student.exact_match(p, length), expected, rtol=1e-9, atol=0)
 
+
+@exact_match.test(points=1, hint="np.asarray(p, np.float64) before the power.")
+def rates_of_any_dtype(student, rng):
+    "gives float64, for float32 rates and whole numbers too"
+    narrow = rng.uniform(0.9, 1, 5).astype(np.float32)
+    close(student.exact_match(narrow, 7), narrow.astype(float) ** 7, rtol=1e-12, dtype=np.float64)
+    bits = rng.permutation([0, 1, 1])
+    close(student.exact_match(bits, 3), bits, atol=0, dtype=np.float64)
+
+
+leaves_arguments(exact_match, needs=["arrays_of_rates"])
 
 # ---------------------------------------------------------------------------------------- brier
 
 
 def forecasts(rng, level):
     yield {"lead": (5,), "classes": 3}
+    yield {"lead": (), "classes": 4}
     if level == "hidden":
         yield {"lead": (1,), "classes": 2}
         yield {"lead": (3, 4), "classes": int(rng.integers(4, 30))}
@@ -712,14 +783,7 @@ def any_forecast(student, rng, lead, classes):
     close(student.brier(p, target), total / math.prod(lead), rtol=1e-9)
 
 
-@brier.test(points=1, hint="Make a new array; p -= ... changes the one that you were given.")
-def forecasts_are_left_alone(student, rng):
-    "gives what it should and does not change its argument"
-    p, target = rng.dirichlet(np.ones(4), 6), rng.integers(0, 4, 6)
-    expected = ((p - (np.arange(4) == target[:, None])) ** 2).sum(axis=1).mean()
-    answer, (after, _) = student.call_inplace("brier", p, target)
-    close(answer, expected, rtol=1e-9)
-    close(after, p, rtol=0, atol=0, what="your argument afterwards")
+leaves_arguments(brier, needs=["any_forecast"])
 
 
 # -------------------------------------------------------------------------------- edit_distance
@@ -754,6 +818,8 @@ def famous_words(student, rng):
     words = [("kitten", "sitting", 3), ("flaw", "lawn", 2), ("glib", "glitters", 5)]
     for row in rng.permutation(3).tolist():
         first, second, steps = words[row]
+        more = "".join(rng.choice(list("aeiou"), 3))  # what both end with changes nothing
+        first, second = first + more, second + more
         same(student.edit_distance(first, second), steps, what=f"{first} to {second}")
         same(student.edit_distance(second, first), steps, what=f"{second} to {first}")
 
@@ -769,7 +835,7 @@ def any_lists(student, rng, longest, kinds, count):
     for _ in range(count):
         sizes = rng.integers(longest // 2, longest + 1, 2)
         first, second = (rng.integers(0, kinds, size).tolist() for size in sizes)
-        answer = untouched(student, "edit_distance", first, second)
+        answer = student.edit_distance(first, second)
         same(answer, steps_apart(first, second))
         true(isinstance(answer, (int, np.integer)), "it should be a whole number, an int", "type")
 
@@ -784,6 +850,9 @@ def nothing_at_all(student, rng):
     same(student.edit_distance(some, [99, *some]), 1)
 
 
+leaves_arguments(edit_distance)
+
+
 # --------------------------------------------------------------------------------------- ushape
 
 
@@ -796,11 +865,14 @@ def repeats(can, knows, obeys):
 
 @ushape.test(points=1, hint="Knowing the quote spoils it, unless the instruction is followed too.")
 def truth_table(student, rng):
-    "is right where every skill is there or not"
-    corners = list(itertools.product((0.0, 1.0), repeat=3))
-    for row in rng.permutation(8).tolist():
-        answer = student.ushape(*corners[row])
-        close(answer, repeats(*corners[row]), atol=1e-12, what=f"ushape{corners[row]}")
+    "is right where one can repeat more or less, and the other skills are there or not"
+    corners = list(itertools.product((0.0, 1.0), repeat=2))
+    for row in rng.permutation(4).tolist():
+        can = float(rng.uniform(0.2, 0.9))
+        for repeat in (0.0, 1.0, can):
+            expected = repeat * repeats(1, *corners[row])
+            what = f"ushape({repeat:.2f}, {corners[row][0]:g}, {corners[row][1]:g})"
+            close(student.ushape(repeat, *corners[row]), expected, atol=1e-12, what=what)
 
 
 def skills(rng, level):
@@ -824,4 +896,7 @@ def in_between(student, rng, shape):
             coins = [q if there else 1 - q for q, there in zip(p, corner)]
             expected = expected + repeats(*corner) * coins[0] * coins[1] * coins[2]
         given = [float(q) if shape == () else q for q in p]
-        close(untouched(student, "ushape", *given), expected, rtol=1e-9, atol=1e-12)
+        close(student.ushape(*given), expected, rtol=1e-9, atol=1e-12)
+
+
+leaves_arguments(ushape, needs=["in_between"])

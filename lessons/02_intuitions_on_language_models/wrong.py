@@ -1,5 +1,11 @@
 """Answers to set 2 that are wrong in the ways people are: (question, points earned, code)."""
 
+from pathlib import Path
+
+from minilm.course.checking.planted import Solution
+
+changed = Solution(Path(__file__).with_name("questions.py")).changed
+
 START = "import numpy as np\n"
 CORPUS = """
 def make_corpus(seed, length, shares, documents):
@@ -92,7 +98,7 @@ WRONG = [
     # a coin per document: long documents get more than their share
     (
         "make_corpus",
-        6,
+        5,
         START
         + """
 def make_corpus(seed, length, shares, documents):
@@ -109,7 +115,7 @@ def make_corpus(seed, length, shares, documents):
     # tokens shuffled in place of documents
     (
         "make_corpus",
-        6,
+        5,
         START
         + CORPUS.replace(
             "order = rng.permutation(len(texts))", "order = range(len(texts))"
@@ -123,7 +129,7 @@ def make_corpus(seed, length, shares, documents):
     # the seed is forgotten, and the tasks stand one after another
     (
         "make_corpus",
-        5,
+        4,
         START
         + CORPUS.replace("default_rng(seed)", "default_rng()").replace(
             "rng.permutation(len(texts))", "range(len(texts))"
@@ -138,13 +144,13 @@ def make_corpus(seed, length, shares, documents):
     # float32 is added up as it comes
     (
         "per_task_loss",
-        3,
+        4,
         START + SPLIT.replace("np.asarray(logp, np.float64)", "np.asarray(logp)"),
     ),
     # tasks 0, 1, 2 ... whether they occur or not
     (
         "per_task_loss",
-        3,
+        4,
         START
         + SPLIT.replace("np.unique(labels).tolist()", "range(int(np.max(labels)) + 1)").replace(
             "float(-mine.mean())\n        w", "float(-mine.mean()) if mine.size else 0.0\n        w"
@@ -153,7 +159,7 @@ def make_corpus(seed, length, shares, documents):
     # squares in place of Huber: wild runs bend the law
     (
         "fit_chinchilla",
-        5,
+        6,
         START
         + FIT
         + "    return np.exp(e), np.exp(a + alpha * n.mean()), np.exp(b + beta * d.mean()), "
@@ -214,11 +220,11 @@ def bootstrap_fit(x, y, n, seed):
 """,
     ),
     # 80 % in place of 90 %
-    ("bootstrap_fit", 2, START + BOOTSTRAP.replace("[0.05, 0.95]", "[0.1, 0.9]")),
+    ("bootstrap_fit", 4, START + BOOTSTRAP.replace("[0.05, 0.95]", "[0.1, 0.9]")),
     # the standard error of the mean of the slopes
     (
         "bootstrap_fit",
-        2,
+        3,
         START
         + BOOTSTRAP.replace(
             "    low, high = np.quantile(slopes, [0.05, 0.95])\n    return low, high",
@@ -229,19 +235,19 @@ def bootstrap_fit(x, y, n, seed):
     # taken as sorted
     (
         "classify_curve",
-        4,
+        6,
         START + CURVE.replace("[np.argsort(compute)]", ""),
     ),
     # chance is always 0
     (
         "classify_curve",
-        4,
+        5,
         START + CURVE.replace("np.abs(y - chance)", "np.abs(y)").replace("chance + ", ""),
     ),
     # any steep rise at the end is called emergent
     (
         "classify_curve",
-        4,
+        5,
         START
         + CURVE.replace(
             "if start >= max(2, len(y) / 3) and len(later) and later.min() > chance + 2 * noise:",
@@ -344,7 +350,7 @@ def brier(probabilities, target):
     # the lists that were given are shuffled
     (
         "make_corpus",
-        0,
+        8,
         START
         + CORPUS.replace(
             "        left = share * length",
@@ -354,7 +360,7 @@ def brier(probabilities, target):
     # the argument becomes a loss
     (
         "per_task_loss",
-        3,
+        5,
         START
         + SPLIT.replace(
             "    logp = np.asarray(logp, np.float64)\n",
@@ -364,7 +370,7 @@ def brier(probabilities, target):
     # Huber's loss of L, not of log L
     (
         "fit_chinchilla",
-        7,
+        8,
         START
         + ROBUST.replace(
             "return np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y)) - loss",
@@ -384,7 +390,7 @@ def brier(probabilities, target):
     # residuals drawn anew, as if the noise were even
     (
         "bootstrap_fit",
-        2,
+        3,
         START
         + """
 def bootstrap_fit(x, y, n, seed):
@@ -399,7 +405,7 @@ def bootstrap_fit(x, y, n, seed):
     # no bootstrap: the textbook's interval
     (
         "bootstrap_fit",
-        1,
+        2,
         START
         + """
 def bootstrap_fit(x, y, n, seed):
@@ -413,7 +419,7 @@ def bootstrap_fit(x, y, n, seed):
     # the arguments become logarithms
     (
         "bootstrap_fit",
-        5,
+        7,
         START
         + BOOTSTRAP.replace(
             "    a, b = np.log(x)[rows], np.log(y)[rows]\n",
@@ -421,11 +427,11 @@ def bootstrap_fit(x, y, n, seed):
         ),
     ),
     # the jump up to the best, not to the last
-    ("classify_curve", 6, START + CURVE.replace("later[-1] >=", "later.max() >=")),
+    ("classify_curve", 8, START + CURVE.replace("later[-1] >=", "later.max() >=")),
     # equal values get different ranks
     (
         "classify_curve",
-        5,
+        7,
         START
         + CURVE.replace(
             "(y[:, None] > y).sum(1) + ((y[:, None] == y).sum(1) + 1) / 2", "y.argsort().argsort()"
@@ -434,7 +440,7 @@ def bootstrap_fit(x, y, n, seed):
     # the argument is sorted
     (
         "classify_curve",
-        0,
+        8,
         START
         + CURVE.replace(
             "    y = np.asarray(accuracy)[np.argsort(compute)]\n",
@@ -442,7 +448,7 @@ def bootstrap_fit(x, y, n, seed):
         ),
     ),
     # in place
-    ("exact_match", 1, "def exact_match(p, L):\n    p **= L\n    return p"),
+    ("exact_match", 3, "def exact_match(p, L):\n    p **= L\n    return p"),
     # the root of the mean square
     (
         "brier",
@@ -457,7 +463,7 @@ def brier(probabilities, target):
     # a table of floats
     (
         "edit_distance",
-        2,
+        3,
         START
         + """
 def edit_distance(first, second):
@@ -473,7 +479,7 @@ def edit_distance(first, second):
     # the lists are used up
     (
         "edit_distance",
-        2,
+        4,
         DISTANCE.replace(
             "        above = row\n    return", "        above = row\n    del first[:]\n    return"
         )
@@ -483,7 +489,279 @@ def edit_distance(first, second):
     # the second skill is changed on the way
     (
         "ushape",
-        1,
+        3,
         "def ushape(repeat, fix, instruction):\n    fix *= 1 - instruction\n    return repeat * (1 - fix)",
+    ),
+    # float32 rates stay float32
+    ("exact_match", 4, "def exact_match(p, L):\n    return p**L"),
+    # a sum of chances
+    ("exact_match", 0, changed("exact_match", ("** L", "* L"))),
+    # who follows the instruction needs no repeating
+    (
+        "ushape",
+        0,
+        "def ushape(repeat, fix, instruction):\n    return repeat * (1 - fix) + fix * instruction",
+    ),
+    # the instruction helps whom it does not reach
+    ("ushape", 0, changed("ushape", ("1 - instruction", "instruction"))),
+    # bits, not nats
+    (
+        "per_task_loss",
+        0,
+        changed("per_task_loss", ("float(-mine.mean())", "float(-mine.mean() / np.log(2))")),
+    ),
+    # counts for weights
+    ("per_task_loss", 0, changed("per_task_loss", ("mine.size / logp.size", "mine.size"))),
+    # every task weighs the same
+    (
+        "per_task_loss",
+        0,
+        changed("per_task_loss", ("mine.size / logp.size", "1 / len(np.unique(labels))")),
+    ),
+    # rows of one table, one after another
+    (
+        "brier",
+        1,
+        START
+        + """
+def brier(probabilities, target):
+    return float(np.mean([((row - np.eye(len(row))[t]) ** 2).sum() for row, t in zip(probabilities, target)]))
+""",
+    ),
+    # the sum over the answers
+    ("brier", 0, changed("brier", (".mean()", ".sum()"))),
+    # the true class is counted twice
+    ("brier", 0, changed("brier", ("- 2 * right", "- right"))),
+    # whole parameters
+    (
+        "optimal_ND",
+        2,
+        changed(
+            "optimal_ND",
+            (
+                "N = G * (C / 6) ** (beta / (alpha + beta))",
+                "N = round(G * (C / 6) ** (beta / (alpha + beta)))",
+            ),
+        ),
+    ),
+    # alpha and beta by themselves
+    ("optimal_ND", 1, changed("optimal_ND", ("(alpha * A / (beta * B))", "(A / B)"))),
+    # as much of the budget for size as for data
+    ("optimal_ND", 1, "def optimal_ND(C, consts):\n    return (C / 6) ** 0.5, (C / 6) ** 0.5"),
+    # tokens as they come, int64
+    ("make_corpus", 0, changed("make_corpus", (".astype(np.int32)", ""))),
+    # shares of documents, not of tokens
+    (
+        "make_corpus",
+        0,
+        START
+        + CORPUS.replace("left = share * length", "left = share * length / 8").replace(
+            "left -= len(texts[-1])", "left -= 1"
+        ),
+    ),
+    # one draw for each task, and then that document again and again
+    (
+        "make_corpus",
+        6,
+        START
+        + CORPUS.replace(
+            "        left = share * length",
+            "        one = rng.integers(len(documents[task]))\n        left = share * length",
+        ).replace("[rng.integers(len(documents[task]))]", "[one]"),
+    ),
+    # the labels are those of the documents before they were mixed
+    (
+        "make_corpus",
+        5,
+        START
+        + CORPUS.replace("np.concatenate([tasks[i] for i in order])", "np.concatenate(tasks)"),
+    ),
+    # insertions and removals only: the longest common subsequence
+    (
+        "edit_distance",
+        1,
+        DISTANCE.replace("above[j - 1] + (a != b)", "above[j - 1] if a == b else above[j] + 1"),
+    ),
+    # the places of the last row, not the corner
+    ("edit_distance", 0, DISTANCE.replace("return above[-1]", "return min(above)")),
+    # 95 % in place of 90 %
+    ("bootstrap_fit", 6, START + BOOTSTRAP.replace("[0.05, 0.95]", "[0.025, 0.975]")),
+    # the last point is never drawn
+    (
+        "bootstrap_fit",
+        7,
+        START + BOOTSTRAP.replace("integers(0, len(x), (", "integers(0, len(x) - 1, ("),
+    ),
+    # a number of draws of its own
+    ("bootstrap_fit", 7, START + BOOTSTRAP.replace("(n, len(x))", "(1000, len(x))")),
+    # half of the points for each draw
+    ("bootstrap_fit", 6, START + BOOTSTRAP.replace("(n, len(x))", "(n, len(x) // 2)")),
+    # drawn without replacement, one left out
+    (
+        "bootstrap_fit",
+        3,
+        START
+        + BOOTSTRAP.replace(
+            "rows = np.random.default_rng(seed).integers(0, len(x), (n, len(x)))",
+            "rng = np.random.default_rng(seed)\n"
+            "    rows = np.array([rng.permutation(len(x))[:-1] for _ in range(n)])",
+        ),
+    ),
+    # every seed draws the same
+    ("bootstrap_fit", 7, START + BOOTSTRAP.replace("default_rng(seed)", "default_rng(0)")),
+    # a line through the origin
+    (
+        "bootstrap_fit",
+        1,
+        START + BOOTSTRAP.replace("a = a - a.mean(axis=1, keepdims=True)", "pass"),
+    ),
+    # the correlation of the values, not of their ranks
+    (
+        "classify_curve",
+        7,
+        START
+        + CURVE.replace(
+            "np.corrcoef(np.arange(len(y)), ranks)", "np.corrcoef(np.arange(len(y)), y)"
+        ),
+    ),
+    # below for at most
+    ("classify_curve", 8, START + CURVE.replace("y.min() <= 2", "y.min() < 2")),
+    # above for at least
+    ("classify_curve", 8, START + CURVE.replace("later[-1] >=", "later[-1] >")),
+    # once the noise, not twice
+    ("classify_curve", 1, START + CURVE.replace("2 * noise", "noise")),
+    # a third, rounded down
+    ("classify_curve", 8, START + CURVE.replace("len(y) / 3", "len(y) // 3")),
+    # half of all
+    ("classify_curve", 6, START + CURVE.replace("len(y) / 3", "len(y) / 2")),
+    # flat is asked last
+    (
+        "classify_curve",
+        6,
+        START
+        + CURVE.replace(
+            '    if y.max() - y.min() <= 2 * noise:\n        return "flat"\n', ""
+        ).replace(
+            '        return "uncorrelated"',
+            '        return "flat" if np.ptp(y) <= 2 * noise else "uncorrelated"',
+        ),
+    ),
+    # Huber's delta of 1: squares, for all that it matters
+    ("fit_chinchilla", 6, START + ROBUST.replace("f_scale=1e-3", "f_scale=1.0")),
+    # A and B change places
+    (
+        "fit_chinchilla",
+        0,
+        START
+        + ROBUST.replace(
+            "np.exp(a + alpha * n.mean()), np.exp(b + beta * d.mean())",
+            "np.exp(b + beta * d.mean()), np.exp(a + alpha * n.mean())",
+        ),
+    ),
+    # no least possible loss
+    (
+        "fit_chinchilla",
+        0,
+        START
+        + ROBUST.replace(
+            "np.logaddexp(e, np.logaddexp(a - alpha * x, b - beta * y))",
+            "np.logaddexp(a - alpha * x, b - beta * y)",
+        ),
+    ),
+    # what cannot be told from chance counts as above it
+    (
+        "classify_curve",
+        7,
+        START + CURVE.replace("later.min() > chance + 2 * noise", "later.min() > chance"),
+    ),
+    # the jump from the first score, not from chance
+    (
+        "classify_curve",
+        8,
+        START + CURVE.replace("later[-1] >= chance + jump", "later[-1] >= y[0] + jump"),
+    ),
+    # the jump is the largest step
+    (
+        "classify_curve",
+        6,
+        START + CURVE.replace("later[-1] >= chance + jump", "np.diff(y).max() >= jump"),
+    ),
+    # a bell in place of quantiles
+    (
+        "bootstrap_fit",
+        7,
+        START
+        + BOOTSTRAP.replace(
+            "low, high = np.quantile(slopes, [0.05, 0.95])",
+            "low, high = slopes.mean() - 1.645 * slopes.std(), slopes.mean() + 1.645 * slopes.std()",
+        ),
+    ),
+    # turned round the estimate
+    (
+        "bootstrap_fit",
+        7,
+        START
+        + BOOTSTRAP.replace(
+            "return low, high",
+            "p = np.polyfit(np.log(x), np.log(y), 1)[0]\n    return 2 * p - high, 2 * p - low",
+        ),
+    ),
+    # Huber's delta of a tenth
+    ("fit_chinchilla", 6, START + ROBUST.replace("f_scale=1e-3", "f_scale=0.1")),
+    # two neighbours that change places count once
+    (
+        "edit_distance",
+        3,
+        """
+def edit_distance(first, second):
+    n, m = len(first), len(second)
+    table = [[i + j for j in range(m + 1)] for i in range(n + 1)]
+    for i in range(1, n + 1):
+        for j in range(1, m + 1):
+            change = table[i - 1][j - 1] + (first[i - 1] != second[j - 1])
+            table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, change)
+            if i > 1 and j > 1 and first[i - 1] == second[j - 2] and first[i - 2] == second[j - 1]:
+                table[i][j] = min(table[i][j], table[i - 2][j - 2] + 1)
+    return table[n][m]
+""",
+    ),
+    # every epoch in a new order: none comes twice before all have come
+    (
+        "make_corpus",
+        6,
+        START
+        + CORPUS.replace(
+            "        left = share * length", "        left, pile = share * length, []"
+        ).replace(
+            "texts.append(documents[task][rng.integers(len(documents[task]))])",
+            "pile = pile or list(rng.permutation(len(documents[task])))\n            texts.append(documents[task][pile.pop()])",
+        ),
+    ),
+    # the seed decides the order only, not the draws
+    (
+        "make_corpus",
+        8,
+        START
+        + CORPUS.replace(
+            "    texts, tasks = [], []",
+            "    draw = np.random.default_rng(0)\n    texts, tasks = [], []",
+        ).replace("[rng.integers(", "[draw.integers("),
+    ),
+    # Spearman's bound of another taste
+    ("classify_curve", 7, START + CURVE.replace("<= 0.5", "<= 0.3")),
+    # what lies below chance is at chance
+    (
+        "classify_curve",
+        7,
+        START + CURVE.replace("np.abs(y - chance) > 2 * noise", "y - chance > 2 * noise"),
+    ),
+    # each document is cut
+    (
+        "make_corpus",
+        5,
+        START
+        + CORPUS.replace(
+            "[rng.integers(len(documents[task]))])", "[rng.integers(len(documents[task]))][:8])"
+        ),
     ),
 ]

@@ -15,7 +15,8 @@
 # the cell below it puts **your function into the real package**. The stars say how hard a question
 # is, from ★ to ★★★, and its hints are folded away: open the next one only when you are stuck.
 #
-# Leave your arguments as they are. float32 in must mean float32 out, and a count is a whole number.
+# Leave your arguments as they are. The dtype that comes in goes out, float32 for float32 and float64
+# for float64, and a count is a whole number.
 # Everything asked for here stands in [the lesson](../lessons/03_history_of_the_transformer.ipynb).
 #
 # The next cell is given. A layer is a dictionary of matrices, shaped (outputs, inputs): `q`, `k`,

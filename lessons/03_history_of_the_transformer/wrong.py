@@ -3,34 +3,12 @@
 Most are the solution with one line changed, as it is in the mistake.
 """
 
-import ast
 from pathlib import Path
 
-from minilm.course.build.notebook import source_of
-from minilm.course.build.percent import read_percent
-from minilm.course.build.sources import drop_marks
+from minilm.course.checking.planted import Solution
 
-SOLUTION = Path(__file__).with_name("questions.py")
-CELLS = [
-    drop_marks(source_of(cell)) for cell in read_percent(SOLUTION)[0] if cell["cell_type"] == "code"
-]
-GIVEN = CELLS[0]  # the imports, norm, mix, look and feed
-
-
-def right(name: str) -> str:
-    """The solution's function."""
-    nodes = [node for cell in CELLS for node in ast.parse(cell).body]
-    return next(ast.unparse(node) for node in nodes if getattr(node, "name", "") == name)
-
-
-def changed(name: str, *changes: tuple[str, str], beside: tuple[str, ...] = ()) -> str:
-    """The solution's function with some text replaced, and the other functions as they are."""
-    text = right(name)
-    for old, new in changes:
-        if old not in text:
-            raise ValueError(f"{name} has no {old!r} to be changed")
-        text = text.replace(old, new)
-    return "\n\n".join([GIVEN, *map(right, beside), text])
+SET = Solution(Path(__file__).with_name("questions.py"))
+GIVEN, changed = SET.given, SET.changed
 
 
 WRONG = [
@@ -110,7 +88,7 @@ def mask(kind, n_in, n_tgt):
     # a slice that starts at -1 where there is no input
     (
         "prefix_lm_loss_mask",
-        3,
+        4,
         GIVEN
         + """
 def prefix_lm_loss_mask(n_in, n, width):
@@ -123,7 +101,7 @@ def prefix_lm_loss_mask(n_in, n, width):
     # the caller's counts are changed
     (
         "prefix_lm_loss_mask",
-        3,
+        4,
         changed(
             "prefix_lm_loss_mask",
             (
@@ -181,7 +159,7 @@ def prefix_lm_loss_mask(n_in, n, width):
     # the sizes of the formula, whatever arrays are there
     (
         "share",
-        5,
+        6,
         changed(
             "walk_sizes",
             (
@@ -195,7 +173,7 @@ def prefix_lm_loss_mask(n_in, n, width):
     # sizes that are no whole numbers
     (
         "share",
-        4,
+        5,
         changed(
             "walk_sizes",
             ("values())", "values()) / 1"),
@@ -205,7 +183,7 @@ def prefix_lm_loss_mask(n_in, n, width):
     # the dictionary that was given is changed
     (
         "share",
-        2,
+        4,
         changed(
             "share_cross",
             ("return {**w, 'cross': own}", "w['cross'] = own\n    return w"),
@@ -215,7 +193,7 @@ def prefix_lm_loss_mask(n_in, n, width):
     # equal arrays, but not the same ones: nothing is shared
     (
         "share",
-        4,
+        5,
         changed(
             "share_cross",
             ("name: layer[name]", "name: layer[name].copy()"),
@@ -225,7 +203,7 @@ def prefix_lm_loss_mask(n_in, n, width):
     # the decoder takes the encoder's layers, and the cross-attention keeps the old ones
     (
         "share",
-        2,
+        3,
         changed(
             "share_stacks",
             ("'encoder': w['decoder']", "'decoder': w['encoder']"),
@@ -235,7 +213,7 @@ def prefix_lm_loss_mask(n_in, n, width):
     # every place is counted, whatever it holds
     (
         "share",
-        4,
+        5,
         changed(
             "walk_sizes",
             ("sum({id(a): a.size for a in arrays}.values())", "sum(a.size for a in arrays)"),
@@ -324,11 +302,11 @@ def flops(arch, n_in, n_tgt, layers=6, channels=512, scores=False):
         changed("flops", ("int(mask(arch, n_in, n_tgt).sum())", "(n_in + n_tgt) ** 2")),
     ),
     # new tokens see each other's future
-    ("kv_step", 4, changed("kv_step", ("k, v, past)", "k, v, True)"))),
+    ("kv_step", 5, changed("kv_step", ("k, v, past)", "k, v, True)"))),
     # the caches given are changed
     (
         "kv_step",
-        5,
+        6,
         changed(
             "kv_step",
             ("new.append({'k': k, 'v': v})", "kept.update(k=k, v=v)\n        new = cache"),
@@ -339,7 +317,7 @@ def flops(arch, n_in, n_tgt, layers=6, channels=512, scores=False):
     # caches that begin as float64
     (
         "kv_step",
-        5,
+        6,
         changed(
             "kv_step",
             ("np.vstack([kept['k'], own", "np.vstack([kept['k'].astype(float), own"),
@@ -360,4 +338,154 @@ def flops(arch, n_in, n_tgt, layers=6, channels=512, scores=False):
     ("chat_cost", 1, changed("chat_cost", ("turn * (user + answer) + user", "(turn + 1) * user"))),
     # a causal token sees half of all
     ("chat_cost", 3, changed("chat_cost", ("n * (n + 1) // 2", "n * n // 2"))),
+    # begin stands at the end
+    (
+        "one_row",
+        1,
+        changed("one_row", ("[source, [begin], target[:-1]]", "[source, target[:-1], [begin]]")),
+    ),
+    # nobody looks at itself
+    (
+        "mask",
+        0,
+        changed("mask", ("past = np.tri(n, dtype=bool)", "past = np.tri(n, k=-1, dtype=bool)")),
+    ),
+    # ones and zeros, not booleans
+    ("mask", 0, changed("mask", (", dtype=bool", ", dtype=int"))),
+    # the target sees all of the target
+    (
+        "mask",
+        1,
+        changed("mask", ("return past", "past[n_in:] |= kind != 'causal'\n    return past")),
+    ),
+    # the last input token does not count
+    (
+        "prefix_lm_loss_mask",
+        0,
+        changed("prefix_lm_loss_mask", ("after >= n_in[:, None]", "after > n_in[:, None]")),
+    ),
+    # the last norm is forgotten
+    ("encdec_forward", 0, changed("encdec_forward", ("return norm(target)", "return target"))),
+    # the encoder's end is read without its norm
+    ("encdec_forward", 0, changed("encdec_forward", ("read = norm(source)", "read = source"))),
+    # norms after the sum, as in 2017
+    (
+        "encdec_forward",
+        0,
+        changed(
+            "encdec_forward",
+            (
+                "source + look(norm(source), norm(source), layer, True)",
+                "norm(source + look(source, source, layer, True))",
+            ),
+            ("source + feed(norm(source), layer)", "norm(source + feed(source, layer))"),
+            (
+                "target + look(norm(target), norm(target), layer, past)",
+                "norm(target + look(target, target, layer, past))",
+            ),
+            (
+                "target + look(norm(target), read, cross, True)",
+                "norm(target + look(target, read, cross, True))",
+            ),
+            ("target + feed(norm(target), layer)", "norm(target + feed(target, layer))"),
+        ),
+    ),
+    # the feed-forward is shared into the cross-attention as well
+    (
+        "share",
+        4,
+        changed(
+            "share_cross",
+            ("('q', 'k', 'v', 'o')", "('q', 'k', 'v')"),
+            beside=("share_stacks", "walk_sizes"),
+        ),
+    ),
+    # equal arrays count as one, shared or not
+    (
+        "share",
+        5,
+        changed(
+            "walk_sizes",
+            ("{id(a): a.size", "{a.shape: a.size"),
+            beside=("share_cross", "share_stacks"),
+        ),
+    ),
+    # merged, the target sees only as much of the source as of itself
+    (
+        "one_stack",
+        6,
+        changed(
+            "same_layer_attend",
+            (
+                "np.ones((len(target), len(source)), bool)",
+                "np.tri(len(target), len(source), dtype=bool)",
+            ),
+            beside=("causal_input",),
+        ),
+    ),
+    # the source sees itself causally already in step 3
+    (
+        "one_stack",
+        2,
+        changed(
+            "same_layer_attend",
+            (
+                "look(read, read, layer, True)",
+                "look(read, read, layer, np.tri(len(read), dtype=bool))",
+            ),
+            beside=("causal_input",),
+        ),
+    ),
+    # merged in float64, by a mask of numbers
+    (
+        "one_stack",
+        7,
+        changed(
+            "same_layer_attend",
+            ("np.vstack([read, own])", "np.vstack([np.zeros((0, own.shape[1])), read, own])"),
+            beside=("causal_input",),
+        ),
+    ),
+    # the scores of one layer only
+    (
+        "flops",
+        3,
+        changed(
+            "flops",
+            (
+                "return 2 * layers * ((n_in + n_tgt) * a_token + 2 * channels * pairs)",
+                "return 2 * layers * (n_in + n_tgt) * a_token + 4 * channels * pairs",
+            ),
+            beside=("mask",),
+        ),
+    ),
+    # the scores, but not the values
+    ("flops", 3, changed("flops", ("2 * channels * pairs", "channels * pairs"), beside=("mask",))),
+    # a new token does not see itself
+    ("kv_step", 1, changed("kv_step", ("len(k) - len(x),", "len(k) - len(x) - 1,"))),
+    # the last norm is forgotten
+    ("kv_step", 1, changed("kv_step", ("return (norm(x), new)", "return (x, new)"))),
+    # caches of the new tokens only
+    (
+        "kv_step",
+        0,
+        changed(
+            "kv_step",
+            ("new.append({'k': k, 'v': v})", "new.append({'k': k[-len(x):], 'v': v[-len(x):]})"),
+        ),
+    ),
+    # the answer is free
+    (
+        "chat_cost",
+        2,
+        changed(
+            "chat_cost",
+            (
+                "pairs += read ** 2 + answer * read + answer * (answer + 1) // 2",
+                "pairs += read ** 2",
+            ),
+        ),
+    ),
+    # floats, bidirectional too
+    ("chat_cost", 3, changed("chat_cost", ("(answer + 1) // 2", "(answer + 1) / 2"))),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minilm.errors import InputError
+from minilm.errors import InputError, install
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
@@ -29,7 +29,7 @@ def cupy() -> ModuleType:
     except ImportError:
         raise InputError(
             "device 'cuda' needs CuPy, which is not installed: "
-            "pip install 'minilm[cuda12]' or 'minilm[cuda13]'"
+            f"{install('cuda12')}, or 'cuda13' for CUDA 13"
         ) from None
     if _count(cp) == 0:
         raise InputError("device 'cuda' needs an NVIDIA GPU and its driver; CuPy finds neither")

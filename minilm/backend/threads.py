@@ -56,17 +56,23 @@ def blas_threads(count: int) -> None:
         _blas_threads = count
 
 
-def parallel(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+def parallel(function: Callable[[Any], Any], items: Iterable[Any], blas: bool = True) -> list[Any]:
     """`[function(item) for item in items]`, on `threads()` threads, with 1-thread BLAS.
 
     The threads run side by side only while they are inside NumPy or a `nogil` kernel. Several
     outer threads with small matrix products beat one thread with large ones: nothing waits at a
     barrier inside BLAS, and the elementwise kernels run in parallel too. Called from one of those
     threads, it works alone, because all the others are busy.
+
+    Args:
+        function: what to do with each item.
+        items: what to do it with.
+        blas: whether the function calls BLAS; for one that does not, BLAS keeps its threads.
     """
     global _pool
     items = list(items)
-    blas_threads(1)
+    if blas:
+        blas_threads(1)
     if len(items) < 2 or _threads == 1 or _worker.busy:
         return [function(item) for item in items]
     if _pool is None:

@@ -18,7 +18,7 @@ from minilm.analysis.accounting import kv_bytes_per_token
 from minilm.bench.peers import find_torch, gpt, twin
 from minilm.bench.rows import Row, alternate, row_of
 from minilm.bench.timing import best_threads, raced, thread_counts
-from minilm.inference.decoder import read
+from minilm.inference.supported import read
 from minilm.models import Transformer
 
 SIZES = {

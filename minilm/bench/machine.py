@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minilm.backend import machine
+from minilm.errors import install
 
 PEERS = ("torch", "tokenizers", "tiktoken")
 NARROW = ("haswell", "zen")  # OpenBLAS kernels for 8 floats at a time
@@ -91,5 +92,5 @@ def lines(known: dict[str, Any]) -> list[str]:
         )
     missing = [name for name in PEERS if known["versions"][name] is None]
     if missing:
-        out.append(f"not installed: {', '.join(missing)}; pip install 'minilm[bench]' adds them")
+        out.append(f"not installed: {', '.join(missing)}; {install('bench')} adds them")
     return out

@@ -21,7 +21,7 @@ from minilm import backend, data, optim
 from minilm.bench import machine
 from minilm.bench.peers import find_torch, gpt, twin
 from minilm.data.held_out import hold_out
-from minilm.errors import InputError
+from minilm.errors import InputError, install
 from minilm.files import write_atomically
 from minilm.models import Transformer
 from minilm.optim import cosine
@@ -231,9 +231,7 @@ def run(course: Course, say: Any = print) -> dict[str, Any]:
         InputError: PyTorch is not installed.
     """
     if find_torch() is None:
-        raise InputError(
-            "the race needs PyTorch, which is not installed: pip install 'minilm[bench]'"
-        )
+        raise InputError(f"the race needs PyTorch, which is not installed: {install('bench')}")
     backend.keep_freed_memory()
     backend.set_threads(course.threads)
     backend.blas_threads(1)
@@ -265,9 +263,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.steps < 1 or args.threads < 1:
         parser.error(f"--steps is {args.steps}, --threads {args.threads}; both must be 1 or more")
     if args.figure is not None and importlib.util.find_spec("matplotlib") is None:
-        parser.error(
-            "--figure needs matplotlib, which is not installed: pip install 'minilm[course]'"
-        )
+        parser.error(f"--figure needs matplotlib, which is not installed: {install('course')}")
     lap = max(1, min(Course.lap, args.steps // 10))
     warmup = min(Course.warmup, args.steps)
     course = Course(steps=args.steps, threads=args.threads, lap=lap, warmup=warmup)

@@ -3,6 +3,8 @@
 import contextlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from minilm.errors import InputError
 
@@ -25,3 +27,18 @@ def naming(**options: str) -> Iterator[None]:
         if name in options and re.match(r" (is\b|')", rest):
             raise type(error)(options[name] + rest) from None
         raise
+
+
+def course_at(root: Path | None) -> Any:
+    """The course that `--root` names, or the one around here.
+
+    Raises:
+        InputError: there is none.
+    """
+    from minilm.course.places import Course
+
+    if root is None:
+        return Course.here()
+    if not Course(root).lessons:
+        raise InputError(f"--root is {str(root)!r}; it must be a folder with lessons/ in it")
+    return Course(root)

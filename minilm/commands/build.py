@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from minilm.commands._options import course_at
+
 HELP = "build the notebooks of lessons, solutions and exercises from their sources"
 
 
@@ -35,9 +37,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build the notebooks, or say which are out of step."""
     from minilm.course.build.sources import build
-    from minilm.course.places import Course
 
-    top = Course(args.root) if args.root else Course.here()
+    top = course_at(args.root)
     if args.openings:
         from minilm.course.build.openings import draw_opening
 

@@ -19,6 +19,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.8, metavar="T", help="0: greedy")
     parser.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest")
     parser.add_argument("--top-p", type=float, metavar="P", help="draw from a share P")
+    parser.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end before this text; may be given several times",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="another text (0)")
     parser.add_argument(
         "--weights",
@@ -30,9 +37,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the text as it comes."""
-    from minilm.inference import Rules
+    from minilm.inference import Rules, TextStream
     from minilm.inference.generate import endless
-    from minilm.tokenizers import StreamDecoder
     from minilm.train import load
 
     with naming(temperature="--temperature", top_k="--top-k", top_p="--top-p"):
@@ -41,18 +47,21 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--tokens is {args.tokens}; it must be 1 or more")
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}; it must be 0 or more")
+    if "" in args.stop:
+        raise InputError("--stop is empty; it must be a text")
     model, tokenizer = load(args.folder)
     stop = list(tokenizer.special.values())
     ids = tokenizer.encode(args.prompt, disallowed_special=()) or stop[:1]
     if not ids:
         raise InputError("--prompt is empty; this model needs at least one character to begin with")
-    decoder = StreamDecoder(tokenizer)
-    written = endless(model, ids, args.tokens, rules, stop, args.seed, args.weights)
+    text = TextStream(tokenizer, args.stop)
+    ends = [*stop, *args.stop]
+    written = endless(model, ids, args.tokens, rules, ends, args.seed, args.weights, tokenizer)
     first = next(written)  # a prompt that the model refuses is not echoed
     sys.stdout.write(args.prompt)
     for new in itertools.chain([first], written):
         if new not in stop:
-            sys.stdout.write(decoder.feed(new))
+            sys.stdout.write(text.feed(new))
             sys.stdout.flush()
-    sys.stdout.write(decoder.finish() + "\n")
+    sys.stdout.write(text.finish() + "\n")
     return 0

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from minilm.commands._options import course_at
+
 HELP = "show what you have passed; --train trains a GPT made of your own code"
 
 
@@ -18,10 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print how far the student is; with --train, train on the student's functions."""
     from minilm.course.checking import progress
-    from minilm.course.places import Course
     from minilm.errors import InputError
 
-    top = Course(args.root) if args.root else Course.here()
+    top = course_at(args.root)
     done = progress.load(progress.progress_path(top.root))
     if args.show:
         found = [qs[args.show] for qs in done.values() if qs.get(args.show, {}).get("source")]

@@ -35,7 +35,10 @@ def run(args: argparse.Namespace) -> int:
     from minilm.course.build.run import LessonError, Run, keep, run_lesson, save, save_fresh, turned
     from minilm.course.show.seeds import parse_seeds
     from minilm.errors import InputError
+    from minilm.files import make_folder
 
+    if args.keep is not None:
+        make_folder(args.keep, "--keep")
     if args.seconds <= 0:
         raise InputError(f"--seconds is {args.seconds:g}; it must be more than 0")
     if args.most is not None and args.most <= 0:

@@ -18,7 +18,9 @@ def run(args: argparse.Namespace) -> int:
     from minilm.course.build.lessons import find_lessons
     from minilm.course.places import Course
     from minilm.course.publish.site import write_site
+    from minilm.files import make_folder
 
+    make_folder(args.out, "--out")
     site = write_site(find_lessons(), Course.here(), args.out)
     print(f"{len(site.lessons)} lessons, {len(site.hits)} entries to search")
     print(f"Open {args.out / 'index.html'}")

@@ -22,6 +22,7 @@ _HOMES = {
     "interact": "show.display",
     "lesson_folder": "places",
     "lines": "show.figures",
+    "progress": "show.progress",
     "scatter": "show.figures",
     "seeds": "show.seeds",
     "source": "show.display",

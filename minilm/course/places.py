@@ -2,8 +2,8 @@
 
     lessons/NN_slug.ipynb      what readers open
     lessons/NN_slug/           what an author edits: lesson.py, pictures.py, studies/, data/,
-                               opening.png, questions.py, tests.py, wrong.py; and what runs
-                               leave: claims.json, fresh.json
+                               opening.png, questions.py, tests.py, wrong.py, right.py;
+                               and what runs leave: claims.json, fresh.json
     exercises/NN_slug.ipynb    what students get
     solutions/NN_slug.ipynb    the same, solved
     README.md, CLAIMS.md, BENCHMARKS.md
@@ -88,6 +88,11 @@ class LessonFolder:
     @property
     def wrong(self) -> Path:
         return self.folder / "wrong.py"
+
+    @property
+    def right(self) -> Path:
+        """Right answers of another shape than the solution's, beside `wrong`, the planted ones."""
+        return self.folder / "right.py"
 
     @property
     def claims(self) -> Path:
@@ -224,6 +229,11 @@ class Course:
     @property
     def readme(self) -> Path:
         return self.root / "README.md"
+
+    @property
+    def overview(self) -> Path:
+        """The page that `minilm lab` opens, written whenever it starts."""
+        return self.root / "COURSE.md"
 
     @property
     def claims(self) -> Path:

@@ -14,6 +14,7 @@ _WHERE = {
     "Batches": "batching",
     "batches": "batching",
     "windows": "batching",
+    "chat_batch": "chats",
     "digits": "images.photos",
     "photographs": "images.photos",
 }

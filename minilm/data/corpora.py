@@ -115,11 +115,11 @@ def encode_documents(
         end: the special token that ends a document.
     """
     if end not in tokenizer.special:
-        return tokenizer.encode_array(SEPARATOR.join(documents), disallowed_special=())
+        return tokenizer.encode_array(SEPARATOR.join(documents), (), (), add_special_tokens=False)
     last = np.array([tokenizer.special_id(end)], np.int32)
     parts = [np.zeros(0, np.int32)]
     for text in documents:
-        parts += [tokenizer.encode_array(text, disallowed_special=()), last]
+        parts += [tokenizer.encode_array(text, (), (), add_special_tokens=False), last]
     return np.concatenate(parts)
 
 

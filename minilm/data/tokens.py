@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from minilm.errors import InputError
-from minilm.files import atomic_file
+from minilm.files import atomic_file, parse_json
 
 _MAGIC = b"MINILMTK"
 _HEADER = 256
@@ -44,7 +44,7 @@ class TokenFile:
         if not head.startswith(_MAGIC):
             raise InputError(f"path {str(path)!r} is not a token file of minilm")
         try:
-            about = json.loads(head[len(_MAGIC) :])
+            about = parse_json(head[len(_MAGIC) :])
             dtype = np.dtype({2: "<u2", 4: "<u4"}[about["bytes"]])
             count, self.vocab_size = int(about["count"]), int(about["vocab_size"])
         except (ValueError, KeyError, TypeError):

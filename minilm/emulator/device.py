@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .costs import Costs
+from .local import Local
 from .report import EmulatorError
 from .traced import OWN, Stop, TracedArray, caller, dtype_like
 
@@ -54,17 +55,15 @@ class _Shared:
         return device.block_arrays[key]
 
 
-class _Local:
-    def array(self, shape: Any, dtype: Any) -> np.ndarray:
-        kind = dtype_like(dtype)
-        return np.full(shape, np.nan if kind.kind == "f" else 0, kind)
-
-
 class _Atomic:
     def __init__(self, device: Device) -> None:
         self._device = device
 
     def _update(self, array: TracedArray, index: Any, change: Callable[[Any], Any]) -> Any:
+        if not array._is_whole(index):
+            raise self._device.error(
+                f"{array.label} has {array.ndim} dimensions; an atomic changes one element"
+            )
         array._watch(array._offset(index), "atomic")
         old = array.array[index]
         array.array[index] = change(old)
@@ -115,7 +114,7 @@ class Device:
     ) -> None:
         self.kernel, self.costs, self.deadline, self.order = kernel, costs, deadline, order
         self.gridDim, self.blockDim = Index(*grid), Index(*block)
-        self.shared, self.local, self.atomic = _Shared(self), _Local(), _Atomic(self)
+        self.shared, self.local, self.atomic = _Shared(self), Local(self), _Atomic(self)
         self.shared_bytes = shared_bytes
         self.block_arrays: dict[tuple, TracedArray] = {}
         self.static_bytes = 0
@@ -153,6 +152,19 @@ class Device:
         self.current.wait, self.current.value = (what, name, line, mask), value
         return self.hub.switch()
 
+    def _move(self, name: str, mask: int, value: Any, lane: int) -> Any:
+        """A shuffle: one number from another lane."""
+        line = sys._getframe(2).f_lineno
+        self.current.wait = ("warp", name, line, mask)
+        self.current.value = self.number(value, "a shuffle"), lane
+        return self.hub.switch()
+
+    def number(self, value: Any, what: str) -> Any:
+        """The value, which must be one number."""
+        if not isinstance(value, (int, float, np.number, np.bool_)):
+            raise self.error(f"{what} got a {type(value).__name__}; it takes one number")
+        return value
+
     def syncthreads(self) -> None:
         self._meet("block", "syncthreads")
 
@@ -169,16 +181,16 @@ class Device:
         self._meet("warp", "syncwarp", mask)
 
     def shfl_sync(self, mask: int, value: Any, lane: int) -> Any:
-        return self._meet("warp", "shfl", mask, (value, int(lane) % 32))
+        return self._move("shfl", mask, value, int(lane) % 32)
 
     def shfl_xor_sync(self, mask: int, value: Any, lanes: int) -> Any:
-        return self._meet("warp", "xor", mask, (value, self.laneid ^ int(lanes)))
+        return self._move("xor", mask, value, self.laneid ^ int(lanes))
 
     def shfl_down_sync(self, mask: int, value: Any, delta: int) -> Any:
-        return self._meet("warp", "down", mask, (value, self.laneid + int(delta)))
+        return self._move("down", mask, value, self.laneid + int(delta))
 
     def shfl_up_sync(self, mask: int, value: Any, delta: int) -> Any:
-        return self._meet("warp", "up", mask, (value, self.laneid - int(delta)))
+        return self._move("up", mask, value, self.laneid - int(delta))
 
     def ballot_sync(self, mask: int, predicate: Any) -> int:
         return self._meet("warp", "ballot", mask, bool(predicate))

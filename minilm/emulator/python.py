@@ -135,7 +135,7 @@ def run_python(
     except ImportError:
         raise EmulatorError(
             "kernels written in Python need the package greenlet, which is not installed: "
-            "pip install 'minilm[emulator]'"
+            "pip install greenlet"
         ) from None
     function = _python_function(kernel)
     name = getattr(function, "__name__", "kernel")

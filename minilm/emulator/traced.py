@@ -13,7 +13,8 @@ from .report import EmulatorError, Touch
 if TYPE_CHECKING:
     from .device import Device
 
-OWN = {__file__, os.path.join(os.path.dirname(__file__), "device.py")}
+OWN = {os.path.join(os.path.dirname(__file__), f"{name}.py") for name in ("device", "local")}
+OWN.add(__file__)
 
 
 def _sites(code: Any) -> list[tuple]:
@@ -78,6 +79,10 @@ class TracedArray:
         key = index if isinstance(index, tuple) else (index,)
         offset = self.start
         for i, size, stride in zip(key, self.shape, self.strides):
+            if type(i) is not int and not isinstance(i, np.integer):
+                raise self.device.error(
+                    f"index of {self.label} is a {type(i).__name__}; it must be a whole number"
+                )
             if i < 0:
                 i += size
             if not 0 <= i < size:

@@ -16,6 +16,8 @@ All of them agree on the dtype of what they return (`meeting` does it):
 
 from minilm.functional.activations import geglu, gelu, silu, swiglu
 from minilm.functional.attending import attention, rope
+from minilm.functional.chunked_loss import linear_cross_entropy
+from minilm.functional.convolution import conv2d, conv_transpose2d
 from minilm.functional.elementwise import (
     abs,
     add,
@@ -35,6 +37,7 @@ from minilm.functional.elementwise import (
     sin,
     softplus,
     sqrt,
+    straight_through,
     sub,
     tanh,
     where,
@@ -44,15 +47,12 @@ from minilm.functional.fused import feed_forward, gated_feed_forward, self_atten
 from minilm.functional.indexing import gather, index, rows_of, scatter_add
 from minilm.functional.inplace import add_, div_, mul_, set_, sub_
 from minilm.functional.joining import concatenate, split, stack
+from minilm.functional.losses import bce, l1, mse
 from minilm.functional.noise import dropout
-from minilm.functional.norms import layer_norm, rms_norm
+from minilm.functional.norms import group_norm, layer_norm, rms_norm
 from minilm.functional.numpy_calls import COMPARISONS, array_function, array_ufunc
-from minilm.functional.probability import (
-    cross_entropy,
-    linear_cross_entropy,
-    log_softmax,
-    softmax,
-)
+from minilm.functional.pixels import pixel_shuffle, pixel_unshuffle
+from minilm.functional.probability import cross_entropy, log_softmax, softmax
 from minilm.functional.products import einsum, embedding, linear, matmul
 from minilm.functional.quantized import quantized_linear
 from minilm.functional.recurrent import lstm, rnn
@@ -61,9 +61,12 @@ from minilm.functional.shapes import (
     broadcast_to,
     contiguous,
     expand_dims,
+    flip,
     pad,
     permute,
+    repeat,
     reshape,
+    roll,
     squeeze,
     transpose,
 )
@@ -75,10 +78,13 @@ __all__ = [
     "add_",
     "astype",
     "attention",
+    "bce",
     "broadcast_to",
     "clip",
     "concatenate",
     "contiguous",
+    "conv2d",
+    "conv_transpose2d",
     "cos",
     "cross_entropy",
     "cumsum",
@@ -90,12 +96,15 @@ __all__ = [
     "exp",
     "expand_dims",
     "feed_forward",
+    "flip",
     "gated_feed_forward",
     "gather",
     "geglu",
     "gelu",
+    "group_norm",
     "grouped_linear",
     "index",
+    "l1",
     "layer_norm",
     "linear",
     "linear_cross_entropy",
@@ -111,17 +120,22 @@ __all__ = [
     "minimum",
     "moe_combine",
     "moe_permute",
+    "mse",
     "mul",
     "mul_",
     "neg",
     "pad",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
     "quantized_linear",
     "relu",
+    "repeat",
     "reshape",
     "rms_norm",
     "rnn",
+    "roll",
     "rope",
     "scatter_add",
     "self_attention",
@@ -135,6 +149,7 @@ __all__ = [
     "sqrt",
     "squeeze",
     "stack",
+    "straight_through",
     "sub",
     "sub_",
     "sum",

@@ -12,7 +12,7 @@ from minilm.backend import IGNORE, Array, xp_of
 from minilm.errors import InputError
 from minilm.functional.attention_checks import check_heads, check_sight
 from minilm.functional.meeting import array_like
-from minilm.functional.probability import _check_terms, _targets, _weight
+from minilm.functional.probability import check_terms, check_weights, marked_targets, shares_of
 from minilm.kernels.attention.reference import visible
 from minilm.tensor import Tensor
 
@@ -119,12 +119,13 @@ def cross_entropy_by_parts(
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     reduction: str = "mean",
+    weights: Array | None = None,
 ) -> Tensor:
     """`cross_entropy` through `log_softmax`."""
-    _check_terms(label_smoothing, z_loss)
+    check_terms(label_smoothing, z_loss)
     rows = F.reshape(logits, -1, logits.shape[-1])  # (..., V) -> (N, V)
     targets = targets.data if isinstance(targets, Tensor) else array_like(targets, rows.data)
-    ids = _targets(targets, tuple(logits.shape[:-1]), rows.shape[1], ignore_index)
+    ids = marked_targets(targets, tuple(logits.shape[:-1]), rows.shape[1], ignore_index)
     xp = xp_of(ids)
     logp = F.log_softmax(rows)
     picked = F.index(logp, (xp.arange(len(ids)), xp.where(ids < 0, 0, ids)))
@@ -134,10 +135,14 @@ def cross_entropy_by_parts(
     if z_loss:
         lse = F.logsumexp(rows)
         losses = losses + F.mul(F.mul(lse, lse), z_loss)
-    losses = F.mul(losses, (ids >= 0).astype(rows.dtype))
+    weights = weights.data if isinstance(weights, Tensor) else weights
+    weights = check_weights(weights, targets.shape, rows.data)
+    share, factors = shares_of(ids, reduction, weights, rows.dtype)
+    kept = (ids >= 0).astype(rows.dtype)
+    losses = F.mul(losses, kept if factors is None else kept * factors)
     if reduction == "none":
         return F.reshape(losses, targets.shape)  # (N,) -> (...)
-    return F.mul(F.sum(losses), _weight(ids, reduction))
+    return F.mul(F.sum(losses), share)
 
 
 def linear_cross_entropy_by_parts(x: Any, w: Any, targets: Any, **options: Any) -> Tensor:

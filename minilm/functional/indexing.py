@@ -9,6 +9,7 @@ from minilm.backend import Array, xp_of
 from minilm.errors import InputError
 from minilm.functional.meeting import array_like, pair
 from minilm.functional.shapes import check_axis
+from minilm.tape import Pieces
 from minilm.tensor import Tensor, primitive
 
 
@@ -56,14 +57,8 @@ def index(x: Any, key: Any) -> Tensor:
 
 @primitive
 def _view(x: Array, key: Any):
-    like = like_of(x)
-
-    def pullback(g: Array):
-        dx = like()
-        dx[key] = g
-        return (dx,)
-
-    return at(x, key), pullback
+    zeros = like_of(x)
+    return at(x, key), lambda g: (Pieces(zeros, key, g),)
 
 
 @primitive

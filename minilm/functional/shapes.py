@@ -112,3 +112,51 @@ def pad(x: Array, widths: Any, value: float = 0.0):
 def contiguous(x: Array):
     """x as one block of memory; x itself where it is one."""
     return x if x.flags.c_contiguous else x.copy(), lambda g: (g,)
+
+
+@primitive
+def roll(x: Array, shift: int | tuple[int, ...], axis: int | tuple[int, ...]):
+    """Elements moved `shift` places on along an axis; what leaves at one end enters at the other.
+
+    One shift for each axis, or one for all.
+
+    Raises:
+        InputError: an axis that x does not have; shifts that are no whole numbers, or too many.
+    """
+    axes = check_axes("roll", axis, x.ndim)
+    shifts = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+    if len(shifts) != len(axes) or not all(isinstance(s, (int, np.integer)) for s in shifts):
+        raise InputError(f"roll: shift is {shift!r}; it must be {len(axes)} whole numbers or one")
+    back, xp = tuple(-s for s in shifts), xp_of(x)
+    return xp.roll(x, shifts, axes), lambda g: (xp.roll(g, back, axes),)
+
+
+@primitive
+def flip(x: Array, axis: int | tuple[int, ...]):
+    """Elements in reverse order along one axis or more: a view.
+
+    Raises:
+        InputError: an axis that x does not have.
+    """
+    axes, xp = check_axes("flip", axis, x.ndim), xp_of(x)
+    return xp.flip(x, axes), lambda g: (xp.flip(g, axes),)
+
+
+@primitive
+def repeat(x: Array, times: int, axis: int):
+    """Each element `times` times in a row along an axis: numpy.repeat, repeat_interleave of torch.
+
+    Twice along the rows and twice along the columns, a picture grows to twice its size.
+
+    Raises:
+        InputError: an axis that x does not have; times below 1.
+    """
+    axis = check_axis("repeat", axis, x.ndim)
+    if not isinstance(times, (int, np.integer)) or times < 1:
+        raise InputError(f"repeat: times is {times!r}; it must be a whole number of 1 or more")
+    apart = (*x.shape[: axis + 1], int(times), *x.shape[axis + 1 :])
+
+    def pullback(g: Array):
+        return (g.reshape(apart).sum(axis=axis + 1),)  # (.., N times, ..) -> (.., N, times, ..)
+
+    return x.repeat(times, axis=axis), pullback

@@ -3,7 +3,8 @@
 from minilm.inference.batch import Ragged, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache
 from minilm.inference.decoder import Decoder
-from minilm.inference.generate import Rules, endless, generate, steps
+from minilm.inference.generate import endless, generate, steps
+from minilm.inference.rules import Rules
 from minilm.inference.sampling import (
     greedy,
     min_p,
@@ -13,6 +14,8 @@ from minilm.inference.sampling import (
     top_k,
     top_p,
 )
+from minilm.inference.stopping import TextStream
+from minilm.inference.written import Written
 
 __all__ = [
     "ContiguousCache",
@@ -20,6 +23,8 @@ __all__ = [
     "Ragged",
     "RollingCache",
     "Rules",
+    "TextStream",
+    "Written",
     "endless",
     "generate",
     "greedy",

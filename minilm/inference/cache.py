@@ -101,15 +101,20 @@ class ContiguousCache:
     def reorder(self, rows: Any) -> None:
         """Let sequence i continue what was sequence rows[i], as beam search does.
 
+        Args:
+            rows: (N,) numbers of sequences; N may be more or less than B, and is B from then on, so
+                that many texts can continue a prompt that was read once.
+
         Raises:
-            InputError: rows that are not one sequence's number for each sequence.
+            InputError: no rows, or one that is no sequence's number.
         """
         rows = np.asarray(rows)
-        if rows.shape != (self.batch,) or rows.min() < 0 or rows.max() >= self.batch:
+        whole = rows.ndim == 1 and rows.size and rows.dtype.kind in "iu"
+        if not whole or rows.min() < 0 or rows.max() >= self.batch:
             raise InputError(
-                f"rows is {rows.tolist()}; it must hold {self.batch} numbers from 0 to "
-                f"{self.batch - 1}"
+                f"rows is {rows.tolist()}; it must be a list of numbers from 0 to {self.batch - 1}"
             )
+        self.batch = len(rows)
         self._keys, self._values = self._keys[:, rows], self._values[:, rows]
         if self.memory is not None:
             self.memory = [(k[rows], v[rows]) for k, v in self.memory]

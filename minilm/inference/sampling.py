@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minilm import kernels
 from minilm.backend import Array, to_numpy, xp_of
 from minilm.errors import InputError
 
@@ -167,22 +168,18 @@ def sample(logits: Array, rngs: Sequence[np.random.Generator]) -> np.ndarray:
         (B,) int64, in host memory.
 
     Raises:
-        InputError: the logits hold NaN, or a row is -inf throughout.
+        InputError: the logits hold NaN, or a row is -inf throughout; not one generator per row.
     """
     refuse_nan(logits)
-    logits = to_numpy(logits).astype(np.float64)
-    impossible = np.flatnonzero(np.isneginf(logits).all(axis=-1))
+    logits = to_numpy(logits)
+    if len(logits) != len(rngs):
+        raise InputError(f"rngs are {len(rngs)}; each of the {len(logits)} rows needs one")
+    impossible = np.flatnonzero(np.isneginf(logits.max(axis=-1)))
     if impossible.size:
         raise InputError(
             f"logits of row {impossible[0]} are all -inf; at least one token must be possible"
         )
-    shares = np.cumsum(_softmax(logits), axis=-1)
-    drawn = []
-    for row, rng in zip(shares, rngs, strict=True):
-        # Below the total, because rounding could otherwise pick a token after the last likely one.
-        mark = min(rng.random() * row[-1], np.nextafter(row[-1], 0))
-        drawn.append(np.searchsorted(row, mark, side="right"))
-    return np.array(drawn, np.int64)
+    return kernels.draw(logits, np.array([rng.random() for rng in rngs]))
 
 
 _ALLOWED = {  # rule: (the condition on its value, the same in words)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minilm.backend import to_numpy
 from minilm.errors import InputError
-from minilm.files import atomic_file, write_atomically
+from minilm.files import atomic_file, parse_json, write_atomically
 from minilm.interop.hf_config import config_from_hf
 from minilm.interop.hf_config_out import config_to_hf
 from minilm.interop.hf_names import copies_of, left_aside, name_map
@@ -120,7 +120,8 @@ def load_hf(folder: str | Path, dtype: Any = np.float32) -> LanguageModel:
             would not use.
     """
     folder = Path(folder)
-    config = config_from_hf(_read_json(folder / "config.json"))
+    fields = _read_json(folder / "config.json")
+    config = config_from_hf(fields)
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         shards = sorted(set(_read_json(index).get("weight_map", {}).values()))
@@ -132,9 +133,21 @@ def load_hf(folder: str | Path, dtype: Any = np.float32) -> LanguageModel:
     state: dict[str, np.ndarray] = {}
     for shard in shards:
         state |= read_safetensors(folder / shard)
+    config = _with_pooler_of(config, fields, state)
     model = model_of(config, dtype=dtype, allocate=False)
     model.load_state_dict(from_hf(state, config))
     return model
+
+
+def _with_pooler_of(config: Config, fields: dict[str, Any], state: dict[str, Any]) -> Config:
+    """The config, with a pooler where the file has one and config.json does not say whether.
+
+    Both classes are saved with and without it: bert-base-uncased calls itself a BertForMaskedLM.
+    """
+    named = (fields.get("architectures") or [None])[0] in ("BertForMaskedLM", "BertModel")
+    if not named or "add_pooling_layer" in fields:
+        return config
+    return config.replace(pooler=any(name.endswith("pooler.dense.weight") for name in state))
 
 
 def save_hf(model: LanguageModel, folder: str | Path) -> None:
@@ -156,11 +169,13 @@ def save_hf(model: LanguageModel, folder: str | Path) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"folder is {path.parent}; it must hold {path.name}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path} {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}; it must hold a JSON object")
     return content

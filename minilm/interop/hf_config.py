@@ -9,13 +9,18 @@ from minilm.models import Config, EncoderDecoderConfig, Relative, Rope
 
 ARCHITECTURES = {
     "gpt2": "GPT2LMHeadModel",
+    "gpt_bigcode": "GPTBigCodeForCausalLM",
     "llama": "LlamaForCausalLM",
     "mistral": "MistralForCausalLM",
     "bert": "BertForPreTraining",
     "t5": "T5ForConditionalGeneration",
 }
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu", "silu": "silu"}
-ACTIVATIONS["gelu_pytorch_tanh"] = "gelu_tanh"  # another name of the same; we write the first
+# Other names of the same; we write the first.
+ACTIVATIONS |= {"gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh", "gelu_python": "gelu"}
+ACTIVATIONS |= {"swish": "silu"}
+# What BERT's classes put on the encoder: a head, and the pooler unless the file goes without.
+BERT_HEADS = {"BertForPreTraining": "mlm", "BertForMaskedLM": "mlm", "BertModel": "none"}
 ROPE_KINDS = ("linear", "yarn", "llama3")
 ROPE_FIELDS = {
     "factor": "factor",
@@ -36,7 +41,7 @@ _ROPE_ONLY = {
 
 
 def config_from_hf(fields: dict[str, Any]) -> Config:
-    """The Config of a Hugging Face config.json (its "model_type" gpt2, llama, mistral, bert, t5).
+    """The Config of a Hugging Face config.json ("model_type" gpt2, gpt_bigcode, llama, ...).
 
     Raises:
         InputError: another model type, or a setting that no Config expresses.
@@ -44,7 +49,7 @@ def config_from_hf(fields: dict[str, Any]) -> Config:
     kind = fields.get("model_type")
     if kind not in ARCHITECTURES:
         raise InputError(f"model_type is {kind!r}; it must be one of {', '.join(ARCHITECTURES)}")
-    read = {"gpt2": _gpt2, "llama": _llama, "mistral": _llama, "bert": _bert, "t5": _t5}[kind]
+    read = {"gpt2": _gpt2, "gpt_bigcode": _gpt_bigcode, "bert": _bert, "t5": _t5}.get(kind, _llama)
     _refuse_other(fields, quantization_config=None)
     try:
         return read(fields)
@@ -81,6 +86,13 @@ def _gpt2(f: dict[str, Any]) -> Config:
         eps=f.get("layer_norm_epsilon", 1e-5),
         tie=f.get("tie_word_embeddings", True),
     )
+
+
+def _gpt_bigcode(f: dict[str, Any]) -> Config:
+    """GPT-2 with one head of keys and values for all queries (StarCoder)."""
+    _refuse_other(f, multi_query=True)
+    config = _gpt2({"activation_function": "gelu_pytorch_tanh", **f})
+    return config.replace(kv_heads=1)
 
 
 def _llama(f: dict[str, Any]) -> Config:
@@ -132,6 +144,7 @@ def _rope_scaling(given: dict[str, Any], context: int) -> dict[str, Any] | None:
 def _bert(f: dict[str, Any]) -> Config:
     _refuse_other(f, position_embedding_type="absolute", is_decoder=False)
     _refuse_other(f, add_cross_attention=False)
+    architecture = (f.get("architectures") or ["BertForPreTraining"])[0]
     return Config(
         vocab_size=f["vocab_size"],
         context=f["max_position_embeddings"],
@@ -140,8 +153,8 @@ def _bert(f: dict[str, Any]) -> Config:
         channels=f["hidden_size"],
         ff=f["intermediate_size"],
         kind="encoder",
-        head="mlm",
-        pooler=True,
+        head=BERT_HEADS.get(architecture, "mlm"),
+        pooler=f.get("add_pooling_layer", architecture != "BertForMaskedLM"),
         token_types=f.get("type_vocab_size", 2),
         norm_position="post",
         embedding_norm=True,

@@ -16,13 +16,14 @@ from minilm.models import Config, EncoderDecoderConfig, Relative, Rope
 
 
 def architecture_of(config: Config) -> str:
-    """Which of Hugging Face's architectures has this Config: "gpt2", "llama", "bert" or "t5".
+    """Which of Hugging Face's architectures has this Config: "gpt2", "gpt_bigcode", "llama", ...
 
     Raises:
         InputError: none of them has it.
     """
     for name, write in (
         ("gpt2", _to_gpt2),
+        ("gpt_bigcode", _to_gpt_bigcode),
         ("llama", _to_llama),
         ("bert", _to_bert),
         ("t5", _to_t5),
@@ -40,8 +41,9 @@ def architecture_of(config: Config) -> str:
         if _resolved(back.replace(**same)) == _resolved(config):
             return "mistral" if name == "llama" and config.window else name
     raise InputError(
-        f"config has kind {config.kind!r}, norm {config.norm!r}, positions {config.positions!r} "
-        "and no Hugging Face counterpart: none of gpt2, llama, mistral, bert, t5 has all its fields"
+        f"config has kind {config.kind!r}, norm {config.norm!r}, positions {config.positions!r}, "
+        f"kv_heads {config.kv_heads} and no Hugging Face counterpart: none of "
+        f"{', '.join(ARCHITECTURES)} has all its fields"
     )
 
 
@@ -62,8 +64,8 @@ def config_to_hf(config: Config) -> dict[str, Any]:
         InputError: there is no counterpart.
     """
     kind = architecture_of(config)
-    write = {"gpt2": _to_gpt2, "llama": _to_llama, "mistral": _to_llama, "bert": _to_bert}
-    fields = write.get(kind, _to_t5)(config)
+    write = {"gpt2": _to_gpt2, "gpt_bigcode": _to_gpt_bigcode, "bert": _to_bert, "t5": _to_t5}
+    fields = write.get(kind, _to_llama)(config)
     if kind == "mistral":
         fields["sliding_window"] = config.window
     return {"model_type": kind, "architectures": [ARCHITECTURES[kind]], **fields}
@@ -71,6 +73,11 @@ def config_to_hf(config: Config) -> dict[str, Any]:
 
 def _theirs(activation: str) -> str:
     return next((theirs for theirs, ours in ACTIVATIONS.items() if ours == activation), activation)
+
+
+def _as_torch(activation: str) -> str:
+    """As `_theirs`, with the newer of two names of GELU's approximation: PyTorch computes it."""
+    return "gelu_pytorch_tanh" if activation == "gelu_tanh" else _theirs(activation)
 
 
 def _to_gpt2(c: Config) -> dict[str, Any]:
@@ -85,6 +92,10 @@ def _to_gpt2(c: Config) -> dict[str, Any]:
         "layer_norm_epsilon": c.eps,
         "tie_word_embeddings": c.tie,
     }
+
+
+def _to_gpt_bigcode(c: Config) -> dict[str, Any]:
+    return {**_to_gpt2(c), "activation_function": _as_torch(c.activation), "multi_query": True}
 
 
 def _to_llama(c: Config) -> dict[str, Any]:
@@ -111,14 +122,20 @@ def _to_llama(c: Config) -> dict[str, Any]:
 
 
 def _to_bert(c: Config) -> dict[str, Any]:
+    name = "BertModel" if c.head == "none" else "BertForPreTraining"
+    if c.head == "mlm" and not c.pooler:
+        name = "BertForMaskedLM"
+    pooler = {} if c.pooler or c.head == "mlm" else {"add_pooling_layer": False}
     return {
+        "architectures": [name],
+        **pooler,
         "vocab_size": c.vocab_size,
         "max_position_embeddings": c.context,
         "num_hidden_layers": c.layers,
         "num_attention_heads": c.heads,
         "hidden_size": c.channels,
         "intermediate_size": c.F,
-        "hidden_act": _theirs(c.activation),
+        "hidden_act": _as_torch(c.activation),
         "layer_norm_eps": c.eps,
         "type_vocab_size": c.token_types,
         "tie_word_embeddings": c.tie,

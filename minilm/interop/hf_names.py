@@ -1,6 +1,7 @@
-"""Where Hugging Face keeps each of our arrays: GPT-2, Llama, Mistral, BERT, T5.
+"""Where Hugging Face keeps each of our arrays: GPT-2, GPT-BigCode, Llama, Mistral, BERT, T5.
 
-Ours packs queries, keys and values into one weight; theirs keeps three (GPT-2: one, transposed).
+Ours packs queries, keys and values into one weight; theirs keeps three (GPT-2: one, transposed;
+GPT-BigCode: ours).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def name_map(config: Config) -> dict[str, Entry]:
 
 def _family(config: Config) -> str:
     kind = architecture_of(config)
-    return "llama" if kind == "mistral" else kind
+    return {"mistral": "llama", "gpt_bigcode": "gpt2"}.get(kind, kind)
 
 
 def left_aside(config: Config) -> str:
@@ -53,6 +54,8 @@ def copies_of(config: Config) -> dict[str, str]:
     """Names under which a file may hold an array once more -> the name it has first."""
     family = _family(config)
     copies = {}
+    if config.head == "none":
+        return copies
     if family == "bert":
         copies["cls.predictions.decoder.bias"] = "cls.predictions.bias"
     if family == "t5":
@@ -74,6 +77,7 @@ def _qkv_rows(config: Config) -> tuple[int, int, int]:
 
 
 def _gpt2(config: Config) -> dict[str, Entry]:
+    turned = config.G == config.heads  # GPT-2's maps are (in, out); GPT-BigCode's are not
     entries = {
         "tokens.weight": Entry(("transformer.wte.weight",)),
         "positions.weight": Entry(("transformer.wpe.weight",)),
@@ -81,11 +85,11 @@ def _gpt2(config: Config) -> dict[str, Entry]:
     for i in range(config.layers):
         ours, theirs = f"stack.blocks.{i}", f"transformer.h.{i}"
         _pair(entries, f"{ours}.norm1", f"{theirs}.ln_1")
-        _pair(entries, f"{ours}.attention.qkv", f"{theirs}.attn.c_attn", transposed=True)
-        _pair(entries, f"{ours}.attention.out", f"{theirs}.attn.c_proj", transposed=True)
+        _pair(entries, f"{ours}.attention.qkv", f"{theirs}.attn.c_attn", turned)
+        _pair(entries, f"{ours}.attention.out", f"{theirs}.attn.c_proj", turned)
         _pair(entries, f"{ours}.norm2", f"{theirs}.ln_2")
-        _pair(entries, f"{ours}.feed_forward.up", f"{theirs}.mlp.c_fc", transposed=True)
-        _pair(entries, f"{ours}.feed_forward.down", f"{theirs}.mlp.c_proj", transposed=True)
+        _pair(entries, f"{ours}.feed_forward.up", f"{theirs}.mlp.c_fc", turned)
+        _pair(entries, f"{ours}.feed_forward.down", f"{theirs}.mlp.c_proj", turned)
     _pair(entries, "stack.norm", "transformer.ln_f")
     if not config.tie:
         entries["head.weight"] = Entry(("lm_head.weight",))
@@ -129,7 +133,10 @@ def _bert(config: Config) -> dict[str, Entry]:
         _pair(entries, f"{ours}.feed_forward.up", f"{theirs}.intermediate.dense")
         _pair(entries, f"{ours}.feed_forward.down", f"{theirs}.output.dense")
         _pair(entries, f"{ours}.norm2", f"{theirs}.output.LayerNorm")
-    _pair(entries, "pooler.dense", "bert.pooler.dense")
+    if config.pooler:
+        _pair(entries, "pooler.dense", "bert.pooler.dense")
+    if config.head == "none":
+        return entries
     _pair(entries, "head.dense", "cls.predictions.transform.dense")
     _pair(entries, "head.norm", "cls.predictions.transform.LayerNorm")
     if not config.tie:

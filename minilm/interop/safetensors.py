@@ -9,12 +9,15 @@ import numpy as np
 
 from minilm.errors import InputError
 
+READ = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
+
 
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     """Every array of a safetensors file; bfloat16 becomes float32, which holds it exactly.
 
     Raises:
-        InputError: the file is missing, cut off, or not a safetensors file.
+        InputError: the file is missing, cut off, or not a safetensors file; or it holds numbers
+            of another kind, such as float8, whose scale lies in another array.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -25,10 +28,12 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 - a safe_open is not a mapping
-                if file.get_slice(name).get_dtype() == "BF16":
-                    arrays[name] = _bfloat16(path, name)
-                else:
-                    arrays[name] = file.get_tensor(name)
+                kind = file.get_slice(name).get_dtype()
+                if kind not in READ:
+                    raise InputError(
+                        f"{path} holds {name!r} as {kind}; it must be one of {', '.join(READ)}"
+                    )
+                arrays[name] = _bfloat16(path, name) if kind == "BF16" else file.get_tensor(name)
     except SafetensorError as error:
         raise InputError(f"{path} is not a whole safetensors file: {error}") from None
     return arrays

@@ -53,5 +53,9 @@ moe_combine = Kernel("moe_combine", "moe")
 moe_combine_backward = Kernel("moe_combine_backward", "moe")
 grouped_matmul = Kernel("grouped_matmul", "moe")
 grouped_matmul_backward = Kernel("grouped_matmul_backward", "moe")
+draw = Kernel("draw", "draw")
+conv2d = Kernel("conv2d", "conv2d")
+conv2d_input_gradient = Kernel("conv2d_input_gradient", "conv2d")
+conv2d_weight_gradient = Kernel("conv2d_weight_gradient", "conv2d")
 
 __all__ = ["TIERS", "Kernel", "in_use", "kernels", "is_overridden", "use"]

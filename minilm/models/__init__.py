@@ -16,6 +16,7 @@ from minilm.models.build import count_parameters, model_of
 from minilm.models.config import Config, EncoderDecoderConfig
 from minilm.models.encoder_decoder import EncoderDecoder
 from minilm.models.groups import Relative, Rope
+from minilm.models.heads import ScalarHead
 from minilm.models.presets import (
     bert,
     glm,
@@ -37,6 +38,7 @@ __all__ = [
     "EncoderDecoderConfig",
     "Relative",
     "Rope",
+    "ScalarHead",
     "Transformer",
     "batch_blanks",
     "bert",

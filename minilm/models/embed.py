@@ -14,6 +14,7 @@ import numpy as np
 from minilm import functional as F
 from minilm.backend import Array, is_half, xp_of
 from minilm.errors import InputError
+from minilm.functional.meeting import is_float
 from minilm.models.config import Config
 from minilm.nn import Module
 from minilm.nn.positions import rope_frequencies, rope_table, sinusoidal
@@ -21,13 +22,13 @@ from minilm.tensor import Tensor
 
 
 def embed(
-    model: Module, ids: Array, start: int, positions: Any = None, token_types: Any = None
+    model: Module, given: Any, start: int, positions: Any = None, token_types: Any = None
 ) -> tuple[Tensor, tuple[Array, Array] | None]:
     """What enters the first block, and what RoPE turns queries and keys by.
 
     Args:
         model: a `LanguageModel`, whose tables are read.
-        ids: (B, T).
+        given: ids (B, T), or a Tensor (B, T, C) that takes the place of their embeddings.
         start: the place of the first token in the sequence.
         positions: in place of start, start + 1, ...; see `Transformer.forward`.
         token_types: (B, T) segment ids, or None for zeros.
@@ -38,9 +39,9 @@ def embed(
     Raises:
         InputError: positions or token_types of another shape or out of range.
     """
-    config, xp = model.config, xp_of(ids)
-    batch, time = ids.shape
-    x = model.tokens(ids)
+    config, xp = model.config, xp_of(given.data if isinstance(given, Tensor) else given)
+    batch, time = given.shape[:2]
+    x = given if isinstance(given, Tensor) else model.tokens(given)
     if config.embedding_scale != 1.0:
         x = F.mul(x, x.dtype.type(config.embedding_scale))
     rope = None
@@ -168,6 +169,28 @@ def check_ids(model: Module, ids: Any, name: str) -> Array:
             "(batch, time), both at least 1"
         )
     return _refuse_outside(name, ids, model.config.vocab_size)
+
+
+def read_input(model: Module, ids: Any, embeddings: Any) -> Array | Tensor:
+    """Ids as an array (B, T), or embeddings as a Tensor (B, T, C), on the model's device.
+
+    Raises:
+        InputError: both or neither; embeddings that are not floats of that shape; as `check_ids`.
+    """
+    if embeddings is None:
+        return check_ids(model, ids, "ids")
+    if ids is not None:
+        raise InputError("ids and embeddings are given; a model takes one of them")
+    weight, width = model.tokens.weight.data, model.config.channels
+    if not isinstance(embeddings, Tensor):
+        embeddings = Tensor(xp_of(weight).asarray(embeddings))
+    shape = embeddings.shape
+    if len(shape) != 3 or shape[2] != width or 0 in shape or not is_float(embeddings.data):
+        raise InputError(
+            f"embeddings is {embeddings.dtype} of shape {shape}; it must be floats of shape "
+            f"(batch, time, {width}), all at least 1"
+        )
+    return F.astype(embeddings, weight.dtype) if embeddings.dtype != weight.dtype else embeddings
 
 
 def check_targets(model: Module, targets: Any, shape: tuple[int, ...]) -> Array:

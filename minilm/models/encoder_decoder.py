@@ -77,8 +77,8 @@ class EncoderDecoder(LanguageModel):
             ids: (B, M) ints, the source.
             target_ids: (B, T) ints, what the decoder reads of the target.
             targets: (B, T) ints, what follows; `minilm.backend.IGNORE` (-100) is not scored.
-            options: cache and valid as in `forward`; ignore_index, label_smoothing and z_loss as
-                in `functional.cross_entropy`.
+            options: cache and valid as in `forward`; ignore_index, label_smoothing, z_loss,
+                weights (B, T) and reduction as in `functional.cross_entropy`.
 
         Raises:
             InputError: as `forward`; also targets of another shape than target_ids.

@@ -98,7 +98,8 @@ class LanguageModel(Module):
         Args:
             hidden: (B, T, C).
             targets: (B, T) ints; `minilm.backend.IGNORE` (-100) is not scored.
-            how: ignore_index, label_smoothing and z_loss, as in `functional.cross_entropy`.
+            how: ignore_index, label_smoothing, z_loss, weights (B, T) and reduction, as in
+                `functional.cross_entropy`: with "none" the losses (B, T).
 
         Raises:
             InputError: a model without a head, or targets of another shape.

@@ -15,7 +15,7 @@ import numpy as np
 from minilm.errors import InputError
 from minilm.models.block import Stack
 from minilm.models.config import Config
-from minilm.models.embed import check_ids, embed
+from minilm.models.embed import embed, read_input
 from minilm.models.language_model import LanguageModel
 from minilm.models.sight import check_prefix, check_valid, self_sight
 from minilm.nn import ModuleList
@@ -45,8 +45,9 @@ class Transformer(LanguageModel):
 
     def forward(
         self,
-        ids: Any,
+        ids: Any = None,
         *,
+        embeddings: Any = None,
         positions: Any = None,
         cache: Any = None,
         valid: Any = None,
@@ -56,7 +57,11 @@ class Transformer(LanguageModel):
         """Logits for every position.
 
         Args:
-            ids: (B, T) ints.
+            ids: (B, T) ints; None where embeddings are given.
+            embeddings: (B, T, C) in place of `tokens(ids)`, for what is no text: patches, moments,
+                or text and pictures in one sequence. All that follows is as for ids. They should be
+                about as large as the token table's rows, whose deviation is `config.init_std`:
+                beside much larger ones, learned positions are not heard.
             positions: (T,) or (B, T) ints in place of 0, 1, ... (after the cache); GLM's pair
                 (2, T) or (2, B, T). For tables and RoPE; distances go by place in the sequence,
                 so pad a ragged batch on the left.
@@ -74,6 +79,7 @@ class Transformer(LanguageModel):
         return self.logits(
             self.hidden(
                 ids,
+                embeddings=embeddings,
                 positions=positions,
                 cache=cache,
                 valid=valid,
@@ -86,22 +92,24 @@ class Transformer(LanguageModel):
         """Mean cross-entropy in nats per target token, without holding all logits.
 
         Args:
-            ids: (B, T) ints.
+            ids: (B, T) ints; None where embeddings are given.
             targets: (B, T) ints; `minilm.backend.IGNORE` (-100) is not scored.
-            options: positions, cache, valid, prefix and token_types as in `forward`; ignore_index,
-                label_smoothing and z_loss as in `functional.cross_entropy`.
+            options: embeddings, positions, cache, valid, prefix and token_types as in `forward`;
+                ignore_index, label_smoothing, z_loss, weights (B, T) and reduction as in
+                `functional.cross_entropy`: with "none" the losses (B, T).
 
         Raises:
             InputError: as `forward`; also targets of another shape than ids.
         """
-        names = ("ignore_index", "label_smoothing", "z_loss")
+        names = ("ignore_index", "label_smoothing", "z_loss", "weights", "reduction")
         how = {name: options.pop(name) for name in names if name in options}
         return self.score(self.hidden(ids, **options), targets, **how)
 
     def hidden(
         self,
-        ids: Any,
+        ids: Any = None,
         *,
+        embeddings: Any = None,
         positions: Any = None,
         cache: Any = None,
         valid: Any = None,
@@ -110,14 +118,14 @@ class Transformer(LanguageModel):
     ) -> Tensor:
         """The state (B, T, C) from which the head predicts; arguments as in `forward`."""
         self._refuse_foreign(cache, prefix)
-        ids = check_ids(self, ids, "ids")
-        batch, time = ids.shape
+        given = read_input(self, ids, embeddings)  # (B, T) ids or (B, T, C)
+        batch, time = given.shape[:2]
         start = 0 if cache is None else cache.length
-        self._check_length("ids", start + time)
+        self._check_length("ids" if embeddings is None else "embeddings", start + time)
         if prefix is not None:
             prefix = check_prefix(prefix, batch, time, start)
         valid = check_valid(valid, batch, start + time)
-        x, rope = embed(self, ids, start, positions, token_types)  # (B, T) -> (B, T, C)
+        x, rope = embed(self, given, start, positions, token_types)  # -> (B, T, C)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
         sight = self_sight(

@@ -1,11 +1,14 @@
 """Layers: a `Module` tree of named `Parameter`s, and the parts that transformers are made of."""
 
+from minilm.nn.activations import GELU, Identity, SiLU
 from minilm.nn.attention import Attention, CrossAttention, Sight
+from minilm.nn.convolution import Conv2d, ConvTranspose2d
 from minilm.nn.dropout import Dropout, dropout_seed
 from minilm.nn.embedding import Embedding
 from minilm.nn.feedforward import GLU, MLP
 from minilm.nn.linear import Linear
 from minilm.nn.module import (
+    Buffer,
     Module,
     ModuleList,
     Parameter,
@@ -13,7 +16,7 @@ from minilm.nn.module import (
     manual_seed,
     shapes_only,
 )
-from minilm.nn.norms import LayerNorm, RMSNorm
+from minilm.nn.norms import GroupNorm, LayerNorm, RMSNorm
 from minilm.nn.positions import (
     alibi_bias,
     alibi_slopes,
@@ -22,34 +25,46 @@ from minilm.nn.positions import (
     rope_relayout,
     rope_table,
     sinusoidal,
+    sinusoidal_time,
 )
+from minilm.nn.quantized import QuantizedLinear, quantize_maps
 from minilm.nn.recurrent import LSTM, RNN
 
 __all__ = [
+    "GELU",
     "GLU",
     "LSTM",
     "MLP",
     "RNN",
     "Attention",
+    "Buffer",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossAttention",
     "Dropout",
     "Embedding",
+    "GroupNorm",
+    "Identity",
     "LayerNorm",
     "Linear",
     "Module",
     "ModuleList",
     "Parameter",
+    "QuantizedLinear",
     "RMSNorm",
     "Sequential",
+    "SiLU",
     "Sight",
     "alibi_bias",
     "alibi_slopes",
     "dropout_seed",
     "manual_seed",
+    "quantize_maps",
     "relative_bucket",
     "rope_frequencies",
     "rope_relayout",
     "rope_table",
     "shapes_only",
     "sinusoidal",
+    "sinusoidal_time",
 ]

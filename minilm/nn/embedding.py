@@ -18,14 +18,17 @@ class Embedding(Module):
     Args:
         count: number of rows.
         channels: width of a row.
-        std: standard deviation of the first weights.
+        std: standard deviation of the first weights. Rows must be of a size with what they are
+            added to: positions and labels of .02 beside inputs of 1 are not heard, and a model
+            stalls for long. A language model, whose embeddings meet only each other, sets
+            `Config.init_std` (`models.initialise`).
 
     Raises:
         InputError: a size below 1.
     """
 
     def __init__(
-        self, count: int, channels: int, std: float = 0.02, dtype: Any = np.float32
+        self, count: int, channels: int, std: float = 0.5, dtype: Any = np.float32
     ) -> None:
         for name, value in (("count", count), ("channels", channels)):
             if value < 1:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
+from minilm.backend import Array
 from minilm.errors import InputError
 from minilm.nn.module import Module, Parameter, constant, draw
 from minilm.tensor import Tensor
@@ -42,3 +43,11 @@ class Linear(Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
         return F.linear(x, self.weight, self.bias)
+
+    def dense(self) -> tuple[Array, Array | None]:
+        """The weight (out, in) and the bias (out,) or None that `forward` amounts to.
+
+        A subclass with a `forward` of its own (an adapter, a weight in fewer bits) defines this
+        too; so the fast decoder and what saves merged models need not know its class.
+        """
+        return self.weight.data, None if self.bias is None else self.bias.data

@@ -23,6 +23,15 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=requires_grad)
 
 
+class Buffer(Tensor):
+    """An array that belongs to a module and is not trained: saved, loaded and moved with it.
+
+    Statistics of a norm, a codebook that follows averages, a table. Change it in place
+    (`self.mean.data[...] = mean`); a training step that is split over threads runs `forward` on
+    each of them, so the place to do that is between steps.
+    """
+
+
 @contextlib.contextmanager
 def shapes_only() -> Iterator[None]:
     """Inside, `draw` and `constant` give arrays that have a shape and take no memory.
@@ -69,7 +78,7 @@ def constant(shape: tuple[int, ...], value: float, dtype: Any = np.float32) -> n
 
 
 class Module:
-    """A part of a model. Parameters and modules set as attributes are found by their names.
+    """A part of a model. Parameters, buffers and modules set as attributes are found by name.
 
     Names are PyTorch's: attributes joined by dots, list items by their index. A parameter that
     two modules share is listed once, under the name found first.
@@ -104,16 +113,23 @@ class Module:
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """(name, parameter), each parameter once."""
-        found: dict[int, tuple[str, Parameter]] = {}
-        self._collect(prefix, found)
+        return self._named(prefix, Parameter)
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Buffer]]:
+        """(name, buffer), each buffer once."""
+        return self._named(prefix, Buffer)
+
+    def _named(self, prefix: str, kind: type[Tensor]) -> Iterator[tuple[str, Any]]:
+        found: dict[int, tuple[str, Any]] = {}
+        self._collect(prefix, kind, found)
         return iter(found.values())
 
-    def _collect(self, prefix: str, found: dict[int, tuple[str, Parameter]]) -> None:
+    def _collect(self, prefix: str, kind: type, found: dict[int, tuple[str, Any]]) -> None:
         for name, value in vars(self).items():
-            if isinstance(value, Parameter):
+            if isinstance(value, kind):
                 found.setdefault(id(value), (prefix + name, value))
         for name, child in self.children():
-            child._collect(f"{prefix}{name}.", found)
+            child._collect(f"{prefix}{name}.", kind, found)
 
     def parameters(self) -> list[Parameter]:
         """Every parameter once, in the order of `named_parameters`."""
@@ -124,20 +140,25 @@ class Module:
         return sum(p.numel() for p in self.parameters() if p.requires_grad or not trainable)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Name -> array of every parameter; the arrays themselves, not copies."""
-        return {name: parameter.data for name, parameter in self.named_parameters()}
+        """Name -> array of every parameter and buffer; the arrays themselves, not copies."""
+        return {name: held.data for name, held in self._held()}
+
+    def _held(self) -> Iterator[tuple[str, Tensor]]:
+        """All that is saved, loaded and moved."""
+        yield from self.named_parameters()
+        yield from self.named_buffers()
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Copy arrays into the parameters, keeping each parameter's dtype and device.
+        """Copy arrays into the parameters and buffers, keeping the dtype and device of each.
 
         Args:
-            state: name -> array of the parameter's shape. Checked whole before anything changes.
-            strict: every parameter must be there, and nothing else.
+            state: name -> array of that shape. Checked whole before anything changes.
+            strict: every parameter and buffer must be there, and nothing else.
 
         Raises:
             InputError: a name is missing, unknown, or has another shape.
         """
-        own = dict(self.named_parameters())
+        own = dict(self._held())
         if strict:
             for name in own:
                 if name not in state:
@@ -158,7 +179,9 @@ class Module:
                 _copy_into(own[name], value.data if isinstance(value, Tensor) else value)
 
     def to(self, dtype: Any = None, device: str | None = None) -> Module:
-        """Change every parameter's dtype or device, in place.
+        """Change the dtype or device of every parameter and buffer, in place.
+
+        Buffers of integers and bools keep their dtype.
 
         Args:
             dtype: float32 or float64; on a GPU also float16 and bfloat16
@@ -168,15 +191,15 @@ class Module:
         Returns:
             the module itself.
         """
-        for parameter in self.parameters():
-            array = parameter.data
+        for _, held in self._held():
+            array = held.data
             if device is not None:
                 xp = backend.array_module(device)
                 array = backend.to_numpy(array) if xp is np else xp.asarray(array)
-            if dtype is not None:
+            if dtype is not None and array.dtype.kind not in "iub":
                 array = array.astype(dtype, copy=False)
-            if array is not parameter.data:
-                parameter.data, parameter.grad = array, None
+            if array is not held.data:
+                held.data, held.grad = array, None
         return self
 
     def train(self, mode: bool = True) -> Module:
@@ -205,14 +228,14 @@ class Module:
         return f"{type(self).__name__}({inside}) with {self.num_parameters():,} parameters"
 
 
-def _copy_into(parameter: Parameter, value: Any) -> None:
-    xp = backend.xp_of(parameter.data)
+def _copy_into(held: Tensor, value: Any) -> None:
+    xp = backend.xp_of(held.data)
     value = backend.to_numpy(value) if xp is np else xp.asarray(value)
-    if xp is np and not parameter.data.flags.writeable:
-        parameter.data = np.array(value, dtype=parameter.dtype)
+    if xp is np and not held.data.flags.writeable:
+        held.data = np.array(value, dtype=held.dtype)
     else:
-        parameter.data[...] = value
-    parameter.touch()
+        held.data[...] = value
+    held.touch()
 
 
 class ModuleList(Module):

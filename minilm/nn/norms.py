@@ -1,4 +1,4 @@
-"""Layer norm and RMS norm over the last axis."""
+"""Layer norm and RMS norm over the last axis, group norm over groups of channels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
-from minilm.backend import xp_of
+from minilm.errors import InputError
 from minilm.nn.module import Module, Parameter, constant
 from minilm.tensor import Tensor
 
@@ -35,7 +35,7 @@ class LayerNorm(Module):
         self.bias = Parameter(constant((channels,), 0.0, dtype)) if affine and bias else None
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
-        return F.layer_norm(x, _weight(self, x), self.bias, eps=self.eps)
+        return F.layer_norm(x, self.weight, self.bias, eps=self.eps)
 
 
 class RMSNorm(Module):
@@ -48,11 +48,35 @@ class RMSNorm(Module):
         self.weight = Parameter(constant((channels,), 1.0, dtype)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
-        return F.rms_norm(x, _weight(self, x), eps=self.eps)
+        return F.rms_norm(x, self.weight, eps=self.eps)
 
 
-def _weight(norm: LayerNorm | RMSNorm, x: Tensor) -> Any:
-    if norm.weight is not None:
-        return norm.weight
-    array = x.data if isinstance(x, Tensor) else x
-    return xp_of(array).ones(norm.channels, dtype=array.dtype)
+class GroupNorm(Module):
+    """Layer norm of each picture's channels in groups, over all their pixels (arXiv 1803.08494).
+
+    Args:
+        groups: how many; they divide the channels.
+        channels: C, the second axis.
+        eps: added to the variance.
+        affine: whether there are a weight, which starts at 1, and a bias, which starts at 0.
+
+    Raises:
+        InputError: groups that do not divide the channels.
+    """
+
+    def __init__(
+        self,
+        groups: int,
+        channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        dtype: Any = np.float32,
+    ) -> None:
+        if groups < 1 or channels < 1 or channels % groups:
+            raise InputError(f"groups is {groups}; it must divide the channels, {channels}")
+        self.groups, self.channels, self.eps = groups, channels, eps
+        self.weight = Parameter(constant((channels,), 1.0, dtype)) if affine else None
+        self.bias = Parameter(constant((channels,), 0.0, dtype)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, ...) -> (N, C, ...)
+        return F.group_norm(x, self.groups, self.weight, self.bias, eps=self.eps)

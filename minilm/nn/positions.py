@@ -33,6 +33,37 @@ def sinusoidal(positions: int | np.ndarray, channels: int, dtype: Any = np.float
     return pairs.reshape(*angles.shape[:-1], channels).astype(dtype)  # -> (..., C)
 
 
+def sinusoidal_time(
+    time: float | np.ndarray, channels: int, scale: float = 1000.0, dtype: Any = np.float32
+) -> np.ndarray:
+    """A moment between 0 and 1 as cosines and sines: what tells a diffusion model how much noise.
+
+        [cos(scale t f_0), ..., cos(scale t f_(C/2-1)), sin(scale t f_0), ...],  f_i = 10000^(-2i/C)
+
+    The frequencies are those of `sinusoidal`, which are made for whole numbers: with `scale` a
+    moment counts as one of that many steps (Ho et al. 2020, arXiv 2006.11239, appendix B; the order
+    is that of DiT, arXiv 2212.09748).
+
+    Args:
+        time: one moment or an array of any shape; with scale 1 the number of a step.
+        channels: C, even.
+        scale: steps from 0 to 1.
+
+    Returns:
+        array (..., C).
+
+    Raises:
+        InputError: channels odd or below 2; a time that is not finite.
+    """
+    if channels < 2 or channels % 2:
+        raise InputError(f"channels is {channels}; it must be even and at least 2")
+    moments = np.asarray(time, np.float64)
+    if not np.isfinite(moments).all():
+        raise InputError("time holds NaN or infinity; it must be finite numbers")
+    angles = scale * moments[..., None] * _frequencies(channels, 10000.0)  # (..., C/2)
+    return np.concatenate([np.cos(angles), np.sin(angles)], -1).astype(dtype)  # -> (..., C)
+
+
 def rope_frequencies(
     head_size: int, theta: float = 10000.0, scaling: dict[str, Any] | None = None
 ) -> tuple[np.ndarray, float]:

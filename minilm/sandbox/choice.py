@@ -52,7 +52,7 @@ def _trouble(isolation: Isolation, kit: Path) -> str | None:
         if not linux or not confine.landlock_abi():
             return "this kernel has no Landlock"
     try:
-        session = Session(isolation, kit, Limits(), slot=0)
+        session = Session(isolation, kit, Limits())
         session.start(seconds=30)
         session.close()
     except (SessionError, OSError, subprocess.SubprocessError) as error:

@@ -1,20 +1,33 @@
-"""One worker process as the grader sees it: messages over two pipes, and a clock it cannot stop."""
+"""One worker process as the grader sees it: messages both ways, and a clock it cannot stop.
+
+The clock is the processor's: what the worker has used, and what this process has used for it, so
+that a busy machine costs nobody points. The clock on the wall stops a worker that sleeps, and
+stands in where the processor time of another process cannot be read.
+"""
 
 import os
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from minilm.sandbox.clock import Clock
 from minilm.sandbox.inside import wire
-from minilm.sandbox.walls import Isolation, Limits
+from minilm.sandbox.kit import ANSWERS, EMULATOR
+from minilm.sandbox.libraries import FOR_THE_EMULATOR, top_names
+from minilm.sandbox.places import Place
+from minilm.sandbox.shared import Shared
+from minilm.sandbox.walls import PATIENCE, Isolation, Limits
 
-MOST_SLOTS = 256  # submissions at once; a worker beside another takes a slot above them
+MOST_SLOTS = 256  # submissions at once
+STIRS = 0.01  # a worker that uses a smaller part of its time than this is asleep
+LOOK = 0.05  # seconds between two looks at a clock that has nearly run out
 
 
 class SessionError(Exception):
@@ -34,15 +47,29 @@ class Session:
 
     Args:
         isolation: the wall.
-        kit: the folder that the worker starts from.
+        kit: made by `make_kit`.
         limits: what it may use.
-        slot: which of the parallel places it takes; picks its processor and its user.
+        libraries: what its answers may use beside the usual, see `sandbox.libraries`.
+        role: ANSWERS for a worker that runs a notebook, EMULATOR for one that launches kernels.
     """
 
-    def __init__(self, isolation: Isolation, kit: Path, limits: Limits, slot: int = 0) -> None:
-        self.isolation, self.kit, self.limits, self.slot = isolation, kit, limits, slot
+    def __init__(
+        self,
+        isolation: Isolation,
+        kit: Path,
+        limits: Limits,
+        libraries: Sequence[str] = (),
+        role: str = ANSWERS,
+    ) -> None:
+        self.isolation, self.kit, self.limits = isolation, kit, limits
+        self.libraries, self.role = tuple(libraries), role
         self.process: subprocess.Popen | None = None
-        self.deadline = 0.0
+        self.deadline = self.allowed = 0.0
+        self.idle = self.waited = 0.0
+        self._moved = 0.0, 0.0  # when the clocks were seen to move: on the wall, of the processor
+        self.shared: Shared | None = None
+        self._clock = Clock()
+        self._place: Place | None = None
         self._beside: Session | None = None
 
     def start(self, seconds: float = 30.0) -> None:
@@ -51,34 +78,72 @@ class Session:
         Raises:
             SessionError: it did not start, or a lock did not close.
         """
-        line, options = self.isolation.command(self.kit, self.slot)
-        self.process = subprocess.Popen(
-            line,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            **options,
-        )
-        if os.name == "posix":
-            os.set_blocking(self.process.stdin.fileno(), False)
-            os.set_blocking(self.process.stdout.fileno(), False)
+        answers = self.role == ANSWERS
+        packages = top_names(self.libraries) if answers else FOR_THE_EMULATOR
+        kit = self.kit / self.role
+        try:
+            self._place = Place()
+        except OSError as error:
+            raise SessionError("broken", str(error)) from None
+        place = self._place.number
+        line, options = self.isolation.command(kit, packages, place)
+        plan = self.isolation.plan(kit, packages, self.limits, place)
+        plan |= {"answers": answers, "libraries": list(self.libraries)}
+        self.shared = Shared.made() if answers else None
+        if self.shared is not None:
+            plan |= {"shared": [self.shared.file, self.shared.size]}
+            options["pass_fds"] = [self.shared.file]
+        self._open(line, options)
         self.allow(seconds)
-        self.send(self.isolation.plan(self.kit, self.limits, self.slot))
+        self.deadline = time.monotonic() + seconds
+        self.send(plan)
         answer, _ = self.receive()
+        if self.shared is not None:
+            self.shared.close()
         if not isinstance(answer, dict) or answer.get("locked") is not True:
             self.close()
             reason = answer.get("refused") if isinstance(answer, dict) else None
             raise SessionError("broken", str(reason or "the worker did not start")[:200])
+
+    def _open(self, line: list[str], options: dict[str, Any]) -> None:
+        if os.name != "posix":
+            self.process = subprocess.Popen(
+                line, stdin=-1, stdout=-1, stderr=subprocess.DEVNULL, bufsize=0, **options
+            )
+            self._reads, self._writes = self.process.stdout, self.process.stdin
+            return
+        # a socket and no pipes: over it the kernel says which process is at the other end
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._clock.listen(ours)
+            ours.setblocking(False)
+            self._reads = self._writes = ours
+            self.process = subprocess.Popen(
+                line, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, **options
+            )
 
     @property
     def alive(self) -> bool:
         """Whether there is still a worker to talk to."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def spent(self) -> float:
+        """Seconds of processor time that the worker and the one beside it have used.
+
+        Those that it was given and has slept away count like used ones.
+        """
+        return self._clock.worker() + self.waited + (self._beside.spent if self._beside else 0.0)
+
     def allow(self, seconds: float) -> None:
         """Set the clock: everything until the next call of this has so much time together."""
-        self.deadline = time.monotonic() + seconds
+        self.deadline, self.idle = time.monotonic() + PATIENCE * seconds, seconds
+        self.allowed = self._used() + seconds
+        self._moved = time.monotonic(), self._used()
+
+    def _used(self) -> float:
+        """Seconds of processor time, the worker's and those of this process for it."""
+        return self.spent + time.process_time()
 
     def beside(self) -> "Session":
         """A worker that holds no student's code, behind a wall of its own, under the same clock.
@@ -86,16 +151,21 @@ class Session:
         It runs what has been looked through before; closing this session closes it too.
         """
         if self._beside is None or not self._beside.alive:
-            begun = time.monotonic()
-            self._beside = Session(self.isolation, self.kit, self.limits, self.slot + MOST_SLOTS)
+            begun = time.monotonic(), self._used()
+            self._beside = Session(self.isolation, self.kit, self.limits, role=EMULATOR)
             self._beside.start()
-            self.deadline += time.monotonic() - begun  # nobody's answer starts it
-        self._beside.deadline = self.deadline
+            # nobody's answer starts it
+            self.deadline += time.monotonic() - begun[0]
+            self.allowed += self._used() - begun[1]
+        self._beside.deadline, self._beside.idle = self.deadline, self.idle
+        self._beside._moved = time.monotonic(), self._beside._used()
+        self._beside.allowed = self._beside._used() + self.allowed - self._used()
         return self._beside
 
     def send(self, message: Any, pack: wire.Pack | None = None) -> None:
         """Send one message; values in it went through `pack`."""
-        data = memoryview(wire.frame(message, pack or wire.Pack(_no_handle)))
+        packed = pack or wire.Pack(_no_handle)
+        data = memoryview(wire.frame(message, packed, wire.LARGEST_REQUEST))
         self._timed(lambda: self._send(data))
 
     def receive(self) -> tuple[Any, list[memoryview]]:
@@ -108,14 +178,16 @@ class Session:
             self._beside.close()
         if self.process is None:
             return
+        self._clock.worker()  # the last look
         process, self.process = self.process, None
         with suppress(OSError):
             if os.name == "posix":
                 os.killpg(process.pid, signal.SIGKILL)
             process.kill()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                pipe.close()
+        for end in (self._reads, self._writes, self.shared, self._place):
+            if end is not None:
+                with suppress(OSError):
+                    end.close()
         process.wait()
 
     def _timed(self, action: Callable[[], Any]) -> Any:
@@ -146,16 +218,22 @@ class Session:
                 timer.cancel()
 
     def _wait(self, read: list[int], write: list[int]) -> None:
-        if os.name != "posix":
-            if time.monotonic() > self.deadline:
+        """Wait until there is something to do, or the time is up."""
+        while True:
+            now, used = time.monotonic(), self._used()
+            if used - self._moved[1] > STIRS * self.idle:
+                self._moved = now, used
+            # who has a processor uses it, however busy the machine: who does not is asleep
+            left = min(self.deadline, self._moved[0] + self.idle) - now
+            due = self.allowed - used
+            if left <= 0 or due <= 0:
+                self.waited += max(0.0, due)
                 raise SessionError("time", "it took too long")
-            return
-        left = self.deadline - time.monotonic()
-        if left <= 0 or not any(select.select(read, write, [], left)):
-            raise SessionError("time", "it took too long")
+            if os.name != "posix" or any(select.select(read, write, [], min(left, due + LOOK))):
+                return
 
     def _send(self, data: memoryview) -> None:
-        pipe = self.process.stdin.fileno()
+        pipe = self._writes.fileno()
         while data:
             self._wait([], [pipe])
             with suppress(BlockingIOError):
@@ -166,10 +244,11 @@ class Session:
         return wire.split(self._read(total), text)
 
     def _read(self, count: int) -> bytes:
-        pipe = self.process.stdout.fileno()
+        pipe = self._reads.fileno()
         out = bytearray()
         while len(out) < count:
             self._wait([pipe], [])
+            self._clock.look(self._reads)
             try:
                 part = os.read(pipe, min(1 << 20, count - len(out)))
             except BlockingIOError:

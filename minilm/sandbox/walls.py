@@ -10,16 +10,25 @@ owns nothing, and (on Linux) the system calls that start processes or reach a ne
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from minilm.sandbox.kit import site_folders
+from minilm.sandbox.libraries import ALWAYS, entries
 
 KINDS = ("bwrap", "bwrap-user", "landlock", "none")
-FIRST_UID = 64_200  # users that no system hands out; below 65534, the most a container maps
+FIRST_UID = (
+    64_200  # users that no system hands out; with MOST below 65534, the most a container maps
+)
 DISK = 64 << 20  # bytes that a submission may write
-HIDDEN_PACKAGES = ("minilm", "torch", "transformers", "tokenizers", "tiktoken", "tensorflow", "jax")
-SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
+BUDGET = 6  # questions' worth of time that a submission may use up in all
+PATIENCE = 5  # seconds on the wall for one of processor time, as machines are busy
+FILES = 1_000  # files that it may make
+SYSTEM = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/lib", "/lib32", "/lib64")
+SYSTEM += ("/usr/share/zoneinfo", "/etc/ld.so.cache", "/etc/localtime")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+SITES = ("site-packages", "dist-packages")  # what is installed lies in folders of these names
 ENVIRONMENT = {
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
@@ -30,33 +39,61 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "PATH": "/usr/bin",
     "PYTHONHASHSEED": "0",
+    "PYTHONUTF8": "1",
 }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use: bytes of memory, seconds per question and per cell."""
+    """What one submission may use.
+
+    Attributes:
+        memory: bytes of address space.
+        seconds: of processor time, for a question at a level and for a cell. The wall clock is
+            only a stop for what waits for nothing: it gives PATIENCE times as much.
+    """
 
     memory: int = 2 << 30
     seconds: float = 10.0
 
-
-def visible_packages(folder: str) -> list[str]:
-    """What of a site folder a submission may import: all but the answers and the oracles."""
-    return [str(entry) for entry in sorted(Path(folder).iterdir()) if not _hidden(entry.name)]
-
-
-def _hidden(name: str) -> bool:
-    bare = name.lower().lstrip("_").replace("editable___", "").split("-")[0].split(".")[0]
-    return bare in HIDDEN_PACKAGES or name.endswith((".pth", ".egg-link"))
+    @property
+    def budget(self) -> float:
+        """Seconds of processor time of a whole submission: its cells and all its questions."""
+        return BUDGET * self.seconds
 
 
 def python_folders() -> list[str]:
-    """What the interpreter itself needs to be read."""
-    executable = os.path.realpath(sys.executable)
-    places = [sys.base_prefix, sys.base_exec_prefix, str(Path(executable).parents[1])]
-    inside_usr = [p for p in places if p == "/usr" or p.startswith("/usr/")]
-    return list(dict.fromkeys(p for p in places if p not in inside_usr and p != "/"))
+    """Where the interpreter's own library lies: not all below its prefix, which may hold more."""
+    prefixes = [sys.base_prefix, sys.base_exec_prefix]
+    prefixes.append(str(Path(os.path.realpath(sys.executable)).parents[1]))
+    found = [os.path.join(prefix, lib) for prefix in prefixes for lib in ("lib", "lib64")]
+    return [path for path in dict.fromkeys(found) if os.path.isdir(path)]
+
+
+def site_folders(roots: Sequence[str]) -> list[str]:
+    """The folders of installed packages below these roots, where Python looks for them."""
+    found = []
+    for root in roots:
+        for python in ("", "python3*/", "lib/python3*/", "lib64/python3*/"):
+            for name in SITES:
+                found += [os.path.realpath(p) for p in sorted(Path(root).glob(python + name))]
+    return list(dict.fromkeys(found))
+
+
+def opened(root: str, closed: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What of a tree may be read, without the `closed` folders in it: (read, only listed)."""
+    inside = [path for path in closed if Path(path).is_relative_to(root)]
+    if not inside or root in inside:
+        return ([] if root in inside else [root]), []
+    read, listed = [], [root]
+    for entry in sorted(Path(root).iterdir()):
+        if entry.is_symlink() or not entry.is_dir():
+            read.append(str(entry))
+            continue
+        more = opened(str(entry), inside)
+        read += more[0]
+        listed += more[1]
+    return read, listed
 
 
 class Isolation:
@@ -66,24 +103,34 @@ class Isolation:
         self.kind = kind
         self.root = hasattr(os, "geteuid") and os.geteuid() == 0
 
-    def command(self, kit: Path, slot: int = 0) -> tuple[list[str], dict]:
-        """The command line that starts a worker, and the keywords that `Popen` needs for it."""
-        packages = site_folders()
+    def command(
+        self, kit: Path, packages: Sequence[str], place: int = 0
+    ) -> tuple[list[str], dict[str, Any]]:
+        """The command line that starts a worker, and the keywords that `Popen` needs for it.
+
+        Args:
+            kit: the folder of the worker's role.
+            packages: that it may import; see `sandbox.libraries`.
+            place: its number, see `sandbox.places`.
+        """
+        found = entries(packages)
         if self.kind.startswith("bwrap"):
-            folder, line = "/kit", self._bwrap(kit, packages)
+            folder, line = "/kit", self._bwrap(kit, found)
         else:
             folder, line = str(kit), []
-        line += [sys.executable, "-I", "-S", "-B", f"{folder}/start.py", *packages]
+        # neither the user's folders nor the script's; the environment is ours, and it is read
+        line += [sys.executable, "-s", "-S", "-P", "-B", f"{folder}/start.py", *found]
         options = {"env": dict(ENVIRONMENT), "cwd": "/" if os.name == "posix" else str(kit)}
         if sys.platform == "win32":
             options["env"]["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", "")
         else:
             options["start_new_session"] = True
         if self.kind == "bwrap-user" and self.root:
-            options |= {"user": FIRST_UID + slot, "group": FIRST_UID + slot, "extra_groups": []}
+            uid = FIRST_UID + place
+            options |= {"user": uid, "group": uid, "extra_groups": []}
         return line, options
 
-    def _bwrap(self, kit: Path, packages: list[str]) -> list[str]:
+    def _bwrap(self, kit: Path, packages: dict[str, list[str]]) -> list[str]:
         line = ["bwrap", "--die-with-parent", "--new-session"]
         if self.kind == "bwrap" and self.root:
             # real namespaces without a user namespace: inside, root turns into somebody else
@@ -92,55 +139,83 @@ class Isolation:
             line += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             line += ["--unshare-all", "--uid", "65534", "--gid", "65534"]
-        # first, because Python itself may lie below it
-        line += ["--perms", "1777", "--size", str(DISK), "--tmpfs", "/tmp"]
-        python = Path(sys.executable).parent  # a virtual environment's link to the interpreter
-        shown = [*SYSTEM, *python_folders(), *packages, str(python), f"{python.parent}/pyvenv.cfg"]
+        # for the worker's own /tmp, which bubblewrap cannot give a limit of files
+        line += ["--cap-add", "CAP_SYS_ADMIN", "--tmpfs", "/tmp"]
+        python = Path(sys.executable)  # in a virtual environment a link to the interpreter
+        trees = [*SYSTEM, *python_folders()]
+        shown = [*trees, str(python), os.path.realpath(python), f"{python.parents[1]}/pyvenv.cfg"]
         shown = [p for p in dict.fromkeys(shown) if os.path.exists(p)]
         tops = [p for p in shown if not any(Path(p).is_relative_to(q) for q in shown if q != p)]
-        above = {parent for p in tops for parent in Path(p).parents}
-        above -= {Path("/"), Path("/tmp")}
-        for folder in sorted(above):  # bubblewrap would make them for root's eyes only
-            line += ["--perms", "0755", "--dir", str(folder)]
-        for path in tops:
+        chosen = [entry for found in packages.values() for entry in found]
+        above = {parent for p in [*tops, *chosen] for parent in Path(p).parents}
+        above = {p for p in above if not any(p.is_relative_to(q) for q in tops)}
+        for folder in sorted(above - {Path("/"), Path("/tmp")}):
+            line += ["--perms", "0755", "--dir", str(folder)]  # else they were for root's eyes only
+        for path in tops:  # /lib is a link to /usr/lib, and a second mount would need masks too
+            link = os.path.islink(path) and os.path.isdir(path)
+            line += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", path, path]
+        sites = site_folders(trees)
+        for folder in sites:
+            line += ["--perms", "0755", "--tmpfs", folder]
+        for path in chosen:
             line += ["--ro-bind", path, path]
-        for folder in packages:
-            for entry in sorted(Path(folder).iterdir()):
-                if _hidden(entry.name) and entry.is_dir():
-                    line += ["--tmpfs", str(entry), "--remount-ro", str(entry)]
-        line += ["--ro-bind", str(kit), "/kit", "--dev", "/dev", "--remount-ro", "/dev"]
-        return [*line, "--remount-ro", "/", "--chdir", "/tmp", "--"]
+        for folder in sites:
+            line += ["--remount-ro", folder]
+        line += ["--ro-bind", str(kit), "/kit", "--perms", "0755", "--tmpfs", "/dev"]
+        for path in filter(os.path.exists, DEVICES):
+            line += ["--dev-bind", path, path]
+        line += ["--remount-ro", "/dev", "--remount-ro", "/tmp", "--remount-ro", "/"]
+        return [*line, "--chdir", "/tmp", "--"]
 
-    def plan(self, kit: Path, limits: Limits, slot: int = 0) -> dict:
+    def plan(
+        self, kit: Path, packages: Sequence[str], limits: Limits, place: int = 0
+    ) -> dict[str, Any]:
         """What the worker is told to do to itself before it runs a line of student code."""
         plan = {
-            "path": site_folders(),
+            "packages": list(packages),
             "memory": int(limits.memory),
-            "seconds": int(limits.seconds * 100) + 100,  # the clock of the grader is the real one
+            "seconds": int(limits.budget) + 60,  # the clock of the grader is the real one
             "file": DISK,
             "nice": 5,
-            "cpu": _processor(slot),
+            "cpu": _processor(place),
             "processes": None,
+            "scratch": (DISK, FILES) if self._may_write(packages) else None,
         }
         if self.root and self.kind in ("bwrap", "landlock", "none"):
-            plan["uid"] = FIRST_UID + slot
+            plan["uid"] = FIRST_UID + place
             plan["keep_reading"] = self.kind != "bwrap" and not open_to_all(kit)
         if self.root or self.kind.startswith("bwrap"):
             plan["processes"] = 64  # threads count; without a user of its own it would count others
         if self.kind == "landlock":
-            packages = [path for folder in site_folders() for path in visible_packages(folder)]
-            files = ["/dev/null", "/dev/zero", "/dev/urandom", "/sys/devices/system/cpu"]
-            read = [*SYSTEM, *python_folders(), *packages, str(kit), *files]
-            plan["landlock"] = {"read": read, "write": ["/dev/null"]}
+            trees = [p for p in [*SYSTEM, *python_folders()] if os.path.isdir(p)]
+            closed = site_folders(trees)
+            read, listed = [str(kit), *DEVICES, "/sys/devices/system/cpu"], []
+            read += [p for p in SYSTEM if os.path.isfile(p)]
+            for tree in dict.fromkeys(os.path.realpath(p) for p in trees):
+                more = opened(tree, closed)
+                read += more[0]
+                # to find modules Python reads a folder's names; the loader of libraries does not
+                listed += [path for path in more[1] if Path(path).name.startswith("python3.")]
+            for folder, found in entries(packages).items():
+                read += found
+                listed.append(folder)
+            plan["landlock"] = {"readable": read, "listed": listed, "writable": ["/dev/null"]}
         return plan
 
+    def _may_write(self, packages: Sequence[str]) -> bool:
+        """Whether the worker gets a /tmp of its own: it would cover a Python that lies below it."""
+        needed = [sys.executable, *python_folders(), *entries(packages)]
+        return self.kind.startswith("bwrap") and not any(
+            Path(path).is_relative_to("/tmp") for path in needed
+        )
 
-def _processor(slot: int) -> int | None:
+
+def _processor(place: int) -> int | None:
     """Each worker keeps to one processor, so that a busy one cannot slow its neighbours."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     ours = sorted(os.sched_getaffinity(0))
-    return ours[slot % len(ours)]
+    return ours[place % len(ours)]
 
 
 def readable_by_others(path: str) -> bool:
@@ -150,4 +225,6 @@ def readable_by_others(path: str) -> bool:
 
 
 def open_to_all(kit: Path) -> bool:
-    return all(readable_by_others(path) for path in [*python_folders(), *site_folders(), str(kit)])
+    """Whether a user who owns nothing can read all that a worker needs."""
+    needed = [*python_folders(), *entries(ALWAYS), str(kit)]
+    return all(readable_by_others(path) for path in needed)

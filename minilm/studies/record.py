@@ -13,7 +13,7 @@ from typing import Any
 
 from minilm.backend import machine, threads
 from minilm.errors import InputError
-from minilm.files import write_atomically
+from minilm.files import parse_json, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]  # of the clone, if this is one
 
@@ -173,9 +173,11 @@ def load(path: str | Path) -> dict[str, Any]:
         InputError: the file is missing or does not hold a study.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+        data = parse_json(Path(path).read_bytes())
+    except OSError as error:
         raise InputError(f"path {str(path)!r} does not hold a study: {error}") from None
+    except ValueError as error:
+        raise InputError(f"path {str(path)!r} does not hold a study: it {error}") from None
     if not isinstance(data, dict) or not {"study", "settings", "runs"} <= data.keys():
         raise InputError(
             f"path {str(path)!r} does not hold a study: it lacks study, settings or runs"

@@ -6,6 +6,7 @@ gives the Tensor a new node, and whoever read it before still points to the old 
 
 - `node`: Node, the clock, `no_grad`, what a pullback keeps
 - `memory`: views, changes in place, stale pullbacks
+- `pieces`: the gradients of slices, collected
 - `walk`: `backward`
 """
 
@@ -24,12 +25,14 @@ from minilm.tape.node import (
     saved_arrays,
     tick,
 )
+from minilm.tape.pieces import Pieces
 from minilm.tape.walk import backward, steps_behind
 
 __all__ = [
     "Clock",
     "Memory",
     "Node",
+    "Pieces",
     "backward",
     "checksums",
     "detect_changes",

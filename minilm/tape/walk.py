@@ -16,6 +16,7 @@ from minilm.backend import Array, xp_of
 from minilm.errors import InputError
 from minilm.tape.memory import refresh, refuse_stale
 from minilm.tape.node import Clock, Node
+from minilm.tape.pieces import Pieces, added
 
 
 def backward(
@@ -36,6 +37,8 @@ def backward(
         g = grads.pop(leaf, None)
         if g is None:
             continue
+        if type(g) is Pieces:
+            g = g.whole()
         if leaf._hooks:
             g = _run_hooks(leaf._hooks, g)
         if isinstance(g, np.generic):
@@ -75,6 +78,8 @@ def _walk(nodes: list[Node], grads: dict[Any, Array], into: dict[Any, Array] | N
         g = grads.pop(node, None)
         if g is None:
             continue
+        if type(g) is Pieces:
+            g = g.whole()
         special = node.special
         if special:
             if node.hooks:
@@ -94,7 +99,7 @@ def _walk(nodes: list[Node], grads: dict[Any, Array], into: dict[Any, Array] | N
                 if type(entry) is function:
                     entry = entry()
                 before = get(source)
-                grads[source] = entry if before is None else before + entry
+                grads[source] = entry if before is None else added(before, entry)
 
 
 def steps_behind(root: Any) -> list[Node]:

@@ -1,10 +1,13 @@
-"""Tokenizers: bytes, characters and byte-pair encoding, told as a ladder.
+"""Tokenizers: bytes, characters and byte-pair encoding, told as a ladder; WordPiece and Unigram.
 
 Read in this order; each file says what it does not do yet: `bytes` -> `chars` -> `bpe_basic`
-(twenty lines) -> `pretokenize` and `bpe_regex` (words and special tokens) -> `fast_scan`,
-`fast_train`, `fast_merge`, `fast_encode` (the same, compiled) -> `bpe` (the class to use).
-`formats` and `saving` read and write other libraries' files, `streaming` encodes and decodes piece
-by piece, `chat` and `infill` lay out conversations and fill-in-the-middle examples.
+(twenty lines) -> `pretokenize` and `bpe_regex` (words and special tokens) -> `fast_words`,
+`fast_scan`, `fast_train`, `fast_merge`, `fast_encode` (the same, compiled) -> `bpe` and `bpe_train`
+(what to use). `wordpiece` (BERT) and `unigram` (T5) cut words into texts; `normalizers`, `words`
+and `pieces_out` are what Hugging Face's files put around them. `added` finds added tokens,
+`frames` surrounds a text. `formats` and `saving` read and write other libraries' files,
+`streaming` encodes and decodes piece by piece, `chat` and `infill` lay out conversations and
+fill-in-the-middle examples.
 """
 
 import importlib
@@ -12,10 +15,13 @@ from typing import Any
 
 _WHERE = {
     "Tokenizer": "base",
+    "AddedToken": "added",
     "ByteTokenizer": "bytes",
     "CharTokenizer": "chars",
     "BPE": "bpe",
-    "train_bpe": "bpe",
+    "train_bpe": "bpe_train",
+    "WordPiece": "wordpiece",
+    "Unigram": "unigram",
     "load": "formats",
     "save_tiktoken": "saving",
     "save_vocab_and_merges": "saving",

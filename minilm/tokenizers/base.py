@@ -1,45 +1,59 @@
 """What every tokenizer shares: special tokens, ranges, decoding. A subclass adds ordinary text."""
 
 import os
-import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from minilm.backend import MOST_IDS
+from minilm import backend
 from minilm.errors import InputError
+from minilm.tokenizers.added import AddedToken, Cutter, Finder, check_added
+from minilm.tokenizers.checks import check_bytes, check_ids, check_string, utf8
+from minilm.tokenizers.offsets import spans
 
 Specials = Collection[str] | Literal["all"]
+Frame = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Tokenizer:
     """Text to ids and back.
 
-    A subclass defines `_encode_segment` (text without special tokens to ids) and `save`.
+    A subclass defines `_encode_segment` (text without added tokens to ids) and `save`; one that
+    changes the text first defines `_normalize`.
 
     Args:
-        tokens: the bytes that each id stands for; None where an id is not used. A special token
-            stands for the bytes of its own text.
+        tokens: the bytes that each id stands for; None where an id is not used or is an added
+            token's, which stands for the bytes of its own text.
         special: special token texts and their ids, for example `{"<|endoftext|>": 8191}`.
+        added: added tokens with options, see `AddedToken`; those of `special` have none.
+        frame: the ids that `encode` puts before and after a text, such as [CLS] and [SEP].
 
     Raises:
-        InputError: an empty special token, or one whose id is out of range.
+        InputError: an added token with an empty text, or with an id out of range or taken.
     """
 
-    def __init__(self, tokens: Sequence[bytes | None], special: dict[str, int]) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[bytes | None],
+        special: dict[str, int],
+        added: Sequence[AddedToken] = (),
+        frame: Frame = ((), ()),
+    ) -> None:
         self.tokens: list[bytes | None] = list(tokens)
-        self.special: dict[str, int] = dict(special)
-        for text, number in self.special.items():
-            if not text:
-                raise InputError("special holds an empty text; a special token must have a text")
-            if not 0 <= number < len(self.tokens):
-                raise InputError(
-                    f"special gives {text!r} the id {number}; "
-                    f"ids of this vocabulary are 0 to {len(self.tokens) - 1}"
-                )
-            self.tokens[number] = text.encode()
+        self.added = (*(AddedToken(text, int(number)) for text, number in special.items()), *added)
+        check_added(self.tokens, self.added)
+        self.special: dict[str, int] = {t.text: t.number for t in self.added if t.special}
+        for token in self.added:
+            self.tokens[token.number] = token.text.encode()
+        self.frame = tuple(map(tuple, frame))
+        for side in self.frame:
+            self.check_ids(side)
+        self._plain = frozenset(t.text for t in self.added if not t.special)
+        self._all_special = frozenset(self.special)
+        self._finders: dict[frozenset[str], Finder] = {}
+        self._cutters: dict[frozenset[str], Cutter] = {}
 
     @property
     def vocab_size(self) -> int:
@@ -51,6 +65,7 @@ class Tokenizer:
         text: str,
         allowed_special: Specials = (),
         disallowed_special: Specials = "all",
+        add_special_tokens: bool = True,
     ) -> list[int]:
         """The ids of a text.
 
@@ -61,62 +76,119 @@ class Tokenizer:
             disallowed_special: those that are refused, or "all" (every one not allowed). Special
                 tokens in neither set are ordinary text. The defaults refuse them all, so that a
                 user's text cannot forge one unnoticed; this is tiktoken's rule.
+            add_special_tokens: put the ids of `frame` around the text; most tokenizers have none.
 
         Raises:
             InputError: the text is not a string or holds a disallowed special token.
         """
-        return self.encode_array(text, allowed_special, disallowed_special).tolist()
+        ids = self.encode_array(text, allowed_special, disallowed_special, add_special_tokens)
+        return ids.tolist()
 
     def encode_array(
         self,
         text: str,
         allowed_special: Specials = (),
         disallowed_special: Specials = "all",
+        add_special_tokens: bool = True,
     ) -> np.ndarray:
         """The same as an int32 array (T,), many times faster for long texts; see `encode`."""
         text = check_string(text)
-        if not self.special:
-            return self._encode_segment(text)
-        allowed = self._chosen(allowed_special, "allowed_special")
-        if isinstance(disallowed_special, str) and disallowed_special == "all":
-            refused = set(self.special) - allowed
-        else:
-            refused = self._chosen(disallowed_special, "disallowed_special") - allowed
-        for name in refused:
-            if name in text:
-                raise InputError(
-                    f"text holds the special token {name!r} at character {text.index(name)}; "
-                    "name it in allowed_special to encode it as one id, or pass "
-                    "disallowed_special=() to treat it as ordinary text"
-                )
-        if not any(name in text for name in allowed):
-            return self._encode_segment(text)
-        parts = special_pattern(allowed).split(text)  # segment, special, segment, ...
-        arrays = [
-            np.array([self.special[part]], np.int32) if i % 2 else self._encode_segment(part)
-            for i, part in enumerate(parts)
-        ]
-        return np.concatenate(arrays)
+        ids = self._encode_with(text, self._allowed(text, allowed_special, disallowed_special))
+        return self._framed(ids) if add_special_tokens and self.frame != ((), ()) else ids
 
     def encode_ordinary(self, text: str) -> list[int]:
-        """The ids of a text in which special tokens mean nothing."""
-        return self._encode_segment(check_string(text)).tolist()
+        """The ids of a text in which special tokens mean nothing, with no `frame` around it."""
+        return self._encode_with(check_string(text), frozenset()).tolist()
 
-    def decode(self, ids: Iterable[int] | np.ndarray, errors: str = "replace") -> str:
+    def encode_with_offsets(
+        self, text: str, allowed_special: Specials = (), disallowed_special: Specials = "all"
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of a text and where each token lies in it; see `encode`.
+
+        Returns:
+            The ids, without `frame`, and for each the first character that it holds any of and the
+            one after the last.
+
+        Raises:
+            InputError: as for `encode`; a tokenizer that changes this text.
+        """
+        ids = self.encode(text, allowed_special, disallowed_special, add_special_tokens=False)
+        parts = self._spelled(ids)
+        if b"".join(parts) != utf8(text):
+            raise InputError(
+                "text is changed by this tokenizer before it is cut; for offsets it must be what "
+                "its tokens spell"
+            )
+        return ids, [(int(first), int(last)) for first, last in spans(parts)]
+
+    def decode_with_offsets(self, ids: Iterable[int] | np.ndarray) -> tuple[str, list[int]]:
+        """The text of some ids, and the character at which each token begins; see `decode`."""
+        parts = self._spelled(self.check_ids(ids).tolist())
+        return b"".join(parts).decode("utf-8", "replace"), spans(parts)[:, 0].tolist()
+
+    def encode_bytes(self, content: bytes) -> list[int]:
+        """The ids of the text that some bytes are; special tokens mean nothing in it.
+
+        Raises:
+            InputError: not bytes, or not UTF-8: this vocabulary is one of texts.
+        """
+        content = check_bytes(content)
+        try:
+            return self.encode_ordinary(content.decode())
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"content is not UTF-8 at byte {error.start}; for this vocabulary it must be"
+            ) from None
+
+    def encode_batch(
+        self,
+        texts: Iterable[str],
+        allowed_special: Specials = (),
+        disallowed_special: Specials = "all",
+        add_special_tokens: bool = True,
+    ) -> list[list[int]]:
+        """The ids of several texts, on all of `backend.threads()`; see `encode`."""
+        options = (allowed_special, disallowed_special, add_special_tokens)
+        return backend.parallel(lambda text: self.encode(text, *options), texts)
+
+    def decode_batch(
+        self,
+        rows: Iterable[Iterable[int] | np.ndarray],
+        errors: str = "replace",
+        skip_special_tokens: bool = False,
+    ) -> list[str]:
+        """The texts of several rows of ids; see `decode`."""
+        return [self.decode(ids, errors, skip_special_tokens) for ids in rows]
+
+    def decode(
+        self,
+        ids: Iterable[int] | np.ndarray,
+        errors: str = "replace",
+        skip_special_tokens: bool = False,
+    ) -> str:
         """The text of some ids.
 
         Args:
             ids: whole numbers.
             errors: what to do with bytes that are not UTF-8, as for `bytes.decode`; "replace" makes
                 them U+FFFD.
+            skip_special_tokens: leave special tokens out.
 
         Raises:
             InputError: an id out of range or not used.
         """
+        if skip_special_tokens and self.special:
+            ids = self.check_ids(ids)
+            ids = ids[~np.isin(ids, list(self.special.values()))]
         return self.decode_bytes(ids).decode("utf-8", errors)
 
-    def decode_bytes(self, ids: Iterable[int] | np.ndarray) -> bytes:
+    def decode_bytes(self, ids: Iterable[int] | np.ndarray, begins: bool = True) -> bytes:
         """The exact bytes of some ids.
+
+        Args:
+            ids: whole numbers.
+            begins: they begin a text. Where a token means "blank, then a word", the blank before
+                the first word is no part of the text.
 
         Raises:
             InputError: an id out of range or not used.
@@ -159,33 +231,65 @@ class Tokenizer:
         Raises:
             InputError: not whole numbers, or one out of range.
         """
-        array = np.asarray(ids if isinstance(ids, (np.ndarray, Sequence)) else list(ids))
-        if array.size == 0:
-            return np.zeros(0, np.int32)
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise InputError(
-                f"ids has shape {array.shape} and type {array.dtype}; "
-                "it must be one row of whole numbers"
-            )
-        if array.min() < 0 or array.max() >= self.vocab_size:
-            where = int(np.argmax((array < 0) | (array >= self.vocab_size)))
-            raise InputError(
-                f"ids holds {array[where]} at position {where}; "
-                f"ids of this vocabulary are 0 to {self.vocab_size - 1}"
-            )
-        return array
+        return check_ids(ids, self.vocab_size)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the tokenizer to a file that `minilm.tokenizers.load` reads."""
         raise NotImplementedError
 
-    def _encode_segment(self, text: str) -> np.ndarray:
+    def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
+        """The ids of normalized text; `begins` says whether it begins the text as it came."""
         raise NotImplementedError
 
-    def _chosen(self, names: Specials, argument: str) -> set[str]:
+    def _normalize(self, text: str) -> str:
+        return text
+
+    def _spelled(self, ids: list[int]) -> list[bytes]:
+        """What each id of a text adds to it."""
+        return [self.token_bytes(number) for number in ids]
+
+    def _encode_with(self, text: str, allowed: frozenset[str]) -> np.ndarray:
+        """The ids of a text in which the special tokens `allowed` count, and all others added."""
+        wanted = allowed | self._plain if self._plain else allowed
+        if not wanted or not self._finder(wanted).holds(text):
+            return self._encode_segment(self._normalize(text), True)
+        arrays = [np.zeros(0, np.int32)]
+        for part in self._cutter(wanted)(text):
+            if isinstance(part, int):
+                arrays.append(np.array([part], np.int32))
+            else:
+                arrays.append(self._encode_segment(part, len(arrays) == 1))
+        return np.concatenate(arrays)
+
+    def _allowed(self, text: str, allowed: Specials, disallowed: Specials) -> frozenset[str]:
+        """The special tokens that count in a text, if it holds none that is refused."""
+        if not self.special:
+            return frozenset()
+        chosen = self._chosen(allowed, "allowed_special")
+        refused = self._chosen(disallowed, "disallowed_special") - chosen
+        self._finder(refused).refuse(text)
+        return chosen
+
+    def _cutter(self, wanted: frozenset[str]) -> Cutter:
+        if wanted not in self._cutters:
+            chosen = [token for token in self.added if token.text in wanted]
+            self._cutters[wanted] = Cutter(chosen, self._normalize)
+        return self._cutters[wanted]
+
+    def _finder(self, names: frozenset[str]) -> Finder:
+        if names not in self._finders:
+            chosen = [token for token in self.added if token.text in names]
+            self._finders[names] = Finder(chosen, self._normalize)
+        return self._finders[names]
+
+    def _framed(self, ids: np.ndarray) -> np.ndarray:
+        before, after = self.frame
+        return np.concatenate([np.array(before, np.int32), ids, np.array(after, np.int32)])
+
+    def _chosen(self, names: Specials, argument: str) -> frozenset[str]:
         if isinstance(names, str) and names == "all":
-            return set(self.special)
-        chosen = {names} if isinstance(names, str) else set(names)
+            return self._all_special
+        chosen = frozenset([names] if isinstance(names, str) else names)
         for name in chosen:
             if name not in self.special:
                 known = ", ".join(map(repr, self.special)) or "none"
@@ -193,97 +297,3 @@ class Tokenizer:
                     f"{argument} names {name!r}; the special tokens of this vocabulary are {known}"
                 )
         return chosen
-
-
-def special_pattern(names: Iterable[str]) -> re.Pattern[str]:
-    """A pattern that finds special tokens; where two begin alike, the longer one wins."""
-    ordered = sorted(names, key=lambda name: (-len(name), name))
-    return re.compile("(" + "|".join(map(re.escape, ordered)) + ")")
-
-
-def check_string(text: object, argument: str = "text") -> str:
-    """The text.
-
-    Raises:
-        InputError: not a string.
-    """
-    if not isinstance(text, str):
-        raise InputError(f"{argument} is of type {type(text).__name__}; it must be a string")
-    return text
-
-
-def utf8(text: str) -> bytes:
-    """The text as UTF-8, with what UTF-8 cannot represent replaced by U+FFFD."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
-def check_text(text: object, argument: str = "text") -> str:
-    """The text, with what UTF-8 cannot represent replaced by U+FFFD.
-
-    Raises:
-        InputError: not a string.
-    """
-    text = check_string(text, argument)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return utf8(text).decode()
-    return text
-
-
-def check_training_text(text: object) -> str:
-    """The text, if a vocabulary can be learnt from it.
-
-    Raises:
-        InputError: not a string, empty, or binary (it holds NUL characters).
-    """
-    text = check_text(text)
-    if not text:
-        raise InputError("text is empty; it takes at least one character to learn a vocabulary")
-    if "\0" in text:
-        raise InputError(
-            f"text is binary (a NUL at character {text.index(chr(0))}); it must be plain text"
-        )
-    return text
-
-
-def vocabulary_size(ids: Iterable[object], source: str) -> int:
-    """One more than the largest id: the length of the list of tokens.
-
-    Args:
-        ids: of all tokens, at least one.
-        source: where they come from, for the error message.
-
-    Raises:
-        InputError: no ids, or one that is not a whole number in range (a list of 10**12 tokens
-            would take all memory).
-    """
-    largest = -1
-    for number in ids:
-        whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
-        if not whole or not 0 <= number < MOST_IDS:
-            raise InputError(
-                f"{source} holds the id {number!r}; ids are whole numbers from 0 to {MOST_IDS - 1}"
-            )
-        largest = max(largest, int(number))
-    if largest < 0:
-        raise InputError(f"{source} holds no tokens; a vocabulary must have at least one")
-    return largest + 1
-
-
-def numbered_specials(names: Iterable[str] | dict[str, int], first: int) -> dict[str, int]:
-    """Special tokens with consecutive ids from `first`, in the order given.
-
-    Raises:
-        InputError: a name that occurs twice.
-    """
-    if isinstance(names, dict):
-        return dict(names)
-    names = [names] if isinstance(names, str) else list(names)
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"special names {twice!r} twice; it must name each token once")
-    return {name: first + i for i, name in enumerate(names)}

@@ -1,27 +1,26 @@
-"""Byte-pair encoding: the class to use, over the compiled trainer and encoder."""
+"""Byte-pair encoding: the class to use, over the compiled encoder."""
 
 import functools
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minilm.backend import MOST_IDS
 from minilm.errors import InputError
-from minilm.tokenizers.base import (
-    Tokenizer,
+from minilm.tokenizers.added import AddedToken, refuse_alike, without
+from minilm.tokenizers.base import Frame, Tokenizer
+from minilm.tokenizers.checks import (
+    check_bytes,
     check_text,
-    check_training_text,
-    numbered_specials,
-    special_pattern,
+    refuse_shared_ids,
+    utf8,
     vocabulary_size,
 )
-from minilm.tokenizers.bpe_regex import byte_order
-from minilm.tokenizers.pretokenize import PATTERNS, check_pattern
+from minilm.tokenizers.pretokenize import PATTERNS, check_pattern, split, table_of
 from minilm.tokenizers.saving import save_hugging_face
-from minilm.tokenizers.unicode_classes import class_table
 
 
 class BPE(Tokenizer):
@@ -31,15 +30,20 @@ class BPE(Tokenizer):
         tokens: bytes by id, None where an id is not used; every single byte has to be among them.
         merges: pairs of ids in the order in which they are joined, with the id that they make:
             (left, right, joined).
-        pattern: how text is cut into words: "gpt2", "gpt4", "llama3" or "qwen2".
+        pattern: how text is cut into words, one of `pretokenize.PATTERNS`.
         special: special token texts and their ids.
         whole_words: a word that is itself a token becomes that token, whatever the merges say
             (tiktoken, and `ignore_merges` of Hugging Face).
         normalize: a Unicode form ("NFC") to which text is converted first, or None.
         cache: remember encoded words; False only to measure what that gains.
+        prefix_space: text that does not begin with a blank gets one, so that its first word is
+            spelled as it is within a text (`add_prefix_space` of Hugging Face).
+        added: added tokens with options, see `AddedToken`.
+        frame: ids that `encode` puts before and after a text.
 
     Raises:
-        InputError: too many ids, a byte without an id, or an unknown pattern.
+        InputError: too many ids, a byte without an id, an unknown pattern, or an added token that
+            is a single byte or part of a merge.
     """
 
     def __init__(
@@ -51,14 +55,18 @@ class BPE(Tokenizer):
         whole_words: bool = False,
         normalize: str | None = None,
         cache: bool = True,
+        prefix_space: bool = False,
+        added: Sequence[AddedToken] = (),
+        frame: Frame = ((), ()),
     ) -> None:
-        super().__init__(tokens, special or {})
+        special = special or {}
+        every = [*(AddedToken(*item) for item in special.items()), *added]
+        # A single byte stays: it would be missed, and the check of added tokens names it.
+        longer = [token for token in every if len(utf8(token.text)) > 1]
+        self.ordinary: list[bytes | None] = without(tokens, longer)
+        super().__init__(self.ordinary, special, added, frame)
         if len(self.tokens) > MOST_IDS:
             raise InputError(f"tokens has {len(self.tokens)} ids; it must have at most {MOST_IDS}")
-        reserved = set(self.special.values())
-        self.ordinary: list[bytes | None] = [
-            None if i in reserved else token for i, token in enumerate(self.tokens)
-        ]
         known = {t for t in self.ordinary if t is not None}
         missing = [b for b in range(256) if bytes([b]) not in known]
         if missing:
@@ -67,10 +75,18 @@ class BPE(Tokenizer):
                 "a byte-level vocabulary must hold all 256"
             )
         self.merges = np.array(merges, np.int32).reshape(-1, 3)  # (0,) -> (0, 3) where none
+        for token in self.added:
+            if (self.merges == token.number).any():
+                raise InputError(
+                    f"special gives {token.text!r} the id {token.number}, which takes part in a "
+                    "merge; a special token must have an id of its own"
+                )
         self.pattern = check_pattern(pattern)
         self.whole_words = whole_words
         self.normalize = normalize
+        self.prefix_space = prefix_space
         self._cache = cache
+        refuse_alike(self.added, self._normalize)
 
     @classmethod
     def from_ranks(
@@ -86,10 +102,12 @@ class BPE(Tokenizer):
         tokens.
 
         Raises:
-            InputError: an id that is not a whole number in range, or as for the class.
+            InputError: an id that is not a whole number in range or that two tokens have, or as
+                for the class.
         """
         special = special or {}
         size = vocabulary_size([*ranks.values(), *special.values()], "the rank table")
+        refuse_shared_ids(ranks, "the rank table")
         tokens: list[bytes | None] = [None] * size
         for token, number in ranks.items():
             tokens[number] = token
@@ -101,18 +119,47 @@ class BPE(Tokenizer):
         ]
         return cls(tokens, merges, pattern, special, whole_words=True)
 
+    def encode_bytes(self, content: bytes) -> list[int]:
+        """The ids of bytes that need not be UTF-8; decoded, they are these bytes again.
+
+        UTF-8 gives the ids of its text, in which special tokens mean nothing. Otherwise all from
+        the last word before the first wrong byte on is taken for one word, as tiktoken does.
+
+        Raises:
+            InputError: not bytes, or a tokenizer that changes its texts.
+        """
+        content = check_bytes(content)
+        if self.normalize or self.prefix_space:
+            raise InputError(
+                f"normalize is {self.normalize!r} and prefix_space is {self.prefix_space}; to "
+                "encode bytes as they are, a tokenizer must change nothing"
+            )
+        try:
+            return self.encode_ordinary(content.decode())
+        except UnicodeDecodeError as error:
+            text = content[: error.start].decode()
+        words = split(text, self.pattern)
+        last = words.pop() if words else ""
+        if last and not last.strip(" \n\t"):
+            while words and not words[-1].strip(" \n\t"):
+                last = words.pop() + last
+        sure = text[: len(text) - len(last)]
+        rest = content[len(sure.encode()) :]
+        return self.encode_ordinary(sure) + self._encoder.encode_word(rest).tolist()
+
     @functools.cached_property
     def _encoder(self) -> Any:
         from minilm.tokenizers.fast_encode import Encoder  # loads Numba
 
-        code = PATTERNS[self.pattern]
-        return Encoder(
-            self.ordinary, self.merges, code, class_table(), self.whole_words, self._cache
-        )
+        code, table = PATTERNS[self.pattern], table_of(self.pattern)
+        return Encoder(self.ordinary, self.merges, code, table, self.whole_words, self._cache)
 
-    def _encode_segment(self, text: str) -> np.ndarray:
-        if self.normalize:
-            text = unicodedata.normalize(self.normalize, check_text(text))
+    def _normalize(self, text: str) -> str:
+        return unicodedata.normalize(self.normalize, check_text(text)) if self.normalize else text
+
+    def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
+        if self.prefix_space and text and text[0] != " ":
+            text = " " + text
         return self._encoder.encode(text)
 
     def save(self, path: str | os.PathLike) -> None:
@@ -122,66 +169,3 @@ class BPE(Tokenizer):
     def __getstate__(self) -> dict[str, Any]:
         """All but the compiled tables, which hold what belongs to single threads."""
         return {k: v for k, v in self.__dict__.items() if k != "_encoder"}
-
-
-def train_bpe(
-    text: str | Iterable[str],
-    vocab_size: int,
-    pattern: str = "gpt4",
-    special: Iterable[str] = (),
-    fewer: bool = False,
-) -> BPE:
-    """Learn a vocabulary: 256 bytes, then merges, then special tokens.
-
-    The merges are those of Hugging Face's trainer: the most frequent pair first, ties going to the
-    smaller pair of ids.
-
-    Args:
-        text: plain text, or several texts; no word spans two of them.
-        vocab_size: number of ids wanted, special tokens included.
-        pattern: how text is cut into words, see `pretokenize`.
-        special: names of special tokens; where one occurs in the text, words end.
-        fewer: where the text does not allow so many ids, give it those that it does.
-
-    Raises:
-        InputError: empty or binary text, or a vocabulary smaller than its fixed part or larger
-            than the text allows.
-    """
-    code = PATTERNS[check_pattern(pattern)]
-    special = [special] if isinstance(special, str) else list(special)
-    texts = [text] if isinstance(text, (str, bytes)) else list(text)
-    for item in texts:
-        check_text(item)
-    fixed = 256 + len(special)
-    if not isinstance(vocab_size, (int, np.integer)) or not fixed <= vocab_size <= MOST_IDS:
-        raise InputError(
-            f"vocab_size is {vocab_size!r}; it must be a whole number from {fixed} (256 bytes and "
-            f"{len(special)} special tokens) to {MOST_IDS}"
-        )
-    texts = [check_training_text(item) for item in texts if item]
-    if not texts:
-        check_training_text("")
-    if special:
-        cut = special_pattern(special)
-        texts = [part for item in texts for part in cut.split(item)[::2] if part]
-    wanted = int(vocab_size) - fixed
-    left = right = np.zeros(0, np.int32)
-    if wanted and texts:
-        from minilm.tokenizers.fast_train import train  # loads Numba
-
-        order = byte_order()
-        byte_ids = np.empty(256, np.int32)
-        byte_ids[order] = np.arange(256, dtype=np.int32)
-        parts = [item.encode() for item in texts]
-        left, right = train(parts, wanted, code, class_table(), byte_ids)
-    if len(left) < wanted and not fewer:
-        raise InputError(
-            f"vocab_size is {vocab_size}; this text allows at most {fixed + len(left)} (256 bytes, "
-            f"{len(left)} merges, {len(special)} special tokens)"
-        )
-    tokens = [bytes([b]) for b in byte_order()]
-    for a, b in zip(left.tolist(), right.tolist()):
-        tokens.append(tokens[a] + tokens[b])
-    merges = np.stack([left, right, 256 + np.arange(len(left), dtype=np.int32)], axis=1)
-    numbered = numbered_specials(special, len(tokens))
-    return BPE(tokens + [None] * len(special), merges, pattern, numbered)

@@ -8,7 +8,7 @@ once, and stops at special tokens. It is still plain Python, which makes it slow
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from minilm.tokenizers.base import special_pattern
+from minilm.tokenizers.added import special_pattern
 from minilm.tokenizers.bpe_basic import merge
 from minilm.tokenizers.pretokenize import split
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from minilm.files import write_atomically
-from minilm.tokenizers.base import Tokenizer, numbered_specials, utf8, vocabulary_size
+from minilm.tokenizers.base import Tokenizer
+from minilm.tokenizers.checks import check_bytes, numbered_specials, utf8, vocabulary_size
 
 
 class ByteTokenizer(Tokenizer):
@@ -27,7 +28,15 @@ class ByteTokenizer(Tokenizer):
         tokens = [bytes([b]) for b in range(256)] + [None] * (size - 256)
         super().__init__(tokens, numbered)
 
-    def _encode_segment(self, text: str) -> np.ndarray:
+    def encode_bytes(self, content: bytes) -> list[int]:
+        """The ids of bytes, which need not be UTF-8.
+
+        Raises:
+            InputError: not bytes.
+        """
+        return list(check_bytes(content))
+
+    def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
         return np.frombuffer(utf8(text), np.uint8).astype(np.int32)
 
     def save(self, path: str | os.PathLike) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 
 from minilm.errors import InputError
 from minilm.files import write_atomically
-from minilm.tokenizers.base import (
-    Tokenizer,
+from minilm.tokenizers.base import Tokenizer
+from minilm.tokenizers.checks import (
     check_text,
     check_training_text,
     numbered_specials,
@@ -70,7 +70,7 @@ class CharTokenizer(Tokenizer):
             )
         return cls(characters, special)
 
-    def _encode_segment(self, text: str) -> np.ndarray:
+    def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
         text = check_text(text)
         points = np.frombuffer(text.encode("utf-32-le"), "<u4")
         ids = np.searchsorted(self._points, points)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilm.errors import InputError
-from minilm.tokenizers.base import Tokenizer, check_text
+from minilm.tokenizers.base import Tokenizer
+from minilm.tokenizers.checks import check_text
 
 Message = dict[str, str]  # {"role": "user", "content": "..."}
 
@@ -110,7 +111,7 @@ def encode_chat(
     said: list[np.ndarray] = [np.zeros(0, bool)]
     for kind, text in _pieces(messages, form, reply):
         markers = form.special if kind in ("marker", "end") else ()
-        part = tokenizer.encode_array(text, allowed_special=markers, disallowed_special=())
+        part = tokenizer.encode_array(text, markers, (), add_special_tokens=False)
         ids.append(part)
         said.append(np.full(part.size, kind in ("answer", "end")))
     return np.concatenate(ids), np.concatenate(said)

@@ -234,7 +234,7 @@ class Encoder:
         tokens: bytes by id; every single byte must be among them.
         merges: int32 (R, 3): left id, right id and the id they make, in the order of rank.
         pattern: the code in `PATTERNS`.
-        classes: `class_table()`.
+        classes: `table_of` the pattern.
         whole_words: a word that is itself a token becomes that token, whatever the merges say.
         cache: False merges every word anew, which is what the cache is measured against.
     """
@@ -284,6 +284,16 @@ class Encoder:
         else:  # a worker must not wait for its own pool
             parts = [self._chunk(text[slice(*r)]) for r in ranges]
         return np.concatenate(parts)
+
+    def encode_word(self, content: bytes) -> np.ndarray:
+        """The ids of some bytes that are one word, whatever they are."""
+        text = padded(content)
+        out = np.empty(len(content) + 4, np.int32)
+        starts = np.array([0, len(content)], np.int64)
+        none = np.zeros((0, 4), np.uint64), np.empty(8, np.int32)  # no cache
+        state = np.array([0, 0, 0, _CREDIT], np.int64)
+        count = encode_words(text, starts, int(bool(content)), *self._tables, *none, state, out)
+        return out[:count]
 
     def _chunk(self, part: str) -> np.ndarray:
         text = padded(utf8(part))

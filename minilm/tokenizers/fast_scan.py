@@ -1,7 +1,7 @@
 """The word patterns over UTF-8 bytes: 64 bytes at a time where the text is ASCII.
 
-`next_word` is `pretokenize` over bytes, one character at a time. `word_starts` does the same
-with bit masks, one bit per byte: a word starts where a mask of "this is a letter" has a 1 and the
+`fast_words` goes one character at a time. `word_starts` does the same with bit masks, one bit per
+byte: a word starts where a mask of "this is a letter" has a 1 and the
 mask shifted by one does not, and so on. It turns 64 bytes into starts with some forty operations,
 about 1 GB/s. The idea is simdjson's (Langdale, Lemire, arXiv 1902.08318).
 """
@@ -10,118 +10,13 @@ import numpy as np
 
 from minilm.kernels.numba_tools.jit import jit
 from minilm.tokenizers.fast_memory import K0, K2, K61, K64, U64, address_of, class_masks, lowest_bit
-from minilm.tokenizers.unicode_classes import LETTER, NUMBER, OTHER, SPACE
+from minilm.tokenizers.fast_o200k import next_o200k
+from minilm.tokenizers.fast_words import O200K, STARCODER, class_at, contraction, next_word
+from minilm.tokenizers.unicode_classes import SPACE
 
 ONE = np.uint64(1)
 TOP = np.uint64(63)
 _MARGIN = 192  # bytes that word_starts leaves to next_word, because it looks two blocks ahead
-
-
-@jit
-def class_at(text, i, classes):
-    """The class of the character at byte i, plus 256 times its length in bytes."""
-    c = np.int64(text[i])
-    if c < 0x80:
-        return np.int64(classes[c]) | 256
-    if c < 0xE0:
-        return np.int64(classes[((c & 31) << 6) | (np.int64(text[i + 1]) & 63)]) | 512
-    point = (np.int64(text[i + 1]) & 63) << 6 | (np.int64(text[i + 2]) & 63)
-    if c < 0xF0:
-        return np.int64(classes[((c & 15) << 12) | point]) | 768
-    point = (point << 6) | (np.int64(text[i + 3]) & 63)
-    return np.int64(classes[((c & 7) << 18) | point]) | 1024
-
-
-@jit
-def run(text, i, end, kind, classes):
-    """The end of the run of one class that begins at byte i."""
-    while i < end:
-        r = class_at(text, i, classes)
-        if (r & 255) != kind:
-            break
-        i += r >> 8
-    return i
-
-
-@jit
-def contraction(text, i, end, pattern):
-    """Bytes of 's 't 'm 'd 'll 've 're at the apostrophe i, or 0; gpt4 takes either case."""
-    if i + 1 >= end:
-        return 0
-    fold = 0 if pattern == 0 else 32
-    d = np.int64(text[i + 1]) | fold
-    if d == 115 or d == 116 or d == 109 or d == 100:
-        return 2
-    if i + 2 < end:
-        e = np.int64(text[i + 2]) | fold
-        if e == 101 and (d == 114 or d == 118) or d == 108 and e == 108:
-            return 3
-        if fold and text[i + 1] == 0xC5 and text[i + 2] == 0xBF:  # the long s folds to s
-            return 3
-    return 0
-
-
-@jit
-def next_word(text, i, end, pattern, classes):
-    """Where the word that begins at byte i ends; `pattern` is the code in `PATTERNS`."""
-    c = text[i]
-    if c == 39:
-        n = contraction(text, i, end, pattern)
-        if n:
-            return i + n
-    r = class_at(text, i, classes)
-    kind = r & 255
-    j = i + (r >> 8)
-    if kind == LETTER or pattern == 0 and kind != SPACE:
-        return run(text, j, end, kind, classes)
-    if kind == NUMBER:
-        left = (pattern & 7) - 1
-        while left > 0 and j < end:
-            r = class_at(text, j, classes)
-            if (r & 255) != NUMBER:
-                break
-            j += r >> 8
-            left -= 1
-        return j
-    follows = SPACE
-    if j < end:
-        r = class_at(text, j, classes)
-        follows = r & 255
-    if pattern == 0:
-        if c == 32 and follows != SPACE:
-            return run(text, j, end, follows, classes)
-    else:
-        if follows == LETTER and c != 10 and c != 13:
-            return run(text, j, end, np.int64(LETTER), classes)
-        if kind == OTHER or c == 32 and follows == OTHER:
-            j = run(text, j, end, np.int64(OTHER), classes)
-            while j < end and (text[j] == 10 or text[j] == 13):
-                j += 1
-            return j
-    return _white_space(text, i, end, pattern, classes)
-
-
-@jit
-def _white_space(text, i, end, pattern, classes):
-    """The end of a word of white space."""
-    last = i
-    newline = -1
-    j = i
-    while j < end:
-        r = class_at(text, j, classes)
-        if (r & 255) != SPACE:
-            break
-        last = j
-        j += r >> 8
-        if text[last] == 10 or text[last] == 13:
-            newline = j
-    if pattern == 0:
-        newline = -1
-    if j >= end and (pattern < 8 or newline < 0):
-        return j
-    if newline >= 0:
-        return newline
-    return j if last == i else last
 
 
 @jit
@@ -261,13 +156,15 @@ def ascii_starts(text, p, end, pattern, classes, out, n):
 def word_starts(text, i, end, pattern, classes, out):
     """Where words start in text[i:end], i itself first, until `out` is nearly full.
 
+    The patterns that few texts are cut by (codes from `STARCODER` on) have no masks.
+
     Returns:
         How many starts were written, and where the next word starts (`end` if none is left).
     """
     n = np.int64(0)  # a literal 0 has a type of its own, and each type is compiled anew
     one_by_one = i  # up to here, next_word alone
     while i < end and n < out.size - 140:
-        if i >= one_by_one and i + _MARGIN <= end:
+        if i >= one_by_one and i + _MARGIN <= end and pattern < STARCODER:
             m, p = ascii_starts(text, i, end, pattern, classes, out, n)
             one_by_one = p + 64
             if m > n:  # the last word found has no end yet: next_word takes it again
@@ -275,5 +172,8 @@ def word_starts(text, i, end, pattern, classes, out):
                 i = out[n]
         out[n] = i
         n += 1
-        i = next_word(text, i, end, pattern, classes)
+        if pattern == O200K:
+            i = next_o200k(text, i, end, classes)
+        else:
+            i = next_word(text, i, end, pattern, classes)
     return n, i

@@ -167,7 +167,8 @@ def learn(words, places, table, heap, state, left, right):
         table: (hash slots -> key, slots -> pair, and by pair its key, count, first place,
             last place, whether it is in `fresh`, and fresh: the pairs that grew this turn).
         heap: (counts, pairs).
-        state: int64 (5,): turns done, pairs known, entries of the heap, places used, hash shift.
+        state: int64 (6,): turns done, pairs known, entries of the heap, places used, hash shift,
+            how often a pair has to occur.
         left, right: the pairs found, int32.
 
     Returns:
@@ -197,7 +198,7 @@ def learn(words, places, table, heap, state, left, right):
                 elif counts[pair] > 0:  # it shrank since: back to its new place
                     _push(heap_counts, heap_pairs, state[2], counts[pair], pair, pair_keys)
                     state[2] += 1
-            if top < 0:
+            if top < 0 or counts[top] < state[5]:
                 return 0
             old_a = pair_keys[top] >> 32
             old_b = pair_keys[top] & 0xFFFFFFFF
@@ -298,7 +299,7 @@ def _index_pairs(keys, index, pair_keys, pairs, shift):
         index[h] = pair
 
 
-def _learn(words: tuple[np.ndarray, ...], merges: int) -> tuple[np.ndarray, np.ndarray]:
+def _learn(words: tuple[np.ndarray, ...], merges: int, least: int) -> tuple[np.ndarray, np.ndarray]:
     """All turns of `learn`, with more room for pairs whenever it runs out."""
     size = words[0].size
     # Each join adds at most two places, and there are fewer joins than symbols.
@@ -306,7 +307,7 @@ def _learn(words: tuple[np.ndarray, ...], merges: int) -> tuple[np.ndarray, np.n
     bits = 17  # the pairs of bytes alone are up to 65536
     table = _pair_table(1 << bits)
     heap = np.empty(1 << bits, np.int64), np.empty(1 << bits, np.int32)
-    state = np.array([0, 0, 0, 0, 63 - bits], np.int64)
+    state = np.array([0, 0, 0, 0, 63 - bits, least], np.int64)
     left, right = np.empty(merges, np.int32), np.empty(merges, np.int32)
     while learn(words, places, table, heap, state, left, right):
         bits += 1
@@ -322,7 +323,12 @@ def _learn(words: tuple[np.ndarray, ...], merges: int) -> tuple[np.ndarray, np.n
 
 
 def train(
-    parts: list[bytes], merges: int, pattern: int, classes: np.ndarray, byte_ids: np.ndarray
+    parts: list[bytes],
+    merges: int,
+    pattern: int,
+    classes: np.ndarray,
+    byte_ids: np.ndarray,
+    least: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The pairs to join, two int32 arrays (merges,), shorter where the text has no more to join.
 
@@ -330,8 +336,9 @@ def train(
         parts: UTF-8 texts; no word spans two of them.
         merges: how many are wanted.
         pattern: the code in `PATTERNS`.
-        classes: `class_table()`.
+        classes: `table_of` the pattern.
         byte_ids: the id of each byte, int32 (256,).
+        least: how often a pair has to occur to be joined.
 
     Raises:
         InputError: more than about 700 MB of different words.
@@ -368,4 +375,4 @@ def train(
     counts = (rows[:, 2] >> K32).astype(np.int64)
     spelled = tuple(np.empty(symbols, np.int32) for _ in range(4))
     spell_words(text, offsets, lengths, byte_ids, *spelled)
-    return _learn((*spelled, counts), merges)
+    return _learn((*spelled, counts), merges, least)

@@ -6,18 +6,23 @@ The two Hugging Face forms write bytes as printable characters: GPT-2's table, i
 
 import base64
 import binascii
-import json
+import codecs
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from minilm.errors import InputError
-from minilm.tokenizers.base import Tokenizer, vocabulary_size
+from minilm.files import parse_json
+from minilm.tokenizers.added import AddedToken
+from minilm.tokenizers.base import Tokenizer
 from minilm.tokenizers.bpe import BPE
 from minilm.tokenizers.bytes import ByteTokenizer
 from minilm.tokenizers.chars import CharTokenizer
-from minilm.tokenizers.saving import BYTE, REGEX
+from minilm.tokenizers.hugging_face import bpe_from, bpe_of
+from minilm.tokenizers.hugging_face_pieces import unigram_of, word_piece_of
+from minilm.tokenizers.saving import BYTE
+
+_MODELS = {"BPE": bpe_of, "WordPiece": word_piece_of, "Unigram": unigram_of}
 
 
 def load(
@@ -36,7 +41,7 @@ def load(
 
     Raises:
         InputError: no such file, incomplete or foreign content, or a kind of tokenizer other
-            than byte-level BPE.
+            than byte-level BPE, WordPiece and Unigram.
     """
     path = Path(path)
     if path.is_dir():
@@ -57,130 +62,99 @@ def load(
             return ByteTokenizer(content["special"])
         if kind == "chars":
             return CharTokenizer(content["characters"], content["special"])
-        if content.get("model", {}).get("type") == "BPE":
-            return _from_hugging_face(content, path)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        model = _model_of(content.get("model", {}))
+        if model in _MODELS:
+            return _MODELS[model](content, f"path {str(path)!r}")
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"path {str(path)!r} is not a complete tokenizer file: {error!r}"
         ) from None
     raise InputError(
         f"path {str(path)!r} is of a kind that this package does not read; allowed are byte, "
-        "character and byte-level BPE tokenizers"
+        "character, byte-level BPE, WordPiece and Unigram tokenizers"
     )
+
+
+def _model_of(model: dict[str, Any]) -> str | None:
+    """What kind of model a `tokenizer.json` describes; the oldest files do not name it."""
+    if "type" in model or "vocab" not in model:
+        return model.get("type")
+    if "merges" in model:
+        return "BPE"
+    if "max_input_chars_per_word" in model:
+        return "WordPiece"
+    return "Unigram" if isinstance(model["vocab"], list) else "WordLevel"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise InputError(f"path {str(path)!r} is not JSON, or only the first part of it") from None
+        content = parse_json(_read(path))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"path {str(path)!r} {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"path {str(path)!r} is JSON but not a tokenizer")
     return content
 
 
+def _read_lines(path: Path) -> bytes:
+    """A text file.
+
+    Raises:
+        InputError: it cannot be read, or begins with a byte-order mark.
+    """
+    content = _read(path)
+    if content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"path {str(path)!r} begins with a byte-order mark; it must have none")
+    return content
+
+
 def _read_ranks(path: Path) -> dict[bytes, int]:
-    ranks = {}
+    ranks: dict[bytes, int] = {}
     try:
-        for line in path.read_bytes().splitlines():
+        for line in _read_lines(path).splitlines():
             if line:
-                token, rank = line.split()
-                ranks[base64.b64decode(token, validate=True)] = int(rank)
-    except OSError as error:
-        raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from None
-    except (ValueError, binascii.Error):
+                name, rank = line.split()
+                token = base64.b64decode(name, validate=True)
+                if token in ranks:
+                    raise InputError(f"path {str(path)!r} holds the token {token!r} twice")
+                ranks[token] = int(rank)
+    except (ValueError, binascii.Error) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"path {str(path)!r} is not a tiktoken rank file: each line must be base64, blank, rank"
         ) from None
     return ranks
 
 
-def _bytes(name: str, path: Path) -> bytes:
-    try:
-        return bytes([BYTE[c] for c in name])
-    except KeyError:
-        raise InputError(
-            f"path {str(path)!r} holds the token {name!r}, which does not spell bytes; "
-            "only byte-level BPE can be read"
-        ) from None
-
-
-def _build(
-    vocabulary: dict[str, int],
-    merges: Iterable[Any],
-    special: dict[str, int],
-    path: Path,
-    **options: Any,
-) -> BPE:
-    size = vocabulary_size([*vocabulary.values(), *special.values()], f"path {str(path)!r}")
-    tokens: list[bytes | None] = [None] * size
-    for name, number in vocabulary.items():
-        if special.get(name) != number:
-            tokens[number] = _bytes(name, path)
-    pairs = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in merges]
-    try:
-        triples = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in pairs]
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            f"path {str(path)!r} has a merge that its vocabulary lacks: {error}"
-        ) from None
-    return BPE(tokens, triples, special=special, **options)
-
-
-def _from_hugging_face(content: dict[str, Any], path: Path) -> BPE:
-    model = content["model"]
-    for field in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
-        if model.get(field):
-            raise InputError(f"path {str(path)!r} sets model.{field}, which is not supported")
-    normalizer = content.get("normalizer")
-    if normalizer is not None and normalizer["type"] not in ("NFC", "NFKC", "NFD", "NFKD"):
-        raise InputError(
-            f"path {str(path)!r} has the normalizer {normalizer['type']!r}; "
-            "allowed are none, NFC, NFKC, NFD and NFKD"
-        )
-    special = {token["content"]: token["id"] for token in content.get("added_tokens") or []}
-    return _build(
-        model["vocab"],
-        model["merges"],
-        special,
-        path,
-        pattern=_pattern_of(content.get("pre_tokenizer"), path),
-        whole_words=bool(model.get("ignore_merges")),
-        normalize=normalizer and normalizer["type"],
-    )
-
-
-def _pattern_of(before: dict[str, Any] | None, path: Path) -> str:
-    steps = [before] if before and before["type"] != "Sequence" else []
-    steps = steps or (before or {}).get("pretokenizers", [])
-    kinds = [step["type"] for step in steps]
-    if kinds == ["ByteLevel"] and steps[0].get("use_regex", True):
-        if not steps[0]["add_prefix_space"]:
-            return "gpt2"
-    elif kinds == ["Split", "ByteLevel"] and not steps[1]["use_regex"]:
-        written = steps[0]["pattern"].get("Regex")
-        for name, regex in REGEX.items():
-            if written == regex and steps[0]["behavior"] == "Isolated":
-                return name
-    raise InputError(
-        f"path {str(path)!r} cuts words in an unknown way ({json.dumps(before)[:200]}); "
-        f"known are the patterns {', '.join(REGEX)}"
-    )
-
-
 def _load_vocab_and_merges(folder: Path, pattern: str) -> BPE:
     path = folder / "vocab.json"
     vocabulary = _read_json(path)
     try:
-        lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError):
+        lines = _read_lines(folder / "merges.txt").decode().split("\n")
+    except UnicodeDecodeError:
         raise InputError(
             f"path {str(folder / 'merges.txt')!r} cannot be read as UTF-8 text"
         ) from None
-    merges = [line for line in lines if line and not line.startswith("#version")]
+    # Only the first line can be a comment: the first merge joins two bytes, so it is not
+    # "#version ...", while a later one may be.
+    merges = [line for line in lines[lines[0].startswith("#version") :] if line]
     made = {"".join(line.split(" ")) for line in merges}
     # What no merge makes, and is not a byte, can only be a special token.
-    special = {n: i for n, i in vocabulary.items() if n not in made and n not in BYTE}
-    return _build(vocabulary, merges, special, path, pattern=pattern)
+    special = [
+        AddedToken(name, number)
+        for name, number in vocabulary.items()
+        if name not in made and name not in BYTE
+    ]
+    return bpe_from(vocabulary, merges, special, f"path {str(path)!r}", pattern=pattern)

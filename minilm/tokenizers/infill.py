@@ -84,5 +84,5 @@ def fim_prompt(tokenizer: Tokenizer, prefix: str, suffix: str) -> np.ndarray:
     ids = [np.zeros(0, np.int32)]
     for marker, text in parts:
         ids.append(np.array([tokenizer.special_id(marker)], np.int32))
-        ids.append(tokenizer.encode_array(text, disallowed_special=()))
+        ids.append(tokenizer.encode_array(text, (), (), add_special_tokens=False))
     return np.concatenate(ids)

@@ -10,6 +10,7 @@ import unicodedata
 import numpy as np
 
 OTHER, LETTER, NUMBER, SPACE = 0, 1, 2, 3
+UPPER, LOWER, MARK = 4, 5, 6  # only in `case_table`
 
 # The property White_Space. Python's str.isspace also counts U+001C to U+001F, which \s does not.
 WHITE_SPACE = (
@@ -34,8 +35,23 @@ _NEWER_NUMBERS = (
     (0x16130, 0x16139), (0x16D70, 0x16D79), (0x1CCF0, 0x1CCF9), (0x1D2C0, 0x1D2D3),
     (0x1E4F0, 0x1E4F9), (0x1E5F1, 0x1E5FA),
 )  # fmt: skip
+_NEWER_UPPER = (
+    (0x1C89, 0x1C89), (0xA7CB, 0xA7CC), (0xA7DA, 0xA7DA), (0xA7DC, 0xA7DC), (0x10D50, 0x10D65),
+)  # fmt: skip
+_NEWER_LOWER = (
+    (0x1C8A, 0x1C8A), (0xA7CD, 0xA7CD), (0xA7DB, 0xA7DB), (0x10D70, 0x10D85), (0x1DF25, 0x1DF2A),
+)  # fmt: skip
+_NEWER_MARKS = (
+    (0x897, 0x897), (0xCF3, 0xCF3), (0xECE, 0xECE), (0x10D69, 0x10D6D), (0x10EFC, 0x10EFF),
+    (0x11241, 0x11241), (0x113B8, 0x113C0), (0x113C2, 0x113C2), (0x113C5, 0x113C5),
+    (0x113C7, 0x113CA), (0x113CC, 0x113D0), (0x113D2, 0x113D2), (0x113E1, 0x113E2),
+    (0x11F00, 0x11F01), (0x11F03, 0x11F03), (0x11F34, 0x11F3A), (0x11F3E, 0x11F42),
+    (0x11F5A, 0x11F5A), (0x13440, 0x13440), (0x13447, 0x13455), (0x1611E, 0x1612F),
+    (0x1E08F, 0x1E08F), (0x1E4EC, 0x1E4EF), (0x1E5EE, 0x1E5EF),
+)  # fmt: skip
 
 _LAST_ASSIGNED = 0x323AF  # beyond are private characters, tags and variation selectors, all OTHER
+_SELECTORS = (0xE0100, 0xE01EF)  # the only ones among these that are marks
 
 
 @functools.cache
@@ -52,3 +68,28 @@ def class_table() -> np.ndarray:
     table[list(WHITE_SPACE)] = SPACE
     table.flags.writeable = False
     return table
+
+
+@functools.cache
+def case_table() -> np.ndarray:
+    r"""As `class_table`, finer: \p{Lu} and \p{Lt} are UPPER, \p{Ll} LOWER, \p{M} MARK.
+
+    Letters without case, \p{Lm} and \p{Lo}, are LETTER.
+    """
+    table = class_table().copy()
+    kinds = {"Lu": UPPER, "Lt": UPPER, "Ll": LOWER, "Mn": MARK, "Mc": MARK, "Me": MARK}
+    for point in range(_LAST_ASSIGNED + 1):
+        kind = kinds.get(unicodedata.category(chr(point)))
+        if kind:
+            table[point] = kind
+    newer = ((UPPER, _NEWER_UPPER), (LOWER, _NEWER_LOWER), (MARK, (*_NEWER_MARKS, _SELECTORS)))
+    for kind, ranges in newer:
+        for first, last in ranges:
+            table[first : last + 1] = kind
+    table.flags.writeable = False
+    return table
+
+
+def is_mark(point: int) -> bool:
+    r"""Whether a code point is of the class \p{M}."""
+    return bool(case_table()[point] == MARK)

@@ -19,7 +19,7 @@ import numpy as np
 from minilm import tokenizers
 from minilm.backend import is_half, to_numpy
 from minilm.errors import InputError
-from minilm.files import write_atomically
+from minilm.files import parse_json, write_atomically
 from minilm.models import Config, model_of
 from minilm.models.language_model import LanguageModel
 from minilm.tokenizers import Tokenizer
@@ -65,15 +65,17 @@ def load_arrays(
         raise InputError(f"{path} is missing")
     try:
         with safe_open(path, framework="numpy") as file:
-            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+            facts = parse_json((file.metadata() or {}).get("facts", "{}").encode())
             names = [] if only_facts else file.keys()
             arrays = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, OSError):
         raise InputError(f"{path} is half-written or not in the safetensors format") from None
-    except TypeError as error:  # bfloat16, which other programs write
+    except (TypeError, AttributeError) as error:  # bfloat16 and float8, which others write
         raise InputError(f"{path} holds numbers that NumPy lacks: {error}") from None
     for name, array in arrays.items():
-        if array.dtype.kind not in "fiub":  # with ml_dtypes loaded, bfloat16 can be read
+        if (
+            array.dtype.kind not in "fiub" or "float8" in array.dtype.name
+        ):  # with ml_dtypes loaded, bfloat16 can be read
             raise InputError(f"{path} holds numbers that NumPy lacks: {name!r} is {array.dtype}")
     return arrays, facts
 
@@ -90,10 +92,13 @@ def load_json(path: Path) -> dict[str, Any]:
         InputError: missing, unreadable or not a JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else "is not readable JSON"
-        raise InputError(f"{path} {reason}") from None
+        content = parse_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path} {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}; it must hold a JSON object")
     return content
@@ -157,7 +162,10 @@ def save(
         InputError: the disk is full or the folder is not writable; the old checkpoint is whole.
     """
     masters = {id(p): state["master"] for p, state in _states(optimizers) if "master" in state}
-    weights = {name: _wide(masters.get(id(p), p.data)) for name, p in model.named_parameters()}
+    weights = {name: _wide(array) for name, array in model.state_dict().items()}
+    for name, p in model.named_parameters():
+        if id(p) in masters:
+            weights[name] = masters[id(p)]
     arrays = {f"model.{name}": array for name, array in weights.items()}
     for number, optimizer in enumerate(optimizers):
         for name, array in optimizer.state_dict().items():
@@ -166,7 +174,7 @@ def save(
     if ema is not None:
         arrays |= {f"ema.{name}": array for name, array in ema.state_dict().items()}
     save_arrays(folder / STATE, arrays, facts)
-    save_arrays(folder / MODEL, weights if ema is None else ema.averages, facts)
+    save_arrays(folder / MODEL, weights if ema is None else weights | ema.averages, facts)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from minilm.train.engine import (
 )
 from minilm.train.keeper import Keeper
 from minilm.train.plan import Plan, sort_settings
-from minilm.train.watch import Interrupt, Log, make_bar, peak_memory
+from minilm.train.watch import Interrupt, Log, make_bar, peak_memory, stopped_runs
 
 
 @dataclass
@@ -165,6 +165,8 @@ def train(
         raise InputError("tokens is an iterator that has ended; it must have a batch left")
     if run.interrupted or run.exhausted:
         print(_what_ended(run, plan, keeper), flush=True)
+    if run.interrupted:
+        stopped_runs.append(f"a training was interrupted after step {run.step:,}")
     return run
 
 

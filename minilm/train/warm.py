@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from minilm.backend.machine import cores
 from minilm.data.corpora import cache_folder
 from minilm.files import write_atomically
 from minilm.models import Config
@@ -36,7 +37,7 @@ def compiling(config: Config, dtype: str = "float32", device: str = "cpu") -> It
     """
     folder = cache_folder()
     stamp = None if folder is None else folder / f"compiled-{_key(config, dtype)}"
-    useful = device == "cpu" and config.kind == "decoder" and (os.cpu_count() or 1) > 1
+    useful = device == "cpu" and config.kind == "decoder" and cores() > 1
     if stamp is None or stamp.exists() or not useful:
         yield
         return

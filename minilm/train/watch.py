@@ -11,8 +11,11 @@ from typing import Any
 
 from minilm.errors import InputError
 from minilm.files import write_atomically
+from minilm.train.page_bar import PageBar
 
 LOG, PLOT = "log.jsonl", "loss.png"
+
+stopped_runs: list[str] = []  # trainings of this process that were interrupted, in words
 
 
 class Interrupt:
@@ -134,7 +137,7 @@ def plot_loss(log: Log, path: Path) -> bool:
 def make_bar(
     total: int | None, done: int, shown: bool, unit: str = "step", title: str | None = None
 ) -> Any:
-    """A tqdm bar on stderr, or in the notebook; hidden where nobody would see it move.
+    """A bar on the notebook's page, or tqdm's on stderr; hidden where nobody would see it move.
 
     Args:
         total: of the units; None: not known.
@@ -143,12 +146,11 @@ def make_bar(
         unit: of what is counted; "B" is told in kB and MB.
         title: what stands before the bar.
     """
-    notebook = "ipykernel" in sys.modules
-    if notebook:
-        from tqdm.auto import tqdm
-    else:
-        from tqdm import tqdm
-    hidden = not shown or (not notebook and not sys.stderr.isatty())
+    if shown and "ipykernel" in sys.modules:
+        return PageBar(total=total, done=done, unit=unit, title=title, keep=True)
+    from tqdm import tqdm
+
+    hidden = not shown or not sys.stderr.isatty()
     how = {"unit": unit, "unit_scale": unit == "B", "desc": title}
     return tqdm(total=total, initial=done, disable=hidden, dynamic_ncols=True, **how)
 

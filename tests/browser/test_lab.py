@@ -48,6 +48,11 @@ class Lab:
         with urllib.request.urlopen(url, timeout=10) as reply:
             return json.load(reply)
 
+    def end(self, path: str) -> None:
+        """DELETE /api/..., which ends a kernel or a session."""
+        url = f"http://127.0.0.1:{self.port}/api{path}?token={TOKEN}"
+        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10).close()
+
     def address(self, notebook: str) -> str:
         return f"http://127.0.0.1:{self.port}/lab/tree/lessons/{notebook}?token={TOKEN}"
 
@@ -239,6 +244,9 @@ def test_a_lesson_opens_with_all_that_it_shows(
     assert chrome.evaluate("!document.body.textContent.includes('model not found')")
     assert chrome.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     (tmp_path / "page.png").write_bytes(chrome.screenshot())
-    assert (lab.folder / lesson.name).read_bytes() == before  # opening does not dirty the file
+    chrome.wait("document.querySelectorAll('.jp-CodeCell .cm-line span').length > 0")  # in colour
+    chrome.pause(3)
+    assert chrome.evaluate("!document.querySelector('.jp-mod-dirty')")  # nothing to be saved
+    assert (lab.folder / lesson.name).read_bytes() == before
     assert chrome.errors == []
     assert chrome.external_requests() == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from minilm.course.build import notebook as nb
 from minilm.course.build.sources import build
-from minilm.course.grade.grading import Grade
+from minilm.course.grade.results import Grade
 from minilm.course.grade.run import grade_paths
 from minilm.course.places import Course
 

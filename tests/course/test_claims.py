@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilm.course import claim
+from minilm.course.build import notebook as nb
+from minilm.course.build.lessons import Lesson
+from minilm.course.build.run import Kernel, LessonError, claims_in
 from minilm.course.places import Course
 from minilm.course.publish import board
-from minilm.course.show import claims as claims_module
-from minilm.course.show.claims import NOT, PARTLY, REPRODUCED, measured_text, number_text
+from minilm.course.show import cards
+from minilm.course.show.cards import NOT, PARTLY, REPRODUCED, measured_text, number_text
 from minilm.errors import InputError
 
 SAID = {"source": "Chung 64:14", "measure": "ratio", "expected": "10.5 ± 1 %", "seconds": 1.0}
@@ -110,7 +113,7 @@ def test_mean_and_range_are_those_of_the_values() -> None:
 @given(st.lists(numbers, min_size=3, max_size=8))
 def test_spread_is_the_sample_deviation(values: list[float]) -> None:
     wanted = statistics.stdev(values)
-    assert claims_module.spread({"value": values})["value"] == pytest.approx(wanted, rel=1e-5)
+    assert cards.spread({"value": values})["value"] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_the_board_says_all_that_was_measured(specimen) -> None:
@@ -157,3 +160,64 @@ def test_a_bar_in_a_claim_does_not_break_the_table() -> None:
         if "a \\| b" in line
     ]
     assert row.replace("\\|", "").count("|") == 8
+
+
+# --- interrupted trainings ------------------------------------------------------------------------
+
+TRAINING = """\
+import signal
+import minilm
+from minilm.course import claim
+from minilm.course.build import notebook as nb
+from minilm.course.build.lessons import Lesson
+from minilm.course.build.run import Kernel, LessonError, claims_in
+from minilm.models import Transformer, gpt2
+from minilm.train import train
+stop = True
+---
+model = Transformer(gpt2(vocab_size=16, context=8, layers=1, heads=1, channels=8))
+def press(run):
+    if stop and run.step == 2:
+        signal.raise_signal(signal.SIGINT)
+run = train(model, [n % 16 for n in range(500)], 3, batch=1, after_step=press)
+---
+value = 3 if run.interrupted else 4
+told = dict(source="s", measure="m", expected="e", measured=value, exact=True)
+got = claim("measured", holds=lambda v: v == 4, **told)
+kept = claim("recorded", holds=lambda v: True, recorded=True, **told)
+print(got.verdict, kept.verdict)
+---
+if stop:
+    raise KeyboardInterrupt
+"""
+
+
+def test_no_verdict_rests_on_an_interrupted_training(tmp_path) -> None:
+    """... until the cell that trains has run to its end."""
+    cells = [nb.make_cell("code", text.strip()) for text in TRAINING.split("---\n")]
+    path = tmp_path / "course" / "lessons" / "90_x.ipynb"
+    nb.write(path, nb.make_notebook(cells))
+    cells_of = Kernel(Lesson(path))
+
+    def run(index: int) -> str:
+        cells_of.execute(index)
+        return str(cells_of.notebook["cells"][index]["outputs"])
+
+    with cells_of.started():
+        run(0), run(1)
+        said = run(2)
+        assert "no verdict reproduced" in said
+        assert "No verdict: a training was interrupted after step 2 (cell [2]); run it" in said
+        assert [record["claim"] for record in claims_in(cells_of.notebook, Lesson(path))] == [
+            "recorded"  # nothing collects a claim without a verdict
+        ]
+        cells_of._node["cells"][0]["source"] = "stop = False"
+        run(0)
+        assert "no verdict" in run(2)  # another cell changes nothing
+        run(1)
+        assert "reproduced reproduced" in run(2)
+        cells_of._node["cells"][0]["source"] = "stop = True"
+        run(0)
+        with pytest.raises(LessonError):
+            run(3)
+        assert "a cell was interrupted" in run(2)

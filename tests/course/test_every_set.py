@@ -15,10 +15,11 @@ pytestmark = [pytest.mark.grading, pytest.mark.timeout(300)]
 
 
 def graded(notebook: Path, out: Path) -> tuple[float, float]:
-    """Points and maximum that `minilm grade` writes for one submission."""
+    """Points and maximum that `minilm grade` writes for one submission, which needs no remark."""
     assert main(["grade", str(notebook), "--out", str(out)]) == 0
     with (out / "grades.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
+    assert row["remarks"] == ""
     return float(row["points"]), float(row["max"])
 
 

@@ -11,7 +11,7 @@ import pytest
 from course.grading import SET, grade_cells, make_course, points, write_submission
 from course.hostile import HONEST
 from minilm.cli import main
-from minilm.course.grade.grading import Grade
+from minilm.course.grade.results import Grade
 from minilm.course.grade.run import grade_paths
 from minilm.course.places import Course
 from minilm.errors import InputError
@@ -121,6 +121,12 @@ def test_errors_of_cells_name_the_cell(clumsy: dict[str, Grade]) -> None:
     assert "ZeroDivisionError" in notes and "undefined" in notes
 
 
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its path there."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
 def test_a_regrade_gives_the_same_bytes(course: Path, tmp_path: Path) -> None:
     folder = tmp_path / "subs"
     folder.mkdir()
@@ -130,10 +136,11 @@ def test_a_regrade_gives_the_same_bytes(course: Path, tmp_path: Path) -> None:
     for jobs in ("1", "2"):
         out = ["--out", str(tmp_path / jobs), "--jobs", jobs]
         assert main(["grade", str(folder), *options, *out]) == 0
-    first = {p.name: p.read_bytes() for p in sorted((tmp_path / "1").rglob("*")) if p.is_file()}
-    again = {p.name: p.read_bytes() for p in sorted((tmp_path / "2").rglob("*")) if p.is_file()}
+    first, again = files_in(tmp_path / "1"), files_in(tmp_path / "2")
     assert first == again
-    assert set(first) == {"grades.csv", "ann.html", "ann.json", "bob.html", "bob.json"}
+    each = ("feedback/{}.html", "gradescope/{}.json", "records/{}.json")
+    pages = {name.format(who) for name in each for who in ("ann", "bob")}
+    assert set(first) == {"grades.csv", "report.html", *pages}
     rows = list(csv.DictReader((tmp_path / "1" / "grades.csv").open()))
     assert [(row["student"], row["points"], row["max"]) for row in rows] == [
         ("ann", "13", "13"),
@@ -238,7 +245,8 @@ def test_a_folder_per_student(course: Path, tmp_path: Path) -> None:
     for name in ("ann", "bob"):
         (folder / name / "deeper").mkdir(parents=True)
     write_submission(folder / "ann" / "deeper" / f"{SET}.ipynb", [IMPORTS, S])
-    write_submission(folder / "ann" / "deeper" / f"{SET} copy.ipynb", [IMPORTS])
+    older = write_submission(folder / "ann" / "deeper" / f"{SET} copy.ipynb", [IMPORTS])
+    os.utime(older, (1e9, 1e9))
     write_submission(folder / "bob" / "mine.ipynb", [IMPORTS, *REST])
     (folder / "eve").mkdir()
     (folder / "eve" / "linked").symlink_to(folder / "ann" / "deeper")

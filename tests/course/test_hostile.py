@@ -56,7 +56,16 @@ class Listener:
 class Run:
     """One grading run of hostile and honest submissions."""
 
-    def __init__(self, folder: Path, cases: list[Case], isolation: str) -> None:
+    left: set[str] = set()
+
+    def __init__(
+        self,
+        folder: Path,
+        cases: list[Case],
+        isolation: str,
+        honest: int = HONEST_ONES,
+        jobs: int = JOBS,
+    ) -> None:
         course = make_course(folder / "course")
         target = folder / "submissions"
         self.bait = folder / "bait.txt"
@@ -68,7 +77,7 @@ class Run:
         os.environ["MINILM_TEST_SECRET"] = "CANARY"
         notebooks = {}
         for number, case in enumerate(cases):
-            if number % (len(cases) // HONEST_ONES + 1) == 0:
+            if number * honest // len(cases) != (number - 1) * honest // len(cases):
                 notebooks[f"honest {number}"] = list(HONEST.values())
             notebooks[case.name] = [
                 cell.replace("PLACES", repr(list(map(str, places)))).replace(
@@ -84,7 +93,7 @@ class Run:
                 hidden=course / "hidden",
                 seconds=SECONDS,
                 memory=1.0,
-                jobs=JOBS,
+                jobs=jobs,
                 isolation=isolation,
             )
         finally:

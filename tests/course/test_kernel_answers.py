@@ -10,8 +10,9 @@ from minilm.course.build import notebook as nb
 from minilm.course.checking import kernel_answers
 from minilm.course.checking.expect import Wrong
 from minilm.course.checking.kernel_answers import Run, launch
+from minilm.course.checking.kernel_rules import RuleError, read
 from minilm.course.checking.student import LocalChannel, Student, StudentError
-from minilm.course.grade.grading import Grade
+from minilm.course.grade.results import Grade
 from minilm.course.grade.run import grade_paths
 from minilm.course.places import Course
 from minilm.sandbox.inside.cells import FULL, Notebook
@@ -59,6 +60,10 @@ def fault_of(body: str, before: str = "", threads: int = 64) -> Wrong:
         ("t, n = cuda.threadIdx, x.shape[0]\ny[t.x] = 2 * x[min(t.x, n - 1)]", ""),
         ("s = cuda.shared.array(64, dtype=float32)\ns[i] = x[i]\ny[i] = 2 * s[i]", ""),
         ("v = cuda.local.array(2, float32)\nv[:] = x[i]\ny[i] = v[0] + v[1]", ""),
+        ("v = cuda.local.array((N, N + 1), float32)\nv[1, 2] = x[i]\ny[i] = 2 * v[1][2]", "N = 2"),
+        ("steps = (1, 2)\nfor k in steps:\n    y[i] = 2 * x[i]", ""),
+        ("for n in x.shape:\n    y[i] = 2 * x[i]", ""),
+        ("y[i] = 2 * cuda.shfl_xor_sync(0xFFFFFFFF, x[i ^ 1], 1)", ""),
     ],
 )
 def test_what_numba_compiles_is_a_kernel(body: str, before: str) -> None:
@@ -86,6 +91,18 @@ def test_what_numba_compiles_is_a_kernel(body: str, before: str) -> None:
         ("for v in x:\n    pass\nfor v in y[0]:\n    y[i] = v", "runs over range"),
         ("print(x[i])", "`print` is nothing"),
         ("y[i] = x @ x", "cannot use @"),
+        ("cuda.warpsize = 1", "cannot set `cuda.warpsize`"),
+        ("for cuda.warpsize in (1, 2):\n    pass", "cannot set `cuda.warpsize`"),
+        ("cuda.blockDim.x += 1", "cannot set `cuda.blockDim.x`"),
+        ("f = cuda.local.array", "`cuda.local.array` is a function: call it"),
+        ("f = math.exp", "`math.exp` is a function: call it"),
+        ("y[i] = (x[i], y)[1](3)", "by their names only"),
+        ("v = cuda.local.array(i, float32)", "has a constant size"),
+        ("v = cuda.shared.array(shape=(4, x.size), dtype=float32)", "has a constant size"),
+        ("for v in x:\n    y[i] = v", "runs over range"),
+        ("n = (1, 2)\nn = x\nfor v in n:\n    y[i] = v", "runs over range"),
+        ("v = cuda.local.array(3, float32)\nfor w in v:\n    y[i] = w", "runs over range"),
+        ("for v in cuda.threadIdx:\n    y[i] = v", "runs over range"),
     ],
 )
 def test_what_is_no_kernel_is_said_with_its_line(body: str, said: str) -> None:
@@ -132,6 +149,43 @@ def test_the_emulator_names_kernel_thread_and_line(body: str, line: str, said: s
     assert f"line {number}:" in str(fault)
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("y[i] = x[True]", "index of argument 0 (x) is a bool"),
+        ("y[i] = x[i > 3]", "index of argument 0 (x) is a bool"),
+        ("y[i] = x[1.0]", "index of argument 0 (x) is a float"),
+        ("y[i] = x[:][i]", "index of argument 0 (x) is a slice"),
+        ("y[i] = x[None]", "index of argument 0 (x) is a NoneType"),
+        ("cuda.atomic.add(y, True, x[i])", "index of argument 1 (y) is a bool"),
+        ("s = cuda.shared.array((2, 32), float32)\ncuda.atomic.add(s, 0, x[i])", "one element"),
+        (
+            "v = cuda.local.array(4, float32)\nw = cuda.shfl_sync(-1, v, 0)\ny[i] = w[0]",
+            "a shuffle got a LocalArray; it takes one number",
+        ),
+        ("y[i] = cuda.shfl_sync(-1, (x[i], x[i]), 0)[1]", "a shuffle got a tuple"),
+        ("y[i] = cuda.shfl_down_sync(-1, x, 1)[i]", "a shuffle got a TracedArray"),
+        ("v = cuda.local.array(4, float32)\nv[True] = x[i]", "of a local array of shape (4,)"),
+        ("v = cuda.local.array(4, float32)\nw = v[1:3]", "of a local array of shape (4,)"),
+        ("v = cuda.local.array(4, float32)\nv[4] = 0", "of a local array of shape (4,)"),
+        ("v = cuda.local.array((4, 4), float32)\nv[1] = 0", "one element at a time"),
+        ("v = cuda.local.array(4, float32)\nv[:] = v", "a local array got a LocalArray"),
+        ("v = cuda.local.array(4, float32)\nv = v + v", "unsupported operand"),
+        ("v = cuda.local.array(10**6, float32)", "a thread has 524288"),
+    ],
+)
+def test_no_access_goes_uncounted(body: str, said: str) -> None:
+    fault = fault_of(body, threads=64)
+    assert fault.kind == "kernel" and said in str(fault)
+
+
+def test_a_forged_program_is_small() -> None:
+    text = ["def f():\n    pass\n", 1]
+    forged = {"kernel": "f0", "functions": {f"f{n}": text for n in range(250)}, "names": {}}
+    with pytest.raises(RuleError, match="at most 20 functions"):
+        read(forged)
+
+
 def test_an_endless_kernel_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_answers, "SECONDS", 0.3)
     assert fault_of("while x[0] == 0:\n    y[i] = 1", threads=1).kind == "time"
@@ -155,6 +209,7 @@ from minilm.course.checking.expect import close
 from minilm.course.checking.kernel_answers import launch
 from minilm.course.checking.questions import Question
 
+LIBRARIES = ("numba",)
 twice = Question("twice")
 def run(student, rng):
     x = rng.standard_normal(64, dtype=np.float32)
@@ -225,17 +280,15 @@ def grades(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grade]:
     for name, (_, cells) in SUBMISSIONS.items():
         made = [nb.make_cell("code", text) for text in (HEAD, *cells)]
         nb.write(folder / f"{name}.ipynb", nb.make_notebook(made, {}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel_answers, "SECONDS", 1)
-        found, _, _ = grade_paths(
-            [folder],
-            course=Course(root),
-            hidden=root,
-            out=root / "out",
-            seconds=6.0,
-            memory=1.0,
-            jobs=3,
-        )
+    found, _, _ = grade_paths(
+        [folder],
+        course=Course(root),
+        hidden=root,
+        out=root / "out",
+        seconds=6.0,
+        memory=1.0,
+        jobs=3,
+    )
     return {grade.submission.student: grade for grade in found}
 
 

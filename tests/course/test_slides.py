@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from minilm.course.build.lessons import Lesson
-from minilm.course.publish.render import ASSETS, katex_css, markdown
+from minilm.course.publish.inlined import ASSETS, katex_css
+from minilm.course.publish.prose import markdown
 from minilm.course.publish.slides import deck, slides_of, write_decks
 from minilm.errors import InputError
 
 from .specimen import executed_lessons, make_lesson
 
 HERE = Path(".")
+# Written before the rule that a function fits a slide, and to be rewritten.
+BEFORE = {"03_history_of_the_transformer"}
 
 
 def test_slide_types_become_slides(specimen) -> None:
@@ -149,9 +152,10 @@ def examine(path: Path) -> dict:
             "bad maths": page.evaluate("document.querySelectorAll('.katex-error').length"),
             "maths in notes": page.evaluate("document.querySelectorAll('.notes .katex').length"),
             "small code": page.evaluate(
-                "[...document.querySelectorAll('.page')].filter(p => p.querySelector('pre') &&"
-                " parseFloat(p.style.getPropertyValue('--code-size')) < 15).length"
+                "[...document.querySelectorAll('.page pre, .page code')]"
+                ".filter(p => parseFloat(getComputedStyle(p).fontSize) < 20).length"
             ),
+            "torn": page.evaluate("document.querySelectorAll('[data-torn]').length"),
             "no alt": page.evaluate(
                 "document.querySelectorAll('.page img:not([alt]), .page img[alt=\"\"]').length"
             ),
@@ -181,7 +185,10 @@ def test_the_specimen_deck_fits_and_asks_for_nothing(specimen, tmp_path: Path) -
 @pytest.mark.parametrize("path", executed_lessons(), ids=lambda path: path.stem)
 def test_every_deck_fits_and_asks_for_nothing(path: Path, tmp_path: Path) -> None:
     [made] = write_decks([Lesson(path)], tmp_path)
-    assert_presentable(examine(made))
+    report = examine(made)
+    assert_presentable(report)
+    if path.stem not in BEFORE:
+        assert report["torn"] == 0  # no function goes on on the next slide
 
 
 @pytest.mark.browser

@@ -21,7 +21,7 @@ READABLE = [
     ("cross_entropy.cuda", "cross_entropy_rows", f"void({F2}, {I1}, {F1}, float32)"),
     ("gelu.cuda", "gelu_elements", f"void({F1}, {F1})"),
     ("gelu.cuda", "gelu_backward_elements", f"void({F1}, {F1}, {F1})"),
-    ("activation.cuda", "bias_silu_elements", f"void({F2}, {F1}, {F2})"),
+    ("bias_activation.cuda", "bias_silu_elements", f"void({F2}, {F1}, {F2})"),
     ("swiglu.cuda", "swiglu_elements", f"void({F1}, {F1}, {F1})"),
     ("swiglu.cuda", "swiglu_backward_elements", f"void({F1}, {F1}, {F1}, {F1}, {F1})"),
     ("rope.cuda", "rope_pairs", f"void({F3}, {F2}, {F2}, {F3})"),
@@ -44,6 +44,7 @@ READABLE = [
     ),
     ("decode_attention.cuda", "decode_rows", f"void({F3}, {F4}, {F4}, {I1}, {F3}, float32)"),
     ("quantized_matmul.cuda", "quantized_matmul_int8", f"void({F2}, int8[:,::1], {F2}, {F2})"),
+    ("conv2d.cuda", "conv2d_elements", f"void({F4}, {F4}, {F4}, int32, int32)"),
     ("moe.cuda", "permute_elements", f"void({F2}, {I1}, int32, {F2})"),
     ("moe.cuda", "grouped_matmul_elements", f"void({F2}, {F3}, {I1}, {F2})"),
 ]

@@ -1,9 +1,11 @@
-"""Quantized products and mixture of experts in the emulator against the float64 formulas."""
+"""Quantized products, convolutions and experts in the emulator against the float64 formulas."""
 
 import numpy as np
 import pytest
 
 from minilm.emulator import SCHEDULES
+from minilm.kernels.conv2d import cuda as conv2d
+from minilm.kernels.conv2d import reference as conv2d_reference
 from minilm.kernels.cuda_tools.launch import emulation
 from minilm.kernels.moe import cuda as moe
 from minilm.kernels.moe import reference as moe_reference
@@ -51,6 +53,23 @@ def test_moe_permute_and_combine(dtype):
     wanted = moe_reference.moe_combine_backward(*wide(g, y), order, place, wide(weights))
     assert_close(ours[0], wanted[0], dtype)
     assert_close(ours[1], wanted[1], "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("stride, padding", [((1, 1), (1, 1)), ((2, 1), (0, 2)), ((2, 3), (1, 0))])
+def test_conv2d(stride, padding, dtype, monkeypatch):
+    monkeypatch.setattr(conv2d, "_MOST", 2 * 3 * 12 * 24)  # two pictures of the three at a time
+    x, w = arrays(4, dtype, (3, 3, 5, 7), (4, 3, 3, 2))
+    y = conv2d.conv2d(x, w, stride, padding)
+    assert y.dtype == x.dtype
+    assert_close(y, conv2d_reference.conv2d(*wide(x, w), stride, padding), dtype)
+    (g,) = arrays(5, dtype, y.shape)
+    dx = conv2d.conv2d_input_gradient(g, w, (5, 7), stride, padding)
+    right = conv2d_reference.conv2d_input_gradient(*wide(g, w), (5, 7), stride, padding)
+    assert_close(dx, right, dtype, factor=2)  # the columns are rounded before they are added up
+    dw = conv2d.conv2d_weight_gradient(g, x, (3, 2), stride, padding)
+    right = conv2d_reference.conv2d_weight_gradient(*wide(g, x), (3, 2), stride, padding)
+    assert_close(dw, right, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -57,6 +57,14 @@ def test_rms_norm():
     same(dx, reference.rms_norm_backward(*wide(g, x, w), kept)[0])
 
 
+def test_conv2d():
+    cuda, reference = load("conv2d"), load("conv2d", "reference")
+    x, w = arrays(3, "float32", (2, 3, 5, 7), (4, 3, 3, 3))
+    y = np.empty((2, 4, 3, 4), np.float32)
+    emulate(cuda.conv2d_elements, (1, 1, 2), (4, 3, 4), x, w, y, 2, 1)
+    same(y, reference.conv2d(*wide(x, w), (2, 2), (1, 1)))
+
+
 def test_cross_entropy():
     cuda, reference = load("cross_entropy"), load("cross_entropy", "reference")
     (x,) = arrays(3, "float32", (3, 50))

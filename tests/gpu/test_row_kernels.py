@@ -75,6 +75,21 @@ def test_norms(shape, dtype):
             assert_close(mine, wanted, dtype, f"{folder} gradient {i}", factor=2)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("folder, nothing", [("layer_norm", (None, None)), ("rms_norm", (None,))])
+def test_norms_without_weights(folder, nothing, shape, dtype):
+    x, g = arrays(1, dtype, shape, shape)
+    cuda, reference = tiers(folder)
+    y, *saved = getattr(cuda, folder)(x, *nothing, 1e-5)
+    expected, *kept = getattr(reference, folder)(wide(x), *nothing, 1e-5)
+    assert_close(y, expected, dtype, folder)
+    dx, *others = getattr(cuda, f"{folder}_backward")(g, x, None, *saved)
+    right = getattr(reference, f"{folder}_backward")(*wide(g, x), None, *kept)[0]
+    assert_close(dx, right, dtype, folder, factor=2)
+    assert set(others) == {None}
+
+
 @pytest.mark.parametrize("rows", [1, 70, 130])
 def test_weight_gradients_over_shares_of_rows(rows):
     cuda, reference = tiers("layer_norm")

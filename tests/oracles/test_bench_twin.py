@@ -62,7 +62,7 @@ def test_laps_of_the_race_go_the_same_way():
 
 
 def test_rows_are_whole(monkeypatch):
-    monkeypatch.setattr(timing.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(timing, "cores", lambda: 1)
     monkeypatch.setattr(timing, "ROUND", 0.001)
     found = [
         *training.step_rows(["nano"], rounds=1),

@@ -199,3 +199,35 @@ class _Packed:
     @property
     def grad(self):
         return np.concatenate([part.grad for part in self.parts])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_losses_of_tokens_by_the_row_and_with_weights(reduction, fused):
+    """torch's loss by the row, times the weights; a mean is divided by those of kept targets."""
+    import torch
+
+    x, w, g = _normal(3, 5, 8), _normal(11, 8, seed=1), np.abs(_normal(3, 5, seed=2))
+    rng = np.random.default_rng(3)
+    weights, targets = rng.random((3, 5)).astype(np.float32), rng.integers(0, 11, (3, 5))
+    targets[0, 2] = targets[2, 4] = -100
+    ours = [Tensor(a, requires_grad=True) for a in (x, w)]
+    theirs = [_torch(a, grad=True) for a in (x, w)]
+    how = {"label_smoothing": 0.1, "reduction": reduction, "weights": weights}
+    if fused:
+        loss = F.linear_cross_entropy(*ours, targets, **how)
+    else:
+        loss = F.cross_entropy(F.linear(*ours), targets, **how)
+    each = torch.nn.functional.cross_entropy(
+        (theirs[0] @ theirs[1].T).flatten(0, 1),
+        _torch(targets).flatten(),
+        label_smoothing=0.1,
+        reduction="none",
+    )
+    each = each.reshape(3, 5) * _torch(weights)
+    expected = {"none": each, "sum": each.sum(), "mean": each.sum() / weights[targets >= 0].sum()}
+    _same(loss.data, expected[reduction], 1e-5)
+    loss.backward(g if reduction == "none" else None)
+    expected[reduction].backward(_torch(g) if reduction == "none" else None)
+    for a, b in zip(ours, theirs, strict=True):
+        _same(a.grad, b.grad, 1e-5)

@@ -99,6 +99,44 @@ def _bert():
     return _spread(hf.BertForPreTraining(config))
 
 
+def _gpt_bigcode(**changes):
+    import transformers as hf
+
+    fields = dict(vocab_size=97, n_positions=40, n_embd=48, n_layer=3, n_head=4)
+    fields |= dict(bos_token_id=0, eos_token_id=0)
+    return _spread(hf.GPTBigCodeForCausalLM(hf.GPTBigCodeConfig(**(fields | changes))))
+
+
+def _gpt_bigcode_untied():
+    return _gpt_bigcode(tie_word_embeddings=False, activation_function="gelu", n_inner=80)
+
+
+def _small_bert(**changes):
+    import transformers as hf
+
+    fields = dict(vocab_size=97, hidden_size=48, num_hidden_layers=2, num_attention_heads=4)
+    fields |= dict(intermediate_size=96, max_position_embeddings=40)
+    return hf.BertConfig(**(fields | changes))
+
+
+def _bert_masked():
+    import transformers as hf
+
+    return _spread(hf.BertForMaskedLM(_small_bert(hidden_act="gelu_pytorch_tanh")))
+
+
+def _bert_model():
+    import transformers as hf
+
+    return _spread(hf.BertModel(_small_bert()))
+
+
+def _bert_bare():
+    import transformers as hf
+
+    return _spread(hf.BertModel(_small_bert(), add_pooling_layer=False))
+
+
 def _bert_untied():
     import transformers as hf
 
@@ -139,7 +177,9 @@ def _their_logits(theirs, ids):
     return theirs(**given)[0]
 
 
-@pytest.mark.parametrize("make", [_gpt2, _llama, _bert, _t5], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [_gpt2, _gpt_bigcode, _llama, _bert, _t5], ids=lambda make: make.__name__
+)
 def test_gradient_of_every_weight(make):
     """Of the cross-entropy, through their autograd, in float32."""
     import torch.nn.functional as torch_F
@@ -165,6 +205,31 @@ def test_gradient_of_every_weight(make):
         # Between float32 sums in other orders, 1e-3 of the largest entry is agreement.
         scale = max(np.abs(wanted).max(), 1e-2)
         np.testing.assert_allclose(gradient / scale, wanted / scale, atol=1e-3, err_msg=name)
+
+
+def test_gpt_bigcode_logits():
+    """A GPT of one head of keys and values, ours first: read by them to the same logits."""
+    theirs = _gpt_bigcode()
+    ids = _ids((3, 40), 97)
+    ours = _ours(theirs)
+    assert ours.config.kv_heads == 1 and ours.config.activation == "gelu_tanh"
+    _close(ours(ids).data, theirs(_torch(ids)).logits)
+
+
+def test_our_starcoder_is_their_gpt_bigcode(tmp_path):
+    import transformers as hf
+
+    from minilm import models
+
+    config = models.starcoder(vocab_size=97, context=40, layers=2, heads=4, channels=48)
+    ours = model_of(config, seed=3).eval()
+    for parameter in ours.parameters():
+        parameter.data += np.random.default_rng(0).normal(0, 0.2, parameter.shape).astype("f")
+    save_hf(ours, tmp_path)
+    theirs = hf.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    assert type(theirs).__name__ == "GPTBigCodeForCausalLM"
+    ids = _ids((2, 40), 97)
+    _close(ours(ids).data, theirs(_torch(ids)).logits)
 
 
 def test_llama_logits_grouped_queries():
@@ -245,7 +310,8 @@ def test_t5_logits(proj):
 
 @pytest.mark.parametrize(
     "make",
-    [_gpt2, _llama, _mistral, _bert, _bert_untied, _t5],
+    [_gpt2, _gpt_bigcode, _gpt_bigcode_untied, _llama, _mistral, _t5]
+    + [_bert, _bert_untied, _bert_masked, _bert_model, _bert_bare],
     ids=lambda make: make.__name__,
 )
 def test_folders_go_both_ways(make, tmp_path):
@@ -254,9 +320,12 @@ def test_folders_go_both_ways(make, tmp_path):
     theirs.save_pretrained(tmp_path / "theirs")
     model = load_hf(tmp_path / "theirs").eval()
     save_hf(model, tmp_path / "ours")
-    back = type(theirs).from_pretrained(tmp_path / "ours").eval()
+    bare = {"add_pooling_layer": False} if make is _bert_bare else {}
+    back = type(theirs).from_pretrained(tmp_path / "ours", **bare).eval()
     before, after = _state(theirs), _state(back)
     ours = set(to_hf(model.state_dict(), model.config))
+    if type(theirs).__name__ == "BertModel":  # its own names have no prefix
+        ours = {name.removeprefix("bert.") for name in ours}
     assert ours <= set(before)
     for name in ours:
         np.testing.assert_array_equal(before[name], after[name], err_msg=name)

@@ -19,9 +19,8 @@ from minilm import functional as F
 from minilm.data import toys
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
+from minilm.studies.until import ENOUGH, run_until, shown, tuned
 from minilm.tensor import Tensor, no_grad
-
-from ._until import ENOUGH, run_until, shown, tuned
 
 LETTERS, LONGEST, BATCH = 16, 12, 32
 MODELS = {

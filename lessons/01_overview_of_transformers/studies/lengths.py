@@ -20,9 +20,8 @@ from minilm.data import toys
 from minilm.models import Config, Transformer
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
+from minilm.studies.until import ENOUGH, run_until, shown, tuned
 from minilm.tensor import no_grad
-
-from ._until import ENOUGH, run_until, shown, tuned
 
 LETTERS, LONGEST, BATCH = 16, 8, 32
 MODELS = ("learned", "rope", "none")

@@ -19,9 +19,8 @@ from minilm.inference.retrieval import retrieve
 from minilm.models import Config, Transformer
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
+from minilm.studies.until import run_until, shown
 from minilm.tensor import no_grad
-
-from ._until import run_until, shown
 
 FACTS = FactTable(facts=2000)
 BANDS = {

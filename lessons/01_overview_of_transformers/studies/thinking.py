@@ -19,9 +19,8 @@ from minilm.data import toys
 from minilm.models import Config, Transformer
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
+from minilm.studies.until import ENOUGH, run_until, shown, tuned
 from minilm.tensor import no_grad
-
-from ._until import ENOUGH, run_until, shown, tuned
 
 MODULUS, ADDITIONS, BATCH = 17, 3, 64
 TASKS = {"at once": False, "step by step": True}

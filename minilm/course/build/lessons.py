@@ -74,7 +74,7 @@ class Lesson:
             for block in re.split(r"\n\s*\n", cell["source"]):
                 lines = [line for line in block.splitlines() if not line.startswith("#")]
                 text = re.sub(r"\[(.+?)\]\(.+?\)|[*`]", r"\1", " ".join(lines)).strip()
-                if text and not text.startswith(("|", "<", "$$", "-")):
+                if text and not text.startswith(("|", "<", "$$", "-", "!")):
                     return text
         return ""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import datetime
 import json
+import math
 import os
 import re
 import time
@@ -98,7 +99,7 @@ class Kernel:
         self._node = nbformat.from_dict(self.notebook)
         self._client = NotebookClient(
             self._node,
-            timeout=self._seconds,
+            timeout=math.ceil(self._seconds),
             kernel_name="python3",
             resources={"metadata": {"path": str(self.lesson.path.parent.resolve())}},
             store_widget_state=False,
@@ -199,6 +200,8 @@ def stored_outputs(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 kept.append({**out, "text": text})
             continue
         if "data" in out:
+            if out.get("metadata", {}).get("minilm", {}).get("bar"):  # of a training; it is over
+                continue
             live = [out["data"].pop(name, None) for name in WIDGETS]
             drawn = "minilm" in out.get("metadata", {})
             if any(live) and not drawn:  # a progress bar, a bare widget: nothing left to show

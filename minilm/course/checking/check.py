@@ -6,26 +6,43 @@ per test how it went, with the hint where it failed. It never shows the inside o
 
 import html
 import inspect
-import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from minilm.course.checking import progress
+from minilm.course.checking.limit import Clock, TimeIsUp
+from minilm.course.checking.look import Call, fitting_hint
 from minilm.course.checking.questions import (
     ExerciseSet,
     Outcome,
     Question,
     Test,
-    load_set,
-    run_test,
+    run_cases,
 )
 from minilm.course.checking.student import LocalChannel, Student
+from minilm.course.checking.which import count_passed, find_set
 from minilm.course.places import Course
 from minilm.errors import InputError
+from minilm.sandbox.inside.cells import is_cell
+
+SECONDS = 10.0  # what the tests of one question may take together, as in the grader
+ABSENT = ("missing", "todo", "poison")  # nothing was tried yet
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one test, and the call after which it failed."""
+
+    outcome: Outcome
+    call: Call | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the test passed."""
+        return self.outcome.passed
 
 
 @dataclass
@@ -33,40 +50,55 @@ class Report:
     """How one question went; prints as text, and as a small table in a notebook."""
 
     question: Question
-    results: list[tuple[Test, Outcome]]
+    results: list[tuple[Test, Finding]]
     footer: list[str] = field(default_factory=list)
+    names: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def points(self) -> float:
         """Points of the tests that passed."""
-        return sum(test.points for test, outcome in self.results if outcome.passed)
+        return sum(test.points for test, found in self.results if found.passed)
 
     @property
     def passed(self) -> bool:
         """Whether every test passed."""
-        return all(outcome.passed for _, outcome in self.results)
+        return all(found.passed for _, found in self.results)
 
     def lines(self) -> list[tuple[str, str]]:
-        """(kind, text) of every line: "title", "pass", "fail", "why", "hint", "end"."""
+        """(kind, text) of every line: "title", "pass", "fail", "why", "call", "hint", "end"."""
         out = [("title", _title(self.question))]
         told: set[str] = set()
-        for test, outcome in self.results:
-            if outcome.passed:
+        for test, found in self.results:
+            if found.passed:
                 out.append(("pass", f"{test.points:g}/{test.points:g}  {test.title}"))
                 continue
             out.append(("fail", f"0/{test.points:g}  {test.title}"))
-            if outcome.text not in told:
-                out.append(("why", outcome.text))
-            if test.hint and test.hint not in told and outcome.kind not in ("missing", "todo"):
-                out.append(("hint", test.hint))
-            told |= {outcome.text, test.hint}
+            new = [line for line in self._about(test, found) if line[1] not in told]
+            told |= {text for _, text in new}
+            out += new
         return out + [("end", line) for line in self.footer]
+
+    def _about(self, test: Test, found: Finding) -> list[tuple[str, str]]:
+        """What to say about a test that failed: what is wrong, on which input, what may help."""
+        outcome, call = found.outcome, found.call
+        said = [("why", outcome.text)]
+        if outcome.kind in ABSENT:
+            return said
+        if call is not None:
+            said.append(("call", str(call)))
+        clue = outcome.clue or outcome.text
+        if outcome.kind == "value":
+            clue = outcome.clue
+        function = self.names.get(call.name) if call else None
+        hints = fitting_hint(outcome.kind, clue, test.hint, call, function)
+        return said + [("hint", hint) for hint in hints if hint]
 
     def __repr__(self) -> str:
         marks = {
             "pass": "  pass  ",
             "fail": "  FAIL  ",
             "why": "        ",
+            "call": "        in ",
             "hint": "        hint: ",
         }
         return "\n".join(marks.get(kind, "") + text for kind, text in self.lines())
@@ -78,6 +110,7 @@ class Report:
             "pass": ("✓ ", "color:#0a7d55"),
             "fail": ("✗ ", "color:#b3261e"),
             "why": ("", "padding-left:2em"),
+            "call": ("in ", "padding-left:2em;font-family:monospace"),
             "hint": ("hint: ", "padding-left:2em;font-style:italic"),
             "end": ("", "opacity:.75"),
         }
@@ -100,7 +133,7 @@ def check(question: str | None = None, *, set: str | None = None) -> None:
     """
     names = sys._getframe(1).f_globals
     try:
-        one = _find_set(question, set, names)
+        one = find_set(question, set, names)
         asked = one.questions if question is None else [one.question(question)]
         for single in asked:
             _show(make_report(one, single, names))
@@ -117,12 +150,12 @@ def payoff(question: str, *, set: str | None = None) -> Callable[[Callable[[], A
 
     def run(function: Callable[[], Any]) -> Any:
         try:
-            one = _find_set(question, set, names)
+            one = find_set(question, set, names)
             asked = one.question(question)
         except InputError as error:
             _say(str(error))
             return None
-        if not all(outcome.passed for _, outcome in run_tests(one, asked, names)):
+        if not all(found.passed for _, found in run_tests(one, asked, names)):
             _say(f'First make check("{question}") pass; then this cell runs minilm on your code.')
             return None
         return function()
@@ -132,18 +165,39 @@ def payoff(question: str, *, set: str | None = None) -> Callable[[Callable[[], A
 
 def run_tests(
     one: ExerciseSet, question: Question, names: Mapping[str, Any]
-) -> list[tuple[Test, Outcome]]:
-    """The public tests of a question on a namespace."""
+) -> list[tuple[Test, Finding]]:
+    """The public tests of a question on a namespace; all of them share one clock."""
+
+    def is_theirs(frame: FrameType) -> bool:
+        return frame.f_globals is names or is_cell(frame.f_code.co_filename)
+
+    clock = Clock(SECONDS, is_theirs)
     results = []
     for test in question.tests:
-        student = Student(LocalChannel(names))
-        results.append((test, run_test(test, student, "public", one.name, question.name)))
+        try:
+            found = clock.run(lambda test=test: _find(test, one, question, names))
+        except TimeIsUp:
+            found = Finding(Outcome("time", clock.said()))
+        results.append((test, found))
     return results
+
+
+def _find(test: Test, one: ExerciseSet, question: Question, names: Mapping[str, Any]) -> Finding:
+    """One test: a pass, or of the cases that fail the one with the smallest input."""
+    channel = LocalChannel(names)
+    failed: list[Finding] = []
+    for outcome in run_cases(test, Student(channel), "public", one.name, question.name):
+        if not outcome.passed:
+            failed.append(Finding(outcome, channel.calls[-1] if channel.calls else None))
+        channel.calls.clear()
+        if failed and outcome.kind in ABSENT:
+            break
+    return min(failed, key=lambda f: f.call.size if f.call else 0, default=Finding(Outcome("pass")))
 
 
 def make_report(one: ExerciseSet, question: Question, names: Mapping[str, Any]) -> Report:
     """Test a question, note the result in the progress file, and say how the course stands."""
-    report = Report(question, run_tests(one, question, names))
+    report = Report(question, run_tests(one, question, names), names=names)
     course = Course.find()
     path = progress.progress_path(course.root if course else None)
     source = _source(question, names) if report.passed else ""
@@ -160,56 +214,9 @@ def make_report(one: ExerciseSet, question: Question, names: Mapping[str, Any]) 
         f"{earned:g} of {one.points:g} in this set."
     )
     if course is not None:
-        passed, total = _counted(course, done)
+        passed, total = count_passed(course, done)
         report.footer.append(f"{passed} of {total} questions of the course passed.")
     return report
-
-
-def _counted(course: Course, done: dict[str, Any]) -> tuple[int, int]:
-    """Questions passed and asked in the whole course, without loading every set."""
-    passed = total = 0
-    for name, one in course.sets.items():
-        asked = _asked(one.tests)
-        mine = done.get(name, {})
-        total += len(asked)
-        passed += sum(bool(mine.get(name, {}).get("passed")) for name in asked)
-    return passed, total
-
-
-def _asked(path: Path) -> list[str]:
-    """The names of the questions in a file, read without running it."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return re.findall(r"""^\w+\s*=\s*Question\(\s*["'](\w+)["']""", text, re.MULTILINE)
-
-
-def _find_set(question: str | None, name: str | None, names: Mapping[str, Any]) -> ExerciseSet:
-    """The set that a notebook belongs to: as told, by the notebook's file, or by the question."""
-    course = Course.find()
-    if course is None or not course.sets:
-        raise InputError(
-            f"no exercise set was found at or above {Path.cwd()}; "
-            "open the notebook inside a clone of the course"
-        )
-    paths = {name: one.tests for name, one in course.sets.items()}
-    name = name or names.get("EXERCISE")
-    if name is None:
-        opened = os.environ.get("JPY_SESSION_NAME") or names.get("__vsc_ipynb_file__") or ""
-        stem = Path(str(opened)).stem
-        name = next((known for known in paths if stem.startswith(known)), None)
-    if name is not None and name not in paths:
-        raise InputError(f"set is {name!r}; the sets here are: {', '.join(paths) or 'none'}")
-    if name is not None:
-        return load_set(paths[name])
-    if question is None:
-        raise InputError('which set? Say check(set="NN_slug"), or name a question')
-    holders = [name for name, path in paths.items() if question in _asked(path)]
-    if len(holders) == 1:
-        return load_set(paths[holders[0]])
-    if holders:
-        sets = ", ".join(holders)
-        raise InputError(f"several sets ask for {question!r} ({sets}); add set=... to the check")
-    known = ", ".join(name for path in paths.values() for name in _asked(path))
-    raise InputError(f"question is {question!r}; the questions of the course are: {known}")
 
 
 def _source(question: Question, names: Mapping[str, Any]) -> str:

@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from minilm.course.checking.look import clue_of
+
 
 class Wrong(AssertionError):
-    """An answer that is not right; `kind` is "type", "shape", "dtype" or "value"."""
+    """An answer that is not right; `kind` is "type", "shape", "dtype" or "value".
 
-    def __init__(self, kind: str, text: str) -> None:
+    `clue` says how wrong numbers are related to the right ones, where that is simple.
+    """
+
+    def __init__(self, kind: str, text: str, clue: str = "") -> None:
         super().__init__(text)
-        self.kind = kind
+        self.kind, self.clue = kind, clue
 
 
 def close(
@@ -36,20 +41,24 @@ def close(
     found = array(answer, shape=expected.shape, dtype=dtype, what=what)
     wide = np.complex128 if "c" in (found.dtype.kind, expected.dtype.kind) else np.float64
     mine, want = found.astype(wide), expected.astype(wide)
-    with np.errstate(invalid="ignore", over="ignore"):
+
+    def near(mine: np.ndarray, want: np.ndarray) -> np.ndarray:
         fine = np.isfinite(want) & (np.abs(mine - want) <= atol + rtol * np.abs(want))
-        fine |= (mine == want) | (np.isnan(mine) & np.isnan(want))
+        return fine | (mine == want) | (np.isnan(mine) & np.isnan(want))
+
+    with np.errstate(all="ignore"):
+        fine = near(mine, want)
         if fine.all():
             return
         gap = np.where(fine, -1.0, np.abs(mine - want))
+        clue = clue_of(mine, want, lambda a, b: bool(near(a, b).all()))
     gap = np.where(np.isnan(gap), np.inf, gap)
     where = np.unravel_index(int(np.argmax(gap)), gap.shape) if gap.ndim else ()
     bad = int(fine.size - fine.sum())
     place = f" at {list(map(int, where))}" if gap.ndim else ""
     count = f"{bad} of {fine.size} values differ; " if fine.size > 1 else ""
-    raise Wrong(
-        "value", f"{what}: {count}{_number(mine[where])}{place} should be {_number(want[where])}"
-    )
+    said = f"{what}: {count}{_number(mine[where])}{place} should be {_number(want[where])}"
+    raise Wrong("value", said, clue)
 
 
 def array(answer: Any, *, shape: Any = None, dtype: Any = None, what: str = "the answer") -> Any:

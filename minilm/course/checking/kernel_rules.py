@@ -6,6 +6,7 @@ way to reach the emulator itself.
 """
 
 import ast
+from collections import Counter
 from typing import Any, NamedTuple
 
 MODULES = {
@@ -27,6 +28,9 @@ MATH = set(
 )
 NUMPY = TYPES | {"inf", "nan", "pi"}
 ALLOWED = {"cuda": CUDA, "math": MATH, "np": NUMPY, "numba": TYPES}
+READ = {"threadIdx", "blockIdx", "blockDim", "gridDim", "laneid", "warpsize"}
+READ |= {f"{name}.{axis}" for name in READ for axis in "xyz"} | {"inf", "nan", "pi", "e"}
+MEMORY = {"shared.array", "local.array"}
 BUILTINS = {"range", "min", "max", "abs", "len", "int", "float", "bool", "round", "divmod"}
 ATTRIBUTES = {"shape", "size", "ndim", "x", "y", "z"}  # of arrays and indices
 WORDS = {
@@ -47,6 +51,7 @@ PLAIN = (
 )  # fmt: skip
 PLAIN_VALUES = (bool, int, float, type(None))
 LONGEST = 20_000  # characters of one function
+MOST_FUNCTIONS, MOST_NAMES = 20, 200
 
 
 class RuleError(ValueError):
@@ -76,21 +81,27 @@ def read(parts: Any) -> Program:
         RuleError: it is no kernel; one sentence.
     """
     try:
+        many = len(_dict(parts, "functions")), len(_dict(parts, "names"))
+        if many[0] > MOST_FUNCTIONS or many[1] > MOST_NAMES:
+            raise RuleError(f"a kernel has at most {MOST_FUNCTIONS} functions")
         functions = {str(k): (str(v[0]), int(v[1])) for k, v in _dict(parts, "functions").items()}
         names = {str(k): (str(v[0]), v[1]) for k, v in _dict(parts, "names").items()}
         kernel = str(parts["kernel"])
+    except RuleError:
+        raise
     except (TypeError, KeyError, ValueError, IndexError):
         raise RuleError("there is no source of a kernel") from None
     if kernel not in functions:
         raise RuleError("there is no source of a kernel")
     known = {name: _known(kind, content, functions) for name, (kind, content) in names.items()}
     known = {name: what for name, what in known.items() if what is not None}
+    steps = {name for name, (kind, content) in names.items() if isinstance(content, tuple)}
     known |= dict.fromkeys(functions, "function")
     used: set[str] = set()
     for name, (text, line) in functions.items():
         if not 1 <= line < 1_000_000 or len(text) > LONGEST:
             raise RuleError(f"{name} is too long for a kernel")
-        used |= _Rules(name, text, known).used
+        used |= _Rules(name, text, known, steps).used
     return Program(kernel, functions, {name: names[name] for name in used if name in names})
 
 
@@ -116,8 +127,9 @@ def _known(kind: str, content: Any, functions: dict) -> str | None:
 class _Rules:
     """Walks one function; `used` are the outer names it needs."""
 
-    def __init__(self, name: str, text: str, known: dict[str, str]) -> None:
+    def __init__(self, name: str, text: str, known: dict[str, str], steps: set[str]) -> None:
         self.name, self.lines, self.known = name, text.splitlines(), known
+        self.steps = steps  # outer names of tuples of numbers
         self.used: set[str] = set()
         try:
             body = ast.parse(text).body
@@ -137,6 +149,7 @@ class _Rules:
             for node in ast.walk(function)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
+        self.plain = _plain_tuples(function) - {argument.arg for argument in given.args}
         for own in (name, *self.local):
             if own.startswith("__"):
                 raise RuleError(f"{name} uses the name {own}; leave such names to Python")
@@ -160,19 +173,64 @@ class _Rules:
             self.outer(node, "")
         if isinstance(node, ast.Constant) and type(node.value) not in PLAIN_VALUES:
             raise self.fail(node, "a CUDA kernel works with numbers only")
-        if isinstance(node, ast.For) and not _counts(node.iter):
+        if isinstance(node, ast.For) and not self.counts(node.iter):
             raise self.fail(node, "a loop of a CUDA kernel runs over range(...) or plain numbers")
+        if isinstance(node, ast.Call):
+            self.call(node)
+            return
         for child in ast.iter_child_nodes(node):
             self.walk(child)
 
-    def attribute(self, node: ast.Attribute) -> None:
+    def call(self, node: ast.Call) -> None:
+        """What is called has a name from outside, so that its cost is known."""
+        named = node.func
+        if isinstance(named, ast.Attribute):
+            self.attribute(named, called=True)
+        elif isinstance(named, ast.Name) and named.id not in self.local:
+            self.outer(named, "")
+        else:
+            raise self.fail(node, "a CUDA kernel calls functions by their names only")
+        if isinstance(named, ast.Attribute) and ast.unparse(named).partition(".")[2] in MEMORY:
+            given = [k.value for k in node.keywords if k.arg == "shape"] or node.args
+            if not given or not self.constant(given[0]):
+                raise self.fail(node, "an array of a CUDA kernel has a constant size")
+        for child in (*node.args, *(keyword.value for keyword in node.keywords)):
+            self.walk(child)
+
+    def constant(self, node: ast.expr) -> bool:
+        """Whether a size is known before the launch."""
+        if isinstance(node, ast.Tuple):
+            return all(map(self.constant, node.elts))
+        if isinstance(node, ast.BinOp):
+            return self.constant(node.left) and self.constant(node.right)
+        if isinstance(node, ast.Name):
+            return node.id not in self.local and self.known.get(node.id) == "value"
+        return isinstance(node, ast.Constant) and type(node.value) is int
+
+    def counts(self, node: ast.expr) -> bool:
+        """Whether a loop over this reads no memory: range(...), numbers, a shape."""
+        if isinstance(node, ast.Call):
+            return isinstance(node.func, ast.Name) and node.func.id == "range"
+        if isinstance(node, ast.Name):
+            return node.id in (self.plain if node.id in self.local else self.steps)
+        if isinstance(node, ast.Attribute):
+            return node.attr == "shape"
+        return isinstance(node, ast.Tuple)
+
+    def attribute(self, node: ast.Attribute, called: bool = False) -> None:
         """`cuda.threadIdx.x`, `math.exp`, `x.shape`."""
         path, base = [node.attr], node.value
         while isinstance(base, ast.Attribute):
             path.insert(0, base.attr)
             base = base.value
         if isinstance(base, ast.Name) and base.id not in self.local:
-            self.outer(base, ".".join(path))
+            full = ".".join(path)
+            self.outer(base, full)
+            if not isinstance(node.ctx, ast.Load):
+                raise self.fail(node, f"a CUDA kernel cannot set `{base.id}.{full}`")
+            known = self.known.get(base.id)
+            if not called and known in ("cuda", "math") and full not in READ:
+                raise self.fail(node, f"`{base.id}.{full}` is a function: call it")
             return
         if not isinstance(node.ctx, ast.Load) or any(part not in ATTRIBUTES for part in path):
             raise self.fail(node, f"a CUDA kernel cannot use `.{path[-1]}` here")
@@ -209,7 +267,10 @@ def _is_text(node: ast.stmt) -> bool:
     return constant and isinstance(node.value.value, str)
 
 
-def _counts(node: ast.expr) -> bool:
-    if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id == "range"
-    return isinstance(node, ast.Tuple) or isinstance(node, ast.Name)
+def _plain_tuples(function: ast.FunctionDef) -> set[str]:
+    """Names that are only ever set to tuples written out in the function."""
+    nodes = list(ast.walk(function))
+    stored = Counter(n.id for n in nodes if isinstance(n, ast.Name) and type(n.ctx) is ast.Store)
+    tuples = [n for n in nodes if isinstance(n, ast.Assign) and isinstance(n.value, ast.Tuple)]
+    plain = Counter(t.id for n in tuples for t in n.targets if isinstance(t, ast.Name))
+    return {name for name in plain if plain[name] == stored[name]}

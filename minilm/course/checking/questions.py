@@ -8,6 +8,7 @@ The set NN_slug consists of two files there. `questions.py` is what students rea
     from minilm.course.checking.questions import Question
 
     TITLE = "Attention from scratch"
+    LIBRARIES = ("numba",)  # only if answers may use more than NumPy, see minilm.sandbox.libraries
 
     softmax = Question("softmax", lines=3, plugs="softmax", hint="Subtract the largest first.")
 
@@ -32,6 +33,9 @@ Write a test so that it computes what it expects by itself (a formula in float64
 number), never with the function of minilm that the exercise asks for, and so that a function which
 does nothing fails it.
 
+What every answer owes, to leave its arguments alone and to keep their dtype, is not tested by hand:
+`checking.probes` adds one test for each to a question.
+
 In the notebook a payoff cell runs the real model on the student's function:
 
     @payoff("softmax")
@@ -51,13 +55,16 @@ import numpy as np
 
 from minilm.course.checking.expect import Wrong
 from minilm.course.checking.student import Student, StudentError
+from minilm.course.checking.words import in_words, no_question
 from minilm.errors import InputError
+from minilm.sandbox.libraries import refuse_unknown
 from minilm.sandbox.session import SessionError
 
 Cases = Callable[[np.random.Generator, str], Iterable[dict[str, Any]]]
 HIDDEN_SEEDS = 3  # runs of a test that names no cases of its own
 
-# What may be said about a hidden test: its kind of failure, and nothing that came from its input.
+# Every kind of failure, in words that hold nothing of an input: for the lecturer. What a student
+# hears of a hidden test is less, see `minilm.course.grade.hidden`.
 COARSE = {
     "missing": "the function is missing",
     "todo": "it is not written yet",
@@ -109,7 +116,6 @@ class Question:
         hint: shown with every failure that has no hint of its own.
         plugs: the public name of minilm that the answer can replace, for the course's ledger; the
             answer must then take the same arguments.
-        poison: more names of minilm that submissions must not call (`Class.method` for a method).
     """
 
     def __init__(
@@ -121,14 +127,12 @@ class Question:
         lines: int = 0,
         hint: str = "",
         plugs: str | None = None,
-        poison: Sequence[str] = (),
     ) -> None:
         if not name.isidentifier():
             raise InputError(f"name is {name!r}; a question has the name of a function")
         self.name, self.title = name, title or name
         self.asks = tuple(asks) or (name,)
         self.lines, self.hint, self.plugs = lines, hint, plugs
-        self.poison = tuple(poison)
         self.tests: list[Test] = []
 
     def test(
@@ -164,18 +168,12 @@ class ExerciseSet:
     name: str
     title: str
     questions: list[Question] = field(default_factory=list)
+    libraries: tuple[str, ...] = ()  # that may answer beside the usual, see `sandbox.libraries`
 
     @property
     def points(self) -> float:
         """What the set is worth."""
         return sum(question.points for question in self.questions)
-
-    @property
-    def poisoned(self) -> list[str]:
-        """The names of minilm that a submission to this set finds empty."""
-        names = {name for q in self.questions for name in (*q.asks, *q.poison)}
-        names |= {q.plugs for q in self.questions if q.plugs}
-        return sorted(names)
 
     def question(self, name: str) -> Question:
         """The question of that name.
@@ -186,16 +184,20 @@ class ExerciseSet:
         for question in self.questions:
             if question.name == name:
                 return question
-        known = ", ".join(q.name for q in self.questions)
-        raise InputError(f"question is {name!r}; the questions of {self.name} are: {known}")
+        known = [q.name for q in self.questions]
+        raise InputError(no_question(name, known, self.name))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one test: "pass", or a kind of failure and a sentence about it."""
+    """What became of one test: "pass", or a kind of failure and a sentence about it.
+
+    `clue` says more about wrong numbers, where something simple is wrong with all of them.
+    """
 
     kind: str
     text: str = ""
+    clue: str = ""
 
     @property
     def passed(self) -> bool:
@@ -230,7 +232,8 @@ def load_set(path: Path) -> ExerciseSet:
     names = [question.name for question in found]
     if len(set(names)) < len(names):
         raise InputError(f"{path} has two questions of the same name")
-    return ExerciseSet(slug, str(getattr(module, "TITLE", slug)), found)
+    libraries = refuse_unknown(getattr(module, "LIBRARIES", ()))
+    return ExerciseSet(slug, str(getattr(module, "TITLE", slug)), found, libraries)
 
 
 def run_test(test: Test, student: Student, level: str, *words: str) -> Outcome:
@@ -240,37 +243,52 @@ def run_test(test: Test, student: Student, level: str, *words: str) -> Outcome:
         words: what the random streams depend on: the set, the question, and for hidden cases the
             secret and the student.
     """
-    try:
-        number = 0
-        for number, case in enumerate(test.runs(level, _stream(level, test.name, *words))):
-            rng = _stream(level, test.name, *words, str(number))
-            with np.errstate(all="ignore"):  # infinities in an answer are judged, not printed
+    outcome = Outcome("pass")
+    for outcome in run_cases(test, student, level, *words):
+        if not outcome.passed:
+            break
+    return outcome
+
+
+def run_cases(test: Test, student: Student, level: str, *words: str) -> Iterator[Outcome]:
+    """What becomes of each case of a test at a level; see `run_test`."""
+    cases = test.runs(level, _stream(level, test.name, *words))
+    number = 0
+    while True:
+        rng = _stream(level, test.name, *words, str(number))
+        number += 1
+
+        def run(rng: np.random.Generator = rng) -> bool:
+            case = next(cases, None)
+            if case is not None:
                 test.function(student, rng, **case)
-        return Outcome("pass")
+            return case is not None
+
+        ran, outcome = _judged(run, test.title)
+        if not ran:
+            return
+        yield outcome
+
+
+def _judged(run: Callable[[], bool], title: str) -> tuple[bool, Outcome]:
+    """Whether there was something to run, and what became of it."""
+    try:
+        with np.errstate(all="ignore"):  # infinities in an answer are judged, not printed
+            return run(), Outcome("pass")
     except StudentError as error:
-        return Outcome(error.kind if error.kind in COARSE else "error", in_words(error))
+        return True, Outcome(error.kind if error.kind in COARSE else "error", in_words(error))
     except Wrong as error:
-        return Outcome(error.kind if error.kind in COARSE else "value", str(error))
+        kind = error.kind if error.kind in COARSE else "value"
+        return True, Outcome(kind, str(error), error.clue)
     except AssertionError as error:
-        return Outcome("value", str(error) or f"not so: {test.title}")
+        return True, Outcome("value", str(error) or f"not so: {title}")
     except (RecursionError, MemoryError):
-        return Outcome("size", "the answer is too large to be looked at")
+        return True, Outcome("size", "the answer is too large to be looked at")
     except SessionError:
         raise
     except Exception as error:  # whatever an odd answer did to the test, it is no right answer
-        return Outcome("type", f"the answer cannot be used as one: {type(error).__name__}")
-
-
-def in_words(error: StudentError) -> str:
-    """One sentence about code that gave no answer."""
-    return {
-        "missing": f"no cell defines `{error.text}`",
-        "todo": "not written yet",
-        "poison": f"this calls minilm's own `{error.text}`: write your own",
-        "memory": "your code asked for more memory than it may have",
-        "size": f"the answer is too large: {error.text}",
-        "stop": "your iterator ended too early",
-    }.get(error.kind, f"your code raised {error.text}")
+        said = f"the answer cannot be used as one: {type(error).__name__}"
+        return True, Outcome("type", said)
 
 
 def _stream(*words: str) -> np.random.Generator:

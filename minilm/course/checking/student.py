@@ -6,14 +6,14 @@ What has no plain form (a class instance, a generator, a pullback) is `Held`: it
 asked for attributes and items, and iterated.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from types import ModuleType
 from typing import Any
 
+from minilm.course.checking.limit import TimeIsUp
+from minilm.course.checking.look import Call
+from minilm.course.checking.own_code import uses_package
 from minilm.sandbox.inside import wire
 from minilm.sandbox.inside.worker import Worker, _Missing
-from minilm.sandbox.session import Session, SessionError
 
 
 class StudentError(Exception):
@@ -40,11 +40,11 @@ class Student:
 
     def call_inplace(self, name: str, *args: Any, **named: Any) -> tuple[Any, list[Any]]:
         """Call a function that changes its arguments: its result, and the arguments afterwards."""
-        return self._channel.ask("inplace", name, args=args, named=named)
+        return self._channel.inplace(name, args, named)
 
     def kernel_source(self, name: str) -> Any:
         """The source of a CUDA kernel, for `minilm.course.checking.kernel_answers.launch`."""
-        return self._channel.ask("source", name)
+        return self._channel.ask("source", name, plain=True)
 
     def run_kernel(self, *arguments: Any) -> Any:
         """Runs such a source in the emulator, where no code of the student's has run."""
@@ -83,7 +83,7 @@ class Held:
 
     def __len__(self) -> int:
         try:
-            length = self._channel.ask("len", self._number)
+            length = self._channel.ask("len", self._number, plain=True)
         except StudentError as error:  # list(x) asks for a length too, and expects a TypeError
             raise TypeError(error.text) from None
         if type(length) is not int or length < 0:
@@ -117,16 +117,24 @@ class Channel:
         name: str = "",
         args: Any = (),
         named: Mapping[str, Any] | None = None,
+        plain: bool = False,
     ) -> Any:
-        """Do one operation on a name or on a held value."""
+        """Do one operation on a name or on a held value; see `exchange` for `plain`."""
         pack = self.pack()
         message = {"op": op, "of": of, "name": name}
         message |= {"args": pack.node(list(args)), "named": pack.node(dict(named or {}))}
-        return self.exchange(message, pack)
+        return self.exchange(message, pack, plain)
 
-    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
-        """Send one request and return the value of its answer."""
+    def exchange(self, message: dict[str, Any], pack: wire.Pack, plain: bool = False) -> Any:
+        """Send one request and return the value of its answer.
+
+        With `plain`, that is a number, a text, or lists and dictionaries of such.
+        """
         raise NotImplementedError
+
+    def inplace(self, name: str, args: tuple, named: dict[str, Any]) -> tuple[Any, list[Any]]:
+        """Call a function: its result, and its arguments afterwards."""
+        return self.ask("inplace", name, args=args, named=named)
 
     def beside(self) -> "Channel":
         """A way to a worker that the student's code cannot touch."""
@@ -148,18 +156,14 @@ class Channel:
 
     def _value(self, mark: str, part: Any) -> Any:
         if mark == "h":
-            number, kind = part[0], part[1]
-            if type(number) is not int or not isinstance(kind, str):
+            number, kind, _ = part
+            if type(number) is not int or type(kind) is not str:
                 raise wire.WireError("no handle")
-            return Held(self, number, kind)
+            return Held(self, number, kind[:80])
         if mark == "f":
             if type(part) is not int or not 0 <= part < len(self.functions):
                 raise wire.WireError("no function")
             return self.functions[part]
-        if mark == "T":
-            from minilm.tensor import Tensor
-
-            return Tensor(part[0], requires_grad=part[1])
         raise wire.WireError(f"unknown mark {mark!r}")
 
 
@@ -169,6 +173,7 @@ class _Local(Worker):
     def __init__(self, names: Mapping[str, Any], channel: Channel) -> None:
         super().__init__(-1, -1)
         self.space, self.channel = names, channel
+        self.unpacked: list[Any] = []
 
     def find(self, name: str) -> Any:
         if name not in self.space:
@@ -178,6 +183,11 @@ class _Local(Worker):
             raise StudentError("poison", name)
         return found
 
+    def unpack(self, blobs: list[memoryview], node: Any) -> Any:
+        value = super().unpack(blobs, node)
+        self.unpacked.append(value)
+        return value
+
     def other(self, mark: str, part: Any) -> Any:
         if mark == "f":
             return self.channel.functions[part]
@@ -185,101 +195,48 @@ class _Local(Worker):
 
 
 class LocalChannel(Channel):
-    """The student's code runs here, as `check` needs it in a notebook."""
+    """The student's code runs here, as `check` needs it in a notebook.
+
+    `calls` holds the calls by name since it was last cleared.
+    """
 
     def __init__(self, names: Mapping[str, Any]) -> None:
         super().__init__()
         self.worker = _Local(names, self)
+        self.calls: list[Call] = []
 
-    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
+    def ask(
+        self,
+        op: str,
+        of: str | int,
+        *,
+        name: str = "",
+        args: Any = (),
+        named: Mapping[str, Any] | None = None,
+        plain: bool = False,
+    ) -> Any:
+        """As of every channel; a call by name is noted, with what it did to its arguments."""
+        if op not in ("call", "inplace") or not isinstance(of, str):
+            return super().ask(op, of, name=name, args=args, named=named, plain=plain)
+        call = Call(of, tuple(args), dict(named or {}))
+        self.calls.append(call)
+        self.worker.unpacked = []
+        try:
+            return super().ask(op, of, args=args, named=named)
+        finally:
+            if op == "call" and len(self.worker.unpacked) == 2:
+                given, by_name = self.worker.unpacked
+                call.got = [*given, *by_name.values()]
+
+    def exchange(self, message: dict[str, Any], pack: wire.Pack, plain: bool = False) -> Any:
         try:
             value = self.worker.perform(message, [memoryview(blob) for blob in pack.blobs])
             answer = self.worker.pack()
             node = answer.node(value)
-        except (StudentError, KeyboardInterrupt):
+        except (StudentError, KeyboardInterrupt, TimeIsUp):
             raise
         except wire.TooLargeError as error:
             raise StudentError("size", str(error)) from None
         except BaseException as error:
             raise StudentError(*self.worker.describe(error)) from None
         return self.unpack([memoryview(blob) for blob in answer.blobs], node)
-
-
-class RemoteChannel(Channel):
-    """The student's code runs in a sandboxed worker."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session, self.number = session, 0
-
-    def exchange(self, message: dict[str, Any], pack: wire.Pack) -> Any:
-        self.number += 1
-        self.session.send({**message, "n": self.number}, pack)
-        while True:
-            answer, blobs = self.session.receive()
-            try:
-                if "call" in answer:
-                    self._call_back(answer, blobs)
-                    continue
-                if answer["n"] != self.number:
-                    raise wire.WireError("an answer to another question")
-                if "error" in answer:
-                    kind, text = answer["error"]
-                    raise StudentError(str(kind)[:20], str(text)[:500])
-                return self.unpack(blobs, answer["ok"])
-            except (wire.WireError, LookupError, TypeError, ValueError) as error:
-                self.session.close()
-                raise SessionError("broken", f"an answer that is none: {error}") from None
-
-    def beside(self) -> Channel:
-        return RemoteChannel(self.session.beside())
-
-    def _call_back(self, message: dict[str, Any], blobs: list[memoryview]) -> None:
-        function = self.functions[message["call"]]
-        args = self.unpack(blobs, message["args"])
-        named = self.unpack(blobs, message["named"])
-        pack = self.pack()
-        try:
-            node = pack.node(function(*args, **named))
-        except SessionError:
-            raise
-        except Exception as error:
-            self.session.send({"raise": f"{type(error).__name__}: {error}"[:200]})
-            return
-        self.session.send({"value": node}, pack)
-
-    def forget(self) -> int:
-        """Drop what the student's side holds; returns how many threads it says it runs."""
-        self.functions.clear()
-        answer = self.exchange({"op": "forget"}, self.pack())
-        return answer if type(answer) is int else 0
-
-
-def uses_package(found: Any, name: str) -> bool:
-    """Whether a function is minilm's own of that name, or calls it straight away.
-
-    In a notebook this is advice: the grader takes the function away, so that nothing can call it.
-    """
-    if str(getattr(found, "__module__", "")).split(".")[0] == "minilm":
-        return True
-    code = getattr(found, "__code__", None)
-    if code is None:
-        return False
-    spaces = getattr(found, "__globals__", {})
-    reached = [spaces.get(used) for used in code.co_names]
-    reached += [sys.modules.get(used) for used in code.co_names]  # an import inside the function
-    modules = [value for value in reached if _is_package(value)]
-    for module in modules:  # grows while it is walked: minilm, then minilm.functional
-        inner = [vars(module).get(used) for used in code.co_names]
-        modules += [value for value in inner if _is_package(value) and value not in modules]
-    if name in code.co_names and any(name in vars(module) for module in modules):
-        return True
-    return any(
-        getattr(value, "__name__", "") == name
-        and str(getattr(value, "__module__", "")).split(".")[0] == "minilm"
-        for value in reached
-    )
-
-
-def _is_package(value: Any) -> bool:
-    return isinstance(value, ModuleType) and value.__name__.split(".")[0] == "minilm"

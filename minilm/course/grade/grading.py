@@ -1,359 +1,164 @@
 """The grader: strangers' notebooks in, points out, and nothing they do changes that.
 
-Each submission runs in its own sandboxed worker (`sandbox`, `session`), which has the student's
-cells and nothing else. The tests run here: they call the student's functions through the worker and
-compare plain values. So the worst a submission can do is to spoil its own answers, and a hang or a
-crash costs the question during which it happened.
+Each submission has a judge of its own (`judge`), a disposable process that runs the tests, and the
+judge starts a sandboxed worker, which has the student's cells and nothing else. What comes back is,
+for each test, a kind out of a list and a sentence; a judge that an answer has taken down costs the
+question at hand, and another one goes on with the rest.
 """
 
-import os
-import secrets
-import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-from minilm.course.build import notebook as nb
-from minilm.course.checking.questions import ExerciseSet, Outcome, Question, Test, run_test
-from minilm.course.checking.student import RemoteChannel, Student, StudentError
+from minilm.course.checking.questions import COARSE, Outcome, Question
+from minilm.course.grade.assignment import Assignment
+from minilm.course.grade.judge import LONGEST
+from minilm.course.grade.loading import MOST_NOTES, WORDS
+from minilm.course.grade.results import Grade, QuestionResult, TestResult
 from minilm.course.grade.submissions import Submission
-from minilm.sandbox.choice import choose
-from minilm.sandbox.inside.cells import FULL, LEAN, SKIP
-from minilm.sandbox.kit import make_kit
-from minilm.sandbox.session import Session, SessionError
-from minilm.sandbox.walls import Isolation, Limits
+from minilm.errors import InputError
+from minilm.sandbox.disposable import Allowance, Ended, Nursery
+from minilm.sandbox.walls import PATIENCE, Limits
 
-MOST_LOADS = 6  # starts of one notebook that end in a hang or a crash before it is given up
 MOST_CELLS = 2000
-WORDS = {
-    "time": "it took longer than {seconds:g} s and was stopped",
-    "gone": "the program ended by itself",
-    "size": "the answer is too large",
-    "broken": "its answer cannot be read",
-}
+LARGEST_CELL = 1_000_000  # characters
+LARGEST_NOTEBOOK = 8_000_000  # characters of all cells
+MOST_JUDGES = 4  # that one submission may take down
+ROOM = 1 << 30  # bytes of address space for a judge, beside what a worker may have
+PLACED = ("pass", *COARSE)
 
 
-@dataclass
-class TestResult:
-    """One test of one student: the public outcome, and whether the hidden cases passed.
-
-    `hidden` is a kind out of `COARSE` or "pass", never a text: texts may hold hidden inputs.
-    """
-
-    test: Test
-    public: Outcome
-    hidden: str | None = None
-    secret: bool = False  # the whole test is the lecturer's
-
-    @property
-    def points(self) -> float:
-        """All or nothing; partial credit is between tests."""
-        return self.test.points if self.public.passed and self.hidden == "pass" else 0
-
-
-@dataclass
-class QuestionResult:
-    """One question of one student."""
-
-    question: Question
-    tests: list[TestResult] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-
-    @property
-    def points(self) -> float:
-        return sum(test.points for test in self.tests)
-
-    @property
-    def most(self) -> float:
-        return sum(result.test.points for result in self.tests)
-
-
-@dataclass
-class Grade:
-    """One student's set."""
-
-    submission: Submission
-    exercise: ExerciseSet
-    questions: list[QuestionResult]
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def points(self) -> float:
-        return sum(question.points for question in self.questions)
-
-    @property
-    def most(self) -> float:
-        return sum(question.most for question in self.questions)
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What the grader needs to know about one set: its tests, public and hidden, and the stubs.
-
-    `given` are the cells that were handed out, so that a deleted import is no disaster.
-    """
-
-    exercise: ExerciseSet
-    extra: dict[str, list[Test]] = field(default_factory=dict)
-    given: tuple[str, ...] = ()
-    secret: str = ""
-
-
-def read_secret(folder: Path | None) -> str:
-    """What the seeds of hidden cases depend on, made once and kept: same secret, same grades.
-
-    It lies in the lecturer's folder as `secret.txt`, else in the user's configuration.
-    """
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "minilm"
-    path = folder / "secret.txt" if folder else base / "grader-secret.txt"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(16) + "\n")
-    return path.read_text(encoding="utf-8").strip()
-
-
-def given_cells(path: Path) -> tuple[str, ...]:
-    """The code that students were given with an exercise notebook."""
-    if not path.exists():
-        return ()
-    return tuple(nb.source_of(c) for c in nb.read(path)["cells"] if c["cell_type"] == "code")
-
-
-def grade_all(
-    submissions: Sequence[Submission],
-    assignments: dict[str, Assignment],
-    *,
-    limits: Limits,
-    jobs: int,
-    isolation: str = "auto",
-    unsafe: bool = False,
-    progress: Callable[[Submission], None] = lambda submission: None,
-) -> tuple[list[Grade], str]:
-    """Grade every submission; returns the grades in the same order, and the wall that was used.
-
-    Args:
-        submissions: each with a `set_name` that `assignments` has.
-        limits: memory, and seconds for one question and for one cell.
-        jobs: how many run at once.
-        isolation: see `sandbox.choice.choose`.
-        unsafe: accept no isolation where none works.
-        progress: called after each submission, from any thread.
-    """
-    with tempfile.TemporaryDirectory(prefix="minilm-grade-") as scratch:
-        os.chmod(scratch, 0o755)  # the user that a worker turns into reads its kit there
-        kits = {
-            name: make_kit(Path(scratch, f"kit-{number}"), assignment.exercise.poisoned)
-            for number, (name, assignment) in enumerate(assignments.items())
-        }
-        wall = choose(next(iter(kits.values())), isolation, unsafe)
-        slots: SimpleQueue[int] = SimpleQueue()
-        for slot in range(jobs):
-            slots.put(slot)
-
-        def one(submission: Submission) -> Grade:
-            slot = slots.get()
-            try:
-                name = submission.set_name
-                return Grader(assignments[name], wall, kits[name], limits, slot).grade(submission)
-            finally:
-                slots.put(slot)
-                progress(submission)
-
-        with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(one, submissions)), wall.kind
-
-
-class Grader:
-    """Grades submissions of one set, one after another, in one slot."""
+class Grading:
+    """One submission on its way to a grade."""
 
     def __init__(
-        self, assignment: Assignment, wall: Isolation, kit: Path, limits: Limits, slot: int
+        self, nursery: Nursery, assignment: Assignment, submission: Submission, limits: Limits
     ) -> None:
-        self.assignment, self.wall, self.kit = assignment, wall, kit
-        self.limits, self.slot = limits, slot
-        self.channel: RemoteChannel | None = None
-        self.modes: list[str] = []
-        self.loads = 0
+        self.nursery, self.assignment, self.limits = nursery, assignment, limits
+        self.submission = submission
+        self.results = [self._empty(question) for question in assignment.exercise.questions]
         self.notes: list[str] = []
-        self.listening = True  # until the first hidden case: nothing said later is passed on
+        self.state: dict[str, Any] = {}
+        # all public cases before the first hidden one: what a submission says in words can then
+        # not hold what it saw of a hidden test
+        self.todo = [
+            (level, number) for level in ("public", "hidden") for number in range(len(self.results))
+        ]
 
-    def grade(self, submission: Submission) -> Grade:
-        """Run every question of the set against one submission.
+    def grade(self) -> Grade:
+        """Have every question judged.
 
-        All public cases come before the first hidden one: what a submission says in words can then
-        not hold what it saw of a hidden test.
+        Raises:
+            InputError: the process that keeps the judges is gone, or no worker starts any more.
         """
-        exercise = self.assignment.exercise
-        results = [self._empty_result(question) for question in exercise.questions]
-        self.modes = [FULL] * len(submission.cells)
-        trouble = submission.trouble
-        if len(submission.cells) > MOST_CELLS:
-            trouble = f"it has {len(submission.cells)} cells; at most {MOST_CELLS} are run."
+        trouble = self._trouble()
         if trouble:
-            for result in results:
+            for result in self.results:
                 for test in result.tests:
                     test.public = Outcome("gone", "the notebook cannot be run")
-            return Grade(submission, exercise, results, [trouble])
-        try:
-            for level in ("public", "hidden"):
-                for result in results:
-                    self._question(result, submission, level)
-                self.listening = False
-        finally:
-            self._stop()
-        return Grade(submission, exercise, results, self.notes)
+            self.notes = [trouble]
+            self.todo = []
+        cells = [self._cell(number, text) for number, text in enumerate(self.submission.cells)]
+        spent = 0.0
+        for _ in range(MOST_JUDGES):
+            if not self.todo:
+                break
+            ended = self._judge(cells, spent)
+            spent += ended.cpu
+            if ended.how == "lost":
+                raise InputError(
+                    "the process that keeps the judges was ended from outside; grade again"
+                )
+            if self.todo:
+                self._fail(*self.todo.pop(0), "time" if ended.how == "time" else "size")
+        for level, number in self.todo:
+            self._fail(level, number, "gone")
+        return Grade(self.submission, self.assignment.exercise, self.results, self.notes)
 
-    def _empty_result(self, question: Question) -> QuestionResult:
+    def _trouble(self) -> str:
+        """Why there is nothing to run, or nothing."""
+        cells = self.submission.cells
+        if self.submission.trouble:
+            return self.submission.trouble
+        if len(cells) > MOST_CELLS:
+            return f"it has {len(cells)} cells; at most {MOST_CELLS} are run"
+        size = sum(len(text) for text in cells if len(text) <= LARGEST_CELL)
+        if size > LARGEST_NOTEBOOK:
+            most = LARGEST_NOTEBOOK / 1e6
+            return f"its cells have {size / 1e6:.1f} million characters; at most {most:g} are run"
+        return ""
+
+    def _cell(self, number: int, text: str) -> str:
+        if len(text) <= LARGEST_CELL:
+            return text
+        size, most = len(text) / 1e6, LARGEST_CELL / 1e6
+        self.notes.append(
+            f"code cell {number + 1} has {size:.1f} million characters; at most {most:g} are run"
+        )
+        return ""
+
+    def _empty(self, question: Question) -> QuestionResult:
         tests = [TestResult(test, Outcome("gone")) for test in question.tests]
         extra = self.assignment.extra.get(question.name, [])
         tests += [TestResult(test, Outcome("pass"), secret=True) for test in extra]
         return QuestionResult(question, tests)
 
-    def _question(self, result: QuestionResult, submission: Submission, level: str) -> None:
-        """The cases of one question at one level share one clock and one fate."""
-        due = [t for t in result.tests if (not t.secret if level == "public" else t.public.passed)]
-        if not due:
-            return
-        failed = self._ready(submission)
-        if failed is None:
-            self.channel.session.allow(self.limits.seconds)
-            if level == "public":
-                result.missing = self._missing(result.question)
-        for test in due:
-            outcome = failed
-            if outcome is None:
-                outcome, dead = self._run(test.test, result.question, submission, level)
-                failed = outcome if dead else None
-            if level == "public":
-                test.public = outcome
-            else:
-                test.hidden = outcome.kind
-        if failed is None:
-            self._tidy()
+    def _due(self, level: str, number: int) -> list[int]:
+        """The tests of a question at a level. A hidden one may still fail in public before."""
+        public = [number for _, number in self.todo if _ == "public"]
+        tests = enumerate(self.results[number].tests)
+        if level == "public":
+            return [one for one, test in tests if not test.secret]
+        return [one for one, test in tests if test.public.passed or number in public]
 
-    def _run(
-        self, test: Test, question: Question, submission: Submission, level: str
-    ) -> tuple[Outcome, bool]:
-        """One test: what became of it, and whether the worker died over it."""
-        words = [self.assignment.exercise.name, question.name]
-        if level == "hidden":
-            words += [self.assignment.secret, submission.student]
-        try:
-            return run_test(test, Student(self.channel), level, *words), False
-        except SessionError as error:
-            self._stop()
-            return Outcome(error.kind, self._words(error)), True
+    def _judge(self, cells: list[str], spent: float) -> Ended:
+        """Have one judge do what there is to do; returns how it ended."""
+        budget = self.limits.budget
+        request = {
+            "set": self.assignment.exercise.name,
+            "student": self.submission.student,
+            "cells": cells,
+            "todo": [[level, number, self._due(level, number)] for level, number in self.todo],
+            "state": {**self.state, "spent": spent, "notes": self.notes},
+        }
+        allowance = Allowance(self.limits.memory + ROOM, budget + 10, PATIENCE * budget + 60)
+        for message in self.nursery.work(request, allowance):
+            if isinstance(message, Ended):
+                return message
+            self._take(message)
+        return Ended("lost", 0.0)
 
-    def _words(self, error: SessionError) -> str:
-        return WORDS[error.kind].format(seconds=self.limits.seconds)
-
-    def _missing(self, question: Question) -> list[str]:
-        try:
-            message = {"op": "missing", "names": list(question.asks), "of": ""}
-            answer = self.channel.exchange(message, self.channel.pack())
-        except (StudentError, SessionError):
-            return []
-        names = answer if isinstance(answer, list) else []
-        return [name for name in question.asks if name in names]
-
-    def _tidy(self) -> None:
-        """Let go of what the question made; a hang in that spoils nothing that comes later."""
-        try:
-            threads = self.channel.forget()
-        except (SessionError, StudentError):
-            self._stop()
-            return
-        if threads != 1:  # whoever is left running would slow down the next question
-            self._stop()
-
-    def _stop(self) -> None:
-        if self.channel is not None:
-            self.channel.session.close()
-            self.channel = None
-
-    def _ready(self, submission: Submission) -> Outcome | None:
-        """Have a worker with all cells run; returns what stands in the way, or None.
-
-        A cell that hangs or kills the worker is run again without all but its definitions, then
-        left out. After two such cells every cell is reduced to its definitions.
-        """
-        if self.channel is not None and self.channel.session.alive:
-            return None
-        self._stop()
-        while self.loads < MOST_LOADS:
-            session = Session(self.wall, self.kit, self.limits, self.slot)
-            try:
-                session.start()
-                self._note_errors(self._load(session, submission))
-                self.channel = RemoteChannel(session)
-                return None
-            except SessionError as error:
-                session.close()
-                self.loads += 1
-                self._blame(error)
-        return Outcome("gone", "the notebook cannot be run: its cells hang or end the program")
-
-    def _load(self, session: Session, submission: Submission) -> Any:
-        """Have the worker run the cells; returns the errors it reports.
+    def _take(self, message: dict[str, Any]) -> None:
+        """Note a report; only kinds and sentences are taken from it.
 
         Raises:
-            SessionError: it died or hung; `cell` says in which cell.
+            InputError: the judge could not start a worker.
         """
-        given = [[number, text] for number, text in enumerate(self.assignment.given)]
-        cells = [
-            [number, text, mode]
-            for number, (text, mode) in enumerate(zip(submission.cells, self.modes))
-        ]
-        session.allow(self.limits.seconds)
-        at = None
-        try:
-            session.send({"given": given, "cells": cells})
-            for _ in range(len(cells) + 2):
-                message, _ = session.receive()
-                if isinstance(message, dict) and "ready" in message:
-                    return message["ready"]
-                at = message.get("at") if isinstance(message, dict) else None
-                if type(at) is not int or not -1 <= at < len(cells):
-                    at = None
-                    break
-                session.allow(self.limits.seconds)
-            raise SessionError("broken", "no report of a cell")
-        except SessionError as error:
-            error.cell = at
-            raise
-
-    def _blame(self, error: SessionError) -> None:
-        """Reduce the cell that a worker died in, or all of them if that cannot be known."""
-        if error.cell is None or error.cell < 0:
-            self.modes = [LEAN if mode == FULL else SKIP for mode in self.modes]
-            self._note(f"while the cells ran, {self._words(error)}; only definitions were run")
+        if "stop" in message:
+            raise InputError(
+                f"the sandbox does not start any more: {str(message['stop'])[:LONGEST]}"
+            )
+        level, number = self.todo[0]
+        if message["of"] != [level, number]:
             return
-        self.modes[error.cell] = LEAN if self.modes[error.cell] == FULL else SKIP
-        self._note(
-            f"code cell {error.cell + 1}: {self._words(error)}; only its definitions were run"
-        )
-        if self.loads >= 2:
-            self.modes = [LEAN if mode == FULL else mode for mode in self.modes]
+        result = self.results[number]
+        for one in self._due(level, number):
+            kind, text = message["outcomes"].get(str(one), ("broken", ""))
+            kind = kind if kind in PLACED else "broken"
+            if level == "public":
+                result.tests[one].public = Outcome(kind, str(text)[:LONGEST])
+            else:
+                result.tests[one].hidden = kind
+        if level == "public":
+            missing = message["missing"]
+            result.missing = [name for name in result.question.asks if name in missing]
+        self.state = message["state"]
+        self.notes = [str(note)[:LONGEST] for note in self.state["notes"][:MOST_NOTES]]
+        self.todo.pop(0)
 
-    def _note_errors(self, errors: Any) -> None:
-        if not isinstance(errors, list):
-            return
-        for entry in errors[:50]:
-            if (
-                isinstance(entry, list)
-                and len(entry) == 2
-                and type(entry[0]) is int
-                and isinstance(entry[1], str)
-            ):
-                self._note(f"code cell {entry[0] + 1}: {entry[1][:300]}")
-
-    def _note(self, text: str) -> None:
-        if self.listening and text not in self.notes and len(self.notes) < 50:
-            self.notes.append(text)
+    def _fail(self, level: str, number: int, kind: str) -> None:
+        """What the judge did not live to judge."""
+        text = WORDS[kind].format(seconds=self.limits.seconds)
+        for test in self.results[number].tests:
+            if level == "public" and not test.secret:
+                test.public = Outcome(kind, text)
+            elif level == "hidden" and test.public.passed:
+                test.hidden = kind

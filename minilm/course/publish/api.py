@@ -8,12 +8,12 @@ from __future__ import annotations
 import ast
 import html
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minilm.course.publish.render import code
+from minilm.course.publish.listing import code
 
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -40,6 +40,7 @@ class Module:
     name: str  # "minilm.nn.attention"
     doc: str
     entries: list[Entry]
+    handed_on: dict[str, str] = field(default_factory=dict)  # name -> where it is defined
 
     @property
     def summary(self) -> str:
@@ -57,10 +58,22 @@ def modules(package: Path) -> list[Module]:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
         name = ".".join(part for part in parts if part != "__init__")
-        module = Module(name, ast.get_docstring(tree) or "", list(_entries(tree, text)))
-        if module.doc or module.entries:
+        given = _handed_on(tree) if path.name == "__init__.py" else {}
+        module = Module(name, ast.get_docstring(tree) or "", list(_entries(tree, text)), given)
+        if module.doc or module.entries or given:
             found.append(module)
     return sorted(found, key=lambda module: module.name)
+
+
+def _handed_on(tree: ast.Module) -> dict[str, str]:
+    """The public names that a package imports so that they can be had from it."""
+    return {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__"
+        for alias in node.names
+        if not (alias.asname or alias.name).startswith("_")
+    }
 
 
 def _entries(tree: ast.Module, text: str) -> Iterator[Entry]:
@@ -107,9 +120,15 @@ def anchor(name: str) -> str:
     return name.replace(".", "-")
 
 
-def as_html(module: Module) -> str:
-    """A module's page: its docstring, then each public name with its source folded away."""
+def as_html(module: Module, known: Sequence[Module] = ()) -> str:
+    """A module's page: its docstring, then each public name with its source folded away.
+
+    Args:
+        known: all modules that have a page; a package lists its own among them, and links the
+            names that it hands on.
+    """
     parts = [f"<h1><code>{module.name}</code></h1>", doc_html(module.doc)]
+    parts += _package(module, {one.name: one for one in known})
     for entry in module.entries:
         level = 3 if "." in entry.name else 2
         parts.append(
@@ -121,11 +140,51 @@ def as_html(module: Module) -> str:
     return "\n".join(parts)
 
 
+def _package(module: Module, known: dict[str, Module]) -> Iterator[str]:
+    """What a package holds: the names to import from it, and its modules."""
+    if module.handed_on:
+        links = ((name, _address(where, known)) for name, where in module.handed_on.items())
+        yield "<h2>Names</h2>" + _links((name, where, "") for name, where in sorted(links))
+    below = [one for name, one in known.items() if name.rpartition(".")[0] == module.name]
+    if below:
+        rows = ((one.name, f"{one.name}.html", one.summary) for one in below)
+        yield "<h2>Modules</h2>" + _links(rows)
+
+
+def _address(where: str, known: dict[str, Module]) -> str:
+    """The page and mark of a name, followed through the packages that hand it on; or ""."""
+    for _ in range(4):
+        if where in known:
+            return f"{where}.html"
+        home, _, name = where.rpartition(".")
+        module = known.get(home)
+        if module is None:
+            return ""
+        if any(entry.name == name for entry in module.entries):
+            return f"{home}.html#{anchor(name)}"
+        where = module.handed_on.get(name, "")
+    return ""
+
+
+def _links(rows: Iterable[tuple[str, str, str]]) -> str:
+    """A list of names with what each is, linked where there is a page."""
+    made = ""
+    for name, address, said in rows:
+        shown = f"<code>{html.escape(name)}</code>"
+        shown = f'<a href="{address}">{shown}</a>' if address else shown
+        made += f"<li>{shown}{f' {html.escape(said)}' if said else ''}</li>"
+    return f'<ul class="names">{made}</ul>'
+
+
+# an indented line, an item of a list, a row of two columns
+_LAID_OUT = re.compile(r"^(?: |[-*] |\d+\. |\S+ {2,}\S)", re.MULTILINE)
+
+
 def doc_html(doc: str) -> str:
-    """A docstring as text: paragraphs flow, indented parts keep their lines, `names` are code."""
+    """A docstring as text: paragraphs flow, what is laid out keeps its lines, `names` are code."""
     blocks = []
     for block in re.split(r"\n\s*\n", doc.strip()):
         text = re.sub(r"`+([^`]+)`+", r"<code>\1</code>", html.escape(block, quote=False))
-        kept = "\n " in block or block.startswith(" ")
+        kept = _LAID_OUT.search(block) is not None
         blocks.append(f'<p class="lines">{text}</p>' if kept else f"<p>{text}</p>")
     return f'<div class="doc">{"".join(blocks)}</div>' if doc.strip() else ""

@@ -14,7 +14,7 @@ from typing import Any
 from minilm.course.build.lessons import Lesson
 from minilm.course.build.run import claims_in
 from minilm.course.places import Course, fits
-from minilm.course.show.claims import (
+from minilm.course.show.cards import (
     KINDS,
     NOT,
     PARTLY,

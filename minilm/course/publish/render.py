@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import html
 import re
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,12 @@ from typing import Any
 
 from minilm.course.build.lessons import joined
 from minilm.course.build.notebook import tags_of
+from minilm.course.publish.inlined import ASSETS, TEMPLATES, katex_css
+from minilm.course.publish.listing import code
+from minilm.course.publish.prose import markdown, maths
 
-ASSETS = Path(__file__).parent / "assets"
-TEMPLATES = Path(__file__).parent / "templates"
+__all__ = ["ASSETS", "TEMPLATES", "blocks", "katex_css", "markdown", "output"]
+
 SHOWN = (  # the kinds of output, best first
     "text/html",
     "text/markdown",
@@ -24,114 +26,6 @@ SHOWN = (  # the kinds of output, best first
     "text/latex",
     "text/plain",
 )
-
-
-_MATHS = re.compile(
-    r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<tick>`+)[^`].*?(?P=tick))"
-    r"|\$\$.+?\$\$|\\\[.+?\\\]|\\\(.+?\\\)|\\begin\{(?P<name>\w+\*?)\}.+?\\end\{(?P=name)\}"
-    r"|(?<![\\$\w])\$(?![\s$])[^$]*?(?<![\s\\])\$(?!\w)",
-    re.DOTALL | re.MULTILINE,
-)
-
-
-def markdown(text: str, folder: Path) -> str:
-    """Markdown to HTML; maths is kept apart for KaTeX, local images are inlined."""
-    import mistune
-
-    kept: list[str] = []
-
-    def keep(found: re.Match[str]) -> str:
-        if found["code"]:
-            return found[0]
-        kept.append(maths(found[0]))
-        return f"\x02{len(kept) - 1}\x03"
-
-    class Course(mistune.HTMLRenderer):
-        def block_code(self, code_text: str, info: str | None = None) -> str:
-            return code(code_text, (info or "text").split()[0]) + "\n"
-
-        def image(self, text: str, url: str, title: str | None = None) -> str:
-            return f'<img src="{_inlined(url, folder)}" alt="{html.escape(text, quote=True)}">'
-
-    convert = mistune.create_markdown(
-        renderer=Course(escape=False), plugins=["strikethrough", "table", "url", "footnotes"]
-    )
-    made = str(convert(_MATHS.sub(keep, text)))
-    return re.sub("\x02(\\d+)\x03", lambda found: kept[int(found[1])], made).strip()
-
-
-def maths(text: str) -> str:
-    """Maths with its delimiters, as an element that KaTeX fills where the page is shown."""
-    display = not (text.startswith("\\(") or re.match(r"\$(?!\$)", text))
-    inner = text
-    for opens, closes in (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")):
-        if text.startswith(opens) and text.endswith(closes):
-            inner = text[len(opens) : -len(closes)]
-            break
-    kind = "maths display" if display else "maths"
-    return f'<span class="{kind}">{html.escape(inner.strip(), quote=False)}</span>'
-
-
-def _inlined(url: str, folder: Path) -> str:
-    """A local image as an address that carries it; other addresses as they are."""
-    path = folder / url
-    if "://" in url or url.startswith("data:") or not path.is_file():
-        return html.escape(url, quote=True)
-    kind = {".svg": "image/svg+xml", ".jpg": "image/jpeg"}.get(
-        path.suffix, f"image/{path.suffix[1:]}"
-    )
-    return data_address(path, kind)
-
-
-@functools.cache
-def _formatter() -> Any:
-    from pygments.formatters import HtmlFormatter
-
-    return HtmlFormatter(cssclass="highlight", style=_style(), wrapcode=True)
-
-
-@functools.cache
-def _style() -> Any:
-    """Code colours with a contrast of at least 4.5 on their background."""
-    from pygments.style import Style
-    from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token
-
-    class Course(Style):
-        background_color = "#F5F7FB"
-        styles = {
-            Token: "#1C2330",
-            Comment: "#5B6678",
-            Keyword: "bold #0A4B8F",
-            Keyword.Constant: "#0A4B8F",
-            Operator.Word: "bold #0A4B8F",
-            Name.Function: "#00674A",
-            Name.Class: "bold #00674A",
-            Name.Decorator: "#8A3A8A",
-            String: "#A33F00",
-            String.Doc: "#5B6678",
-            Number: "#8A3A8A",
-        }
-
-    return Course
-
-
-def code(text: str, language: str = "python") -> str:
-    """Source code to highlighted HTML."""
-    from pygments import highlight
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
-
-    try:
-        lexer = get_lexer_by_name(language)
-    except ClassNotFound:
-        lexer = get_lexer_by_name("text")
-    return highlight(text.rstrip(), lexer, _formatter()).strip()
-
-
-def code_css() -> str:
-    """The style sheet of highlighted code (of cells and of fenced blocks alike)."""
-    rules = _formatter().get_style_defs(".highlight")
-    return "\n".join(rule for rule in rules.splitlines() if rule.startswith(".highlight"))
 
 
 def output(out: dict[str, Any], folder: Path) -> str:
@@ -171,7 +65,7 @@ def _plain(text: str) -> str:
 
 def _text(text: str) -> str:
     """Printed text; a progress bar that overwrote its line leaves its last state."""
-    lines = [line.rsplit("\r", 1)[-1] for line in text.rstrip().splitlines()]
+    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.rstrip().split("\n")]
     return f'<pre class="text">{_plain(chr(10).join(lines))}</pre>' if any(lines) else ""
 
 
@@ -190,52 +84,39 @@ def blocks(cell: dict[str, Any], folder: Path) -> Iterator[str]:
 
 
 def _outputs(outputs: Sequence[dict[str, Any]], folder: Path) -> Iterator[str]:
+    """Each output by itself, but a control together with what it moves."""
+    controls = next(filter(None, (_ours(out).get("controls") for out in outputs)), None)
+    if not controls:
+        yield from (f'<div class="output">{drawn}</div>' for drawn in _drawn(outputs, folder))
+        return
+    frames = next(filter(None, (_ours(out).get("frames") for out in outputs)), [])
+    first = next(k for k, out in enumerate(outputs) if _ours(out).get("controls"))
+    yield from (f'<div class="output">{drawn}</div>' for drawn in _drawn(outputs[:first], folder))
+    states = [frame["outputs"] for frame in frames] or [outputs[first:]]
+    start = next((k for k, frame in enumerate(frames) if frame.get("start")), 0)
+    shown = ""
+    for k, state in enumerate(states):
+        frame = "".join(_drawn(state, folder))
+        if k == start:
+            shown += f'<div class="frame">{frame}</div>'
+        else:  # frames.js loads a picture when its frame is shown
+            frame = frame.replace('<img src="data:', '<img data-src="data:')
+            shown += f'<div class="frame" hidden>{frame}</div>'
+    yield f'<div class="output frames" data-start="{start}">{shown}</div>'
+
+
+def _ours(out: dict[str, Any]) -> dict[str, Any]:
+    """What minilm wrote down about an output."""
+    return out.get("metadata", {}).get("minilm", {})
+
+
+def _drawn(outputs: Sequence[dict[str, Any]], folder: Path) -> list[str]:
+    """Outputs to HTML, without the empty ones; a stream that was stored in pieces is one text."""
+    whole: list[dict[str, Any]] = []
     for out in outputs:
-        drawn = output(out, folder)
-        if drawn:
-            yield f'<div class="output">{drawn}</div>'
-
-
-def data_address(path: Path, mime: str) -> str:
-    """A file as an address that carries its content."""
-    return f"data:{mime};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-@functools.cache
-def fonts_css() -> str:
-    """The course's typefaces, inlined."""
-    faces = [
-        ("Inter", 400, "normal", "Inter-Regular"),
-        ("Inter", 600, "normal", "Inter-SemiBold"),
-        ("Inter", 400, "italic", "Inter-Italic"),
-        ("JetBrains Mono", 400, "normal", "JetBrainsMono-Regular"),
-        ("JetBrains Mono", 600, "normal", "JetBrainsMono-SemiBold"),
-    ]
-    return "\n".join(
-        f"@font-face{{font-family:'{family}';font-weight:{weight};font-style:{style};"
-        f"src:url({data_address(ASSETS / 'fonts' / f'{name}.woff2', 'font/woff2')})}}"
-        for family, weight, style, name in faces
-    )
-
-
-@functools.cache
-def katex_css() -> str:
-    """KaTeX's style sheet with its fonts inlined."""
-    css = (ASSETS / "katex.min.css").read_text(encoding="utf-8")
-
-    def inline(found: re.Match[str]) -> str:
-        address = data_address(ASSETS / "katex-fonts" / found[1], "font/woff2")
-        return f'src:url({address}) format("woff2")'
-
-    return re.sub(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*", inline, css)
-
-
-def script(name: str) -> str:
-    """A script of ours or of the vendored assets, safe to stand inside a page."""
-    folder = TEMPLATES if (TEMPLATES / name).exists() else ASSETS
-    return (folder / name).read_text(encoding="utf-8").replace("</script", "<\\/script")
-
-
-def has_maths(text: str) -> bool:
-    """Whether HTML holds maths that KaTeX must set."""
-    return '<span class="maths' in text
+        before = whole[-1] if whole else {}
+        if out["output_type"] == "stream" and before.get("name") == out.get("name"):
+            whole[-1] = {**before, "text": joined(before["text"]) + joined(out["text"])}
+        else:
+            whole.append(out)
+    return list(filter(None, (output(out, folder) for out in whole)))

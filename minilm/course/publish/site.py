@@ -16,20 +16,19 @@ from typing import Any
 from minilm.course.build.lessons import Lesson
 from minilm.course.places import Course
 from minilm.course.publish import api
+from minilm.course.publish.anchors import Section, anchored, contents
 from minilm.course.publish.board import as_html, read_board, tally
-from minilm.course.publish.render import (
-    ASSETS,
-    TEMPLATES,
-    blocks,
-    code_css,
-    fonts_css,
-    has_maths,
-    katex_css,
-    markdown,
-)
-from minilm.course.publish.slides import COURSE, slide_type, write_decks
+from minilm.course.publish.inlined import ASSETS, TEMPLATES, fonts_css, katex_css
+from minilm.course.publish.listing import code_css
+from minilm.course.publish.pages import slide_type
+from minilm.course.publish.prose import has_maths, markdown
+from minilm.course.publish.render import blocks
+from minilm.course.publish.slides import COURSE, write_decks
 
 Hit = dict[str, str]  # what search finds: t title, u address, k kind, x text
+
+SCRIPTS = ("frames.js", "search.js", "site.js")
+_NOTEBOOK = re.compile(r'<a href="([^":#]+)\.ipynb(#[^"]*)?">(.*?)</a>', re.DOTALL)
 
 
 class Site:
@@ -48,12 +47,14 @@ class Site:
             f'<a href="{up}{target}"{" aria-current=page" if name == section else ""}>{name}</a>'
             for name, target in (
                 ("Lessons", "index.html"),
+                ("Exercises", "exercises/index.html"),
                 ("Slides", "decks/index.html"),
                 ("Claims", "claims.html"),
                 ("Reference", "reference/index.html"),
             )
         )
-        scripts = ["search_index.js", *(["katex.min.js"] if maths else [])]
+        scripts = ["search_index.js", *(["katex.min.js", "maths.js"] if maths else [])]
+        folded = f"<details open><summary>Contents</summary>{side}</details>" if side else ""
         page = f"""<!DOCTYPE html>
 <html lang="en" data-home="{up}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">
@@ -64,24 +65,50 @@ class Site:
 <header><a class="home" href="{up}index.html">{COURSE}</a><nav aria-label="Parts">{nav}</nav>
 <div class="search" role="search"><input type="search" placeholder="Search  /"
 aria-label="Search the course"><ul></ul></div></header>
-<div class="frame"><aside class="side" aria-label="Contents">{side}</aside>
+<div class="frame"><aside class="side" aria-label="Contents">{folded}</aside>
 <main id="main">{body}</main></div>
-{"".join(f'<script src="{up}assets/{name}"></script>' for name in (*scripts, "site.js"))}
+{"".join(f'<script src="{up}assets/{name}"></script>' for name in (*scripts, *SCRIPTS))}
 </body></html>
 """
         target = self.out / address
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page, encoding="utf-8")
 
-    def lesson_side(self, up: str, current: Lesson | None = None) -> str:
-        """The list of lessons for the side column."""
-        items = "".join(
-            f'<li><a href="{up}lessons/{lesson.slug}.html"'
-            f"{' aria-current=page' if lesson is current else ''}>{lesson.number} "
-            f"{html.escape(lesson.title)}</a></li>"
-            for lesson in self.lessons
-        )
+    def side(
+        self,
+        up: str,
+        current: Lesson | None = None,
+        sections: Sequence[Section] = (),
+        room: str = "lessons",
+    ) -> str:
+        """The side column: lessons (or sets), and below the current one its own contents."""
+        items = ""
+        for lesson in self.lessons if room == "lessons" else self.sets:
+            here = lesson is current
+            current_page = " aria-current=page" if here else ""
+            below = contents(sections) if here else ""
+            link = f'<a href="{up}{room}/{lesson.slug}.html"{current_page}>'
+            items += f"<li>{link}{lesson.number} {html.escape(lesson.title)}</a>{below}</li>"
         return f"<ol>{items}</ol>"
+
+    @property
+    def sets(self) -> list[Lesson]:
+        """The lessons that have an exercise set."""
+        return [lesson for lesson in self.lessons if lesson.place.exercise.is_file()]
+
+    def linked(self, body: str) -> str:
+        """HTML whose links to notebooks lead to their pages, or nowhere if they have none."""
+        pages = {f"lessons/{lesson.slug}" for lesson in self.lessons}
+        pages |= {f"exercises/{lesson.slug}" for lesson in self.sets}
+
+        def page(found: re.Match[str]) -> str:
+            *rooms, slug = found[1].split("/")
+            address = f"{rooms[-1] if rooms and rooms[-1] != '..' else 'lessons'}/{slug}"
+            if address not in pages:
+                return found[3]
+            return f'<a href="../{address}.html{found[2] or ""}">{found[3]}</a>'
+
+        return _NOTEBOOK.sub(page, body)
 
 
 def write_site(
@@ -99,12 +126,14 @@ def write_site(
     css = f"{fonts_css()}{code_css()}{(TEMPLATES / 'site.css').read_text(encoding='utf-8')}"
     (assets / "site.css").write_text(css, encoding="utf-8")
     (assets / "katex.css").write_text(katex_css(), encoding="utf-8")
-    shutil.copyfile(TEMPLATES / "site.js", assets / "site.js")
+    for name in ("maths.js", *SCRIPTS):
+        shutil.copyfile(TEMPLATES / name, assets / name)
     shutil.copyfile(ASSETS / "katex.min.js", assets / "katex.min.js")
     board = read_board(course)
     _front(site, board)
     for place, lesson in enumerate(site.lessons):
         _lesson(site, place, lesson)
+    _exercises(site)
     _claims(site, board)
     _reference(site, package or Path(__file__).parents[2])
     write_decks(site.lessons, out / "decks")
@@ -127,20 +156,19 @@ def _front(site: Site, board: Sequence[dict[str, Any]]) -> None:
         "Each lesson takes one talk, builds what it describes and measures what it claims.</p>"
         f'<ul class="list">{"".join(items)}</ul>'
     )
-    side = site.lesson_side("")
-    site.write("index.html", COURSE, body, "Lessons", side, has_maths(body))
+    site.write("index.html", COURSE, body, "Lessons", site.side(""), has_maths(body))
 
 
 def _lesson(site: Site, place: int, lesson: Lesson) -> None:
     address = f"lessons/{lesson.slug}.html"
-    parts = list(_cells(lesson))
-    body = "\n".join(parts)
-    body, sections = _anchored(body)
-    for title, mark, text in sections:
+    body, sections = anchored(site.linked("\n".join(_cells(lesson))))
+    for _, title, mark, text in sections:
         kind = f"lesson {lesson.number}"
         site.hits.append({"t": title, "u": f"{address}#{mark}", "k": kind, "x": text})
     head = " · ".join(map(html.escape, filter(None, map(lesson.said, ("speaker", "talk")))))
     lead = f'{head + " · " if head else ""}<a href="../decks/{lesson.slug}.html">as slides</a>'
+    if lesson in site.sets:
+        lead += f' · <a href="../exercises/{lesson.slug}.html">exercises</a>'
     made = lesson.notebook["metadata"].get("minilm", {})
     if "machine" in made:
         lead += f" · outputs from a run on {html.escape(made['machine'])}, {made['seconds']} s"
@@ -153,8 +181,36 @@ def _lesson(site: Site, place: int, lesson: Lesson) -> None:
         for other, arrow in ((before, "←"), (after, "→"))
     )
     page = f'<p class="lead">{lead}</p>{body}<nav class="ends" aria-label="Next">{ends}</nav>'
-    side = site.lesson_side("../", lesson)
+    side = site.side("../", lesson, sections)
     site.write(address, lesson.title, page, "Lessons", side, has_maths(body))
+
+
+def _exercises(site: Site) -> None:
+    """A page for each exercise set, as students get it, and one that lists them."""
+    rows = ""
+    for lesson in site.sets:
+        address = f"exercises/{lesson.slug}.html"
+        exercise = Lesson(lesson.place.exercise)
+        body, sections = anchored(site.linked("\n".join(_cells(exercise))))
+        for _, title, mark, text in sections:
+            kind = f"exercise {lesson.number}"
+            site.hits.append({"t": title, "u": f"{address}#{mark}", "k": kind, "x": text})
+        lead = (
+            f'<p class="lead">The set of <a href="../lessons/{lesson.slug}.html">lesson '
+            f"{lesson.number}</a>. To solve it, open <code>exercises/{lesson.slug}.ipynb</code> in "
+            "JupyterLab: <code>minilm lab</code>.</p>"
+        )
+        side = site.side("../", lesson, sections, "exercises")
+        site.write(address, exercise.title, lead + body, "Exercises", side, has_maths(body))
+        count = sum(title[:1].isdigit() for level, title, *_ in sections if level == 2)
+        rows += (
+            f'<li><h2>{lesson.number} <a href="{lesson.slug}.html">{html.escape(exercise.title)}'
+            f"</a></h2><p>{count} question{'' if count == 1 else 's'}, after "
+            f'<a href="../lessons/{lesson.slug}.html">{html.escape(lesson.title)}</a></p></li>'
+        )
+    body = f'<h1>Exercises</h1><ul class="list">{rows or "<li>None yet.</li>"}</ul>'
+    side = site.side("../", room="exercises")
+    site.write("exercises/index.html", "Exercises", body, "Exercises", side)
 
 
 def _cells(lesson: Lesson) -> Iterator[str]:
@@ -167,37 +223,6 @@ def _cells(lesson: Lesson) -> Iterator[str]:
             yield from blocks(cell, folder)
 
 
-_HEADING = re.compile(r"<h([123])(?: [^>]*)?>(.*?)</h\1>", re.DOTALL)
-
-
-def _anchored(body: str) -> tuple[str, list[tuple[str, str, str]]]:
-    """Headings with ids, and per heading its title, its id and the text that follows it."""
-    used: set[str] = set()
-    marks: list[tuple[str, str]] = []
-
-    def name(found: re.Match[str]) -> str:
-        title = html.unescape(re.sub(r"<[^>]+>", "", found[2]))
-        base = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "part"
-        mark, count = base, 2
-        while mark in used:
-            mark, count = f"{base}-{count}", count + 1
-        used.add(mark)
-        marks.append((title, mark))
-        return f'<h{found[1]} id="{mark}">{found[2]}</h{found[1]}>'
-
-    made = _HEADING.sub(name, body)
-    texts = _HEADING.split(body)[3::3]
-    return made, [
-        (title, mark, _words(text)) for (title, mark), text in zip(marks, texts, strict=True)
-    ]
-
-
-def _words(text: str, limit: int = 3000) -> str:
-    """HTML as searchable text, without pictures and scripts."""
-    text = re.sub(r"<(style|script)\b.*?</\1>|<img[^>]*?alt=\"([^\"]*)\"[^>]*>", r" \2 ", text)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())[:limit]
-
-
 def _claims(site: Site, board: Sequence[dict[str, Any]]) -> None:
     for record in board:
         text = f"{record['verdict']}, {record['measure']}, {record['source']} {record['talk']}"
@@ -207,7 +232,7 @@ def _claims(site: Site, board: Sequence[dict[str, Any]]) -> None:
         "a lesson. The criterion stands in the lesson before the experiment runs.</p>"
         + as_html(board, "lessons/{slug}.html")
     )
-    site.write("claims.html", "Claims", body, "Claims", site.lesson_side(""))
+    site.write("claims.html", "Claims", body, "Claims", site.side(""))
 
 
 def _reference(site: Site, package: Path) -> None:
@@ -228,7 +253,7 @@ def _reference(site: Site, package: Path) -> None:
             where = f"{address}#{api.anchor(entry.name)}"
             site.hits.append({"t": entry.name, "u": where, "k": module.name, "x": entry.summary})
         side = _reference_side(found, module)
-        site.write(address, module.name, api.as_html(module), "Reference", side)
+        site.write(address, module.name, api.as_html(module, found), "Reference", side)
 
 
 def _reference_side(found: Sequence[api.Module], current: api.Module | None) -> str:

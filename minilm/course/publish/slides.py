@@ -3,120 +3,51 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from minilm.course.build.lessons import Lesson
-from minilm.course.build.notebook import tags_of
-from minilm.course.publish.render import (
-    ASSETS,
-    TEMPLATES,
-    blocks,
-    code_css,
-    fonts_css,
-    katex_css,
-    markdown,
-    script,
-)
+from minilm.course.publish.inlined import ASSETS, TEMPLATES, fonts_css, katex_css, script
+from minilm.course.publish.listing import code_css
+from minilm.course.publish.pages import Slide, slide_type, slides_of
+from minilm.course.publish.prose import markdown
+from minilm.course.publish.timing import LEAST, cut, paced
+from minilm.errors import InputError
+
+__all__ = ["COURSE", "Slide", "deck", "slide_type", "slides_of", "write_decks"]
 
 COURSE = "CS25 V4, rebuilt and measured"
 
 
-@dataclass
-class Slide:
-    """One page: its heading, its blocks of HTML (with whether each is a fragment), its notes."""
+def told(lesson: Lesson, minutes: float | None = None) -> tuple[list[Slide], list[str]]:
+    """The slides for a lecture of so many minutes, and the headings of those it has no room for.
 
-    below: bool = False  # a subslide stands under the slide before it
-    heading: str = ""
-    title: bool = False
-    body: list[tuple[str, bool]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    Args:
+        minutes: of the lecture; None keeps every slide.
 
-
-def slide_type(cell: dict[str, Any]) -> str:
-    """slide, subslide, fragment, notes, skip, or "-" for more of the same slide."""
-    return cell.get("metadata", {}).get("slideshow", {}).get("slide_type") or "-"
-
-
-def slides_of(lesson: Lesson) -> list[Slide]:
-    """The slides of a lesson, from the slide types of its cells.
-
-    A markdown cell that starts with a first or second level heading begins a slide even without
-    metadata, so that a plain notebook is a deck too.
+    Raises:
+        InputError: `minutes` is too small for any lecture.
     """
-    slides: list[Slide] = []
-    folder = lesson.path.parent
-    marked = any(slide_type(cell) in ("slide", "subslide") for cell in lesson.cells)
-    for cell in lesson.cells:
-        kind = slide_type(cell)
-        if kind == "skip" or not (cell["source"].strip() or cell.get("outputs")):
-            continue
-        if not marked and re.match(r"#{1,2} ", cell["source"]) and cell["cell_type"] == "markdown":
-            kind = "slide"
-        if kind == "notes":
-            if slides:
-                slides[-1].notes.append(markdown(cell["source"], folder))
-            continue
-        if kind in ("slide", "subslide") or not slides:
-            slides.append(Slide(below=kind == "subslide" and bool(slides)))
-        _add(slides[-1], cell, kind == "fragment", folder)
-    slides = [slide for slide in slides if slide.body or slide.heading]
-    for before, slide in zip(slides, slides[1:], strict=False):
-        if slide.below and not slide.heading and not before.title:
-            slide.heading = before.heading  # a figure under its text keeps the text's heading
-    return slides
-
-
-def _add(slide: Slide, cell: dict[str, Any], fragment: bool, folder: Path) -> None:
-    """Put a cell on a slide; the heading it starts with becomes the slide's if it is the first."""
-    marks = tags_of(cell)
-    for block in blocks(cell, folder):
-        heading, rest = _heading(block) if not (slide.heading or slide.body) else ("", block)
-        if heading:
-            slide.heading = heading
-            slide.title = heading.startswith("<h1")
-        if rest and cell["cell_type"] == "markdown" and "fragments" not in marks:
-            slide.body += [(part, fragment) for part in _paragraphs(rest)]
-        elif rest:
-            slide.body.append((rest, fragment))
-
-
-def _heading(block: str) -> tuple[str, str]:
-    """Split the heading a block of markdown starts with from what follows."""
-    found = re.match(r'<div class="markdown">\s*(<h[123][^>]*>.*?</h[123]>)\s*', block, re.DOTALL)
-    if not found:
-        return "", block
-    rest = block[found.end() :].removesuffix("</div>").strip()
-    return found[1], f'<div class="markdown">{rest}</div>' if rest else ""
-
-
-_PARTS = re.compile(
-    r"<(p|ul|ol|table|blockquote|pre|h[1-6]|div)\b.*?</\1>(?=\s*(?:<(?:p|ul|ol|table|blockquote|"
-    r"pre|h[1-6]|div)\b|$))",
-    re.DOTALL,
-)
-
-
-def _paragraphs(block: str) -> list[str]:
-    """The top-level elements of a markdown block, each movable to the next slide on its own."""
-    inner = block.removeprefix('<div class="markdown">').removesuffix("</div>").strip()
-    parts = [found[0] for found in _PARTS.finditer(inner)]
-    whole = "".join("".join(parts).split()) == "".join(inner.split())
-    if not whole or any(part.count("<div") != part.count("</div") for part in parts):
-        return [block]
-    return [f'<div class="markdown">{part}</div>' for part in parts]
-
-
-def deck(lesson: Lesson) -> str:
-    """The lesson as one HTML page that carries everything it needs."""
-    slides = slides_of(lesson)
+    slides, left = slides_of(lesson), []
+    if minutes is not None:
+        if minutes < LEAST:
+            raise InputError(f"minutes is {minutes:g}; it must be at least {LEAST}")
+        slides, left = cut(slides, minutes)
     if not slides or not slides[0].title:
         slides.insert(0, Slide(heading=f"<h1>{html.escape(lesson.title)}</h1>", title=True))
         if lesson.summary:
             slides[0].body.append((markdown(lesson.summary, lesson.path.parent), False))
+            slides[0].cells.append(-1)
+    return slides, left
+
+
+def deck(lesson: Lesson, minutes: float | None = None) -> str:
+    """The lesson as one HTML page that carries everything it needs.
+
+    Args:
+        minutes: of the lecture that the deck is for; None keeps every slide.
+    """
+    slides, _ = told(lesson, minutes)
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -128,7 +59,7 @@ def deck(lesson: Lesson) -> str:
         f"{(ASSETS / 'reveal.css').read_text(encoding='utf-8')}{katex_css()}{fonts_css()}",
         f"{code_css()}{(TEMPLATES / 'deck.css').read_text(encoding='utf-8')}</style></head>",
         '<body><div class="reveal"><div class="slides">',
-        *_sections(slides, lesson),
+        *_sections(slides, lesson, paced(slides, minutes)),
         "</div></div>",
         *(
             f"<script>{script(name)}</script>"
@@ -136,6 +67,9 @@ def deck(lesson: Lesson) -> str:
                 "reveal.js",
                 "reveal-notes.js",
                 "katex.min.js",
+                "maths.js",
+                "frames.js",
+                "fit.js",
                 "deck.js",
             )
         ),
@@ -151,33 +85,41 @@ def _notice() -> str:
     )
 
 
-def _sections(slides: Sequence[Slide], lesson: Lesson) -> Iterator[str]:
+def _sections(slides: Sequence[Slide], lesson: Lesson, pace: Sequence[float]) -> Iterator[str]:
     """Slides as reveal.js sections: subslides nested under the slide before them."""
     for k, slide in enumerate(slides):
-        opens = not slide.below
-        if opens:
+        if k == 0 or not slide.below:
             yield "<section>"
-        yield _page(slide, lesson, first=k == 0)
+        so_far = f"minute {sum(pace[:k]):.0f} of {sum(pace):.0f}"
+        yield _page(slide, lesson, f"<b>{_spoken(pace[k])}</b>, from {so_far}", first=k == 0)
         if k + 1 == len(slides) or not slides[k + 1].below:
             yield "</section>"
 
 
-def _page(slide: Slide, lesson: Lesson, first: bool) -> str:
+def _spoken(minutes: float) -> str:
+    """Minutes as a speaker reads them."""
+    rounded = max(0.5, round(2 * minutes) / 2)
+    return f"{rounded:g} minute{'s' if rounded > 1 else ''}"
+
+
+def _page(slide: Slide, lesson: Lesson, time: str, first: bool) -> str:
     foot = f"{lesson.number} · {html.escape(lesson.title)}"
     parts = []
     if slide.title:
         parts.append(f'<div class="course">{COURSE}</div>')
     if slide.heading:
         parts.append(f'<div class="block heading">{slide.heading}</div>')
-    for block, fragment in slide.body:
-        parts.append(f'<div class="block{" fragment" if fragment else ""}">{block}</div>')
+    for (block, fragment), cell in zip(slide.body, slide.cells, strict=True):
+        kind = "block fragment" if fragment else "block"
+        parts.append(f'<div class="{kind}" data-cell="{cell}">{block}</div>')
     if slide.title and first:
         said = " · ".join(filter(None, map(lesson.said, ("speaker", "talk"))))
         parts.append(f'<div class="talk">{html.escape(said or "Lesson " + lesson.number)}</div>')
     parts.append(f'<div class="foot">{foot}</div>')
-    notes = "".join(f'<aside class="notes">{note}</aside>' for note in slide.notes)
+    said = "".join([f'<p class="minutes">{time}</p>', *slide.notes, *slide.aside])
     kind = "page title" if slide.title else "page"
-    return f'<section><div class="{kind}">{"".join(parts)}</div>{notes}</section>'
+    page = f'<div class="{kind}">{"".join(parts)}</div>'
+    return f'<section>{page}<aside class="notes">{said}</aside></section>'
 
 
 def licences() -> str:
@@ -235,22 +177,34 @@ def pdf_of(page: Path, notes: bool = False) -> bytes:
 
 
 def write_decks(
-    lessons: Sequence[Lesson], out: Path, pdf: bool = False, notes: bool = False
+    lessons: Sequence[Lesson],
+    out: Path,
+    pdf: bool = False,
+    notes: bool = False,
+    minutes: float | None = None,
 ) -> list[Path]:
-    """Write `NN_slug.html` (and `.pdf`) per lesson, `index.html` and `licences.txt` into `out`."""
+    """Write `NN_slug.html` (and `.pdf`) per lesson, `index.html` and `licences.txt` into `out`.
+
+    Args:
+        notes: with `pdf`, a page of notes after each slide.
+        minutes: of the lecture that the decks are for; None keeps every slide.
+
+    Raises:
+        InputError: `minutes` is too small, or `pdf` is asked for and no browser is installed.
+    """
     from minilm.course.publish.chrome import find_chromium
-    from minilm.errors import InputError
 
     if pdf and find_chromium() is None:
         raise InputError(
             "--pdf prints through a browser and none was found; install Chromium, Chrome or Edge, "
             "or leave --pdf out and print the deck yourself (open it with ?print-pdf)"
         )
+    pages = [deck(lesson, minutes) for lesson in lessons]
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for lesson in lessons:
+    for lesson, text in zip(lessons, pages, strict=True):
         page = out / f"{lesson.slug}.html"
-        page.write_text(deck(lesson), encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
         written.append(page)
         if pdf:
             target = page.with_suffix(".pdf")

@@ -7,26 +7,27 @@ that shows it, so `minilm run` can collect them without trusting prose.
 
 from __future__ import annotations
 
-import html
 import math
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
+from minilm.course.show.cards import (
+    KINDS,
+    NO_VERDICT,
+    NOT,
+    PARTLY,
+    REPRODUCED,
+    card,
+    measured_text,
+    sentence,
+)
+from minilm.course.show.cells import clock, stopped
 from minilm.course.show.style import in_notebook
 from minilm.errors import InputError
 
-REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not reproduced"
-KINDS = {  # whose claim it is
-    "talk": "said in the talk",
-    "paper": "published elsewhere",
-    "ours": "ours, after the talk",
-    "package": "a fact about minilm",
-}
 SEEDS_NEEDED = 3  # fewer say nothing about spread
 
 
@@ -72,7 +73,8 @@ class Verdict:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         data = {"text/html": card(self.record()), "text/plain": repr(self)}
-        return data, {"minilm": {"claim": self.record()}}
+        judged = self.verdict != NO_VERDICT
+        return data, {"minilm": {"claim": self.record()}} if judged else {}
 
 
 def claim(
@@ -121,6 +123,8 @@ def claim(
 
     Returns:
         The verdict: "reproduced" if every seed met the criterion, "partly", or "not reproduced".
+        It is "no verdict" where a training was stopped and not run again since; only recorded
+        values are judged then.
 
     Raises:
         InputError: a text is empty, a number is not finite, or noise was measured with fewer than
@@ -146,14 +150,8 @@ def claim(
             f"measured has {count} value{'s' if count > 1 else ''}; a noisy measure needs at least "
             f"{SEEDS_NEEDED} seeds (exact=True if there is no noise)"
         )
-    rows = _rows(values)
-    held = [bool(holds(row)) for row in rows]
-    if all(held):
-        verdict = REPRODUCED
-    elif all(bool(partly(row)) for row in rows) if partly else any(held):
-        verdict = PARTLY
-    else:
-        verdict = NOT
+    why = stopped.why() if in_notebook() and not recorded else ""
+    held, verdict = ([], NO_VERDICT) if why else _judge(_rows(values), holds, partly)
     made = Verdict(
         claim=_one_line(claim),
         lesson=lesson or current_lesson(),
@@ -169,7 +167,7 @@ def claim(
         exact=exact,
         seconds=round(clock.lap() if seconds is None else float(seconds), 1),
         note=_one_line(note),
-        says=_one_line(says),
+        says=f"{why}; run it to its end, then this cell again" if why else _one_line(says),
         kind=kind,
         over=_one_line(over),
         recorded=recorded,
@@ -184,6 +182,17 @@ def claim(
 
 
 verdict = claim
+
+
+def _judge(
+    rows: list[Any], holds: Callable[[Any], bool], partly: Callable[[Any], bool] | None
+) -> tuple[list[bool], str]:
+    """Which seeds met the criterion, and the verdict that follows."""
+    held = [bool(holds(row)) for row in rows]
+    if all(held):
+        return held, REPRODUCED
+    some = all(bool(partly(row)) for row in rows) if partly else any(held)
+    return held, PARTLY if some else NOT
 
 
 class _Shown(Verdict):
@@ -235,117 +244,7 @@ def _rows(values: dict[str, list[float]]) -> list[Any]:
     return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
-def number_text(number: float) -> str:
-    """A number for a table: whole ones in groups of three, others with 3 significant digits."""
-    if isinstance(number, int) or (number == round(number) and abs(number) >= 1000):
-        return f"{int(number):,}"
-    return f"{number:.3g}"
-
-
-def measured_text(values: Mapping[str, Sequence[float]], unit: str = "") -> str:
-    """Mean and range over seeds: "10.4 (10.1 to 10.6)", one part per quantity."""
-    parts = []
-    for name, numbers in values.items():
-        text = number_text(fmean(numbers) if len(numbers) > 1 else numbers[0])
-        low, high = number_text(min(numbers)), number_text(max(numbers))
-        if low != high:
-            text += f" ({low} to {high})"
-        parts.append(text if list(values) == ["value"] else f"{name} {text}")
-    return ", ".join(parts) + (f" {unit}" if unit else "")
-
-
-def spread(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Sample standard deviation over seeds of each quantity; 0 for a single value."""
-    return {
-        name: float(f"{stdev(numbers) if len(numbers) > 1 else 0.0:.6g}")
-        for name, numbers in values.items()
-    }
-
-
 def current_lesson() -> str:
     """The slug of the lesson that runs, as far as its runner or JupyterLab says; else ""."""
     named = os.environ.get("MINILM_LESSON") or os.environ.get("JPY_SESSION_NAME") or ""
     return Path(named).stem if named.endswith(".ipynb") or "MINILM_LESSON" in os.environ else ""
-
-
-class _Clock:
-    """Seconds that notebook cells ran since the last claim; thinking time is not counted."""
-
-    def __init__(self) -> None:
-        self.spent, self.began, self.wired = 0.0, time.perf_counter(), False
-        if in_notebook():
-            from IPython import get_ipython
-
-            events = get_ipython().events
-            events.register("pre_run_cell", self._start)
-            events.register("post_run_cell", self._stop)
-            self.wired = True
-
-    def _start(self, *_: Any) -> None:
-        self.began = time.perf_counter()
-
-    def _stop(self, *_: Any) -> None:
-        self.spent += time.perf_counter() - self.began
-
-    def lap(self) -> float:
-        """Seconds since the last lap."""
-        now = time.perf_counter()
-        total = self.spent + now - self.began
-        self.spent, self.began = 0.0, now
-        return total
-
-
-clock = _Clock()
-
-_LOOK = {  # verdict -> ink, paper, sign
-    REPRODUCED: ("#00674A", "#E3F4EE", "✓"),
-    PARTLY: ("#8A5A00", "#FFF3D9", "◐"),
-    NOT: ("#A33F00", "#FDEAE0", "✗"),
-}
-
-
-def pill(verdict: str) -> str:
-    """A verdict as a coloured word with a sign, for those who do not see the colour."""
-    ink, paper, sign = _LOOK[verdict]
-    return (
-        f'<b class="minilm-pill" style="color:{ink};background:{paper};padding:3px 12px;'
-        f'border-radius:12px;white-space:nowrap">{sign} {verdict}</b>'
-    )
-
-
-def sentence(record: Mapping[str, Any]) -> str:
-    """What came out, in one sentence that begins with the verdict."""
-    said = record.get("says") or measured_text(record["values"], record["unit"])
-    return f"{record['verdict'].capitalize()}: {said.rstrip('.')}."
-
-
-def counted(record: Mapping[str, Any]) -> str:
-    """How many values stand behind a measure, and what they differ by: "3 seeds", "exact"."""
-    if record["exact"]:
-        return "exact"
-    origin = ", recorded" if record.get("recorded") else ""
-    return f"{len(record['seeds'])} {record.get('over', 'seeds')}{origin}"
-
-
-def card(record: Mapping[str, Any]) -> str:
-    """A record as a card in HTML, a sentence first; reads as plain lines where styles are not."""
-    ink = _LOOK[record["verdict"]][0]
-    measured = f"{measured_text(record['values'], record['unit'])} · {counted(record)}"
-    source = f"{record['source']} ({KINDS[record.get('kind', 'talk')]})"
-    rows = [("claim", f"{record['claim']}; {source}"), ("expected", record["expected"])]
-    rows += [("measured", measured), ("by", record["measure"])]
-    if record["note"]:
-        rows.append(("note", record["note"]))
-    lines = "".join(
-        f'<div style="display:flex"><span style="flex:none;width:6em;color:#5B6678">{name}:</span> '
-        f"<span>{html.escape(text)}</span></div>"
-        for name, text in rows
-    )
-    told = sentence(record)[len(record["verdict"]) :].lstrip(": ")
-    return (
-        f'<div class="minilm-claim" style="border-left:6px solid {ink};background:#F7F9FC;'
-        f'color:#1C2330;padding:12px 18px;margin:8px 0;border-radius:4px;line-height:1.5">'
-        f'<div style="margin-bottom:8px">{pill(record["verdict"])} &nbsp; '
-        f"<b>{html.escape(told[:1].upper() + told[1:])}</b></div>"
-        f'<div style="font-size:90%">{lines}</div></div>'
-    )

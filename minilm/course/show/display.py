@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from minilm.course.show.frames import kept_here, settings
 from minilm.course.show.style import Picture, in_notebook
 from minilm.errors import InputError
 
@@ -87,8 +88,9 @@ def interact(fn: Callable[..., Any], **controls: Any) -> None:
     """Run `fn` now, and again whenever a control moves; the picture changes in place.
 
     What `fn` shows for the starting values stays in the notebook as an ordinary output, so a slide,
-    the site or a page that only shows stored outputs has it too. Without ipywidgets that picture is
-    all there is, and a line says so.
+    the site or a page that only shows stored outputs has it too. A run that stores its outputs also
+    draws the picture at a few more places of the controls, through which a deck and the site walk.
+    Without ipywidgets the first picture is all there is, and a line says so.
 
     Args:
         fn: called with one keyword per control; shows figures, prints, or returns a value.
@@ -118,7 +120,7 @@ def interact(fn: Callable[..., Any], **controls: Any) -> None:
     outputs = _capture(fn, start)
     seconds = time.perf_counter() - began
     widgets = _widgets(specs, continuous=seconds < QUICK)
-    _show_controls(specs, widgets)
+    _show_controls(specs, widgets, _frames(fn, specs) if kept_here() else [])
     handles = [_publish(*output) for output in outputs]
     if widgets:
         _wire(fn, widgets, handles)
@@ -168,6 +170,21 @@ def _capture(fn: Callable[..., Any], values: dict[str, Any]) -> list[tuple[dict,
     return bundles or [({"text/plain": ""}, {})]
 
 
+def _frames(fn: Callable[..., Any], specs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The controls and what `fn` shows at each of their `settings`, as stored outputs."""
+    start = {name: spec["value"] for name, spec in specs.items()}
+    every, made = settings(specs), []
+    for values in every if len(every) > 1 else []:
+        moved = {name: {**spec, "value": values[name]} for name, spec in specs.items()}
+        shown = [({"text/html": drawn_controls(moved)}, {}), *_capture(fn, values)]
+        outputs = [
+            {"output_type": "display_data", "data": data, "metadata": metadata}
+            for data, metadata in shown
+        ]
+        made.append({"start": values == start, "outputs": outputs})
+    return made
+
+
 def _publish(data: dict[str, Any], metadata: dict[str, Any]) -> Any:
     from IPython.display import display
 
@@ -203,8 +220,10 @@ def _widgets(specs: dict[str, dict[str, Any]], continuous: bool) -> dict[str, An
     return made
 
 
-def _show_controls(specs: dict[str, dict[str, Any]], widgets: dict[str, Any]) -> None:
-    """The live controls, with a drawing of them for pages that cannot run anything."""
+def _show_controls(
+    specs: dict[str, dict[str, Any]], widgets: dict[str, Any], kept: list[dict[str, Any]]
+) -> None:
+    """The live controls, with a drawing of them, and frames, for pages that cannot run anything."""
     from IPython import get_ipython
     from IPython.display import display
 
@@ -219,7 +238,8 @@ def _show_controls(specs: dict[str, dict[str, Any]], widgets: dict[str, Any]) ->
         note = "The control does not move here: install ipywidgets and run the lesson again."
         data["text/html"] += f"<small>{note}</small>"
         data["text/plain"] += f"\n{note}"
-    display(data, raw=True, metadata={"minilm": {"controls": sorted(specs)}})
+    ours = {"controls": sorted(specs), **({"frames": kept} if kept else {})}
+    display(data, raw=True, metadata={"minilm": ours})
 
 
 def _spoken(specs: dict[str, dict[str, Any]]) -> str:

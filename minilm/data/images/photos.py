@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minilm.errors import InputError
+from minilm.errors import InputError, install
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +34,6 @@ def _datasets():  # noqa: ANN202, a module
         from sklearn import datasets
     except ImportError:
         raise InputError(
-            "images need scikit-learn, which is not installed: pip install 'minilm[course]'"
+            f"images need scikit-learn, which is not installed: {install('course')}"
         ) from None
     return datasets

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minilm.errors import InputError
+from minilm.errors import InputError, install
 from minilm.files import write_text
 from minilm.kernels.cuda_tools.launch import options, source
 
@@ -36,7 +36,7 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
     """Every pair of file and preprocessor names that the package launches."""
     found: list[tuple[str, dict[str, Any]]] = []
     for kind in (FLOAT, BF16, HALF):
-        plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe")
+        plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe", "conv2d")
         found += [(f"{folder}/cuda", {"DTYPE": kind}) for folder in plain]
         for form in range(4):
             files = ("gelu", "swiglu", "bias_activation") if form < 3 else ("bias_activation",)
@@ -73,7 +73,7 @@ def _nvrtc() -> tuple[Any, Any]:
         nvrtc.getVersion()
     except Exception as problem:
         raise InputError(
-            "compiling CUDA C++ needs CuPy and NVRTC: pip install 'minilm[cuda13]' "
+            f"compiling CUDA C++ needs CuPy and NVRTC: {install('cuda13')} "
             f"({type(problem).__name__}: {problem})"
         ) from None
     return core, nvrtc

@@ -26,9 +26,13 @@ ROOM = max(SUMS, ROWS * STREAM)  # floats for the results of one tile
 
 @jit
 def stride(n):
-    """Floats from row to row of a scratch array: padded, and never a power of two, with which all
-    rows would fall on the same lines of a cache."""
-    return -(-n // 16) * 16 + 16
+    """Floats from row to row of a scratch array.
+
+    Padded, and never a power of two, with which all rows would fall on the same lines of a cache.
+    At least 80: where two arrays of a loop start within 256 bytes, four vectors of 64, the compiler
+    takes them for overlapping and runs a scalar version, whose sums differ in their last bits.
+    """
+    return max(80, -(-n // 16) * 16 + 16)
 
 
 @inner

@@ -7,6 +7,7 @@
 //   3 layer_norm            one block per row; the row is read from device memory once (the second
 //                           and third look hit the cache), written once. The variance is taken
 //                           around the mean, in a second look: sum(x^2) - mean^2 would cancel.
+// w null: a norm without weights, then b is null too.
 // Backward of the weights sums over rows: weight_gradients gives each block a strip of 32 columns and
 // a share of the rows, so lanes read neighbours; sum_parts adds the shares. No atomics: the result
 // does not depend on the order in which blocks run.
@@ -23,7 +24,8 @@ extern "C" __global__ void layer_norm(const T *__restrict__ x, const T *__restri
     float m = block_sum(sum, scratch) / n;
     each(n, wide, [&](int, float v) { square += (v - m) * (v - m); }, x);
     float r = rsqrtf(block_sum(square, scratch) / n + eps);
-    if (b) map(y, n, wide, [&](int, float v, float wj, float bj) { return (v - m) * r * wj + bj; }, x, w, b);
+    if (!w) map(y, n, wide, [&](int, float v) { return (v - m) * r; }, x);
+    else if (b) map(y, n, wide, [&](int, float v, float wj, float bj) { return (v - m) * r * wj + bj; }, x, w, b);
     else map(y, n, wide, [&](int, float v, float wj) { return (v - m) * r * wj; }, x, w);
     if (threadIdx.x == 0) mean[blockIdx.x] = m, rstd[blockIdx.x] = r;
 }
@@ -36,10 +38,12 @@ extern "C" __global__ void layer_norm_backward(const T *__restrict__ g, const T 
     g += at, x += at, dx += at;
     bool wide = wide_rows(n, g, x, w, dx);
     float m = mean[blockIdx.x], r = rstd[blockIdx.x], sum = 0.0f, dot = 0.0f;
-    each(n, wide, [&](int, float gj, float v, float wj) { sum += gj * wj, dot += gj * wj * (v - m) * r; }, g, x, w);
+    if (w) each(n, wide, [&](int, float gj, float v, float wj) { sum += gj * wj, dot += gj * wj * (v - m) * r; }, g, x, w);
+    else each(n, wide, [&](int, float gj, float v) { sum += gj, dot += gj * (v - m) * r; }, g, x);
     sum = block_sum(sum, scratch) / n;
     dot = block_sum(dot, scratch) / n;
-    map(dx, n, wide, [&](int, float gj, float v, float wj) { return (gj * wj - sum - (v - m) * r * dot) * r; }, g, x, w);
+    if (w) map(dx, n, wide, [&](int, float gj, float v, float wj) { return (gj * wj - sum - (v - m) * r * dot) * r; }, g, x, w);
+    else map(dx, n, wide, [&](int, float gj, float v) { return (gj - sum - (v - m) * r * dot) * r; }, g, x);
 }
 
 // parts[0][share][column] = sum of g z, parts[1][share][column] = sum of g over the rows of a share.

@@ -59,24 +59,26 @@ def weight_gradient_columns(g, x, mean, rstd, dw, db):
 
 
 @or_reference(reference)
-def layer_norm(x: Array, w: Array, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+def layer_norm(
+    x: Array, w: Array | None, b: Array | None, eps: float
+) -> tuple[Array, Array, Array]:
     """See `reference.layer_norm`; mean and 1 / deviation are float32."""
     x = dense(x)
     rows, n = x.shape
     y = xp_of(x).empty_like(x)
     mean, rstd = (empty(x, (rows,), np.float32) for _ in range(2))
-    b = None if b is None else dense(b, x)
+    w, b = (None if a is None else dense(a, x) for a in (w, b))
     launch(
         "layer_norm/cuda", "layer_norm", (rows,), (row_threads(n, x.itemsize),),
-        x, dense(w, x), b, y, mean, rstd, n, eps, DTYPE=c_type(x, "x"),
+        x, w, b, y, mean, rstd, n, eps, DTYPE=c_type(x, "x"),
     )  # fmt: skip
     return y, mean, rstd
 
 
 @or_reference(reference)
 def layer_norm_backward(
-    g: Array, x: Array, w: Array, mean: Array, rstd: Array
-) -> tuple[Array, Array, Array]:
+    g: Array, x: Array, w: Array | None, mean: Array, rstd: Array
+) -> tuple[Array, Array | None, Array | None]:
     """See `reference.layer_norm_backward`."""
     x = dense(x)
     g, mean, rstd = dense(g, x), floats(mean), floats(rstd)
@@ -84,8 +86,10 @@ def layer_norm_backward(
     dx = xp_of(x).empty_like(x)
     launch(
         "layer_norm/cuda", "layer_norm_backward", (rows,), (row_threads(n, x.itemsize),),
-        g, x, dense(w, x), mean, rstd, dx, n, DTYPE=c_type(x, "x"),
+        g, x, None if w is None else dense(w, x), mean, rstd, dx, n, DTYPE=c_type(x, "x"),
     )  # fmt: skip
+    if w is None:
+        return dx, None, None
     dw, db = weight_gradients(g, x, w, mean, rstd)
     return dx, dw, db
 

@@ -14,6 +14,8 @@ import numba
 import numpy as np
 from numba.core import event
 
+from minilm.errors import InputError
+
 # Of LLVM's fast-math flags all but nnan and ninf: sums may be reordered, so loops vectorise, and
 # NaN and infinity still mean what they mean.
 _FAST = {"reassoc", "nsz", "arcp", "contract", "afn"}
@@ -25,21 +27,26 @@ class _SayOnce(event.Listener):
 
     def __init__(self) -> None:
         self.said = False
+        self.then = "later starts use the cache"
 
     def on_start(self, event: event.Event) -> None:
         if not self.said:
             self.said = True
-            print(
-                "minilm: compiling kernels for this machine, once; later starts use the cache",
-                file=sys.stderr,
-                flush=True,
-            )
+            once = f"minilm: compiling kernels for this machine, once; {self.then}"
+            print(once, file=sys.stderr, flush=True)
 
     def on_end(self, event: event.Event) -> None:
         """Says nothing: one kernel follows another, and which is the last is not known."""
 
 
-event.register("numba:compile", _SayOnce())
+_say = _SayOnce()
+event.register("numba:compile", _say)
+
+if numba.config.DISABLE_JIT:
+    raise InputError(
+        "NUMBA_DISABLE_JIT is set; minilm's kernels must be compiled: unset it, or run the plain "
+        "formulas inside `with minilm.kernels.use('reference'):`"
+    )
 
 
 @functools.cache
@@ -52,7 +59,14 @@ def _stamp(folder: Path) -> int:
 def _compile(function: Callable, **settings: Any) -> Any:
     """Numba's cache notices an edit of a kernel's own file, but not of functions that it calls
     elsewhere: these are in this folder (`simd`, `tiles`) or beside the kernel."""
-    dispatcher = numba.njit(**settings)(function)
+    try:
+        dispatcher = numba.njit(**settings)(function)
+    except RuntimeError as error:
+        if not settings["cache"] or "cannot cache" not in str(error):
+            raise
+        # the package and the home folder are read-only: every start compiles anew
+        _say.then = "set NUMBA_CACHE_DIR to a folder that can be written, and later starts need not"
+        return numba.njit(**{**settings, "cache": False})(function)
     file = getattr(dispatcher._cache, "_cache_file", None)
     if file is not None:
         beside = Path(function.__code__.co_filename).parent

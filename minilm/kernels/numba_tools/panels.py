@@ -51,6 +51,19 @@ def _moves(number: types.Float, llvm: ir.Type, size: int):
     return copy, turn
 
 
+@intrinsic
+def copy_vector(typing, at, out):
+    """PAD float32 numbers, a register of them, from one address to another."""
+
+    def build(context, builder, signature, args):
+        kind = ir.VectorType(ir.FloatType(), VECTOR_BYTES // 4).as_pointer()
+        at, out = (builder.inttoptr(place, kind) for place in args)
+        builder.store(builder.load(at, align=4), out, align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), build
+
+
 _copy4, _turn4 = _moves(types.float32, ir.FloatType(), 4)
 _copy8, _turn8 = _moves(types.float64, ir.DoubleType(), 8)
 

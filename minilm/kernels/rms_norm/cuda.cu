@@ -2,6 +2,7 @@
 //
 // Layer norm's ladder (layer_norm/cuda.cu) with one reduction less: the row is read from device
 // memory once and written once. The gradient of w is layer_norm's weight_gradients without a mean.
+// w null: a norm without weights.
 #include "common.cuh"
 
 extern "C" __global__ void rms_norm(const T *__restrict__ x, const T *__restrict__ w, T *__restrict__ y, float *rstd,
@@ -13,7 +14,8 @@ extern "C" __global__ void rms_norm(const T *__restrict__ x, const T *__restrict
     float square = 0.0f;
     each(n, wide, [&](int, float v) { square += v * v; }, x);
     float r = rsqrtf(block_sum(square, scratch) / n + eps);
-    map(y, n, wide, [&](int, float v, float wj) { return v * r * wj; }, x, w);
+    if (w) map(y, n, wide, [&](int, float v, float wj) { return v * r * wj; }, x, w);
+    else map(y, n, wide, [&](int, float v) { return v * r; }, x);
     if (threadIdx.x == 0) rstd[blockIdx.x] = r;
 }
 
@@ -25,7 +27,9 @@ extern "C" __global__ void rms_norm_backward(const T *__restrict__ g, const T *_
     g += at, x += at, dx += at;
     bool wide = wide_rows(n, g, x, w, dx);
     float r = rstd[blockIdx.x], dot = 0.0f;
-    each(n, wide, [&](int, float gj, float v, float wj) { dot += gj * wj * v * r; }, g, x, w);
+    if (w) each(n, wide, [&](int, float gj, float v, float wj) { dot += gj * wj * v * r; }, g, x, w);
+    else each(n, wide, [&](int, float gj, float v) { dot += gj * v * r; }, g, x);
     dot = block_sum(dot, scratch) / n;
-    map(dx, n, wide, [&](int, float gj, float v, float wj) { return (gj * wj - v * r * dot) * r; }, g, x, w);
+    if (w) map(dx, n, wide, [&](int, float gj, float v, float wj) { return (gj * wj - v * r * dot) * r; }, g, x, w);
+    else map(dx, n, wide, [&](int, float gj, float v) { return (gj - v * r * dot) * r; }, g, x);
 }

@@ -47,20 +47,22 @@ def rms_norm_backward_rows(g, x, w, rstd, dx):
 
 
 @or_reference(reference)
-def rms_norm(x: Array, w: Array, eps: float) -> tuple[Array, Array]:
+def rms_norm(x: Array, w: Array | None, eps: float) -> tuple[Array, Array]:
     """See `reference.rms_norm`; 1 / root mean square is float32."""
     x = dense(x)
     rows, n = x.shape
     y, rstd = xp_of(x).empty_like(x), empty(x, (rows,), np.float32)
     launch(
         "rms_norm/cuda", "rms_norm", (rows,), (row_threads(n, x.itemsize),),
-        x, dense(w, x), y, rstd, n, eps, DTYPE=c_type(x, "x"),
+        x, None if w is None else dense(w, x), y, rstd, n, eps, DTYPE=c_type(x, "x"),
     )  # fmt: skip
     return y, rstd
 
 
 @or_reference(reference)
-def rms_norm_backward(g: Array, x: Array, w: Array, rstd: Array) -> tuple[Array, Array]:
+def rms_norm_backward(
+    g: Array, x: Array, w: Array | None, rstd: Array
+) -> tuple[Array, Array | None]:
     """See `reference.rms_norm_backward`."""
     x = dense(x)
     g, rstd = dense(g, x), floats(rstd)
@@ -68,6 +70,6 @@ def rms_norm_backward(g: Array, x: Array, w: Array, rstd: Array) -> tuple[Array,
     dx = xp_of(x).empty_like(x)
     launch(
         "rms_norm/cuda", "rms_norm_backward", (rows,), (row_threads(n, x.itemsize),),
-        g, x, dense(w, x), rstd, dx, n, DTYPE=c_type(x, "x"),
+        g, x, None if w is None else dense(w, x), rstd, dx, n, DTYPE=c_type(x, "x"),
     )  # fmt: skip
-    return dx, weight_gradients(g, x, w, None, rstd)[0]
+    return dx, None if w is None else weight_gradients(g, x, w, None, rstd)[0]

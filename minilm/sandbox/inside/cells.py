@@ -1,8 +1,8 @@
 """Runs the cells of a notebook so that one broken line costs no more than that line.
 
-Statements run one by one. A cell that does not parse loses its magics, then its broken parts, and
-keeps the definitions that do parse. A stub never replaces a function that is written already, in
-whatever order, and however often, the cells were copied.
+Statements run one by one. A cell that does not parse is read as IPython does (`magics`), then loses
+its broken parts, and keeps the definitions that do parse. A stub never replaces a function that is
+written already, in whatever order, and however often, the cells were copied.
 """
 
 import ast
@@ -12,29 +12,15 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
+from .imports import Written
+from .magics import notebook_names, plain_python
+from .standin import Absent, WriteYourOwnError
+
 FULL, LEAN, SKIP = "full", "lean", "skip"  # everything; imports and definitions; nothing
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-HARMLESS_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
-_MAGIC = re.compile(r"^(\s*)(%|!|\?|[\w.\[\]'\"]+\?{1,2}\s*$).*$")
-_ASSIGNED = re.compile(r"^(\s*[\w.,\s]+=\s*)[%!].*$")
+_WRITES = re.compile(r"^%%(?:writefile|file)\s+(-a\s+)?(\S+)\s*$")
 _START = re.compile(r"^(def |class |async def |@|import |from |[A-Za-z_]\w*\s*(:[^=]+)?=[^=])")
 _LATER = (NameError, ImportError)  # what an import in a later cell may mend
-
-
-def plain_python(source: str) -> str:
-    """A cell's text without IPython's magics and shell escapes."""
-    lines = source.split("\n")
-    first = next((line for line in lines if line.strip()), "")
-    if first.startswith("%%"):
-        if not first.startswith(HARMLESS_MAGICS):
-            return ""
-        lines[lines.index(first)] = ""
-    kept = []
-    for line in lines:
-        if _MAGIC.match(line):
-            line = _MAGIC.sub(r"\1pass", line)
-        kept.append(_ASSIGNED.sub(r"\1None", line))
-    return "\n".join(kept)
 
 
 def parse(source: str) -> tuple[list[ast.stmt], str | None]:
@@ -98,7 +84,7 @@ def _is_docstring(node: ast.stmt) -> bool:
 def is_lean(node: ast.stmt) -> bool:
     """Whether a statement only imports, defines or names a constant."""
     if isinstance(node, DEFINITIONS):
-        return True
+        return not any(map(_is_payoff, getattr(node, "decorator_list", ())))
     if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
         return False
     try:
@@ -108,18 +94,26 @@ def is_lean(node: ast.stmt) -> bool:
     return True
 
 
+def _is_payoff(decorator: ast.expr) -> bool:
+    """Whether a decorator is `@payoff(...)`, which calls what it decorates at once."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(called, "attr", getattr(called, "id", "")) == "payoff"
+
+
 class Notebook:
     """A namespace that is filled cell by cell."""
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
+        self.names |= notebook_names(self.names)
         self.written: dict[str, Any] = {}  # functions and classes, the last real one of each name
         self.errors: list[tuple[int, str]] = []
+        self.written_modules = Written()
         self._again: list[tuple[int, CodeType, ast.stmt]] = []
 
     def run(self, number: int, source: str, mode: str, given: bool = False) -> None:
         """Run one cell; `given` cells came with the exercise, so their errors are not reported."""
-        if mode == SKIP:
+        if mode == SKIP or self._writes_module(number, source):
             return
         file = f"<cell {number}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
@@ -149,10 +143,20 @@ class Notebook:
         for number, code, node in waiting:
             self._execute(number, code, node, again=False, given=False)
 
+    def _writes_module(self, number: int, source: str) -> bool:
+        """Keep the module of a cell that begins with `%%writefile name.py`."""
+        head, _, text = source.lstrip().partition("\n")
+        found = _WRITES.match(head)
+        if found is None:
+            return False
+        if not self.written_modules.write(number, found[2], text, bool(found[1])):
+            self.errors.append((number, f"no file can be written here: {found[2][:80]}"))
+        return True
+
     def find(self, name: str) -> Any:
         """The function or class of that name wherever it was written; KeyError if nowhere."""
         found = self.names.get(name)
-        if callable(found):
+        if callable(found) and not (isinstance(found, Absent) and name in self.written):
             return found
         return self.written[name] if name in self.written else self.names[name]
 
@@ -161,19 +165,31 @@ class Notebook:
     ) -> None:
         try:
             exec(code, self.names)
+        except WriteYourOwnError as error:
+            self._keep_absent(node, error)
         except BaseException as error:
             if again and isinstance(error, _LATER):
                 self._again.append((number, code, node))
             elif not given:
                 self._note(number, error)
-            return
+        else:
+            self._keep_written(node)
+
+    def _keep_absent(self, node: ast.stmt, error: WriteYourOwnError) -> None:
+        """What a statement wanted of minilm stays absent, and no later line stumbles over it."""
+        named = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)
+                 and isinstance(n.ctx, ast.Store)]  # fmt: skip
+        for name in [*named, *filter(None, [getattr(node, "name", None)])]:
+            self.names.setdefault(name, Absent(str(error)))
+
+    def _keep_written(self, node: ast.stmt) -> None:
         if isinstance(node, DEFINITIONS[2:]):
             found = self.names.get(node.name)
             if found is not None and not is_stub(node):
                 self.written[node.name] = found
 
     def _note(self, number: int, error: BaseException) -> None:
-        if type(error).__name__ == "NotWhileGradingError":
+        if number < 0:  # of a cell that was handed out
             return
         if all(number != known for known, _ in self.errors):
             self.errors.append((number, describe(error)))
@@ -187,13 +203,18 @@ def _short(error: BaseException) -> str:
     return " ".join(text.split())[:200]
 
 
+def is_cell(file: str) -> bool:
+    """Whether code from this file was typed into a notebook."""
+    return file.startswith(("<cell ", "<ipython-input")) or "ipykernel_" in file
+
+
 def describe(error: BaseException) -> str:
     """An error in one line: its kind, what it says, and the student's line that raised it."""
     text = f"{type(error).__name__}: {_short(error)}".removesuffix(": ")
     trace, line = error.__traceback__, None
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if file.startswith(("<cell ", "<ipython-input")) or "ipykernel_" in file:
+        if is_cell(file):
             line = linecache.getline(file, trace.tb_lineno).strip()
         trace = trace.tb_next
     return f"{text}  (in the line `{line[:120]}`)" if line else text

@@ -57,7 +57,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         nothing = Nothing()
-        special = {"subplots": _subplots, "get_ipython": lambda: None}
+        special = {"subplots": _subplots, "get_ipython": lambda: nothing}
         special |= dict.fromkeys(("tqdm", "trange"), _progress)
         special["trange"] = lambda *a, **k: range(*a)
         module.__path__ = []

@@ -5,7 +5,9 @@ student code. From there on nothing it says is believed: the grader rebuilds eve
 parts and compares it on the other side of the wall.
 """
 
+import ctypes
 import gc
+import mmap
 import os
 import sys
 import threading
@@ -13,9 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cells, confine, fakes, kernels, wire
-
-WRITE_YOUR_OWN = "WriteYourOwnError"
+from . import cells, confine, fakes, imports, kernels, standin, wire
 
 
 class Gone(Exception):
@@ -29,9 +29,10 @@ class Worker:
         self.read, self.write = read, write
         self.notebook = cells.Notebook()
         self.handles: dict[int, Any] = {}
+        self.shared = np.zeros(0, np.uint8)  # memory that the grader sees too
 
     def receive(self) -> tuple[Any, list[memoryview]]:
-        total, text = wire.head(self._bytes(wire.HEAD.size))
+        total, text = wire.head(self._bytes(wire.HEAD.size), wire.LARGEST_REQUEST)
         return wire.split(self._bytes(total), text)
 
     def _bytes(self, count: int) -> bytes:
@@ -68,10 +69,8 @@ class Worker:
             return self.handles[part[0]]
         if mark == "f":
             return _Callback(self, part)
-        if mark == "T":
-            from minilm import Tensor
-
-            return Tensor(part[0], requires_grad=part[1])
+        if mark == "m":
+            return wire.shared_array(self.shared, part)
         raise wire.WireError(f"unknown mark {mark!r}")
 
     def load(self, message: dict[str, Any]) -> None:
@@ -100,10 +99,9 @@ class Worker:
             self.send({"n": number, "error": self.describe(error)})
 
     def describe(self, error: BaseException) -> list[str]:
-        kind = type(error).__name__
         if isinstance(error, _Missing):
             return ["missing", str(error)]
-        if kind == WRITE_YOUR_OWN:
+        if isinstance(error, standin.WriteYourOwnError):
             return ["poison", str(error)[:200]]
         if isinstance(error, StopIteration):
             return ["stop", ""]
@@ -191,6 +189,17 @@ class _Callback:
         return worker.unpack(blobs, reply["value"])
 
 
+def _mapped(file: int, size: int) -> np.ndarray:
+    """A file's bytes in memory. Python's own `mmap` would keep the file open."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    address = libc.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, file, 0)
+    if address == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), "mmap")
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+
 def main() -> None:
     """Take the plan from standard input, lock the door, and start to talk."""
     read, write = os.dup(0), os.dup(1)
@@ -206,10 +215,15 @@ def main() -> None:
         os.dup2(quiet, number)
     worker = Worker(read, write)
     plan, _ = worker.receive()
-    sys.path.extend(plan["path"])
-    fakes.install()
+    if plan.get("shared"):  # one more file, that was inherited
+        worker.shared = _mapped(*plan["shared"])
+        os.close(plan["shared"][0])
     np.random.seed(0)  # noqa: NPY002  (the global state that a student's own code may draw from)
     try:
+        if plan["answers"]:
+            imports.install(worker.notebook.written_modules, plan["packages"], plan["libraries"])
+            fakes.install()
+            standin.install()
         confine.confine(plan)
     except (confine.ConfineError, OSError, ValueError) as error:
         worker.send({"refused": str(error)})

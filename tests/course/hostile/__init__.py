@@ -65,11 +65,13 @@ class Case:
     first: str = ""
     last: str = ""
     lost: tuple[str, ...] | dict[str, float | tuple[float, float]] = ()
+    many: tuple[str, int] = ("", 0)  # a cell, and how often it stands before the others
 
     @property
     def cells(self) -> list[str]:
         honest = [self.change.get(name, text) for name, text in HONEST.items()]
-        return [cell for cell in [self.first, *honest, self.last] if cell]
+        first = [self.many[0]] * self.many[1]
+        return [cell for cell in [*first, self.first, *honest, self.last] if cell]
 
     def expected(self) -> dict[str, tuple[float, float]]:
         """Fewest and most points of each question."""

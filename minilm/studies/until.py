@@ -1,4 +1,4 @@
-"""Train until a model can do its task: what the studies of this lesson share.
+"""Train until a model can do its task, and count the steps.
 
 The rate rises over 20 steps and is then constant, so that a test at step s is what a run of s
 steps would have given. A run ends when the share of right answers has been `ENOUGH` in two tests
@@ -122,7 +122,7 @@ def tuned(
 
 
 def right_after(run: dict[str, Any], step: int) -> float:
-    """Share of right answers at the last test up to a step; a run that ended early keeps its own."""
+    """Share right at the last test up to a step; a run that ended early keeps its own."""
     return [point["right"] for point in run["points"] if point["step"] <= step][-1]
 
 

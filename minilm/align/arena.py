@@ -1,0 +1,92 @@
+"""Ratings from wins: Bradley and Terry's model with its uncertainty, and Elo's running sum."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from minilm.errors import InputError
+
+Array = np.ndarray
+SCALE = 400 / np.log(10)  # Elo's points in one nat
+
+
+class Ratings(NamedTuple):
+    """Ratings in Elo's points, their mean 0, and the standard error of each."""
+
+    points: Array
+    errors: Array
+
+
+def fit_ratings(wins: Array, rounds: int = 100) -> Ratings:
+    """The most likely ratings, where i beats j with 1 / (1 + 10^((R_j - R_i) / 400)).
+
+    Newton's method on the likelihood, which has one maximum (Bradley and Terry 1952; Hunter 2004).
+
+    Args:
+        wins: (K, K), how often i beat j; a draw counts half for both.
+        rounds: the most steps that are taken.
+
+    Raises:
+        InputError: no square table of counts, or players who cannot be compared: some group never
+            lost, or never won, against the rest, so that its rating has no finite best value.
+    """
+    wins = np.asarray(wins, np.float64)
+    count = len(wins)
+    if wins.shape != (count, count) or not np.isfinite(wins).all() or (wins < 0).any():
+        raise InputError(f"wins have shape {wins.shape}; they must be a square table of counts")
+    _check_connected(wins > 0)
+    games = wins + wins.T
+    np.fill_diagonal(games, 0)
+    won, rating = wins.sum(1) - np.diag(wins), np.zeros(count)
+    centre = np.full((count, count), 1.0 / count)  # ratings are known up to a shift: mean 0
+    for _ in range(rounds):
+        p = 1 / (1 + np.exp(rating[None] - rating[:, None]))  # i beats j
+        slope = won - (games * p).sum(1)
+        curve = np.diag((games * p * (1 - p)).sum(1)) - games * p * (1 - p)
+        step = np.linalg.solve(curve + centre, slope)
+        step *= min(1.0, 2.0 / max(np.abs(step).max(), 1e-12))
+        rating = rating + step - (rating + step).mean()
+        if np.abs(step).max() < 1e-12:
+            break
+    errors = np.sqrt(np.diag(np.linalg.inv(curve + centre) - centre))
+    return Ratings(SCALE * rating, SCALE * errors)
+
+
+def _check_connected(beat: Array) -> None:
+    """Refuse players of whom some group has only wins, or only defeats, against the rest."""
+    reach = beat | np.eye(len(beat), dtype=bool)
+    for _ in range(len(beat)):
+        reach = (reach.astype(int) @ reach.astype(int)) > 0
+    if not reach.all():
+        i, j = (int(place) for place in np.argwhere(~reach)[0])
+        raise InputError(
+            f"player {i} never beat player {j}, not even through others; ratings then have no "
+            "finite best value, and more games are needed"
+        )
+
+
+def elo(games: Sequence[tuple[int, int, float]], players: int, step: float = 32.0) -> Array:
+    """Ratings after a list of games, each moving two players by step (score - expected).
+
+    The order of the games changes the result; `fit_ratings` has none.
+
+    Args:
+        games: (i, j, score of i): 1 won, 0.5 drawn, 0 lost.
+        players: how many there are.
+        step: K.
+
+    Raises:
+        InputError: a player that is not there, or a score out of [0, 1].
+    """
+    points = np.zeros(players)
+    for i, j, score in games:
+        if not (0 <= i < players and 0 <= j < players and i != j and 0 <= score <= 1):
+            raise InputError(
+                f"game is ({i}, {j}, {score}); it must be two of {players} players and a score "
+                "from 0 to 1"
+            )
+        expected = 1 / (1 + 10 ** ((points[j] - points[i]) / 400))
+        points[i] += step * (score - expected)
+        points[j] -= step * (score - expected)
+    return points

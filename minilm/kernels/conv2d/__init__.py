@@ -1,0 +1,1 @@
+"""Convolution of pictures and the two gradients of it (LeCun et al. 1989)."""

@@ -1,0 +1,1 @@
+"""One token for each row, drawn from the softmax of its logits."""
