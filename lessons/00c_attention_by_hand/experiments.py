@@ -13,7 +13,7 @@ from minilm.models import Transformer, gpt, gpt2
 from minilm.studies.until import descend
 from minilm.tensor import Tensor, no_grad
 
-STEPS = 1200  # of the models that the lesson trains itself
+STEPS = 1000  # of the models that the lesson trains itself
 LR = 1e-3  # what the recorded study's tuning chose for two layers
 
 
