@@ -432,6 +432,9 @@ verdicts.within_noise(runs, SEEDS)
 # (57:32). For translation that is natural: one stack for English, one for German (58:10). For a
 # model that is to *know* things it is not (58:30). Knowledge in two languages should be combined,
 # and not kept in two places (58:48).
+#
+# **Would prove the first wrong:** two stacks need more steps for the translation of section 6 than
+# one stack does, beyond what the seeds explain.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 verdicts.translation(runs, SEEDS)
@@ -452,6 +455,8 @@ print(experiments.facts_spelled())
 # Two yardsticks cost nothing. **By chance** 1 in 48 is right. **By elimination** it is about 1 in
 # 10: every relation gives each entity one answer, and no two the same; so a model that remembers the
 # answers it has given already can rule them out.
+#
+# **Would prove it wrong:** two stacks answer a quarter, or decoder-only less than half.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What crossed
