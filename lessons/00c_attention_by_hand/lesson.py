@@ -14,8 +14,7 @@
 # time. **Can a transformer say so whose numbers were all written down by hand?** Your bet: it has
 # 103,168 of them. How many must be something other than 0: a thousand, ten thousand, all?
 #
-# *25 minutes to read, one to run. You need matrix products, a little Python, and
-# [lesson 00](00_start_here.ipynb).*
+# *25 minutes to read, one to run. You need matrix products and [lesson 00](00_start_here.ipynb).*
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Take the bets. Then ask for a recipe in words: what must each word know before *ann* can
@@ -25,7 +24,7 @@
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Most lessons train a model and then ask what it does. This one goes the other way. We decide what
-# the model shall do, write its weights with a pencil, and let the package run them. At the end a
+# the model should do, write its weights with a pencil, and let the package run them. At the end a
 # trained model is opened, to see whether it found the same way.
 
 # %% slideshow={"slide_type": "skip"}
@@ -104,7 +103,7 @@ for beta in (0, 1, 2, 4, 8):
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The future is hidden
 #
-# A model that shall guess the next word must not look at it. So scores of later words become
+# A model that is to guess the next word must not look at it. So scores of later words become
 # $-\infty$, and their shares $e^{-\infty} = 0$: the **causal mask**. What a word takes home is the
 # values, mixed by its shares.
 
@@ -262,39 +261,41 @@ interact(
 
 
 # %%
+def blank(words, places):  # a GPT-2 of the package with every weight 0, but its norms
+    config = gpt2(layers=2, heads=1, channels=2 * words + places, vocab_size=words, context=places)
+    model = Transformer(config, dtype=np.float64)
+    norms = {name: "norm" in name and "weight" in name for name in model.state_dict()}
+    return model, {name: np.full_like(a, norms[name]) for name, a in model.state_dict().items()}
+
+
+# %%
 def by_hand(words=16, places=32, sharp=50.0, loud=4.0):
-    C = 2 * words + places
+    model, w = blank(words, places)
+    C, I = 2 * words + places, np.eye(words)  # noqa: E741
     now, place, before = np.split(np.arange(C), [words, words + places])  # which columns
-    model = Transformer(
-        gpt2(layers=2, heads=1, channels=C, vocab_size=words, context=places), dtype=np.float64
-    )
-    w = {name: np.full_like(a, "norm" in name and "weight" in name)  # norms 1, all else 0
-         for name, a in model.state_dict().items()}  # fmt: skip
-    w["tokens.weight"][:, now] = np.eye(words)  # (V, C)
+    w["tokens.weight"][:, now] = I  # (V, C)
     w["positions.weight"][:, place] = np.eye(places)  # (T, C)
     layers = [f"stack.blocks.{i}.attention" for i in (0, 1)]
-    one, two = (
-        w[f"{layer}.qkv.weight"].reshape(3, C, C) for layer in layers
-    )  # queries, keys, values
+    one, two = (w[f"{layer}.qkv.weight"].reshape(3, C, C) for layer in layers)  # q, k, v
     one[0][np.ix_(place, place)] = sharp * np.eye(places, k=1)  # asks for the place before
     one[1][np.ix_(place, place)] = np.eye(places)
-    two[0][np.ix_(now, now)] = sharp * np.eye(words)  # asks for its own word
-    two[1][np.ix_(now, before)] = np.eye(words)  # in the notes
-    for values in (one[2], two[2]):
-        values[np.ix_(now, now)] = np.eye(words)  # both hand over the word
+    two[0][np.ix_(now, now)] = sharp * I  # asks for its own word
+    two[1][np.ix_(now, before)] = I  # in the notes
+    one[2][np.ix_(now, now)] = two[2][np.ix_(now, now)] = I  # both hand over the word
     quiet = np.sqrt(2 / (C - 2))  # a norm has made the word louder: see below
-    w[f"{layers[0]}.out.weight"][np.ix_(before, now)] = quiet * np.eye(words)  # the note
-    w[f"{layers[1]}.out.weight"][np.ix_(now, now)] = loud * np.eye(words)  # the guess
+    w[f"{layers[0]}.out.weight"][np.ix_(before, now)] = quiet * I  # the note
+    w[f"{layers[1]}.out.weight"][np.ix_(now, now)] = loud * I  # the guess
     model.load_state_dict(w)
     return model, w
 
 
+# %%
 model, w = by_hand()
 written = sum(int((a != 0).sum()) for name, a in w.items() if "norm" not in name)
 print(f"{model.num_parameters():,} numbers, {written} of them written, the rest 0 (norms: 1)")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So the answer to the bet is 208. A trained model of this size would use all of them, and we could
+# So the answer to the bet is 207. A trained model of this size would use all of them, and we could
 # read none. That is what "understanding a model" is up against.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -424,7 +425,7 @@ table(added, vocabulary, vocabulary, ".2f")
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The gradient, by hand and by tape
 #
-# The words that shall get less have a positive entry, the one that came a negative one, and
+# Words that should get less have a positive entry, the one that came a negative one, and
 # together they are 0. The package finds gradients by walking back along a record of what was
 # computed, the *tape* (lesson 00). **Would prove it wrong:** any entry of a random row of logits
 # on which tape and formula differ.

@@ -32,7 +32,7 @@ def opening() -> Picture:
     """Two steps: everyone notes who stood before it; the last word looks for its own name."""
     story = ("·", "ann", "met", "bob", "ann")
     with styled():
-        sheet, ax = new_figure()
+        sheet, ax = new_figure(size=(12.2, 3.6))
         ax.set_axis_off()
         for at, word in enumerate(story):
             last = at == len(story) - 1
@@ -58,7 +58,7 @@ def opening() -> Picture:
                 color=VERMILION)  # fmt: skip
         ax.text(5.05, 0.52, "the guess", ha="center", va="center", fontsize=17, color=VERMILION)
         ax.set_xlim(-0.5, 5.6)
-        ax.set_ylim(-0.25, 1.25)
+        ax.set_ylim(-0.3, 1.2)
         return render(
             sheet,
             "Five words, ann met bob then ann; each carries a note with the word before it; the "
@@ -76,7 +76,7 @@ def rows(x: np.ndarray, names: Sequence[str], vocabulary: Sequence[str]) -> None
         "written, of the word before it.",
         size=(12.2, 3.4),
     ) as ax:
-        heatmap(x, xlabels=columns, ylabels=list(names), numbers="{:.2g}", low=0, high=1, ax=ax)
+        heatmap(x, xlabels=columns, ylabels=list(names), numbers="{:.1f}", low=0, high=1, ax=ax)
         for end, part, width in zip(ends, PARTS, (4, len(places), 4), strict=True):
             ax.axvline(end - 0.5, color=INK, linewidth=3)
             ax.text(end - width / 2 - 0.5, -0.75, part, ha="center", va="bottom", fontsize=19)
@@ -170,7 +170,7 @@ def learning(record: Recorded, shortcut: float) -> None:
         ax.set_xscale("log")
         ax.set_ylabel("asked words right, %")
         ax.set_ylim(0, 103)
-        ax.legend(loc="upper left")
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def looks(found: Sequence[dict[str, Any]]) -> None:

@@ -52,7 +52,7 @@ def leaves_arguments(
         which: `again` and `needs`, see `_add`.
     """
 
-    def look(channel: Channel, call: Call) -> None:
+    def check_call(channel: Channel, call: Call) -> None:
         for place, (before, after) in enumerate(zip(call.args, call.after)):
             may = isinstance(call.of, str) and place in changes
             if not may and not _equal(before, after):
@@ -60,7 +60,7 @@ def leaves_arguments(
 
     title = "leaves its other arguments alone" if changes else "does not change its arguments"
     hint = "x = x - ... makes a new array; x -= ..., x[...] = ... and x.sort() change the caller's."
-    _add(question, "leaves_arguments", title, hint, points, look, **which)
+    _add(question, "leaves_arguments", title, hint, points, check_call, **which)
 
 
 def keeps_dtype(question: Question, *, points: float = 1, **which: Sequence[str]) -> None:
@@ -71,12 +71,12 @@ def keeps_dtype(question: Question, *, points: float = 1, **which: Sequence[str]
         which: `again` and `needs`, see `_add`.
     """
 
-    def look(channel: Channel, call: Call) -> None:
+    def check_call(channel: Channel, call: Call) -> None:
         given = {leaf.dtype for leaf in _leaves((call.args, call.named)) if leaf.dtype in FLOATS}
         if len(given) != 1:
             return
         (dtype,) = given
-        _all_of(dtype, call.value)
+        _check_dtype_of(dtype, call.value)
         if not isinstance(call.of, str):  # what a function returned keeps the dtype it was made in
             return
         other = FLOATS[dtype == FLOATS[0]]
@@ -85,11 +85,11 @@ def keeps_dtype(question: Question, *, points: float = 1, **which: Sequence[str]
             value = channel.ask("call", call.of, args=args, named=named)
         except StudentError as error:
             raise ProbeError("error", f"with {other} arguments, {in_words(error)}") from None
-        _all_of(other, value)
+        _check_dtype_of(other, value)
 
     hint = "np.zeros, np.ones and numbers of NumPy such as np.sqrt(2) are float64: use x.dtype."
     title = "float32 in, float32 out, and float64 for float64"
-    _add(question, "keeps_dtype", title, hint, points, look, **which)
+    _add(question, "keeps_dtype", title, hint, points, check_call, **which)
 
 
 def answers_twice(question: Question, *, points: float = 1, **which: Sequence[str]) -> None:
@@ -100,7 +100,7 @@ def answers_twice(question: Question, *, points: float = 1, **which: Sequence[st
         which: `again` and `needs`, see `_add`.
     """
 
-    def look(channel: Channel, call: Call) -> None:
+    def check_call(channel: Channel, call: Call) -> None:
         try:
             again = channel.ask("call", call.of, args=call.args, named=call.named)
         except StudentError as error:
@@ -110,7 +110,7 @@ def answers_twice(question: Question, *, points: float = 1, **which: Sequence[st
 
     hint = "A function that changes or uses up what it keeps is right only once."
     title = "is right a second time, and so is what it returns"
-    _add(question, "answers_twice", title, hint, points, look, **which)
+    _add(question, "answers_twice", title, hint, points, check_call, **which)
 
 
 def _add(
@@ -198,7 +198,7 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield from _leaves(part)
 
 
-def _all_of(dtype: np.dtype, value: Any) -> None:
+def _check_dtype_of(dtype: np.dtype, value: Any) -> None:
     for leaf in _leaves(value):
         if leaf.dtype.kind == "f" and leaf.dtype != dtype:
             raise ProbeError("dtype", f"{dtype} arguments give {leaf.dtype}, expected {dtype}")
