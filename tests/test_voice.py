@@ -15,8 +15,6 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "minilm"
 
-# Files that do not keep these rules yet.
-LATER = {"course/checking/kernel_rules.py", "course/checking/kernel_answers.py"}
 # Tests of answers read as sentences: `expect.less(x, 3)`, `expect.true(...)`.
 SENTENCES = {"less", "true"}
 SHAPED = ("functional", "nn", "models", "inference")  # where reshaping lines show their shapes
@@ -34,9 +32,8 @@ def part_of(path: Path) -> str:
 
 @cache
 def sources() -> dict[Path, ast.Module]:
-    """The files of the package that keep the rules already."""
-    later = {PACKAGE / name for name in LATER}
-    files = sorted(path for path in PACKAGE.rglob("*.py") if path not in later)
+    """The files of the package."""
+    files = sorted(PACKAGE.rglob("*.py"))
     return {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
 
 
@@ -322,7 +319,3 @@ def test_lines_that_reshape_show_the_shape() -> None:
 )
 def test_shapes_are_looked_for_beside_what_reshapes(source: str, found: int) -> None:
     assert len(list(unshaped_in(source))) == found
-
-
-def test_files_that_come_later_exist() -> None:
-    assert {name for name in LATER if not (PACKAGE / name).exists()} == set()

@@ -82,7 +82,7 @@ def every_number_scaled(student, rng, count):
 @scaled.test(points=1, hint="One number per thread: i = cuda.grid(1).", cases=ONCE)
 def neighbours_side_by_side(student, rng):
     "moves every sector of x and of y once"
-    multiplied_by(student, rng, 128, schedules=COUNT).costs(sectors=2 * 128 // 8)
+    multiplied_by(student, rng, 128, schedules=COUNT).check_costs(sectors=2 * 128 // 8)
 
 
 # ---------------------------------------------------------------------- transpose_tiles
@@ -123,7 +123,7 @@ def whole_tiles(rng, level):
 def whole_sectors(student, rng, rows, columns):
     "moves every sector of device memory once"
     run = transposed(student, rng, rows, columns, schedules=COUNT)
-    run.costs(sectors=2 * rows * columns // 8)
+    run.check_costs(sectors=2 * rows * columns // 8)
 
 
 @transpose_tiles.test(
@@ -134,7 +134,7 @@ def whole_sectors(student, rng, rows, columns):
 def no_conflicts(student, rng):
     "turns the tile in shared memory without a bank conflict"
     run = transposed(student, rng, 32, 32, schedules=COUNT)
-    run.costs(sectors=2 * 32 * 32 // 8, bank_conflicts=0)
+    run.check_costs(sectors=2 * 32 * 32 // 8, bank_conflicts=0)
 
 
 # ----------------------------------------------------------------------------- row_sums
@@ -180,7 +180,7 @@ def even_tables(rng, level):
 def every_number_once(student, rng, rows, columns):
     "moves every sector of x once, and one for each sum"
     run = summed(student, rng, rows, columns, schedules=COUNT)
-    run.costs(sectors=rows * (columns // 8 + 1))
+    run.check_costs(sectors=rows * (columns // 8 + 1))
 
 
 @row_sums.test(
@@ -191,7 +191,7 @@ def every_number_once(student, rng, rows, columns):
 def one_barrier(student, rng, rows, columns):
     "needs one barrier for a row, and shared memory for no more than a number of each warp"
     run = summed(student, rng, rows, columns, schedules=COUNT)
-    run.costs(sectors=rows * (columns // 8 + 1), barriers=rows, shared_requests=rows * 12)
+    run.check_costs(sectors=rows * (columns // 8 + 1), barriers=rows, shared_requests=rows * 12)
 
 
 # ------------------------------------------------------------------------- running_sums
@@ -248,7 +248,7 @@ def cheap_cure(student, rng, rows, columns):
     "takes at most 14 barriers and 60 requests to shared memory for a tile"
     run = scanned(student, rng, rows, columns, schedules=COUNT)
     tiles = rows * blocks(columns, 64)
-    run.costs(barriers=14 * tiles, shared_requests=60 * tiles)
+    run.check_costs(barriers=14 * tiles, shared_requests=60 * tiles)
 
 
 # ----------------------------------------------------------------------- online_softmax
@@ -310,7 +310,7 @@ def even_rows(rng, level):
 def two_passes(student, rng, rows, columns):
     "reads every sector twice and writes it once"
     run = shared_out(student, normal(rng, rows, columns), schedules=COUNT)
-    run.costs(sectors=3 * rows * columns // 8)
+    run.check_costs(sectors=3 * rows * columns // 8)
 
 
 @online_softmax.test(
@@ -319,7 +319,7 @@ def two_passes(student, rng, rows, columns):
 def no_barrier(student, rng, rows, columns):
     "needs no barrier and no shared memory"
     run = shared_out(student, normal(rng, rows, columns), schedules=COUNT)
-    run.costs(barriers=0, shared_requests=0)
+    run.check_costs(barriers=0, shared_requests=0)
 
 
 # ------------------------------------------------------------------------- tiled_matmul
@@ -371,7 +371,7 @@ def least(m, k, n):
 def tiles_save_reads(student, rng, m, k, n):
     "reads every number once for each tile, not once for each thread"
     run = multiplied(student, rng, m, k, n, schedules=COUNT)
-    run.costs(sectors=least(m, k, n))
+    run.check_costs(sectors=least(m, k, n))
 
 
 @tiled_matmul.test(
@@ -382,7 +382,7 @@ def tiles_save_reads(student, rng, m, k, n):
 def cheap_tiles(student, rng):
     "uses the tiles without bank conflicts, with two barriers for each pair"
     run = multiplied(student, rng, 8, 24, 8, schedules=COUNT)
-    run.costs(sectors=least(8, 24, 8), bank_conflicts=0, barriers=2 * 3)
+    run.check_costs(sectors=least(8, 24, 8), bank_conflicts=0, barriers=2 * 3)
 
 
 # ------------------------------------------------------------------------ flash_forward
@@ -456,7 +456,7 @@ def tile_sectors(t, pairs):
 )
 def tiles_of_keys(student, rng):
     "reads keys and values once for each block of queries, in whole sectors"
-    attended(student, rng, 1, 32, schedules=COUNT).costs(
+    attended(student, rng, 1, 32, schedules=COUNT).check_costs(
         sectors=tile_sectors(32, 1), bank_conflicts=0, barriers=2
     )
 
@@ -469,4 +469,4 @@ def tiles_of_keys(student, rng):
 def no_future_tiles(student, rng):
     "with causal, does not read the tiles that no query of the block may see"
     run = attended(student, rng, 1, 64, causal=True, schedules=COUNT)
-    run.costs(sectors=tile_sectors(64, 3), barriers=2 * 3)
+    run.check_costs(sectors=tile_sectors(64, 3), barriers=2 * 3)

@@ -193,11 +193,11 @@ def test_an_endless_kernel_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_costs_name_the_costly_line() -> None:
     run = run_of("y[i] = x[i * 8 % 64]")
-    run.costs(barriers=0, bank_conflicts=0)
+    run.check_costs(barriers=0, bank_conflicts=0)
     with pytest.raises(
         Wrong, match=r"sectors of device memory, and 16 would do.*most of it in"
     ) as e:
-        run.costs(sectors=16)
+        run.check_costs(sectors=16)
     assert e.value.kind == "cost"
 
 
@@ -223,7 +223,7 @@ def right(student, rng):
 
 @twice.test(points=2, cases=[{}])
 def cheap(student, rng):
-    run(student, rng).costs(sectors=16, barriers=0)
+    run(student, rng).check_costs(sectors=16, barriers=0)
 """
 GOOD = kernel("y[i] = 2 * x[i]")
 DEAR = kernel("cuda.syncthreads()\ny[i] = 2 * x[i]")

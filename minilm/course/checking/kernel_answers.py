@@ -2,7 +2,7 @@
 
     run = launch(student, "transpose_tiles", (2, 2), (32, 8), x, y)
     close(run.arrays[1], x.T, dtype=np.float32, what="y")
-    run.costs(sectors=256, bank_conflicts=0)
+    run.check_costs(sectors=256, bank_conflicts=0)
 
 The student's side only hands over the kernel's text. It is looked through (`kernel_rules`) and
 launched elsewhere, so neither the counts nor the order of the threads are the student's to choose.
@@ -38,8 +38,8 @@ class Run:
     counts: dict[str, float]
     hot: list[list]
 
-    def costs(self, **most: int) -> None:
-        """Each count named, such as `sectors`, is at most so large."""
+    def check_costs(self, **most: int) -> None:
+        """Refuse a launch in which a count, such as `sectors`, is larger than its bound."""
         for name, bound in most.items():
             found = self.counts[name]
             if found > bound:

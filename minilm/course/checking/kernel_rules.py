@@ -136,13 +136,13 @@ class _Rules:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise RuleError(f"{name} is no valid Python") from None
         if len(body) != 1 or not isinstance(body[0], ast.FunctionDef) or body[0].name != name:
-            raise RuleError(f"{name} must be written with def")
+            raise RuleError(f"{name} is no function of its own; it must be written with def")
         function = body[0]
         given = function.args
         generic = getattr(function, "type_params", None)
         other = given.kwonlyargs or given.posonlyargs or given.vararg or given.kwarg
         if generic or other or given.defaults:
-            raise RuleError(f"{name} must take plain arguments, without defaults or stars")
+            raise RuleError(f"{name} has defaults or stars; its arguments must be plain")
         self.local = {argument.arg for argument in given.args}
         self.local |= {
             node.id
