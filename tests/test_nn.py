@@ -321,3 +321,14 @@ def test_every_map_below_a_module_is_quantized_or_none():
     assert nn.quantize_maps(both, 8, group=8) is both
     assert type(both[0]) is type(both[1].up) is type(both[1].down) is nn.QuantizedLinear
     np.testing.assert_allclose(both(Tensor(np.ones((1, 8), np.float32))).data, before, atol=0.05)
+
+
+def test_dropout_of_everything():
+    layer, x = nn.Dropout(1.0), Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    out = layer(x)
+    out.sum().backward()
+    assert not out.data.any()
+    assert not x.grad.any()
+    assert (layer.eval()(x).data == 1).all()
+    with pytest.raises(InputError, match="p is 1.5"):
+        nn.Dropout(1.5)

@@ -60,7 +60,7 @@ class Dropout(Module):
     """Sets numbers to 0 with probability p in training, and divides the rest by 1 - p.
 
     Args:
-        p: in [0, 1).
+        p: from 0 to 1; 1 drops everything.
         name: tells this layer's draws from those of others (Srivastava et al. 2014).
 
     Raises:
@@ -68,8 +68,8 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float, name: str = "") -> None:
-        if not 0 <= p < 1:
-            raise InputError(f"p is {p}; it must be a probability in [0, 1)")
+        if not 0 <= p <= 1:
+            raise InputError(f"p is {p}; it must be a probability, from 0 to 1")
         self.p, self.name = p, name
 
     def forward(self, x: Tensor) -> Tensor:
