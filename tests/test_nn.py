@@ -106,7 +106,7 @@ def test_train_and_eval_reach_everything_below():
         lambda: nn.GLU(4, 8, activation="gelu"),
         lambda: nn.Attention(10, 4),
         lambda: nn.Attention(16, 4, kv_heads=3),
-        lambda: Dropout(1.0),
+        lambda: Dropout(1.5),
         lambda: nn.Linear(2, 2).to(device="tpu"),
     ],
 )
