@@ -17,6 +17,8 @@ _WHERE = {
     "chat_batch": "chats",
     "digits": "images.photos",
     "photographs": "images.photos",
+    "split_digits": "images.photos",
+    "glyphs": "images.glyphs",
 }
 
 __all__ = list(_WHERE)
@@ -29,4 +31,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_WHERE, "clean", "toys", "worlds"])
+    return sorted([*_WHERE, "clean", "images", "toys", "worlds"])

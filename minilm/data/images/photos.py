@@ -1,8 +1,20 @@
 """Images without a download: the digits and the two photographs that come with scikit-learn."""
 
+from typing import NamedTuple
+
 import numpy as np
 
+from minilm.backend import rng
 from minilm.errors import InputError, install
+
+
+class DigitSplit(NamedTuple):
+    """Handwritten digits to train on, and others to test with."""
+
+    images: np.ndarray  # (N, 8, 8) float32, 0 (paper) to 1 (ink)
+    labels: np.ndarray  # (N,) int64, 0 to 9
+    held_images: np.ndarray  # (M, 8, 8)
+    held_labels: np.ndarray  # (M,)
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -16,6 +28,25 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """
     data = _datasets().load_digits()
     return (data.images / 16).astype(np.float32), data.target.astype(np.int64)
+
+
+def split_digits(seed: int = 0, held: int = 500) -> DigitSplit:
+    """The handwritten digits in an order that the seed draws; the first `held` are held out.
+
+    Args:
+        seed: of the order.
+        held: how many are held out.
+
+    Raises:
+        InputError: a seed below 0; none or all of the digits held out; scikit-learn is not
+            installed.
+    """
+    images, labels = digits()
+    if not 0 < held < len(images):
+        raise InputError(f"held is {held}; it must be from 1 to {len(images) - 1}")
+    order = rng(seed, "split digits").permutation(len(images))
+    out, kept = order[:held], order[held:]
+    return DigitSplit(images[kept], labels[kept], images[out], labels[out])
 
 
 def photographs() -> dict[str, np.ndarray]:
