@@ -6,6 +6,7 @@
 - `probes`: the metrics above, all on the same answers of one model
 - `curves`: whether a curve is smooth, flat, inverse, uncorrelated or emergent; widths, crossings
 - `scaling`, `laws`: power laws and Chinchilla's: fits, intervals, IsoFLOP minima; best sizes
+- `pictures`, `spectrum`: sets of pictures compared, beside yardsticks that learn nothing
 - `skipgram`, `editing`: word vectors and the counts they compress; ROME's change of one fact
 - `ngram`, `rivals`: predictors of text that need no neural network
 
