@@ -1,8 +1,8 @@
 """minilm: transformers from scratch in NumPy, built to be read, measured and taught from.
 
 The floors of the house, each importing only from those before it:
-backend -> kernels -> tensor -> functional -> nn -> models
--> analysis -> (parallel, inference, interop) -> (train, diffusion) -> align -> studies -> course
+backend -> kernels -> tensor -> functional -> nn -> models -> analysis
+-> (parallel, vision, inference, interop) -> (train, diffusion) -> align -> studies -> course
 -> bench -> cli.
 
 `import minilm` loads NumPy and nothing heavier; every other part loads when it is first named.
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 
 _PARTS = (
     "align analysis backend bench course data diffusion emulator inference interop kernels models "
-    "nn optim parallel sandbox studies tape tokenizers train"
+    "nn optim parallel sandbox studies tape tokenizers train vision"
 ).split()
 
 __all__ = [
