@@ -92,7 +92,7 @@ def sample_class_gaussians(
         mean, covariance = moments(rows[labels == label])
         values, axes = np.linalg.eigh(covariance)
         spread = np.sqrt(np.maximum(values, 0))  # (D,): few pictures leave some at 0
-        drawn.append(mean + rng.standard_normal((count, len(mean))) * spread @ axes.T)
+        drawn.append(mean + (rng.standard_normal((count, len(mean))) * spread) @ axes.T)
     made = np.concatenate(drawn).clip(rows.min(), rows.max()).astype(pictures.dtype)
     return made.reshape(-1, *pictures.shape[1:]), np.repeat(classes, count)
 

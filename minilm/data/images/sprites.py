@@ -5,6 +5,7 @@ with every thing, so whether a picture shows what its caption says is known exac
 """
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -204,6 +205,12 @@ def decode(ids: np.ndarray) -> list[str]:
     return [" ".join(WORDS[i] for i in row if i) for row in ids]
 
 
+@cache
+def _known() -> np.ndarray:
+    """Paper, then every thing: (65, 3, 4, 4)."""
+    return np.stack([np.zeros((3, CELL, CELL)), *(_sprite(*pair) for pair in PAIRS)])
+
+
 def read(image: np.ndarray, tolerance: float = 0.0625) -> tuple[Thing, ...] | None:
     """The things of a picture in reading order, or None where it is not legible.
 
@@ -216,11 +223,10 @@ def read(image: np.ndarray, tolerance: float = 0.0625) -> tuple[Thing, ...] | No
     """
     if image.shape != (3, SIDE, SIDE):
         raise InputError(f"image is {image.shape}; it must be (3, {SIDE}, {SIDE})")
-    known = np.stack([np.zeros((3, CELL, CELL)), *(_sprite(*pair) for pair in PAIRS)])
     scene = []
     for row in range(CELLS):
         for column in range(CELLS):
-            error = ((image[:, _cell(row), _cell(column)] - known) ** 2).mean((1, 2, 3))  # (65,)
+            error = ((image[:, _cell(row), _cell(column)] - _known()) ** 2).mean((1, 2, 3))  # (65,)
             best = int(error.argmin())
             if not error[best] <= tolerance:  # NaN is not legible either
                 return None
