@@ -176,6 +176,8 @@ def test_a_wave_is_found_at_its_length():
     assert found.shape == (9,)
     assert found.argmax() == 5 and np.delete(found, 5).max() < 1e-20
     assert power(wave).sum() == pytest.approx(256) and power(wave)[3, 4] == pytest.approx(128)
+    diagonal = np.cos(2 * np.pi * 2 * (row[:, None] + row) / 16)  # length 2.83
+    assert rings(diagonal).argmax() == 3
     across = np.cos(2 * np.pi * 2 * row / 16)[None] + np.zeros((16, 1))
     assert rings(across).argmax() == 2
 

@@ -138,6 +138,17 @@ def test_the_fixed_point_is_the_mean_of_every_cluster():
     assert np.allclose(book.codes.data, before, rtol=1e-14)
 
 
+def test_a_rare_vector_has_its_code_and_an_unchosen_code_outlives_its_count():
+    """One vector in two batches still moves a code; a count of 0, after underflow, moves none."""
+    book = Codebook(2, 1, decay=0.5)
+    book.codes.data[...] = [[0], [9]]
+    for step in range(400):
+        z = np.array([[8.0]] if step % 2 and step < 200 else [[0.5]], np.float32)
+        book.follow(z, book(Tensor(z)).ids)
+    assert book.counts.data[1] == 0
+    assert np.allclose(book.codes.data, [[0.5], [8]], rtol=1e-4)
+
+
 def test_a_codebook_by_gradient_counts_and_does_not_follow():
     book = Codebook(4, 2, decay=0.5, by_gradient=True)
     before = book.codes.data.copy()

@@ -53,14 +53,14 @@ def glyphs(
         count: how many, N.
         side: pixels of a picture along each axis, 8 to 64. The same seed gives the same pictures
             at every side, finer or coarser.
-        letters: the letters to draw; every font must have them.
+        letters: the digits and letters to draw, of ASCII; every font must have them.
         seed: of all that is random.
         fonts: names of files that matplotlib ships, without ".ttf".
 
     Raises:
-        InputError: a count below 1, a side out of range, a seed below 0; no letter, or one that a
-            font does not have; no font, or one that matplotlib does not ship; matplotlib is not
-            installed.
+        InputError: a count below 1, a side out of range, a seed below 0; no letter, or one that is
+            not of ASCII or that a font does not have; no font, or one that matplotlib does not
+            ship; matplotlib is not installed.
     """
     if count < 1:
         raise InputError(f"count is {count}; it must be 1 or more")
@@ -99,12 +99,13 @@ def _face(name: str):  # noqa: ANN202, an FT2Font
 
 
 def _check_letters(letters: str, fonts: Sequence[str], faces: list) -> None:
-    for name, face in zip(fonts, faces):
-        for letter in letters:
-            if letter.isspace() or not face.get_char_index(ord(letter)):
-                raise InputError(
-                    f"letters has {letter!r}, which {name} cannot draw; every font must have it"
-                )
+    for letter in letters:
+        # TeX's fonts have other signs at the places of ASCII's, an em dash for a bar.
+        if not (letter.isascii() and letter.isalnum()):
+            raise InputError(f"letters has {letter!r}; allowed are 0 to 9, A to Z and a to z")
+        for name, face in zip(fonts, faces):
+            if not face.get_char_index(ord(letter)):
+                raise InputError(f"letters has {letter!r}; {name} does not, and every font must")
 
 
 def _edge_distance(face, letter: str) -> np.ndarray:  # noqa: ANN001, an FT2Font
@@ -114,13 +115,19 @@ def _edge_distance(face, letter: str) -> np.ndarray:  # noqa: ANN001, an FT2Font
     face.set_size(0.7 * PAGE, 72)  # at 72 dots per inch a point is a pixel
     face.set_text(letter, 0.0)
     face.draw_glyphs_to_bitmap(antialiased=True)
-    drawn = np.asarray(face.get_image()) > 127
+    drawn = _trimmed(np.asarray(face.get_image()) > 127)[:PAGE, :PAGE]
     page = np.zeros((PAGE, PAGE), bool)
-    height, width = np.minimum(drawn.shape, PAGE)
+    height, width = drawn.shape
     top, left = (PAGE - height) // 2, (PAGE - width) // 2
-    page[top : top + height, left : left + width] = drawn[:height, :width]
+    page[top : top + height, left : left + width] = drawn
     inside, outside = distance_transform_edt(page), distance_transform_edt(~page)
     return np.where(page, inside - 0.5, 0.5 - outside)  # the edge runs between two pixels
+
+
+def _trimmed(ink: np.ndarray) -> np.ndarray:
+    """Without the empty rows and columns around the ink."""
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 class _Hand(NamedTuple):
