@@ -2,8 +2,8 @@
 
 The floors of the house, each importing only from those before it:
 backend -> kernels -> tensor -> functional -> nn -> models
--> analysis -> (parallel, inference, interop, explicit) -> (train, diffusion) -> align -> studies -> course
--> bench -> cli.
+-> analysis -> (parallel, inference, interop, explicit) -> (train, diffusion) -> align -> studies
+-> course -> bench -> cli.
 
 `import minilm` loads NumPy and nothing heavier; every other part loads when it is first named.
 """
@@ -19,8 +19,8 @@ from minilm.tensor import Tensor, checkpoint, is_grad_enabled, no_grad, primitiv
 __version__ = "0.1.0"
 
 _PARTS = (
-    "align analysis backend bench course data diffusion emulator explicit inference interop kernels "
-    "models nn optim parallel sandbox studies tape tokenizers train"
+    "align analysis backend bench course data diffusion emulator explicit inference interop "
+    "kernels models nn optim parallel sandbox studies tape tokenizers train"
 ).split()
 
 __all__ = [

@@ -41,7 +41,8 @@ def ctc_forward(logp: np.ndarray, target: Any, blank: int = 0) -> np.ndarray:
         InputError: no frames; a symbol that is the blank or outside V; a text too long for T.
     """
     logp, states, skips = _prepare(logp, target, blank)
-    return _pass(logp[:, states], skips)
+    emitted = logp[:, states]
+    return _arrivals(emitted, skips) + emitted
 
 
 def ctc_backward(logp: np.ndarray, target: Any, blank: int = 0) -> np.ndarray:
@@ -52,29 +53,27 @@ def ctc_backward(logp: np.ndarray, target: Any, blank: int = 0) -> np.ndarray:
     """
     logp, states, skips = _prepare(logp, target, blank)
     emitted = logp[:, states]
-    # Backwards is forwards over the turned text and time, where skips lead into mirrored states.
+    # Backwards is forwards over turned time and states, where skips lead into mirrored states.
     turned = np.zeros_like(skips)
     turned[2:] = skips[2:][::-1]
-    whole = _pass(emitted[::-1, ::-1], turned)[::-1, ::-1]
-    with np.errstate(invalid="ignore"):
-        rest = whole - emitted
-    beta = np.full_like(whole, -np.inf)
-    beta[-1, -2:] = 0.0
-    possible = np.isfinite(emitted)
-    beta[:-1] = np.where(possible[:-1], rest[:-1], -np.inf)
-    return beta
+    return _arrivals(emitted[::-1, ::-1], turned)[::-1, ::-1]
 
 
-def _pass(emitted: np.ndarray, skips: np.ndarray) -> np.ndarray:
-    """Forward through (T, S) log-probabilities of states; `skips`: those reached from s - 2."""
-    alpha = np.full(emitted.shape, -np.inf)
-    alpha[0, :2] = emitted[0, :2]
+def _arrivals(emitted: np.ndarray, skips: np.ndarray) -> np.ndarray:
+    """log of the sum over paths that come to a state, what they emit there not included.
+
+    Args:
+        emitted: (T, S) log-probabilities of the states' symbols.
+        skips: (S,) whether a state is also reached from the one before the last.
+    """
+    come = np.full(emitted.shape, -np.inf)
+    come[0, :2] = 0.0
     for t in range(1, len(emitted)):
-        come = alpha[t - 1].copy()
-        come[1:] = np.logaddexp(come[1:], alpha[t - 1, :-1])
-        come[2:] = np.where(skips[2:], np.logaddexp(come[2:], alpha[t - 1, :-2]), come[2:])
-        alpha[t] = come + emitted[t]
-    return alpha
+        before = come[t - 1] + emitted[t - 1]
+        come[t] = before
+        come[t, 1:] = np.logaddexp(come[t, 1:], before[:-1])
+        come[t, 2:] = np.where(skips[2:], np.logaddexp(come[t, 2:], before[:-2]), come[t, 2:])
+    return come
 
 
 def _prepare(logp: Any, target: Any, blank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -127,8 +126,8 @@ def ctc_occupancy(logp: np.ndarray, target: Any, blank: int = 0) -> tuple[float,
 def ctc_loss(logp: Array, targets: Sequence[Any], lengths: Any = None, blank: int = 0):
     """-log p(text) of each recording, in nats.
 
-    The gradient is that of log-probabilities taken as free numbers, minus the occupancy; `log_softmax`
-    below makes softmax minus occupancy of it.
+    The gradient is that of log-probabilities taken as free numbers, minus the occupancy. Through
+    the `log_softmax` that made them it becomes softmax minus occupancy.
 
     Args:
         logp: (B, T, V) log-probabilities.
