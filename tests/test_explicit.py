@@ -346,7 +346,7 @@ def by_hand(model: explicit.SaffuModel, ids: list[int]) -> np.ndarray:
             compared = np.array([CIPHER[i] @ pivot for i in held])
             weights = soft(w[np.ix_(slots, slots)] @ compared)
             z = np.zeros((size, CIPHER.shape[1]))
-            z[slots] = weights[:, None] * CIPHER[held]
+            z[slots] = len(held) * weights[:, None] * CIPHER[held]
             z = z.ravel()
         states.append(soft(part.value.weight.data @ z))
     return model.output.weight.data @ np.concatenate(states)
@@ -376,7 +376,8 @@ def test_a_radius_is_the_attention_of_its_last_tokens() -> None:
     for t in (0, 2, 6):
         block = CIPHER[IDS[:, max(t - 3, 0) : t + 1]]
         weights = explicit.saffu_attend(block, part.weigh.weight).data
-        np.testing.assert_allclose(z[:, t, -block.shape[1] :].sum(-1), weights, atol=1e-12)
+        k = block.shape[1]
+        np.testing.assert_allclose(z[:, t, -k:].sum(-1), k * weights, atol=1e-12)
 
 
 def test_gradients_of_every_parameter_also_of_thawed_vectors() -> None:
@@ -417,10 +418,24 @@ def test_slot_targets_are_the_slope_of_the_loss_above() -> None:
     x, _, filled = part.slots(IDS[:, :-1], model.vectors, table)
     even = filled / filled.sum(axis=-1, keepdims=True)
     a = Tensor(np.broadcast_to(even, x.shape[:-1]).copy(), requires_grad=True)
-    z = (x * a[..., None]).reshape(2, 6, -1)  # (B, T, K, d) -> (B, T, K d)
+    z = (x * (a * filled.sum(axis=-1, keepdims=True))[..., None]).reshape(
+        2, 6, -1
+    )  # (B, T, K, d) -> (B, T, K d)
     (-F.log_softmax(part.value(z)) * labels[IDS[:, 1:]]).sum().backward()
     expected = F.softmax(Tensor(np.where(filled, -a.grad, -np.inf))).data
     np.testing.assert_allclose(targets.reshape(2, 6, 4), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["block", "radius"])
+def test_with_even_weights_a_context_is_its_vectors_side_by_side(kind: str) -> None:
+    """So its value layer, solved, is the layer on concatenated vectors: naive Bayes."""
+    model = small(**{kind: 4})
+    part = model.contexts[0]
+    part.weigh.weight.data[...] = 0
+    z = part.weighted(*part.slots(IDS, model.vectors, None)).data
+    for row, ids in zip(z, IDS, strict=True):
+        expected = explicit.context_features(ids, CIPHER, **{kind: 4})
+        np.testing.assert_allclose(row, expected, atol=1e-12)
 
 
 def warm(**contexts) -> tuple[explicit.SaffuModel, np.ndarray, np.ndarray]:
@@ -457,7 +472,8 @@ def test_layers_are_solved_on_what_the_solved_layers_below_send() -> None:
     part, ids, following = model.contexts[0], known[:, :-1], known[:, 1:].ravel()
     labels = explicit.bit_cipher(np.bincount(following, minlength=60), 12)
     z = part.weighted(*part.slots(ids, model.vectors, None)).data.reshape(-1, 36)
-    u = explicit.explicit_solution(explicit.cooc(z, labels[following]), 1, 1.0)
+    k = explicit.average_norm(z)
+    u = explicit.explicit_solution(explicit.cooc(z, labels[following]), k, 1.0)
     np.testing.assert_allclose(part.value.weight.data, u.T, rtol=1e-4, atol=1e-4)
     h = model.hidden(ids).data.reshape(-1, 12)
     o = explicit.explicit_solution(explicit.cooc(h, np.eye(60)[following]), 1, 1.0)

@@ -22,12 +22,13 @@ class Saffu(Module):
 
         c_j = x_j . pivot        comparisons
         a = softmax(W c)         weights of the slots
-        h = softmax(U [a_1 x_1, ..., a_K x_K])
+        h = softmax(U [k a_1 x_1, ..., k a_K x_K])     k slots are filled
 
     The sources leave open, and here it is decided:
 
-    - The weighted vectors go side by side into U; they are not summed, so U knows their slots. With
-      vectors that sum to 1 its input is non-negative and sums to 1, as its explicit solution needs.
+    - The weighted vectors go side by side into U; they are not summed, so U knows their slots.
+    - Weights sum to 1, and k times them go into U. So U's input sums to k, the number of features
+      in its explicit solution, and with W = 0 it is the vectors as they are.
     - U sees the weighted vectors themselves; no logarithm is taken of the weights before it.
     - The pivot takes part in its own context.
     - In a radius, slots count back from the pivot; in a block, on from its start. Short contexts
@@ -79,8 +80,9 @@ class Saffu(Module):
         return x, look_up(held, ids[..., None], table).astype(vectors.dtype) * filled, filled
 
     def weighted(self, x: Tensor, compared: Any, filled: np.ndarray) -> Tensor:
-        """The input of U: (B, T, K d), summing to 1."""
+        """The input of U: (B, T, K d), summing to the number of filled slots."""
         weights = attention_weights(compared, self.weigh.weight, filled)
+        weights = weights * filled.sum(axis=-1, keepdims=True).astype(weights.dtype)
         return (x * weights[..., None]).reshape(*x.shape[:2], -1)  # (B, T, K, d) -> (B, T, K d)
 
     def forward(self, ids: np.ndarray, vectors: Tensor, table: np.ndarray | None = None) -> Tensor:

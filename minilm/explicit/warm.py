@@ -6,8 +6,8 @@ texts; only O has targets of its own. The layers in between get them as follows.
 - U: a bit-cipher of the next token in `hidden` dimensions, its label embedding.
 - W: the slots to weigh most are those whose vectors the layer above expects, given its target. U is
   solved first with all slots weighing the same, a_j = 1 / k. Its loss L = -y . log softmax(U z)
-  then falls fastest along -dL/da_j = (y - softmax(U z)) . U_j x_j, with U_j the columns of slot j:
-  how much more the vector in slot j goes with the label than with what U says of itself. The
+  then falls fastest along -dL/da_j = k (y - softmax(U z)) . U_j x_j, with U_j the columns of slot
+  j: how much more the vector in slot j goes with the label than with what U says of itself. The
   softmax of that over the slots is W's target. The criterion of arXiv 2311.07498 is described in
   the talk in words only ("unsurprising to the layer above"); this derivation is ours.
 """
@@ -120,6 +120,7 @@ def slot_targets(
     wrong = labels[text[:, 1:]] - said.data  # (B, T, h)
     up = part.value.weight.data.reshape(wrong.shape[-1], *x.shape[-2:])  # (h, K d) -> (h, K, d)
     gain = np.einsum("bth,hkd,btkd->btk", wrong, up, x.data, optimize=True)
+    gain *= filled.sum(axis=-1, keepdims=True)
     targets = F.softmax(np.where(filled, gain, -np.inf)).data
     return _rows(targets), _rows(compared)
 
