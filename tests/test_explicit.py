@@ -45,6 +45,26 @@ def test_a_vocabulary_that_the_bits_cannot_tell_apart() -> None:
         explicit.bit_cipher(np.ones(8), 3)
 
 
+def test_vectors_of_neighbours_by_hand() -> None:
+    """A text of 0 1 2: within 1, token 0 sees 1; token 1 sees 0 and 2. Token 3 never occurs."""
+    vectors = explicit.neighbour_vectors([0, 1, 2], np.eye(4), [1, 2])
+    np.testing.assert_allclose(vectors[0] * 3, [0, 1, 0, 0, 0, 1, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(vectors[1] * 4, [1, 0, 1, 0, 1, 0, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(vectors[3], 1 / 8, atol=1e-12)
+
+
+def test_tokens_used_alike_have_vectors_that_are_alike() -> None:
+    """Tokens 2 and 3 both stand between 0 and 1; 4 and 5 between each other."""
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 3, 400)
+    text = np.concatenate([[[0, 2, 1], [0, 3, 1], [4, 5, 4]][kind] for kind in kinds])
+    cipher = explicit.bit_cipher(np.bincount(text), 4)
+    vectors = explicit.neighbour_vectors(text, cipher, [1, 2])
+    apart = np.abs(vectors[:, None] - vectors).sum(axis=-1)
+    assert apart[2, 3] < 0.3 * min(apart[2, [0, 1, 4, 5]])
+    np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=1e-12)
+
+
 # ----------------------------------------------------------------------------------- contexts
 
 
@@ -413,9 +433,8 @@ def test_slot_targets_are_the_slope_of_the_loss_above() -> None:
     part = model.contexts[0]
     part.weigh.weight.data[...] = 0
     labels = explicit.bit_cipher(np.ones(6), 3)
-    table = explicit.compare_table(model.vectors.data)
-    targets, _ = slot_targets(part, IDS, model.vectors, labels, table)
-    x, _, filled = part.slots(IDS[:, :-1], model.vectors, table)
+    targets, _ = slot_targets(part, IDS, model.vectors, labels)
+    x, _, filled = part.slots(IDS[:, :-1], model.vectors)
     even = filled / filled.sum(axis=-1, keepdims=True)
     a = Tensor(np.broadcast_to(even, x.shape[:-1]).copy(), requires_grad=True)
     z = (x * (a * filled.sum(axis=-1, keepdims=True))[..., None]).reshape(
@@ -530,6 +549,11 @@ def test_what_is_refused() -> None:
         "table is .5, 5.": lambda: model(IDS, np.ones((5, 5))),
         "alpha is 0; it must be above 0": lambda: explicit.warm_start(model, [IDS], 0),
         "there are 0 texts": lambda: explicit.warm_start(model, []),
+        "ids holds 9": lambda: explicit.warm_start(model, [IDS + 4]),
+        "block is .2,.; it must be": lambda: attend([1.0, 2.0], np.ones((2, 2))),
+        "ids are one number": lambda: explicit.attend_cached(3, table, np.ones((1, 1))),
+        "radii is empty": lambda: explicit.neighbour_vectors([0, 1], CIPHER, []),
+        "window is 0": lambda: explicit.neighbour_vectors([0, 1], CIPHER, [0]),
         "T at least 2": lambda: explicit.warm_start(model, [IDS[:, :1]]),
         "2 bits tell at most": lambda: explicit.warm_start(model_of(CIPHER, 2, radius=2), [IDS]),
     }.items():

@@ -11,7 +11,7 @@
 """
 
 from minilm.explicit.attention import attend_cached, compare_table, saffu_attend
-from minilm.explicit.cipher import bit_cipher, decipher
+from minilm.explicit.cipher import bit_cipher, decipher, neighbour_vectors
 from minilm.explicit.contexts import ContextReader, context_features
 from minilm.explicit.counts import Counts, cooc, count_stream
 from minilm.explicit.ctc import collapse, ctc_backward, ctc_forward, ctc_loss, greedy_text
@@ -39,6 +39,7 @@ __all__ = [
     "decipher",
     "explicit_solution",
     "greedy_text",
+    "neighbour_vectors",
     "saffu_attend",
     "warm_start",
 ]

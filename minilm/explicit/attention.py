@@ -65,9 +65,12 @@ def saffu_attend(block: Any, w: Any) -> Tensor:
         (..., k), summing to 1.
 
     Raises:
-        InputError: a block that is empty or longer than W.
+        InputError: a block of another shape, empty, or longer than W.
     """
-    w = _part(block.shape[-2] if block.ndim > 1 else 0, w)
+    block = block if isinstance(block, Tensor) else np.asarray(block)
+    if block.ndim < 2:
+        raise InputError(f"block is {block.shape}; it must be (..., k, d)")
+    w = _part(block.shape[-2], w)
     return attention_weights((block * block[..., -1:, :]).sum(axis=-1), w)
 
 
@@ -86,7 +89,9 @@ def attend_cached(ids: np.ndarray, table: np.ndarray, w: Any) -> Tensor:
         InputError: as `saffu_attend`; an id outside the table.
     """
     ids = np.asarray(ids)
-    w = _part(ids.shape[-1] if ids.ndim else 0, w)
+    if not ids.ndim:
+        raise InputError("ids are one number; they must be (..., k)")
+    w = _part(ids.shape[-1], w)
     return attention_weights(look_up(ids, ids[..., -1:], table), w)
 
 
@@ -110,6 +115,7 @@ def _part(k: int, w: Any) -> Any:
     Raises:
         InputError: W is not square; a block that is empty or longer than it.
     """
+    w = w if isinstance(w, Tensor) else np.asarray(w)
     if w.ndim != 2 or w.shape[0] != w.shape[1]:
         raise InputError(f"w is {w.shape}; it must be (K, K)")
     if not 1 <= k <= len(w):

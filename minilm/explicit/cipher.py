@@ -5,11 +5,13 @@ one-hot vectors of b dimensions, the next ones two-hot vectors, and so on, each 
 number of ones so that it sums to 1 (Zhao & Williams 2023, arXiv 2311.11012).
 """
 
+from collections.abc import Sequence
 from itertools import chain, combinations, islice
 from typing import Any
 
 import numpy as np
 
+from minilm.analysis.skipgram import cooccurrences
 from minilm.errors import InputError
 from minilm.explicit.checks import check_rows
 
@@ -48,6 +50,33 @@ def bit_cipher(counts: Any, bits: int) -> np.ndarray:
     for token, places in zip(ranked, islice(patterns, len(counts)), strict=True):
         cipher[token, list(places)] = 1 / len(places)
     return cipher
+
+
+def neighbour_vectors(ids: Any, cipher: Any, radii: Sequence[int]) -> np.ndarray:
+    """Vectors that are alike for tokens used alike: the ciphers of their neighbours, added up.
+
+    For each radius the ciphers of all tokens within it, to either side; side by side, divided by
+    their sum. So they suit an explicit solution as the ciphers themselves do.
+
+    Args:
+        ids: (N,) one running text.
+        cipher: (V, b).
+        radii: R of them, each 1 or more.
+
+    Returns:
+        (V, R b) float64, rows that sum to 1; all numbers equal for tokens without neighbours.
+
+    Raises:
+        InputError: no radius, or one below 1; an id out of range.
+    """
+    cipher = check_rows("cipher", cipher)
+    if not len(radii):
+        raise InputError("radii is empty; it must hold at least one radius")
+    sums = [cooccurrences(ids, radius, len(cipher)) @ cipher for radius in radii]
+    rows = np.concatenate(sums, axis=1)
+    total = rows.sum(axis=1, keepdims=True)
+    even = np.full_like(rows, 1 / rows.shape[1])
+    return np.divide(rows, total, out=even, where=total > 0)
 
 
 def decipher(vectors: Any, cipher: np.ndarray) -> np.ndarray:

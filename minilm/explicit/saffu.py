@@ -58,14 +58,14 @@ class Saffu(Module):
         self.value = Linear(size * width, hidden, bias=False, std=1.0, dtype=dtype)
 
     def slots(
-        self, ids: np.ndarray, vectors: Tensor, table: np.ndarray | None
+        self, ids: np.ndarray, vectors: Tensor, table: np.ndarray | None = None
     ) -> tuple[Tensor, Any, np.ndarray]:
         """What stands in the slots at each position, 0 in empty ones.
 
         Args:
             ids: (B, T).
             vectors: (V, d).
-            table: as for `forward`.
+            table: (V, V), the comparisons of the vectors; None: they are computed.
 
         Returns:
             vectors (B, T, K, d), comparisons (B, T, K), and (T, K) whether a slot is filled.

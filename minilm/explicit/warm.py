@@ -10,6 +10,10 @@ texts; only O has targets of its own. The layers in between get them as follows.
   j: how much more the vector in slot j goes with the label than with what U says of itself. The
   softmax of that over the slots is W's target. The criterion of arXiv 2311.07498 is described in
   the talk in words only ("unsurprising to the layer above"); this derivation is ours.
+
+The solution is exact for one-hot input. Hidden states are soft, and an O counted from them says
+little more than the frequencies of tokens: most of what the layers below found has to be brought
+out by fine-tuning.
 """
 
 from collections.abc import Iterable
@@ -19,12 +23,12 @@ import numpy as np
 
 from minilm import functional as F
 from minilm.errors import InputError
-from minilm.explicit.attention import compare_table
 from minilm.explicit.cipher import bit_cipher
 from minilm.explicit.counts import Counts
 from minilm.explicit.saffu import Bag, Saffu, SaffuModel
 from minilm.nn import Linear
 from minilm.tensor import Tensor, no_grad
+from minilm.tokenizers.checks import check_ids
 
 
 def warm_start(model: SaffuModel, texts: Iterable[Any], alpha: float = 1.0) -> None:
@@ -32,31 +36,30 @@ def warm_start(model: SaffuModel, texts: Iterable[Any], alpha: float = 1.0) -> N
 
     Args:
         model: its weights are replaced.
-        texts: (B, T) integers each, T at least 2, every row a document; gone through four times, so
-            a list and not a generator.
+        texts: batches of (B, T) integers, T at least 2, every row a document. They are kept, and
+            gone through once for each layer.
         alpha: smoothing of every layer, above 0: a product that no text showed may come up later.
 
     Raises:
-        InputError: no text, or texts without a next token; more tokens than `hidden` bits tell
-            apart; `alpha` not above 0.
+        InputError: no text, or texts without a next token; an id out of range; more tokens than
+            `hidden` bits tell apart; `alpha` not above 0.
     """
     if not alpha > 0:
         raise InputError(f"alpha is {alpha}; it must be above 0")
-    texts = [_check_text(text) for text in texts]
+    size, hidden = len(model.vectors), model.contexts[0].value.weight.shape[0]
+    texts = [_check_text(text, size) for text in texts]
     if not texts:
         raise InputError("there are 0 texts; a warm start needs at least 1")
-    size, hidden = len(model.vectors), model.contexts[0].value.weight.shape[0]
     seen = sum(np.bincount(text[:, 1:].ravel(), minlength=size) for text in texts)
     labels = bit_cipher(seen, hidden)  # (V, hidden)
     with no_grad():
-        table = compare_table(model.vectors.data)
         for part in model.contexts:
             if isinstance(part, Saffu):
                 part.weigh.weight.data[...] = 0
                 part.weigh.weight.touch()
-                _solve_value(part, model.vectors, texts, labels, table, alpha)
-                _solve_weigh(part, model.vectors, texts, labels, table, alpha)
-            _solve_value(part, model.vectors, texts, labels, table, alpha)
+                _solve_value(part, model.vectors, texts, labels, alpha)
+                _solve_weigh(part, model.vectors, texts, labels, alpha)
+            _solve_value(part, model.vectors, texts, labels, alpha)
         counts = Counts(model.output.weight.shape[1], size)
         for text in texts:
             counts.add(_rows(model.hidden(text[:, :-1])), text[:, 1:].ravel())
@@ -68,7 +71,6 @@ def _solve_value(
     vectors: Tensor,
     texts: list[np.ndarray],
     labels: np.ndarray,
-    table: np.ndarray,
     alpha: float,
 ) -> None:
     """U, against the labels of the next tokens."""
@@ -76,7 +78,7 @@ def _solve_value(
     for text in texts:
         ids = text[:, :-1]
         if isinstance(part, Saffu):
-            z = part.weighted(*part.slots(ids, vectors, table))
+            z = part.weighted(*part.slots(ids, vectors))
         else:
             z = part.mean(ids, vectors)
         counts.add(_rows(z), labels[text[:, 1:].ravel()])
@@ -88,19 +90,18 @@ def _solve_weigh(
     vectors: Tensor,
     texts: list[np.ndarray],
     labels: np.ndarray,
-    table: np.ndarray,
     alpha: float,
 ) -> None:
     """W, against the slots that U, as it stands, would have weigh more."""
     counts = Counts(part.size, part.size)
     for text in texts:
-        targets, compared = slot_targets(part, text, vectors, labels, table)
+        targets, compared = slot_targets(part, text, vectors, labels)
         counts.add(compared, targets)
     _set(part.weigh, counts, alpha)
 
 
 def slot_targets(
-    part: Saffu, text: np.ndarray, vectors: Tensor, labels: np.ndarray, table: np.ndarray
+    part: Saffu, text: np.ndarray, vectors: Tensor, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """What W should give: softmax(-dL/da), with L the loss of U against the label.
 
@@ -109,13 +110,12 @@ def slot_targets(
         text: (B, T + 1).
         vectors: (V, d).
         labels: (V, hidden).
-        table: (V, V).
 
     Returns:
         targets and comparisons, both (B T, K), 0 in empty slots.
     """
     ids = text[:, :-1]
-    x, compared, filled = part.slots(ids, vectors, table)
+    x, compared, filled = part.slots(ids, vectors)
     said = F.softmax(part.value(part.weighted(x, compared, filled)))
     wrong = labels[text[:, 1:]] - said.data  # (B, T, h)
     up = part.value.weight.data.reshape(wrong.shape[-1], *x.shape[-2:])  # (h, K d) -> (h, K, d)
@@ -136,10 +136,11 @@ def _set(layer: Linear, counts: Counts, alpha: float) -> None:
     layer.weight.touch()
 
 
-def _check_text(text: Any) -> np.ndarray:
+def _check_text(text: Any, size: int) -> np.ndarray:
     text = np.asarray(text)
     if text.ndim != 2 or text.shape[1] < 2 or not len(text) or text.dtype.kind not in "iu":
         raise InputError(
             f"a text is {text.shape} {text.dtype}; it must be (B, T) integers with T at least 2"
         )
+    check_ids(text.ravel(), size)
     return text
