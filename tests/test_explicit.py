@@ -457,6 +457,19 @@ def test_with_even_weights_a_context_is_its_vectors_side_by_side(kind: str) -> N
         np.testing.assert_allclose(row, expected, atol=1e-12)
 
 
+def test_a_token_that_no_text_showed_stays_possible() -> None:
+    model = small(np.float32)
+    explicit.warm_start(model, [np.minimum(IDS, 3)])  # never 4 or 5
+    p = F.softmax(model(IDS)).data
+    assert p.min() > 1e-3 and p[..., :4].min() > p[..., 4:].max()
+
+
+def test_a_text_of_no_tokens() -> None:
+    model = small(np.float32)
+    assert model(np.zeros((2, 0), int)).shape == (2, 0, 6)
+    assert model(np.zeros((0, 3), int)).shape == (0, 3, 6)
+
+
 def warm(**contexts) -> tuple[explicit.SaffuModel, np.ndarray, np.ndarray]:
     text = chain(12_000)
     known, new = text[:10_000].reshape(-1, 50), text[10_000:].reshape(-1, 50)
@@ -492,10 +505,11 @@ def test_layers_are_solved_on_what_the_solved_layers_below_send() -> None:
     labels = explicit.bit_cipher(np.bincount(following, minlength=60), 12)
     z = part.weighted(*part.slots(ids, model.vectors, None)).data.reshape(-1, 36)
     k = explicit.average_norm(z)
-    u = explicit.explicit_solution(explicit.cooc(z, labels[following]), k, 1.0)
+    table = explicit.cooc(z, labels[following]) + k / 36  # one even example of each target
+    u = explicit.explicit_solution(table, k, 1.0)
     np.testing.assert_allclose(part.value.weight.data, u.T, rtol=1e-4, atol=1e-4)
     h = model.hidden(ids).data.reshape(-1, 12)
-    o = explicit.explicit_solution(explicit.cooc(h, np.eye(60)[following]), 1, 1.0)
+    o = explicit.explicit_solution(explicit.cooc(h, np.eye(60)[following]) + 1 / 12, 1, 1.0)
     np.testing.assert_allclose(model.output.weight.data, o.T, rtol=1e-4, atol=1e-4)
     assert (part.weigh.weight.data != 0).all()
 
@@ -547,7 +561,7 @@ def test_what_is_refused() -> None:
         "ids are .3,.; they must be .B, T.": lambda: model([0, 1, 2]),
         "needs frozen ones": lambda: thawed(IDS, table),
         "table is .5, 5.": lambda: model(IDS, np.ones((5, 5))),
-        "alpha is 0; it must be above 0": lambda: explicit.warm_start(model, [IDS], 0),
+        "alpha is -1; it must be": lambda: explicit.warm_start(model, [IDS], -1),
         "there are 0 texts": lambda: explicit.warm_start(model, []),
         "ids holds 9": lambda: explicit.warm_start(model, [IDS + 4]),
         "block is .2,.; it must be": lambda: attend([1.0, 2.0], np.ones((2, 2))),

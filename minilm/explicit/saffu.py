@@ -83,7 +83,8 @@ class Saffu(Module):
         """The input of U: (B, T, K d), summing to the number of filled slots."""
         weights = attention_weights(compared, self.weigh.weight, filled)
         weights = weights * filled.sum(axis=-1, keepdims=True).astype(weights.dtype)
-        return (x * weights[..., None]).reshape(*x.shape[:2], -1)  # (B, T, K, d) -> (B, T, K d)
+        wide = x.shape[2] * x.shape[3]
+        return (x * weights[..., None]).reshape(*x.shape[:2], wide)  # (B, T, K, d) -> (B, T, K d)
 
     def forward(self, ids: np.ndarray, vectors: Tensor, table: np.ndarray | None = None) -> Tensor:
         """(B, T) -> (B, T, hidden)."""

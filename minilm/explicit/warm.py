@@ -38,14 +38,13 @@ def warm_start(model: SaffuModel, texts: Iterable[Any], alpha: float = 1.0) -> N
         model: its weights are replaced.
         texts: batches of (B, T) integers, T at least 2, every row a document. They are kept, and
             gone through once for each layer.
-        alpha: smoothing of every layer, above 0: a product that no text showed may come up later.
+        alpha: smoothing of every layer, as in `explicit_solution`. Besides, each layer counts one
+            example of each target with even features, so that no target is impossible.
 
     Raises:
         InputError: no text, or texts without a next token; an id out of range; more tokens than
-            `hidden` bits tell apart; `alpha` not above 0.
+            `hidden` bits tell apart; `alpha` below 0.
     """
-    if not alpha > 0:
-        raise InputError(f"alpha is {alpha}; it must be above 0")
     size, hidden = len(model.vectors), model.contexts[0].value.weight.shape[0]
     texts = [_check_text(text, size) for text in texts]
     if not texts:
@@ -132,6 +131,8 @@ def _rows(x: Any) -> np.ndarray:
 
 
 def _set(layer: Linear, counts: Counts, alpha: float) -> None:
+    width, size = counts.table.shape
+    counts.add(np.full((size, width), counts.k / width), np.arange(size))
     layer.weight.data[...] = counts.solution(alpha).T  # (in, out) -> (out, in)
     layer.weight.touch()
 
