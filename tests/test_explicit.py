@@ -287,7 +287,7 @@ def losses(bits: int, radius: int, tokens: int) -> tuple[float, float]:
     known, new = text[:tokens], text[tokens:]
     vectors = explicit.bit_cipher(np.bincount(known, minlength=60), bits)
     counts = explicit.count_stream([known], explicit.ContextReader(vectors, radius=radius), 60)
-    weights = counts.solution()
+    weights = counts.solution(alpha=1.0)  # so a pair never seen is rare, not impossible
     both = (
         F.cross_entropy(explicit.context_features(t, vectors, radius=radius)[:-1] @ weights, t[1:])
         for t in (known, new)

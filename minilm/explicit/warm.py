@@ -1,7 +1,7 @@
 """A warm start of `SaffuModel`: every layer solved by counting, from the bottom up.
 
-Each layer is solved on what the solved layers below send up, so a layer takes one pass over the
-texts; only O has targets of its own. The layers in between get them as follows.
+Each layer is solved on what the solved layers below send up, in one pass over the texts. Only O has
+targets of its own; the layers in between get them as follows.
 
 - U: a bit-cipher of the next token in `hidden` dimensions, its label embedding.
 - W: the slots to weigh most are those whose vectors the layer above expects, given its target. U is
@@ -37,7 +37,7 @@ def warm_start(model: SaffuModel, texts: Iterable[Any], alpha: float = 1.0) -> N
     Args:
         model: its weights are replaced.
         texts: batches of (B, T) integers, T at least 2, every row a document. They are kept, and
-            gone through once for each layer.
+            gone through once for each solution.
         alpha: smoothing of every layer, as in `explicit_solution`. Besides, each layer counts one
             example of each target with even features, so that no target is impossible.
 
