@@ -17,6 +17,8 @@ ORACLES_READY := .venv/.minilm-oracles-ready
 QUICK := not oracle and not browser and not grading and not slow and not nvrtc and not gpu
 # More for pytest: make test ARGS="-k rope -x"
 ARGS ?=
+# Test files that run side by side; 0: one after another, as a debugger needs it
+JOBS ?= 2
 # Which lesson `make lab` opens: make lab NN=01
 NN ?=
 
@@ -55,7 +57,7 @@ lab: env  ## open the lessons in JupyterLab (make lab NN=01: that lesson)
 	$(MINILM) lab $(NN)
 
 test: env  ## run the tests: no GPU, no browser, no torch
-	$(PY) -m pytest -m "$(QUICK)" $(ARGS)
+	$(PY) -m pytest -m "$(QUICK)" -n $(JOBS) --dist loadfile $(ARGS)
 
 # pip and never uv here: pip takes a CPU build of torch from where the machine keeps one, uv would
 # take the CUDA build and its gigabytes from the registry.

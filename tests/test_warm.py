@@ -14,7 +14,7 @@ SMALL = Config(vocab_size=32, context=8, layers=1, heads=1, channels=8)
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(warm, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(warm.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(warm, "cores", lambda: 2)
     return tmp_path
 
 
@@ -68,7 +68,7 @@ def test_a_mistake_here_stops_it_over_there(cache, started):
 def test_where_it_would_not_help(started, monkeypatch):
     with warm.compiling(SMALL, device="cuda"):
         pass
-    monkeypatch.setattr(warm.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(warm, "cores", lambda: 1)
     with warm.compiling(SMALL):
         pass
     monkeypatch.setattr(warm, "cache_folder", lambda: None)

@@ -573,10 +573,10 @@ def one_always_stays(student, rng):
 @top_p.test(points=1, hint="Rank the tokens; a bound on their logits keeps all of those that tie.")
 def no_more_than_needed(student, rng):
     "of equally likely tokens only as many stay as are needed"
-    level, p = np.float32(rng.uniform(-2, 2)), float(rng.uniform(0.27, 0.48))
-    logits = np.array([[level - 50, level, level, level, level]])
+    equal, p = np.float32(rng.uniform(-2, 2)), float(rng.uniform(0.27, 0.48))
+    logits = np.array([[equal - 50, equal, equal, equal, equal]])
     found = array(student.top_p(logits, p), shape=(1, 5))
-    true((found[:, 1:] == level).sum() == 2, f"of four, two hold {p:.2f} together")
+    true((found[:, 1:] == equal).sum() == 2, f"of four, two hold {p:.2f} together")
     true(np.isneginf(found).sum() == 3, "all others should be -inf")
 
 

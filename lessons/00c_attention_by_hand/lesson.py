@@ -26,6 +26,10 @@
 # Most lessons train a model and then ask what it does. This one goes the other way. We decide what
 # the model should do, write its weights with a pencil, and let the package run them. At the end a
 # trained model is opened, to see whether it found the same way.
+#
+# Going on as the text did before sounds like a small trick. It is not. A model that sees a name, a
+# spelling, a format or an example once and then uses it has learned something without changing a
+# single weight. People call that learning *in context*, and this is its simplest form.
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
@@ -47,7 +51,9 @@ pictures, texts, verdicts = here.pictures, here.module("texts"), here.module("ve
 # 1 at its own place in the list and 0 elsewhere. Such a row is called **one-hot**. Our text is *· ann
 # met ann*, so it is a table of four rows: T = 4 words, C = 4 numbers for each.
 #
-# Nothing else will ever move through the model. A transformer keeps one row per word, and changes it.
+# Nothing else will ever move through the model. A transformer keeps one row per word, and changes
+# it. Real models have 50,000 words and rows of 768 numbers or more, and their rows are learned and
+# not one-hot. Everything else on this page is the same in them.
 
 # %%
 vocabulary = ["·", "ann", "met", "bob"]
@@ -67,7 +73,8 @@ table(x, names, vocabulary)
 # - a **value**: what it hands over when it is found.
 #
 # Each is a matrix product, $q = W_q x$, $k = W_k x$, $v = W_v x$. The three matrices are the weights.
-# Start with the simplest: all three are the identity. Then each word asks for itself.
+# They are the same for every word: a word's place in the text decides nothing yet. Start with the
+# simplest: all three are the identity. Then each word asks for itself.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## A score is a match
@@ -136,9 +143,10 @@ table(shares_of(sharp * q, k), names, names, ".2f")
 # ## 3. Where am I?
 #
 # "After" is a question about places, and so far nothing in the table says who stands where. Shuffle
-# the rows, and the same rows come out, shuffled. So every row gets a second part: the **place**,
-# one-hot again. It is simply **added**. To keep the two apart, each has its own columns: four for
-# the word, four for the place.
+# the rows, and the same rows come out, shuffled: without the mask, *ann met bob* and *bob met ann*
+# are one and the same to attention. So every row gets a second part: the **place**, one-hot again.
+# It is simply **added**. To keep the two apart, each has its own columns: four for the word, four
+# for the place.
 
 # %%
 words, places = 4, 4
@@ -186,6 +194,10 @@ table(shares, names, names, ".2f")
 # was found into the empty columns. And it **adds** to what was there. This sum is called the
 # **residual**. Think of a row as a notice board with columns for different things. Nobody wipes
 # it; each part of the model pins something to it.
+#
+# Adding has a second merit, which matters once a model is trained: the gradient passes a sum
+# unharmed, so that the first layer learns as well as the last. *Before you look: which four of the
+# sixteen new numbers will be 1?*
 
 # %%
 Wo = np.zeros((C, 4))  # (C, D)
@@ -204,6 +216,10 @@ pictures.rows(x1, names, vocabulary)
 # Now the last *ann* asks: **whose note says *ann*?** Its query is its own word; the keys are the
 # notes; the value is the word. What comes back is written, four times as loud, into the columns of
 # the word itself, because from those the guess is read.
+#
+# By hand, for the last row: its query is (0, 1, 0, 0), *ann*. The notes of the four words are ·, ·,
+# *ann*, *met*. Only the third fits, the note of *met*: the score is 1 there and 0 elsewhere, and at
+# sharpness 8 the share is 0.999.
 #
 # *Write the four matrices on paper before you uncover them. Each is one line, and one identity.*
 
@@ -238,8 +254,9 @@ for word, logit, p in zip(vocabulary, logits[-1], softmax(logits[-1:])[0]):
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Try other texts
 #
-# Choose a text, and look at both layers at once. What does it guess when the last word was never
-# seen before? When it was followed by two different words?
+# Choose a text, and look at both layers at once. Rows look, columns are looked at; what the causal
+# mask hides stays empty. *Before you choose:* what will it guess when the last word was never seen
+# before? And when it was followed by two different words?
 
 # %% tags=["hide-input"]
 interact(
@@ -297,6 +314,10 @@ print(f"{model.num_parameters():,} numbers, {written} of them written, the rest 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # So the answer to the bet is 207. A trained model of this size would use all of them, and we could
 # read none. That is what "understanding a model" is up against.
+#
+# Look at the lines once more: five kinds of ones. Words know themselves; places know themselves;
+# the first head asks one place back; the second asks for its own word among the notes; both hand
+# over words. The rest of the code says only where in the arrays these ones stand.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What a norm does to it
@@ -382,7 +403,8 @@ source(experiments.two_heads)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** heads are several questions at once. They cost nothing extra: the columns are
-# shared out among them.
+# shared out among them. A trained model of twelve heads has twelve such questions in every layer,
+# and nobody has told it which.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. A neuron is a rule
@@ -418,7 +440,9 @@ table(added, vocabulary, vocabulary, ".2f")
 # 0.92, so the loss is −log 0.92 = 0.08 nats. Had *bob* come, with 0.017: 4.1 nats.
 #
 # The direction is the **gradient**: how the loss changes when one logit grows a little. It has the
-# simplest form in all of machine learning: the probabilities, less 1 at the word that came,
+# simplest form in all of machine learning: the probabilities, less 1 at the word that came. By hand,
+# for two words with probabilities 0.25 and 0.75, of which the first came: (−0.75, 0.75). Its logit
+# should rise, the other's should fall, and by as much as the guess was wrong:
 #
 # $$\frac{\partial\,\text{loss}}{\partial\,\text{logit}_i} = p_i - [\,i \text{ came}\,]$$
 
@@ -449,7 +473,8 @@ verdicts.slope(experiments.slopes_apart(rows=200))
 #
 # Nothing says that a trained model does it our way. So train two models, with no pencil: texts of
 # 32 random words that keep repeating pieces of themselves; one layer or two; one head each. Place
-# enters a little differently (by turning queries and keys, *RoPE*; lesson 01 explains it).
+# enters a little differently (by turning queries and keys, *RoPE*; lesson 01 explains it). *Before
+# you look: will the curve of two layers rise steadily, or in a step?*
 #
 # **Claim** (Olsson et al. 2022): two layers learn to go on as the text did before, one layer does
 # not, since one step cannot both note and look up. **Would prove it wrong:** one layer, even a
@@ -492,7 +517,9 @@ interact(lambda text: pictures.opened(experiments.maps(trained[0], induction, te
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** the way with two steps is not ours alone. Where the task is this one, gradient
-# descent finds it too.
+# descent finds it too. It is less tidy than ours: a third of the attention goes elsewhere, the
+# columns are not named, and a note is spread over many of them. But take away the names, and the
+# two patterns are the same: a line just below the diagonal, then a look behind the earlier copy.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
@@ -505,7 +532,7 @@ interact(lambda text: pictures.opened(experiments.maps(trained[0], induction, te
 # sum or a rule, and small enough to write down. It is hard to read because training uses every
 # column for many things at once.
 #
-# **Not measured.** Whether induction heads explain most of what large models learn from their
+# **Not measured.** What the feed-forward nets of the trained models do here; whether induction heads explain most of what large models learn from their
 # context, as Olsson et al. argue; whether a model of many layers does it in two steps; and how the
 # flat stretch of training depends on data and size.
 #
