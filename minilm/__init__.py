@@ -1,9 +1,15 @@
 """minilm: transformers from scratch in NumPy, built to be read, measured and taught from.
 
 The floors of the house, each importing only from those before it:
+<<<<<<< HEAD
 backend -> kernels -> tensor -> functional -> nn -> models -> analysis
 -> (parallel, vision, inference, interop) -> (train, diffusion) -> align -> studies -> course
 -> bench -> cli.
+=======
+backend -> kernels -> tensor -> functional -> nn -> models
+-> analysis -> (parallel, inference, interop, explicit) -> (train, diffusion) -> align -> studies
+-> course -> bench -> cli.
+>>>>>>> expl
 
 `import minilm` loads NumPy and nothing heavier; every other part loads when it is first named.
 """
@@ -19,8 +25,8 @@ from minilm.tensor import Tensor, checkpoint, is_grad_enabled, no_grad, primitiv
 __version__ = "0.1.0"
 
 _PARTS = (
-    "align analysis backend bench course data diffusion emulator inference interop kernels models "
-    "nn optim parallel sandbox studies tape tokenizers train vision"
+    "align analysis backend bench course data diffusion emulator explicit inference interop kernels "
+    "models nn optim parallel sandbox studies tape tokenizers train vision"
 ).split()
 
 __all__ = [
