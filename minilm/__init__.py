@@ -25,8 +25,8 @@ from minilm.tensor import Tensor, checkpoint, is_grad_enabled, no_grad, primitiv
 __version__ = "0.1.0"
 
 _PARTS = (
-    "align analysis backend bench course data diffusion emulator explicit inference interop kernels "
-    "models nn optim parallel sandbox studies tape tokenizers train vision"
+    "align analysis backend bench course data diffusion emulator explicit inference interop "
+    "kernels models nn optim parallel sandbox studies tape tokenizers train vision"
 ).split()
 
 __all__ = [
