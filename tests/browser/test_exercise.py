@@ -6,6 +6,7 @@ import pytest
 
 from browser.chrome import Chrome
 from browser.test_lab import Lab, serve
+from minilm.course.checking.questions import load_set
 
 __all__ = ["serve"]  # the fixture
 
@@ -81,12 +82,14 @@ def test_a_wrong_answer_gets_a_hint_and_the_right_one_its_payoff(
     tmp_path: Path, chrome: Chrome, serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINILM_PROGRESS", str(tmp_path / "progress.json"))
+    asked = load_set(ROOT / "lessons" / EXERCISE.stem / "tests.py")
+    of, of_all = f"of {asked.question('softmax').points:g} points here", f"of {asked.points:g} in"
     notebook = Notebook(chrome, serve(EXERCISE))
     notebook.run("import math")
     notebook.run("def softmax")  # the stub
 
     said = notebook.run('check("softmax")')
-    assert "not written yet" in said and "0 of 6 points here" in said
+    assert "not written yet" in said and f"0 {of}" in said
     said = notebook.run('@payoff("softmax")')
     assert "First make" in said and notebook.pictures('@payoff("softmax")') == 0
 
@@ -95,13 +98,17 @@ def test_a_wrong_answer_gets_a_hint_and_the_right_one_its_payoff(
     said = notebook.run('check("softmax")')
     (tmp_path / "wrong.png").write_bytes(chrome.screenshot())
     assert "hint: Subtract each row's largest number first" in said
-    assert "✓ 2/2" in said and "✗ 0/2" in said and "4 of 6 points here" in said
+    assert (
+        "✓ 2/2" in said
+        and "✗ 0/2" in said
+        and f"{asked.question('softmax').points - 2:g} {of}" in said
+    )
     assert "Traceback" not in said
 
     notebook.edit("def softmax", RIGHT)
     notebook.run("def softmax")
     said = notebook.run('check("softmax")')
-    assert "✗" not in said and "6 of 6 points here, 6 of 50 in this set" in said
+    assert "✗" not in said and f"{of}, {asked.question('softmax').points:g} {of_all}" in said
     notebook.run('@payoff("softmax")')
     assert notebook.pictures('@payoff("softmax")') == 1
     (tmp_path / "right.png").write_bytes(chrome.screenshot())
