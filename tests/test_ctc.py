@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minilm import InputError, Tensor, explicit
-from minilm import functional as F
 from minilm.explicit.ctc import ctc_occupancy
 
 
