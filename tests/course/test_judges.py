@@ -268,7 +268,15 @@ def start_grader(
     ]
     scratch = {"TMPDIR": str(folder)}  # one that is killed leaves its own behind
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **scratch}
-    return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line,
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored under nohup ... &
+    )
 
 
 def test_two_graders_on_one_machine(course: Path, tmp_path: Path) -> None:
