@@ -288,20 +288,20 @@ def blank(words, places):  # a GPT-2 of the package with every weight 0, but its
 # %%
 def by_hand(words=16, places=32, sharp=50.0, loud=4.0):
     model, w = blank(words, places)
-    C, I = 2 * words + places, np.eye(words)  # noqa: E741
+    C, word = 2 * words + places, np.eye(words)
     now, place, before = np.split(np.arange(C), [words, words + places])  # which columns
-    w["tokens.weight"][:, now] = I  # (V, C)
+    w["tokens.weight"][:, now] = word  # (V, C)
     w["positions.weight"][:, place] = np.eye(places)  # (T, C)
     layers = [f"stack.blocks.{i}.attention" for i in (0, 1)]
     one, two = (w[f"{layer}.qkv.weight"].reshape(3, C, C) for layer in layers)  # q, k, v
     one[0][np.ix_(place, place)] = sharp * np.eye(places, k=1)  # asks for the place before
     one[1][np.ix_(place, place)] = np.eye(places)
-    two[0][np.ix_(now, now)] = sharp * I  # asks for its own word
-    two[1][np.ix_(now, before)] = I  # in the notes
-    one[2][np.ix_(now, now)] = two[2][np.ix_(now, now)] = I  # both hand over the word
+    two[0][np.ix_(now, now)] = sharp * word  # asks for its own word
+    two[1][np.ix_(now, before)] = word  # in the notes
+    one[2][np.ix_(now, now)] = two[2][np.ix_(now, now)] = word  # both hand over the word
     quiet = np.sqrt(2 / (C - 2))  # a norm has made the word louder: see below
-    w[f"{layers[0]}.out.weight"][np.ix_(before, now)] = quiet * I  # the note
-    w[f"{layers[1]}.out.weight"][np.ix_(now, now)] = loud * I  # the guess
+    w[f"{layers[0]}.out.weight"][np.ix_(before, now)] = quiet * word  # the note
+    w[f"{layers[1]}.out.weight"][np.ix_(now, now)] = loud * word  # the guess
     model.load_state_dict(w)
     return model, w
 
