@@ -517,9 +517,9 @@ interact(lambda text: pictures.opened(experiments.maps(trained[0], induction, te
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** the way with two steps is not ours alone. Where the task is this one, gradient
-# descent finds it too. It is less tidy than ours: a third of the attention goes elsewhere, the
-# columns are not named, and a note is spread over many of them. But take away the names, and the
-# two patterns are the same: a line just below the diagonal, then a look behind the earlier copy.
+# descent finds it too. It is less tidy than ours: a third of the attention goes elsewhere, and
+# nobody has named the columns; which of them carry the note we did not look up. But the two
+# patterns are the same: a line just below the diagonal, then a look behind the earlier copy.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not

@@ -109,7 +109,7 @@ print("the package's fast loss agrees:", np.allclose(loss, fast))
 real = here.module("real_text")
 text = real.text()  # a tokenizer, tokens to learn from, tokens held out
 reader = Transformer(real.config(), seed=SEEDS[0])  # 2 layers, 48 channels, V = 2048
-run = train(reader, text.train, 400, batch=8, context=64, lr=0.01, seed=SEEDS[0], progress=False)
+run = train(reader, text.train, 400, batch=8, context=64, lr=0.01, seed=SEEDS[0])
 print(f"{reader.num_parameters():,} parameters, {run.losses[0]:.1f} nats before training")
 print(f"after {400 * 8 * 64:,} tokens {np.mean(run.losses[-50:]):.1f}")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.analysis.ngram import KneserNey
+from minilm.course import progress
 from minilm.inference import ContiguousCache
 from minilm.models import EncoderDecoder, EncoderDecoderConfig, Transformer, single_stack, walk_step
 from minilm.models.embed import embed
@@ -157,6 +158,18 @@ def three_kinds(source: int = 5, target: int = 4) -> dict[str, Array]:
 RACE, RACE_BATCH = 320, 32  # steps, sequences a step: none is read twice
 
 
+def _side_by_side(run: Callable[[Any], Any], cases: Sequence[Any]) -> list[Any]:
+    """What each run gave, in the order of the cases; a bar counts those that are done."""
+
+    def one(case: Any) -> Any:
+        made = run(case)
+        bar.update()
+        return made
+
+    with progress(total=len(cases)) as bar:
+        return backend.parallel(one, cases)
+
+
 def race(seeds: Sequence[int], rates: dict[str, float]) -> dict[str, Array]:
     """Mask -> (seeds, tests, 3): step, loss and loss on far tokens of a window and of all."""
     exam = crossover.Exam(crossover.LocalGrammar(), 64)
@@ -167,7 +180,7 @@ def race(seeds: Sequence[int], rates: dict[str, float]) -> dict[str, Array]:
         made = crossover.run_one(mask, RACE * RACE_BATCH, seed, rates[mask], RACE, RACE_BATCH, exam)
         return [[p["step"], p["loss"], p["far"]] for p in made["points"]]
 
-    points = np.array(backend.parallel(run, cases)).reshape(2, len(seeds), -1, 3)
+    points = np.array(_side_by_side(run, cases)).reshape(2, len(seeds), -1, 3)
     return dict(zip(crossover.MASKS, points, strict=True))
 
 
@@ -186,7 +199,7 @@ def translate(
 ) -> dict[str, list[dict[str, Any]]]:
     """Model -> one run a seed on translation, each until 95 % of the words are right."""
     cases = [(model, seed) for model in models for seed in seeds]
-    made = backend.parallel(
+    made = _side_by_side(
         lambda case: mastery.run_one("translation", *case, rates[case[0]], stop=True), cases
     )
     return {model: made[k * len(seeds) : (k + 1) * len(seeds)] for k, model in enumerate(models)}
