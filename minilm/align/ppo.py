@@ -184,9 +184,7 @@ def train_ppo(
 
     def draw(number: int) -> list[dict[str, Array]]:
         asked = prompts(rng(seed, "prompts", number))
-        drawn = roll_out(
-            policy, asked, tokens, end, seed_of(seed, "answers", number), how.samples
-        )
+        drawn = roll_out(policy, asked, tokens, end, seed_of(seed, "answers", number), how.samples)
         rewards, said = score(reward, drawn), drawn.said[:, 1:]
         old, base = known_logp(policy, drawn), known_logp(ref, drawn)
         with no_grad():

@@ -104,7 +104,9 @@ def train_preferences(
     return train(policy, source, steps, loss=objective, weigh=examples, **settings)
 
 
-def train_orpo(policy: Any, pairs: Pairs, steps: int, strength: float = 0.1, **settings: Any) -> Run:
+def train_orpo(
+    policy: Any, pairs: Pairs, steps: int, strength: float = 0.1, **settings: Any
+) -> Run:
     """Fine-tuning and preference in one, without a reference (arXiv 2403.07691).
 
     Args:

@@ -75,8 +75,9 @@ def score(reward: Reward, answers: Answers) -> np.ndarray:
         words = f"the reward function raised {type(error).__name__}: {error}"
         raise RewardFailed(words) from error
     if given.shape != (n,):
-        raise RewardFailed(f"the reward has shape {given.shape}; it must have one number for each "
-                           f"of {n} answers")
+        raise RewardFailed(
+            f"the reward has shape {given.shape}; it must have one number for each of {n} answers"
+        )
     if not np.isfinite(given).all():
         first = int(np.flatnonzero(~np.isfinite(given))[0])
         raise RewardFailed(f"the reward of answer {first} is {given[first]}; it must be finite")
@@ -175,6 +176,6 @@ def seed_of(seed: int, *stream: str | int) -> int:
 def cut_batches(batch: Any, parts: int, order: np.ndarray) -> list[Any]:
     """The rows of a dict of arrays in this order, in so many parts of about the same size."""
     return [
-        {name: array[rows] for name, array in batch.items()} for rows in np.array_split(order, parts)
+        {name: array[rows] for name, array in batch.items()}
+        for rows in np.array_split(order, parts)
     ]
-
