@@ -69,7 +69,7 @@ class Policing:
 
 
 class Actor(Module):
-    """A policy, and where wanted a head that guesses the reward to come.
+    """A policy, and where wanted a head that guesses the reward to come; its first guesses are 0.
 
     Args:
         lm: the decoder that is trained.
@@ -79,7 +79,7 @@ class Actor(Module):
     def __init__(self, lm: Any, values: bool) -> None:
         self.lm = lm
         dtype = lm.head_weight.dtype
-        self.value = ScalarHead(lm.config.channels, std=0.01, dtype=dtype) if values else None
+        self.value = ScalarHead(lm.config.channels, std=0.0, dtype=dtype) if values else None
 
     def forward(self, ids: Array, targets: Array) -> tuple[Tensor, Tensor | None]:
         """(N, L - 1) log-probabilities of the targets, and values of the states before them."""

@@ -30,7 +30,8 @@ class RewardModel(Module):
     little about what is true.
 
     The bare reward is known only up to a number for each prompt (Bradley and Terry 1952);
-    `calibrate` gives it mean 0 and standard deviation 1 over the answers of a reference.
+    `calibrate` gives it mean 0 and standard deviation 1 over the answers of a reference. At first all
+    rewards are 0.
 
     Args:
         lm: a decoder, of which the reward model gets a copy.
@@ -40,8 +41,8 @@ class RewardModel(Module):
     def __init__(self, lm: Any, fit: bool = True) -> None:
         self.lm = copy.deepcopy(lm)
         channels, dtype = lm.config.channels, lm.head_weight.dtype
-        self.state = ScalarHead(channels, std=0.02, dtype=dtype)
-        self.fit = ScalarHead(channels, std=0.02, dtype=dtype) if fit else None
+        self.state = ScalarHead(channels, std=0.0, dtype=dtype)
+        self.fit = ScalarHead(channels, std=0.0, dtype=dtype) if fit else None
         self.mean = Buffer(np.zeros((), dtype), requires_grad=False)
         self.deviation = Buffer(np.ones((), dtype), requires_grad=False)
 
