@@ -84,9 +84,7 @@ class Board(NamedTuple):
     def overlapping(self) -> list[tuple[int, int]]:
         """Neighbours on the board whose intervals overlap: their order is not settled."""
         order = np.argsort(-self.points)
-        return [
-            (int(a), int(b)) for a, b in zip(order, order[1:]) if self.low[a] <= self.high[b]
-        ]
+        return [(int(a), int(b)) for a, b in zip(order, order[1:]) if self.low[a] <= self.high[b]]
 
 
 def wins_of(games: Sequence[tuple[int, int, float]], players: int) -> Array:
@@ -95,11 +93,22 @@ def wins_of(games: Sequence[tuple[int, int, float]], players: int) -> Array:
     Raises:
         InputError: as `elo`.
     """
+    first, second, scores = _columns(games, players)
+    return _wins(first, second, scores, players)
+
+
+def _columns(games: Sequence[tuple[int, int, float]], players: int) -> tuple[Array, Array, Array]:
+    """Who, against whom, and the first one's score, (N,) each."""
+    for game in games:
+        _check_game(*game, players)
+    table = np.array(games, np.float64).reshape(-1, 3)
+    return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
+
+
+def _wins(first: Array, second: Array, scores: Array, players: int) -> Array:
     wins = np.zeros((players, players))
-    for i, j, score in games:
-        _check_game(i, j, score, players)
-        wins[i, j] += score
-        wins[j, i] += 1 - score
+    np.add.at(wins, (first, second), scores)
+    np.add.at(wins, (second, first), 1 - scores)
     return wins
 
 
@@ -124,12 +133,13 @@ def leaderboard(
     Raises:
         InputError: as `fit_ratings` and `elo`; too few boards with finite ratings.
     """
-    points = fit_ratings(wins_of(games, players)).points
+    columns = _columns(games, players)
+    points = fit_ratings(_wins(*columns, players)).points
     r, made = rng(seed, "bootstrap"), []
     for _ in range(resamples):
-        drawn = [games[i] for i in r.integers(len(games), size=len(games))]
+        drawn = r.integers(len(games), size=len(games))
         try:
-            made.append(fit_ratings(wins_of(drawn, players)).points)
+            made.append(fit_ratings(_wins(*(c[drawn] for c in columns), players)).points)
         except InputError:
             continue
     if len(made) < resamples / 2:

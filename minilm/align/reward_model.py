@@ -30,8 +30,8 @@ class RewardModel(Module):
     little about what is true.
 
     The bare reward is known only up to a number for each prompt (Bradley and Terry 1952);
-    `calibrate` gives it mean 0 and standard deviation 1 over the answers of a reference. At first all
-    rewards are 0.
+    `calibrate` gives it mean 0 and standard deviation 1 over the answers of a reference. At first
+    all rewards are 0.
 
     Args:
         lm: a decoder, of which the reward model gets a copy.
