@@ -436,7 +436,7 @@ pictures.turned(exact)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Too much of a good score
 #
-# Loosen the tie: $\beta$ almost 0, a longer rate, 60 rounds. The reward model's score, the **proxy**,
+# Loosen the tie: $\beta$ 0.02 in place of 0.5, 100 rounds. The reward model's score, the **proxy**,
 # keeps rising. *What does gold do? And what will the animals' descriptions look like?*
 #
 # **The claim** (Gao et al. 2022): optimise a proxy far enough, and what it stands for falls. **Would
@@ -451,7 +451,7 @@ verdicts.overdone(animals)
 # ## Read it aloud
 
 # %%
-for name, point in (("at the start", None), ("after 60 rounds", -1)):
+for name, point in (("at the start", None), ("after 100 rounds", -1)):
     print(f"{name}:")
     for line in pictures.lines_of(animals, "ppo loose", point):
         print("   ", line)

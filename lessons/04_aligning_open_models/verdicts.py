@@ -210,7 +210,7 @@ def overdone(record: Recorded) -> Verdict:
     return claim(
         "optimise a proxy far enough, and what it stands for falls",
         source=f"Gao et al., arXiv 2210.10760; {TALK}",
-        measure="change after 60 rounds of PPO with a loose tie: proxy, in its standard deviations "
+        measure="change after 100 rounds of PPO with a loose tie: proxy, in its standard deviations "
         "over the assistant's answers, and gold reward",
         expected="proxy +2 or more, gold −0.4 or less; partly: proxy +1 and gold lower than before",
         measured={"proxy": proxy, "gold": fell},
