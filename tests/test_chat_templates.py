@@ -168,7 +168,7 @@ def test_a_template_is_read_from_beside_the_tokenizer(tmp_path):
     assert render_chat(TALK, read_template(tmp_path, tokenizer)) == "z"
     (tmp_path / "chat_template.jinja").unlink()
     for content, sentence in (("{", "is not JSON"), ("[]", "holds a list"),
-                              ('{"chat_template": 3}', "is a int")):  # fmt: skip
+                              ('{"chat_template": 3}', "is of type int")):  # fmt: skip
         path.write_text(content)
         with pytest.raises(InputError, match=sentence):
             read_template(tmp_path, tokenizer)

@@ -15,6 +15,8 @@ _WHERE = {
     "batches": "batching",
     "windows": "batching",
     "chat_batch": "chats",
+    "PackedBatches": "packing",
+    "first_fit": "packing",
     "digits": "images.photos",
     "photographs": "images.photos",
     "split_digits": "images.photos",

@@ -159,7 +159,7 @@ def read_template(folder: str | Path, tokenizer: Tokenizer) -> ChatTemplate | No
         return None
     if not isinstance(source, str):
         raise InputError(
-            f"chat_template of {str(path)!r} is a {type(source).__name__}; it must be a text"
+            f"chat_template of {str(path)!r} is of type {type(source).__name__}; it must be a text"
         )
     names = {}
     for name in ("bos_token", "eos_token"):
