@@ -49,7 +49,8 @@ JINJA = {
     "llama2": (
         "{% if messages[0]['role'] == 'system' %}"
         "{% set s = '<<SYS>>\n' + messages[0]['content'] + '\n<</SYS>>\n\n' %}"
-        "{% set rest = messages[1:] %}{% else %}{% set s = '' %}{% set rest = messages %}{% endif %}"
+        "{% set rest = messages[1:] %}{% else %}{% set s = '' %}{% set rest = messages %}"
+        "{% endif %}"
         "{% for m in rest %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
         "{{ raise_exception('roles must alternate user/assistant') }}{% endif %}"
         "{% if m['role'] == 'user' %}{{ bos_token + '[INST] ' + (s if loop.first else '') + "
