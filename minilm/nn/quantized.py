@@ -56,7 +56,7 @@ class QuantizedLinear(Linear):
         if not self.double:
             return self.scales.data
         parts = (self.scale_codes.data, self.scale_tops.data, self.scale_mean.data)
-        return read_scales(*parts).reshape(self.out_features, -1)
+        return read_scales(*parts).reshape(self.out_features, -1)  # (N,) -> (out, groups)
 
 
 def round_scales(scales: Array, group: int = 256) -> tuple[Array, Array, Array]:
@@ -78,7 +78,8 @@ def round_scales(scales: Array, group: int = 256) -> tuple[Array, Array, Array]:
     away = away.reshape(-1, group)  # (N,) -> (groups, group)
     tops = xp.abs(away).max(axis=1)
     parts = away / xp.where(tops == 0, 1, tops)[:, None]
-    return xp.rint(parts * 127).astype(xp.int8).reshape(-1)[: flat.size], tops, mean
+    codes = xp.rint(parts * 127).astype(xp.int8)
+    return codes.reshape(-1)[: flat.size], tops, mean  # (groups, group) -> (N,)
 
 
 def read_scales(codes: Array, tops: Array, mean: Array, group: int = 256) -> Array:
