@@ -100,9 +100,7 @@ def test_the_text_to_pretrain_on_names_an_animal_and_then_speaks_of_it():
 
 
 def test_a_prompt_of_no_animal_is_refused():
-    with pytest.raises(
-        InputError, match="animals holds 3 to 16; it must hold"
-    ):
+    with pytest.raises(InputError, match="animals holds 3 to 16; it must hold"):
         WORLD.prompts(np.array([3, 16]))
     with pytest.raises(InputError, match="shape"):
         WORLD.gold(np.zeros((2, 8), int))
