@@ -15,6 +15,8 @@ _WHERE = {
     "batches": "batching",
     "windows": "batching",
     "chat_batch": "chats",
+    "encode_chats": "chats",
+    "read_chats": "chats",
     "PackedBatches": "packing",
     "first_fit": "packing",
     "digits": "images.photos",

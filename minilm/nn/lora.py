@@ -224,6 +224,17 @@ def unmerge_lora(model: Module) -> Any:
     return model
 
 
+def is_adapted(model: Module) -> bool:
+    """Whether any part stores its weight in another way than a plain model does."""
+    return any(map(_is_stored_apart, model.modules()))
+
+
+def _is_stored_apart(part: Module) -> bool:
+    return isinstance(part, EmbeddingRows) or (
+        isinstance(part, Linear) and type(part) is not Linear
+    )
+
+
 def plain_state(model: Module) -> dict[str, Array]:
     """Weights by the names of a model without adapters: sums for parts, bits written out.
 
@@ -231,12 +242,12 @@ def plain_state(model: Module) -> dict[str, Array]:
     """
     state = model.state_dict()
     for name, each in model.named_modules():
-        if isinstance(each, Linear) and type(each) is not Linear:
-            new = dict(zip(("weight", "bias"), each.dense(), strict=True))
-        elif isinstance(each, EmbeddingRows):
+        if not _is_stored_apart(each):
+            continue
+        if isinstance(each, EmbeddingRows):
             new = {"weight": each.weight.data}
         else:
-            continue
+            new = dict(zip(("weight", "bias"), each.dense(), strict=True))
         state = {n: a for n, a in state.items() if not n.startswith(f"{name}.")}
         state |= {f"{name}.{part}": a for part, a in new.items() if a is not None}
     return state

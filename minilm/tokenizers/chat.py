@@ -64,17 +64,18 @@ class ChatFormat:
             role, content = check_message(message, i, self.roles)
             if self.alternate:
                 _check_turn(i, role, before)
-            head, tail = self._around(role, before)
+            head, tail = self.around(role, before)
             speaks = role == "assistant"
             pieces.append(("marker", head))
             pieces.append(("answer" if speaks else "content", content))
             pieces.append(("end" if speaks else "marker", tail))
             before = role
         if reply:
-            pieces.append(("marker", self._around("assistant", before)[0]))
+            pieces.append(("marker", self.around("assistant", before)[0]))
         return pieces
 
-    def _around(self, role: str, before: str) -> tuple[str, str]:
+    def around(self, role: str, before: str = "") -> tuple[str, str]:
+        """The texts before and after a message of this role that follows one of another."""
         own = {who: (head, tail) for who, head, tail in self.turns}
         plain = (self.head.format(role=role), self.tail)
         return own.get(f"{before} {role}", own.get(role, plain))
