@@ -49,7 +49,7 @@ def is_tuning(folder: Path | None) -> bool:
     return path is not None and path.is_file() and "sft" in checkpoints.load_json(path)
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check_options(args: argparse.Namespace) -> None:
     """Refuse what was typed and cannot be meant.
 
     Raises:
@@ -79,7 +79,7 @@ def _start(args: argparse.Namespace) -> Path:
     from minilm.tokenizers.chat import FORMATS
     from minilm.train import checkpoints
 
-    _check(args)
+    _check_options(args)
     folder = RUNS / f"{name_of(args.sft)}-chat" if args.out is None else args.out
     if args.out is not None:
         with naming(out="--out"):
