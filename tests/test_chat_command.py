@@ -1,11 +1,13 @@
 """`minilm train --sft` and `minilm chat` as they are typed: what they learn, keep, and refuse."""
 
+import inspect
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import numpy as np
@@ -15,6 +17,7 @@ from safetensors.numpy import load_file
 from minilm import nn
 from minilm.align.talking import Talk, form_of
 from minilm.cli import main
+from minilm.data import python_questions
 from minilm.errors import InputError
 from minilm.inference import Rules
 from minilm.interop.hf import save_hf
@@ -291,3 +294,20 @@ def test_a_quantized_model_is_saved_as_a_plain_one(tmp_path):
     again, _ = load(tmp_path / "q")
     ids = np.array([[1, 2, 3]])
     np.testing.assert_allclose(again(ids).data, model(ids).data, atol=1e-5)
+
+
+def test_questions_about_python_are_there_without_a_file():
+    talks = python_questions()
+    assert len(talks) > 1000 and len({q["content"] for q, _ in talks}) == len(talks)
+    known = {question["content"]: answer["content"] for question, answer in talks}
+    wanted = inspect.getdoc(textwrap.dedent).split("\n")[0]
+    assert known["What does textwrap.dedent do?"] == wanted
+    assert all(a["role"] == "assistant" and len(a["content"]) <= 100 for _, a in talks)
+
+
+def test_a_model_is_taught_from_what_comes_with_python(here, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    options = ["--sft", "python-questions", "--from", "base", "--out", out, "--steps", "2"]
+    assert main(["train", *options]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("python-questions: ") and f"minilm chat {out}" in said

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 import math
 import shutil
 from collections.abc import Sequence
@@ -73,7 +74,8 @@ def _check_options(args: argparse.Namespace) -> None:
 
 def _start(args: argparse.Namespace) -> Path:
     """Check everything, then write down what a resumed run needs; returns the folder."""
-    from minilm.data import read_chats
+    from minilm.data.chats import parse_chats
+    from minilm.files import write_atomically
     from minilm.models import grow_vocabulary
     from minilm.tokenizers import read_template
     from minilm.tokenizers.chat import FORMATS
@@ -85,7 +87,8 @@ def _start(args: argparse.Namespace) -> Path:
         with naming(out="--out"):
             checkpoints.refuse_taken(folder)
     with naming(path="--sft"):
-        conversations = read_chats(args.sft)
+        lines = _lines_of(args.sft)
+        conversations = parse_chats(lines, args.sft)
     model, tokenizer = _load(args.source)
     if model.config.kind != "decoder":
         raise InputError(f"--from is a model of kind {model.config.kind!r}; it must be a decoder")
@@ -116,7 +119,7 @@ def _start(args: argparse.Namespace) -> Path:
     for file in TEMPLATE_FILES if own is not None else ():
         if (args.source / file).is_file():
             shutil.copyfile(args.source / file, folder / file)
-    shutil.copyfile(args.sft, folder / CHATS)
+    write_atomically(folder / CHATS, b"\n".join(lines))
     checkpoints.save_arrays(folder / BEGIN, weights, {})
     added = f"; new tokens {' '.join(new)}" if new else ""
     print(
@@ -124,6 +127,16 @@ def _start(args: argparse.Namespace) -> Path:
         f"format: {'its own template' if own is not None else name}{added}"
     )
     return folder
+
+
+def _lines_of(name: str) -> list[bytes]:
+    """The lines of a file of conversations, or of those that come with Python."""
+    from minilm.data.chats import read_lines
+    from minilm.data.questions import NAME, python_questions
+
+    if name != NAME:
+        return read_lines(name)
+    return [json.dumps({"messages": messages}).encode() for messages in python_questions()]
 
 
 def _load(folder: Path) -> tuple[Any, Any]:

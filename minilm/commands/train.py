@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="S", help="of weights and data order (0)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to save (runs/NAME)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with what DIR holds")
-    parser.add_argument("--sft", metavar="FILE", help="conversations to fine-tune --from on, JSONL")
+    parser.add_argument("--sft", metavar="FILE", help="JSONL conversations, or python-questions")
     parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="a trained model")
     parser.add_argument("--template", metavar="NAME", help="chatml, llama2, llama3, zephyr, tulu")
     parser.add_argument("--lora", type=int, metavar="R", help="train adapters of rank R only")

@@ -17,6 +17,7 @@ _WHERE = {
     "chat_batch": "chats",
     "encode_chats": "chats",
     "read_chats": "chats",
+    "python_questions": "questions",
     "PackedBatches": "packing",
     "first_fit": "packing",
     "digits": "images.photos",

@@ -69,10 +69,23 @@ def read_chats(path: str | os.PathLike) -> dict[int, list[Message]]:
     Raises:
         InputError: no such file, no conversation, or a line that holds none; it names the line.
     """
+    return parse_chats(read_lines(path), path)
+
+
+def read_lines(path: str | os.PathLike) -> list[bytes]:
+    """The lines of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
-        lines = Path(path).read_bytes().split(b"\n")
+        return Path(path).read_bytes().split(b"\n")
     except OSError as error:
         raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from None
+
+
+def parse_chats(lines: Sequence[bytes], path: str | os.PathLike) -> dict[int, list[Message]]:
+    """The conversations of a file's lines; see `read_chats`."""
     found: dict[int, list[Message]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
