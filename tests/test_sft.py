@@ -6,7 +6,7 @@ import pytest
 from minilm import nn
 from minilm.align import sft, sft_loss
 from minilm.backend import IGNORE, rng
-from minilm.data import PackedBatches, first_fit
+from minilm.data import PackedBatches, best_fit
 from minilm.errors import InputError
 from minilm.inference import generate
 from minilm.models import Config, Transformer, grow_vocabulary
@@ -29,12 +29,13 @@ def example(length: int, learnt: int, seed: int = 0):
 
 def test_bins_hold_every_item_once_and_no_more_than_they_can():
     lengths = rng(0).integers(1, 12, 60).tolist()
-    bins = first_fit(lengths, 16)
+    bins = best_fit(lengths, 16)
     assert sorted(i for b in bins for i in b) == list(range(60))
     assert max(sum(lengths[i] for i in b) for b in bins) <= 16
-    assert len(bins) <= np.ceil(11 / 9 * np.ceil(sum(lengths) / 16)) + 1
+    assert len(bins) <= 1.1 * np.ceil(sum(lengths) / 16)
+    assert best_fit([4, 7, 9, 12], 16) == [[3, 0], [2, 1]]
     with pytest.raises(InputError, match="lengths holds 17"):
-        first_fit([3, 17], 16)
+        best_fit([3, 17], 16)
 
 
 def test_packed_rows_hold_each_conversation_shifted_and_marked():

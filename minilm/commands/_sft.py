@@ -17,7 +17,7 @@ from minilm.errors import InputError
 CHATS, BEGIN = "chats.jsonl", "begin.safetensors"  # what a run learns from and begins with
 TEMPLATE_FILES = ("tokenizer_config.json", "chat_template.jinja")
 ADAPTER = "adapter"  # folder, in PEFT's format
-EPOCHS, LEAST = 3, 20  # of a run without --steps
+BATCH, EPOCHS, LEAST = 16, 3, 20  # rows of a step; of a run without --steps: epochs, steps
 FOREIGN = ("text", "corpus", "config", "vocab", "minutes")  # options of training from nothing
 
 
@@ -74,6 +74,7 @@ def _check_options(args: argparse.Namespace) -> None:
 
 def _start(args: argparse.Namespace) -> Path:
     """Check everything, then write down what a resumed run needs; returns the folder."""
+    from minilm.data import PackedBatches
     from minilm.data.chats import parse_chats
     from minilm.files import write_atomically
     from minilm.models import grow_vocabulary
@@ -98,13 +99,14 @@ def _start(args: argparse.Namespace) -> Path:
     new = [text for text in form.special if text not in tokenizer.special]
     tokenizer = tokenizer.with_special(form.special)
     rows = _encode(tokenizer, conversations, form, model.config.context, args.sft)
+    packed = len(PackedBatches(rows, model.config.context, BATCH).rows)
     tuning = Tuning(
         sft=str(args.sft),
         template=name,
         lora=args.lora,
         new=[tokenizer.special[text] for text in new],
-        steps=args.steps or max(LEAST, math.ceil(EPOCHS * len(rows) / 16)),
-        batch=16,
+        steps=args.steps or max(LEAST, math.ceil(EPOCHS * packed / BATCH)),
+        batch=BATCH,
         lr=args.lr or (1e-3 if args.lora is None else 5e-3),
         seed=args.seed or 0,
         held_out=len(rows) // 20,

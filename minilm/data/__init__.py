@@ -19,7 +19,7 @@ _WHERE = {
     "read_chats": "chats",
     "python_questions": "questions",
     "PackedBatches": "packing",
-    "first_fit": "packing",
+    "best_fit": "packing",
     "digits": "images.photos",
     "photographs": "images.photos",
     "split_digits": "images.photos",
