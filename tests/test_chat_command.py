@@ -296,6 +296,24 @@ def test_a_quantized_model_is_saved_as_a_plain_one(tmp_path):
     np.testing.assert_allclose(again(ids).data, model(ids).data, atol=1e-5)
 
 
+def test_a_notebook_gets_a_line_to_type_in(monkeypatch):
+    from minilm.course.show import talk as module
+
+    boxes = []
+    monkeypatch.setattr(module, "in_notebook", lambda: True)
+    monkeypatch.setattr(module, "interact", lambda fn, **controls: boxes.append((fn, controls)))
+    one = talk()
+    module.talk_box(one, "hi")
+    ((answer, controls),) = boxes
+    assert controls == {"say": "hi"}
+    first, second = answer("hi"), answer("and?")
+    assert len(first.messages) == 2 and len(second.messages) == 4
+    assert second.messages[2]["content"] == "and?"
+    assert answer(" ").messages == second.messages
+    assert "the model reads 96" in answer("why? " * 40).messages[-1]["content"]
+    assert len(answer("").messages) == 4
+
+
 def test_questions_about_python_are_there_without_a_file():
     talks = python_questions()
     assert len(talks) > 1000 and len({q["content"] for q, _ in talks}) == len(talks)

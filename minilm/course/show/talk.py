@@ -6,6 +6,7 @@ from typing import Any
 
 from minilm.course.show.display import interact
 from minilm.course.show.style import in_notebook
+from minilm.errors import InputError
 
 _COLOURS = {"user": "#E3F0FA", "assistant": "#F3F4F7", "system": "#FFF6DA"}
 
@@ -46,9 +47,11 @@ def talk_box(talk: Any, say: str) -> None:
     """
 
     def answer(say: str) -> Said:
-        if say.strip():
-            for _ in talk.answer(say):
+        try:
+            for _ in talk.answer(say) if say.strip() else ():
                 pass
+        except InputError as error:  # the conversation goes on
+            return Said([*talk.messages, {"role": "note", "content": str(error)}])
         return Said(talk.messages)
 
     if in_notebook():
