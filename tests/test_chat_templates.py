@@ -142,6 +142,21 @@ def test_a_template_that_fails_is_one_sentence(source, sentence):
     assert sentence in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_template_that_rewrites_the_past_can_be_talked_with_and_not_learnt_from():
+    """As those of reasoning models do: an answer begins with a mark that is later left out."""
+    source = (
+        "{% for m in messages %}{{ '[' + m.role + ']' + m.content }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]<think>{% endif %}"
+    )
+    own = ChatTemplate(source, ("<think>",))
+    with pytest.raises(InputError, match="in another way once it is there"):
+        own.pieces(LONGER)
+    text = render_chat([*LONGER, {"role": "user", "content": "<think>"}], own, reply=True)
+    assert text.endswith("[assistant]Yes.[user]<think>[assistant]<think>")
+    ids, said = encode_chat(ByteTokenizer(special=["<think>"]), LONGER, own, reply=True)
+    assert (ids == 256).sum() == 1 and not said.any()
+
+
 def test_roles_are_checked_before_any_template():
     talk = [{"role": "robot", "content": "x"}]
     for form in (template("chatml"), CHATML, TULU):

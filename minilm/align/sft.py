@@ -6,6 +6,7 @@ The instruction half of Ouyang et al. 2022 (arXiv 2203.02155, section 3.5).
 from collections.abc import Sequence
 from typing import Any
 
+from minilm.backend import to_numpy
 from minilm.data.packing import Example, Packed, PackedBatches
 from minilm.tensor import Tensor
 from minilm.train import Run, train
@@ -22,10 +23,11 @@ def sft_loss(model: Any, batch: Packed) -> Tensor:
         batch: from `PackedBatches`.
     """
     options: dict[str, Any] = {}
-    if (batch.documents > 0).any():
-        options["documents"] = batch.documents
+    documents = to_numpy(batch.documents)
+    if (documents > 0).any():
+        options["documents"] = documents
         if model.config.positions in _TABLES:  # others know distances only
-            options["positions"] = batch.positions
+            options["positions"] = to_numpy(batch.positions)
     return model.loss(batch.ids, batch.targets, **options)
 
 

@@ -41,7 +41,7 @@ class ChatTemplate:
         """(kind, text) in order, as `minilm.tokenizers.chat.Form` says.
 
         An answer is what a conversation grows by when the assistant's message comes to it: it is
-        written with and without.
+        written with and without. Where a reply is asked for and that cannot be told, none is marked.
 
         Raises:
             InputError: an unknown role, a message of another form, a template that fails or that
@@ -60,6 +60,8 @@ class ChatTemplate:
             prompt = self._render(given[:i], True)
             answered = self._render(given[: i + 1], False)
             if not (whole.startswith(answered) and answered.startswith(prompt)):
+                if reply:  # to be read and not to be learnt
+                    return _shown("marker", whole, hidden)
                 raise InputError(
                     f"chat_template writes what is before the answer messages[{i}] in another way "
                     "once it is there; to learn answers it must only add to the text"
@@ -82,7 +84,11 @@ class ChatTemplate:
     def _render(self, messages: list[Message], reply: bool) -> str:
         try:
             return self._template.render(
-                messages=messages, add_generation_prompt=reply, **self.names
+                messages=messages,
+                tools=None,
+                documents=None,
+                add_generation_prompt=reply,
+                **self.names,
             )
         except InputError:
             raise
