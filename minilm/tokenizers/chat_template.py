@@ -41,7 +41,8 @@ class ChatTemplate:
         """(kind, text) in order, as `minilm.tokenizers.chat.Form` says.
 
         An answer is what a conversation grows by when the assistant's message comes to it: it is
-        written with and without. Where a reply is asked for and that cannot be told, none is marked.
+        written with and without. Where a reply is asked for and that cannot be told, nothing is
+        marked.
 
         Raises:
             InputError: an unknown role, a message of another form, a template that fails or that
