@@ -1,12 +1,13 @@
 """From next word to assistant: what is minimised, and the optima that are known exactly.
 
+    sft         supervised fine-tuning: conversations, and the loss on what an assistant said
     losses      reward models and preferences: Bradley-Terry, DPO and its kin, PPO
     rewards     advantages along a text
     optimal     what an ideal learner would reach: the tilted policy, best of n
     flows       GFlowNets: matching a reward in place of maximising it
     arena       ratings from wins: Bradley-Terry with intervals, Elo
 
-Everything here works on log-probabilities and rewards; models, rollouts and loops lie elsewhere.
+Losses, optima and ratings work on log-probabilities and rewards alone.
 """
 
 from minilm.align.arena import Ratings, elo, fit_ratings
@@ -21,6 +22,7 @@ from minilm.align.losses import (
 )
 from minilm.align.optimal import best_of_n, best_of_n_kl, optimal_policy, value_of
 from minilm.align.rewards import gae, whiten
+from minilm.align.sft import sft, sft_loss
 
 __all__ = [
     "Flow",
@@ -38,6 +40,8 @@ __all__ = [
     "optimal_policy",
     "orpo_loss",
     "ppo_loss",
+    "sft",
+    "sft_loss",
     "subtb_loss",
     "tb_loss",
     "value_of",
