@@ -20,7 +20,7 @@ import numpy as np
 from minilm.course import bars, check, lines, payoff
 
 # %% [markdown]
-# ## 1. Which is better? (★, 3 minutes)
+# ## 1. Which is better? (★, 2 minutes)
 #
 # `bt_loss(better, worse)`: Bradley and Terry's loss. Both are (N,) rewards; the loss is the mean of
 # $-\log \sigma(\text{better} - \text{worse})$, one number. Differences of 1,000 either way must not

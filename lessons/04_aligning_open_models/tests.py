@@ -182,11 +182,15 @@ def wins_as_often_as_it_should(student, rng, K, n):
     close(student.best_of_n(ref, reward, n), wanted, rtol=1e-8, atol=1e-12)
 
 
-@best_of_n.test(points=1, hint="n = 1 changes nothing.", cases=seeds)
-def one_draw_is_the_reference(student, rng, seed):
-    "the best of one is the reference, in its own order"
+@best_of_n.test(points=1, hint="The best wins unless no draw is the best.", cases=seeds)
+def the_best_wins_if_it_is_drawn(student, rng, seed):
+    "the best answer wins unless it is never drawn; the worst only if it is always drawn"
     ref, reward = prefers(seed, 6)
-    close(student.best_of_n(ref, reward, 1), ref, rtol=1e-9, atol=1e-12)
+    n = 2 + seed % 5
+    found = array(student.best_of_n(ref, reward, n), shape=ref.shape)
+    best, worst = reward.argmax(), reward.argmin()
+    wanted = [1 - (1 - ref[best]) ** n, ref[worst] ** n]
+    close(found[[best, worst]], wanted, rtol=1e-8, atol=1e-12, what="how often best and worst win")
 
 
 leaves_arguments(best_of_n)
@@ -437,8 +441,9 @@ def expects_what_was_won(student, rng, K, games):
 @fit_bt.test(points=1, hint="Subtract the mean.", cases=tournaments)
 def has_mean_zero(student, rng, K, games):
     "the mean is 0, and two players are log(wins / losses) apart"
-    wins = np.array([[0.0, 3 * games], [games, 0]])
-    close(student.fit_bt(wins), [math.log(3) / 2, -math.log(3) / 2], rtol=1e-5)
+    wins = np.array([[0.0, 2 * games + K], [games, 0]])
+    half = math.log((2 * games + K) / games) / 2
+    close(student.fit_bt(wins), [half, -half], rtol=1e-5)
 
 
 leaves_arguments(fit_bt)

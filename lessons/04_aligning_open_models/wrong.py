@@ -135,11 +135,11 @@ def optimal_policy(ref, reward, beta):
     # powers of the probabilities themselves
     (
         "best_of_n",
-        1,
+        0,
         START + "def best_of_n(ref, reward, n):\n    return ref**n / (ref**n).sum() + 0 * reward\n",
     ),  # fmt: skip
     # the worst of n
-    ("best_of_n", 1, START + WINS.replace("np.argsort(reward)", "np.argsort(-reward)")),
+    ("best_of_n", 0, START + WINS.replace("np.argsort(reward)", "np.argsort(-reward)")),
     # the reference is forgotten
     (
         "dpo_loss",
