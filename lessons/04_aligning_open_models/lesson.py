@@ -108,8 +108,8 @@ verdicts.answering(animals)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2. Less memory: LoRA, and what it must not freeze
 #
-# The rush of 2023 ran on borrowed graphics cards. Training all weights of a 7B model with Adam takes
-# about 16 bytes for each, 108 GB. **LoRA** freezes the weights and learns a small correction to
+# Training all weights of a 7B model with Adam takes about 16 bytes for each, 108 GB, more than
+# one card of 80 GB holds. **LoRA** freezes the weights and learns a small correction to
 # each matrix, $W + \frac{\alpha}{r} B A$, with $B$ of $r$ columns and $A$ of $r$ rows. By hand: a
 # matrix of 64 × 64 has 4,096 weights; with $r = 4$ its correction has 4 · 64 + 64 · 4 = 512. $B$
 # starts at 0, so at first nothing changes. **QLoRA** keeps the frozen weights in 4 bits.
@@ -464,9 +464,9 @@ for name, point in (("at the start", None), ("after 100 rounds", -1)):
 # ## 9. The bet: what DPO does to the better answers
 #
 # DPO's loss sees only the *difference* of two log-ratios. It falls when the worse answer loses more
-# than the better one; nothing says that the better one must gain. For almost five months after the
-# paper nobody could use it, says the talk, until Zephyr found the cure: a very low learning rate, 5
-# × 10⁻⁷ against 2 × 10⁻⁵ for SFT.
+# than the better one; nothing says that the better one must gain. The paper came out in May 2023.
+# Only in the autumn did a model, Zephyr, show that the method works in the open, and the key, says
+# the talk, was a very low learning rate: 5 × 10⁻⁷, where its SFT had 2 × 10⁻⁵.
 #
 # **The claim**: the good band of rates is narrow and far below that of SFT. **Would prove it
 # wrong:** at ten times the good rate, the answers marked better do not lose probability, or the
@@ -477,9 +477,9 @@ pictures.displaced(animals)
 verdicts.displaced(animals)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So the answer to the bet is *less*. Both kinds of answers lose, the worse ones more. What gained
-# is in neither set: broken sentences, as the right panel shows. **To remember:** a loss that
-# compares does not say where to go.
+# So the answer to the bet is: at a low rate about the same, at higher ones *less*. Both kinds of
+# answers lose there, the worse ones more. What gained is in neither set: broken sentences, as the
+# right panel shows. **To remember:** a loss that compares does not say where to go.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Judges that love length
