@@ -1,11 +1,12 @@
-"""A world whose 1296 answers can all be listed: do DPO and PPO reach the optimum, and what do they need?
+"""A world whose 1296 answers can all be listed: do DPO and PPO reach the optimum?
 
     minilm study run 04/listed
 
 The best policy is known in closed form, so every distance is a sum and has no noise of sampling.
 Rules, set before the runs: DPO on the whole population within a total variation of 0.03 after 1500
-steps (that of pairs which cover the list was added after one seed had been seen); PPO within 0.05, and within 0.01 of beta log Z, after 200 rounds; the best of n never more
-than 0.1 below the optimum of equal divergence.
+steps; PPO within 0.05, and within 0.01 of beta log Z, after 200 rounds; the best of n never more
+than 0.1 below the optimum of equal divergence. DPO on pairs that cover the whole list was added
+after two seeds had been seen.
 """
 
 import copy
