@@ -259,9 +259,11 @@ pictures.frontier(worlds[0], frontiers[0], listed)
 verdicts.best_of_n(frontiers, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The price is at the other end: every answer costs n draws, for ever. Llama 3, says Lambert, was made with
-# best of n too, under the name of rejection sampling: draw, keep the best, fine-tune on it. **To
-# remember:** what training buys is the frontier at the price of one draw.
+# It falls short where the best answers are so rare that even many draws seldom meet one. A policy
+# can be tilted towards such an answer; a draw can only keep what came. And every answer costs n
+# draws, for ever. (Llama 3, says the talk, used it for its training data, as *rejection sampling*:
+# draw, keep the best, fine-tune on it.) **To remember:** what training buys is the frontier at the
+# price of one draw.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. DPO: no reward model at all
@@ -423,20 +425,21 @@ interact(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# ## The world in which the order turns
+# ## A world without broken answers
 #
-# In the listed world no sentence can be broken: every one of the 1296 answers is well formed. There we gave DPO
-# and a reward model the same pairs and asked the same question.
+# In the listed world every one of the 1296 answers is well formed. There we gave DPO and a reward
+# model the same pairs, 500 or 5000, and compared at equal divergence. *Will the order turn, when
+# there is nothing malformed to leak into?*
 
 # %%
 pictures.turned(exact)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So "PPO beats DPO" is not a law. DPO learns from a fixed set and pushes probability out of what it
-# saw lose; where it goes nobody has checked. If everything out there is well formed, little harm is done, and a
-# second small model, the reward model, is only one more thing that can be wrong. DPO on *its own*
-# fresh answers, labelled by the reward model, looks where it goes: in the figure before, the line
-# "DPO online". **To remember:** ask where the pushed-away probability can go.
+# With 5000 pairs the way through a reward model is ahead in every run; with 500 it depends on the
+# seed. So "reward model first" is a tendency and not a law. DPO pushes probability out of what it
+# saw lose, and where it goes nobody has checked. DPO on its *own* fresh answers, labelled by the
+# reward model, looks where it goes: "DPO online" in the figure before. **To remember:** ask where
+# the pushed-away probability can go.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Too much of a good score
