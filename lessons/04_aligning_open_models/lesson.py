@@ -79,9 +79,7 @@ print("shown 4000 answers too:", after)
 
 
 # %%
-def sft_loss(
-    logp, said
-):  # (N, T) log-probability of each token, (N, T) which of them the answer is
+def sft_loss(logp, said):  # (N, T) of every token, (N, T) True for the answer's
     return -(logp * said).sum() / said.sum()
 
 
@@ -104,6 +102,10 @@ verdicts.answering(animals)
 # Note what it did *not* change. The demonstrations are of mixed quality: a quarter of the facts are
 # guesses, a fifth of the sentences say nothing. The model has learnt to answer like that. **To
 # remember:** SFT copies its demonstrations, the bad habits too.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Ask what the model would have had to know to answer before it was shown how. The dots are
+# seeds. The point to make: half of what it says is mediocre, because half of what it was shown is.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2. Less memory: LoRA, and what it must not freeze
@@ -143,6 +145,10 @@ verdicts.adapters(low_rank)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** a frozen table cannot learn a word that it does not know.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Let the room bet on the rank first. The three ranks give the same bar; the rows of five
+# words give the difference. For 50 minutes skip this section.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3. Which answer is better?
@@ -186,6 +192,10 @@ verdicts.judging(animals)
 # it times the token's embedding: what the model's own head computes to say how *expected* the token
 # was. In the pilot it learnt little without. **To remember:** a reward model is a guess about people, made
 # by a small model. Keep that in mind for section 8.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Have somebody name an answer that a reward model of this kind would overrate. Keep the
+# suggestion on the board for section 8.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. How far may it go?
@@ -265,6 +275,10 @@ verdicts.best_of_n(frontiers, SEEDS)
 # draw, keep the best, fine-tune on it.) **To remember:** what training buys is the frontier at the
 # price of one draw.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes for this section. Do the three answers on the board before the code. Ask which n would be
+# needed to reach an answer of probability 1 in 7000.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. DPO: no reward model at all
 #
@@ -335,6 +349,10 @@ verdicts.dpo_optimum(by_dpo, SEEDS, exact)
 # evenly from the whole list, the distance halves. **To remember:** given all pairs with true labels,
 # DPO *is* RLHF. What was never compared, it does not know.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes. The derivation is one line: solve the closed form for r, and note that pairs see only
+# differences. Do not skip the screen of code; it is the whole method.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. PPO: try, and see what pays
 #
@@ -345,8 +363,11 @@ verdicts.dpo_optimum(by_dpo, SEEDS, exact)
 # surprise, $\delta_t = r_t + V_{t+1} - V_t$. **A long memory.** A token gets the surprises after it
 # too, each $\lambda$ times less: $A_t = \delta_t + \lambda A_{t+1}$. **Small steps.** The new
 # probability over the old one, the ratio $\rho$, earns nothing outside $1 \pm 0.2$.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Surprises, by hand and in code
 #
-# By hand: rewards 1, 0, 2 and guesses 0.5, 0.4, 0.3, then 0, $\lambda = 0.8$. The surprises are
+# Rewards 1, 0, 2 and guesses 0.5, 0.4, 0.3, then 0, $\lambda = 0.8$. The surprises are
 # 0.9, −0.1, 1.7. Backwards: 1.7; −0.1 + 0.8 · 1.7 = 1.26; 0.9 + 0.8 · 1.26 = 1.91.
 
 
@@ -396,6 +417,10 @@ verdicts.details(exact)
 # It is the simplest of all. **To remember:** an algorithm's details are there for the case in
 # which it would break; find that case before you copy them.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes. The order of the bars is worth a vote. Say what whitening does to beta: it rescales the
+# reward, so that a penalty outside the reward has another weight than was asked for.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. Who leads where?
 #
@@ -441,6 +466,9 @@ pictures.turned(exact)
 # reward model, looks where it goes: "DPO online" in the figure before. **To remember:** ask where
 # the pushed-away probability can go.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes, most of them at the slider. Begin with DPO 3e-4 and let somebody read the answers.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Too much of a good score
 #
@@ -468,6 +496,9 @@ for name, point in (("at the start", None), ("after 100 rounds", -1)):
 # The numbers would have pleased everybody. **To remember:** a score that was optimised is no longer
 # a measurement. Look at the answers.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes. Show the left panel first and ask for a wager on the right one.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. The bet: what DPO does to the better answers
 #
@@ -488,6 +519,9 @@ verdicts.displaced(animals)
 # So the answer to the bet is: at a low rate about the same, at higher ones *less*. Both kinds of
 # answers lose there, the worse ones more. What gained is in neither set: broken sentences, as the
 # right panel shows. **To remember:** a loss that compares does not say where to go.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Collect the bets of the opening before the figure.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Judges that love length
@@ -521,6 +555,10 @@ verdicts.judges(won, SEEDS)
 # Look at the fair judge, though: the correction changes *its* rate as well. Some of the extra length
 # carries true facts, and the correction takes those away too. **To remember:** controlling for
 # something is a decision about what you wish to count.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Ask whether the correction is fair to a system whose long answers are long because they
+# say more.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 11. A board whose order is not settled
