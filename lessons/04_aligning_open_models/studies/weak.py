@@ -36,7 +36,7 @@ from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, tune
 from minilm.tensor import Tensor, no_grad
-from minilm.train import examples, train
+from minilm.train import Run, examples, train
 
 WORLD = AnimalWorld()
 STUDENT = Config(
@@ -46,6 +46,7 @@ TEACHER = STUDENT.replace(layers=1, heads=2, channels=32)
 HEADS = ("last", "sum", "fit")
 READ = (0, 60, 150, 500)  # steps of pre-training
 LR = 3e-3
+EXAMS = (25, 50, 100, 200, 400)  # steps of learning from labels
 
 
 class Claims(NamedTuple):
@@ -83,9 +84,18 @@ def truth_loss(model: RewardModel, batch: Any) -> Tensor:
 
 
 def taught(
-    lm: Transformer, head: str, shown: Claims, steps: int, lr: float, seed: int
+    lm: Transformer,
+    head: str,
+    shown: Claims,
+    steps: int,
+    lr: float,
+    seed: int,
+    test: Callable[[int, RewardModel], Any] | None = None,
 ) -> RewardModel:
-    """A copy of a model that has learnt to tell claims from labels."""
+    """A copy of a model that has learnt to tell claims from labels, at a constant rate.
+
+    `test` is called with the step and the model at each of `EXAMS`.
+    """
     model, known = RewardModel(lm, fit=head == "fit"), seen_by(head, shown.ids)
     labels = shown.true.astype(np.float32)
 
@@ -93,9 +103,22 @@ def taught(
         which = rng(seed, "claims", number).integers(len(labels), size=64)
         return known.ids[which], known.said[which], labels[which]
 
-    schedule = partial(linear, steps=steps, warmup=min(10, steps))
-    settings = {"weight_decay": 0.0, "schedule": schedule, "progress": False}
-    train(model, batch, steps, loss=truth_loss, weigh=examples, lr=lr, **settings)
+    def after(run: Run) -> None:
+        if test is not None and run.step in EXAMS:
+            test(run.step, model)
+
+    train(
+        model,
+        batch,
+        steps,
+        loss=truth_loss,
+        weigh=examples,
+        lr=lr,
+        weight_decay=0.0,
+        schedule=lambda step: min(1.0, (step + 1) / 10),
+        after_step=after,
+        progress=False,
+    )
     return model
 
 
@@ -129,12 +152,19 @@ def school(seed: int, steps: int) -> tuple[Claims, Claims, Claims, float, float]
     return Claims(pool.ids, labels), pool, test, right, float((labels == pool.true).mean())
 
 
-def student(head: str, read: int, seed: int, lr: float, steps: int, weak: bool) -> float:
-    """How often a student is right in the test."""
+def student(
+    head: str, read: int, seed: int, lr: float, steps: int, weak: bool
+) -> dict[int, tuple[float, float]]:
+    """How often a student is right in the test, and agrees with its labels, step by step."""
     labelled, pool, test, _, _ = school(seed, 300)
-    shown = labelled if weak else pool
-    model = taught(reader(seed, read), head, shown, steps, lr, seed)
-    return float((says(model, head, test.ids) == test.true).mean())
+    shown, found = labelled if weak else pool, {}
+
+    def examine(step: int, model: RewardModel) -> None:
+        right, same = (says(model, head, c.ids) == c.true for c in (test, shown))
+        found[step] = float(right.mean()), float(same.mean())
+
+    taught(reader(seed, read), head, shown, steps, lr, seed, examine)
+    return found
 
 
 def run_one(head: str, read: int, seed: int, lr: float, steps: int) -> dict[str, Any]:
