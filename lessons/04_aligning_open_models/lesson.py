@@ -175,7 +175,7 @@ print(f"{beats(2, 1):.2f} and {beats(102, 101):.2f}; loss {-np.log(beats(2, 1)):
 #
 # **The claim**: pairs teach a reward. **Would prove it wrong:** of two answers to one question,
 # taken at random, it prefers the better one in fewer than 70 %. *Chance is 50; a rule that prefers
-# the longer one gets what the grey bar shows.*
+# the longer answer costs nothing and stands beside it.*
 
 # %%
 pictures.judging(animals)

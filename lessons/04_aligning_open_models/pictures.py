@@ -200,8 +200,9 @@ def _way(ax: Any, record: Recorded, case: str, name: str = "gold", **look: Any) 
     for number, seed in enumerate(record.seeds_of(case)):
         run = record.run(case, seed)
         points = run["points"] if case == "best of n" else [run["start"], *run["points"]]
-        ax.plot([p["kl"] for p in points], [p[name] for p in points], color=colour,
-                label=None if number else label, **{"linewidth": 2, "alpha": 0.8, **look})  # fmt: skip
+        look = {"color": colour, "linewidth": 1.5, "alpha": 0.8, "markersize": 5, **look}
+        ax.plot([p["kl"] for p in points], [p[name] for p in points], "o-", **look,
+                label=None if number else label)  # fmt: skip
 
 
 def ways(record: Recorded) -> None:
