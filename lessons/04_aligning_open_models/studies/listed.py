@@ -204,7 +204,7 @@ def from_pairs(world: Setting, count: int) -> list[dict[str, float]]:
 def _side(task: str) -> str:
     """Under which name a task's rate is tuned."""
     if task.startswith("detail"):
-        return "ppo"
+        return "details"
     return "dpo" if task.startswith("dpo") else task
 
 
@@ -256,7 +256,8 @@ def study(
         if task.startswith("dpo"):
             return tune(5e-3, lambda lr: setting(77).after(by_dpo(setting(77), 200, lr))["short"])
         if task == "ppo" or task.startswith("detail"):
-            return tune(5e-3, lambda lr: setting(77).after(by_ppo(setting(77), 30, lr))["short"])
+            tried = 100 if task == "ppo" else 30  # half of the rounds of a run
+            return tune(5e-3, lambda lr: setting(77).after(by_ppo(setting(77), tried, lr))["short"])
         return {"lr": 3e-3, "losses": {}, "at_edge": False}  # not tuned
 
     return carry_out(
