@@ -413,9 +413,11 @@ pictures.details(exact, listed.DETAILS)
 verdicts.details(exact)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# "Leave one out" has no critic: each answer is compared with the other answers to its question (RLOO).
-# It is the simplest of all. **To remember:** an algorithm's details are there for the case in
-# which it would break; find that case before you copy them.
+# Two changes are worse than the one we feared. With $\lambda = 0$ a token hears only of its own
+# surprise. And paying for distance in the *loss*, while advantages are whitened: whitening rescales
+# the reward, so $\beta$ no longer means what it says. "Leave one out" has no critic, each answer is
+# compared with the others to its question (RLOO); the simplest of all, and the best or near it.
+# **To remember:** a detail matters where, without it, something else breaks.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 5 minutes. The order of the bars is worth a vote. Say what whitening does to beta: it rescales the
@@ -586,12 +588,14 @@ verdicts.boards(few, many, orders, SEEDS)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
 #
-# **As said.** Demonstrations make an assistant; pairs teach a reward; best of n, DPO and PPO all
-# reach or hug the optimum where it is known. On 4000 pairs PPO leads DPO at equal divergence. DPO has
-# a narrow rate, and beyond it even the preferred answers lose.
+# **As said.** Demonstrations make an assistant, pairs teach a reward, and new words need trained
+# rows. DPO has a narrow band of rates, and beyond it even the preferred answers lose. A score that
+# is pushed far enough comes apart from what it stands for. Judges that love length mislead, and
+# small boards settle little.
 #
-# **Not as said, or not everywhere.** The verdicts above say where; the order of PPO and DPO turns in
-# a world without broken answers.
+# **Not everywhere.** Best of n and DPO reach the optimum where the best answers are not too rare;
+# what the reference hardly ever says, neither finds. PPO is ahead of DPO on given pairs, but DPO on
+# its own fresh answers is level with it. Clipping was not the detail that mattered most.
 #
 # **Not measured.** Human labels and their noise; models that know more than their reward model;
 # refusals and the debate about them; safety; merging; whether any of this keeps its order at 70 billion weights.
