@@ -48,6 +48,9 @@ def test_only_what_it_says_is_trained():
     assert nn.QuantizedLinear in parts and nn.LoRALinear in parts
     named = {n.rpartition(".")[2] for n, p in model.named_parameters() if p.requires_grad}
     assert named == {"A", "B", "rows"}
+    every = lora.prepared("lora 4, all rows", 0, 2)
+    named = {n for n, p in every.named_parameters() if p.requires_grad and n[-1] not in "AB"}
+    assert named == {"tokens.weight"}
     before = [p.data.copy() for p in lora.pretrained(0, 2).parameters()]
     lora.tuned_model("lora 4", 0, 0.01, 2, 2)
     for p, old in zip(lora.pretrained(0, 2).parameters(), before, strict=True):
