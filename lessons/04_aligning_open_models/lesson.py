@@ -489,7 +489,7 @@ verdicts.overdone(animals)
 # ## Read it aloud
 
 # %%
-for name, point in (("at the start", None), ("after 100 rounds", -1)):
+for name, point in (("at the start", None), ("after 50 rounds", 4), ("after 100 rounds", -1)):
     print(f"{name}:")
     for line in pictures.lines_of(animals, "ppo loose", point):
         print("   ", line)

@@ -278,12 +278,12 @@ def speaking(record: Recorded, world: AnimalWorld, way: str, point: int) -> None
         y = 0.98
         for animal, text in enumerate(here["said"]):
             right.text(0, y, world.text(world.prompts(np.array([animal]))[0, 2:5]), color=MUTED,
-                       fontsize=15, va="top")  # fmt: skip
-            y -= 0.075
+                       fontsize=16, va="top")  # fmt: skip
+            y -= 0.072
             for sentence, kind in _sentences(world, animal, text):
-                right.text(0.05, y, sentence, color=SHADES[kind], fontsize=16, va="top")
+                right.text(0.05, y, sentence, color=SHADES[kind], fontsize=18, va="top")
                 y -= 0.07
-            y -= 0.02
+            y -= 0.01
         right.set_xlim(0, 1)
         right.set_ylim(0, 1)
 
@@ -347,7 +347,8 @@ def displaced(record: Recorded) -> None:
             right.plot(rates, rows(name).T, ".", color=colour)
         for ax in (left, right):
             ax.set_xlabel("learning rate of DPO")
-            ax.legend()
+        left.legend(loc="lower left")
+        right.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=2)
 
 
 def judges(won: Sequence[dict[str, float]]) -> None:

@@ -157,8 +157,8 @@ def details(record: Recorded) -> Verdict:
         recorded=True,
         kind="ours",
         says=f"12 uses of each answer end {means['12 epochs']:.3f} short with clipping and "
-        f"{means[fatal]:.3f} without; the worst change is {worst}, {means[worst]:.3f}; one leave-out "
-        f"baseline in place of a critic ends {means['leave one out']:.3f} short",
+        f"{means[fatal]:.3f} without; the worst change is {worst}, {means[worst]:.3f}; with the "
+        f"other answers in place of a critic it is {means['leave one out']:.3f}",
     )
 
 
@@ -224,8 +224,9 @@ def overdone(record: Recorded) -> Verdict:
         recorded=True,
         kind="paper",
         says=f"the proxy rises by {fmean(proxy):.1f} standard deviations, while the gold reward goes "
-        f"from {fmean(before):.2f} to {fmean(after):.2f}; an answer says "
-        f"{fmean(last(record, case, 'repeats')):.1f} things twice",
+        f"from {fmean(before):.2f} to {fmean(after):.2f}; of an "
+        f"answer's sentences {fmean(last(record, case, 'repeats', 4)):.1f} are repeated half way and "
+        f"{fmean(last(record, case, 'broken')):.1f} are broken at the end",
     )
 
 
