@@ -9,7 +9,7 @@
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # Aligning open models: from next word to assistant
 #
-# ![A curve of what an answer is really worth against how far the model has moved from where it started: it rises, bends and falls, while the score that was optimised keeps rising. Beside the curve stand three answers of the same model: at the start, at the best point, and at the end, where it repeats itself.](04_aligning_open_models/opening.png)
+# ![A curve of what an answer is really worth against how far the model has moved from where it started: it rises, bends and falls, while the score that was optimised keeps rising. Beside the curve stand three answers of the same model: at the start, at the best point, and at the end, where it says little but yellow.](04_aligning_open_models/opening.png)
 #
 # A language model goes on with a text. An assistant answers. Between the two lie demonstrations,
 # pairs of answers, and a score. **How far can a score be pushed before the answers get worse, and
@@ -188,10 +188,10 @@ pictures.judging(animals)
 verdicts.judging(animals)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It needed help. The number that it adds up sees the state after a token, and also the state before
+# It got some help. The number that it adds up sees the state after a token, and also the state before
 # it times the token's embedding: what the model's own head computes to say how *expected* the token
-# was. In the pilot it learnt little without. **To remember:** a reward model is a guess about people, made
-# by a small model. Keep that in mind for section 8.
+# was. The second bar shows what it is worth without that. **To remember:** a reward model is a guess
+# about people, made by a small model. Keep that in mind for section 8.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Have somebody name an answer that a reward model of this kind would overrate. Keep the

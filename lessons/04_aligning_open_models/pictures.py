@@ -70,7 +70,7 @@ def opening() -> Picture:
         rows = (
             (MUTED, "it is red . it is nice ."),
             (GREEN, "it is red . it eats seeds . it likes deserts ."),
-            (VERMILION, "it is red . it is red . it is red . it is red ."),
+            (VERMILION, "yellow yellow small yellow yellow yellow"),
         )
         for y, (colour, text) in zip((0.85, 0.5, 0.15), rows, strict=True):
             words.plot([0.02], [y], "o", color=colour, markersize=16)
@@ -80,7 +80,7 @@ def opening() -> Picture:
         return render(
             sheet,
             "The score keeps rising while the worth of an answer rises and falls; the last of three "
-            "answers says the same thing four times.",
+            "answers says little but yellow.",
         )
 
 
