@@ -36,8 +36,7 @@
 import numpy as np
 
 from minilm import align
-from minilm.course import interact, lesson_folder, seeds, source
-from minilm.course.show.progress import progress
+from minilm.course import interact, lesson_folder, progress, seeds, source
 
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 04 --seeds 3,4,5` asks for
 here = lesson_folder("04")
@@ -262,8 +261,7 @@ assert np.allclose(best_of(ref, reward, 16), align.best_of_n(ref, reward, 16))  
 # of equal divergence.
 
 # %%
-with progress(SEEDS, desc="reference") as bar:
-    worlds = [listed.setting(seed) for seed in bar]
+worlds = [listed.setting(seed) for seed in progress(SEEDS)]
 frontiers = [listed.best_of_n(each) for each in worlds]
 pictures.frontier(worlds[0], frontiers[0], listed)
 verdicts.best_of_n(frontiers, SEEDS)
@@ -338,8 +336,7 @@ assert np.allclose(dpo(ref, reward, beta=1), align.optimal_policy(ref, reward, 1
 source(align.dpo_loss, listed.by_dpo)
 
 # %%
-with progress(worlds, desc="DPO") as bar:
-    by_dpo = [each.after(listed.by_dpo(each, 1500, lr=0.01)) for each in bar]
+by_dpo = [each.after(listed.by_dpo(each, 1500, lr=0.01)) for each in progress(worlds)]
 pictures.distances(worlds, by_dpo, exact)
 verdicts.dpo_optimum(by_dpo, SEEDS, exact)
 
