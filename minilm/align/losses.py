@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
+from minilm.backend import xp_of
 from minilm.errors import InputError
 from minilm.tensor import Tensor
 
@@ -74,7 +75,7 @@ def dpo_loss(
         InputError: shapes differ, `beta` is not above 0, or `smoothing` out of [0, 1].
     """
     _check_above_zero(beta=beta)
-    smoothing = np.asarray(smoothing, better.dtype)
+    smoothing = xp_of(better.data).asarray(smoothing, better.dtype)
     if not ((smoothing >= 0) & (smoothing <= 1)).all():
         raise InputError(f"smoothing is {smoothing}; it must lie between 0 and 1")
     gap = beta * _gap(better, worse, ref_better, ref_worse)
