@@ -88,7 +88,9 @@ def elo_orders(seed: int, each: int, shuffles: int = 50) -> list[tuple[int, ...]
 
 
 def first_answers(seeds: Sequence[int]) -> list[str]:
-    """A short and a long answer to the same prompt, as words."""
-    short = answers(seeds[0], 16, *SHORT, range(1, 3))
-    long = answers(seeds[0] + 500, 16, *LONG, range(2, 5))
-    return [WORLD.text(ids[0, PROMPT:]) for ids in (short, long)]
+    """A short and a long answer to one prompt, as words: the first in which the long one pads."""
+    short = answers(seeds[0], 160, *SHORT, range(1, 3))
+    long = answers(seeds[0] + 500, 160, *LONG, range(2, 5))
+    pads = (WORLD.counts(long).fillers > 0) & (lengths(long) > lengths(short) + 4)
+    row = int(np.flatnonzero(pads)[0])
+    return [WORLD.text(ids[row, PROMPT:]) for ids in (short, long)]
