@@ -8,16 +8,17 @@ true labels; it labels 2000 other sentences, rightly in about four of five. Stud
 about the animals for 0 to 500 steps, and learn from these labels, or from true ones. The share of
 the gap that weak labels recover is PGR = (weak student - teacher) / (true student - teacher).
 
-A student can know facts and not tell; what learns from the labels decides. "all, last": the whole
-student, by the state after the last word, as a classifier. "all, fit": the whole student, by a sum
-over all words that also sees how far each was expected (`RewardModel`). "probe": nothing but the
-weights of that sum, fitted to frozen states. A pilot with "last" and 150 steps had students below
-their teacher even with true labels.
+A student can know facts and not tell, or have so much room that it learns its teacher's mistakes.
+So what learns from the labels is varied. "all, last": the whole student, by the state after the
+last word, as a classifier. "all, fit": the whole student, by a sum over all words that also sees
+how far each was expected (`RewardModel`). "probe": nothing but the 129 weights of that sum, fitted
+to frozen states. "one number": a threshold for how likely the student finds the sentence. A pilot
+with "last" and 150 steps had students below their teacher even with true labels.
 
 Rules, set after a look at one seed that no run has, before the runs, for every seed: after 500
-steps of reading the weak student is better than its teacher by the probe (PGR > 0), and its PGR is
-higher than after 60; the whole student agrees more with its teacher and is less often right than
-the probe; with true labels the last word tells less than the sum.
+steps of reading the weak student with one number recovers more than half of the gap (PGR > .5), and
+more than after 60; the whole student agrees more with its teacher and is less often right; with
+true labels the last word tells less than the sum.
 """
 
 import time
@@ -45,7 +46,7 @@ STUDENT = Config(
     vocab_size=WORLD.vocab_size, context=32, layers=2, heads=4, channels=64, positions="rope"
 )
 TEACHER = STUDENT.replace(layers=1, heads=2, channels=32)
-HEADS = {"all, last": "last", "all, fit": "fit", "probe": "fit"}  # and what each reads
+HEADS = {"all, last": "last", "all, fit": "fit"}  # what the whole student is read by
 READ = (0, 60, 500)  # steps of pre-training
 LR, TEACHING = 1e-3, 300  # of students; steps of the teacher
 DECAY = 0.01  # of the probe's weights
@@ -160,12 +161,12 @@ def student(
 ) -> list[dict[str, float]]:
     """How often a student is right in the test, and agrees with its labels; along its way."""
     labelled, pool, test, _, _ = school(seed, TEACHING)
-    shown, lm, head = labelled if weak else pool, reader(seed, read), HEADS[name]
-    if name == "probe":
-        tells = probe(lm, shown)
+    shown, lm = labelled if weak else pool, reader(seed, read)
+    if name in PROBES:
+        tells = probe(lm, shown, PROBES[name])
         right, same = ((tells(part.ids) == part.true).mean() for part in (test, shown))
         return [{"step": 0, "right": float(right), "same": float(same)}]
-    found = []
+    head, found = HEADS[name], []
 
     def examine(step: int, model: RewardModel) -> None:
         right, same = (says(model, head, part.ids) == part.true for part in (test, shown))
@@ -175,13 +176,31 @@ def student(
     return found
 
 
-def probe(lm: Transformer, shown: Claims) -> Callable[[np.ndarray], np.ndarray]:
-    """Logistic regression on what `RewardModel` sums up, the states as they are."""
+def summed(lm: Transformer, ids: np.ndarray) -> np.ndarray:
+    """What `RewardModel` weighs, summed over the words: (N, 5) -> (N, 2 C)."""
+    with no_grad():
+        hidden, words = lm.hidden(ids).data, lm.tokens(ids[:, 1:]).data
+    return np.concatenate([(hidden[:, :-1] * words).sum(1), hidden[:, 1:].sum(1)], axis=1)
 
-    def features(ids: np.ndarray) -> np.ndarray:  # (N, 5) -> (N, 2 C)
-        with no_grad():
-            hidden, words = lm.hidden(ids).data, lm.tokens(ids[:, 1:]).data
-        return np.concatenate([(hidden[:, :-1] * words).sum(1), hidden[:, 1:].sum(1)], axis=1)
+
+def expected(lm: Transformer, ids: np.ndarray) -> np.ndarray:
+    """How likely the model finds each sentence, in nats: (N, 5) -> (N, 1)."""
+    with no_grad():
+        losses = lm.loss(ids[:, :-1], ids[:, 1:], reduction="none").data
+    return -losses.sum(1, keepdims=True)
+
+
+PROBES = {"probe": summed, "one number": expected}
+WAYS = (*HEADS, *PROBES)
+
+
+def probe(
+    lm: Transformer, shown: Claims, read: Callable[[Transformer, np.ndarray], np.ndarray]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Logistic regression on what `read` finds in a model that stays as it is."""
+
+    def features(ids: np.ndarray) -> np.ndarray:
+        return read(lm, ids)
 
     x, y = features(shown.ids), shown.true.astype(float)
     mean, spread = x.mean(0), x.std(0) + 1e-6
@@ -226,15 +245,15 @@ def verdicts(data: dict[str, Any]) -> dict[str, bool]:
     most, few = max(READ), READ[1]
 
     def pgr(read: int, seed: int) -> float:
-        value = found["probe", read, seed]["pgr"]
+        value = found["one number", read, seed]["pgr"]
         return -np.inf if value is None else value
 
     def imitates(seed: int) -> bool:
-        whole, small = found["all, fit", most, seed], found["probe", most, seed]
+        whole, small = found["all, fit", most, seed], found["one number", most, seed]
         return whole["same"] > small["same"] and whole["weak"] < small["weak"]
 
     return {
-        "student above teacher": all(pgr(most, s) > 0 for s in seeds),
+        "student above teacher": all(pgr(most, s) > 0.5 for s in seeds),
         "more with reading": all(pgr(most, s) > pgr(few, s) for s in seeds),
         "all of it imitates": all(map(imitates, seeds)),
         "the last word tells less": all(
@@ -245,7 +264,7 @@ def verdicts(data: dict[str, Any]) -> dict[str, bool]:
 
 def study(
     out: str,
-    models: Sequence[str] = tuple(HEADS),
+    models: Sequence[str] = WAYS,
     amounts: Sequence[int] = READ,
     seeds: Sequence[int] = (0, 1, 2),
     steps: int = 200,
@@ -256,7 +275,7 @@ def study(
 
     Args:
         out: JSON file to write or to go on with.
-        models: names from `HEADS`: what of the student learns.
+        models: names from `WAYS`: what of the student learns.
         amounts: steps of reading before.
         seeds: of weights and data.
         steps: of learning from labels.
@@ -266,7 +285,7 @@ def study(
     Returns:
         The file's data.
     """
-    refuse_unknown("models", models, HEADS)
+    refuse_unknown("models", models, WAYS)
     record = Record(
         out, "weak", {"steps": steps, "batch": 64, "labelled": 2000, "decay": DECAY}, command
     )
@@ -276,7 +295,7 @@ def study(
             last = student(model, max(READ), TUNING_SEED, lr, steps, weak=False)[-1]
             return 1 - last["right"]
 
-        if model == "probe":  # it has no rate
+        if model in PROBES:  # they have no rate
             return {"lr": LR, "losses": {}, "at_edge": False}
         return tune(LR, wrong)
 
