@@ -11,6 +11,7 @@ from typing import Any
 from minilm.commands._compare import END, HELD_OUT, TRAIN
 from minilm.commands._options import naming
 from minilm.errors import InputError
+from minilm.files import try_folder
 
 CORPORA = ("python-docs", "python-code")
 RUNS = Path("runs")
@@ -56,6 +57,7 @@ def start(args: argparse.Namespace) -> Path:
     if args.out is not None:
         with naming(out="--out"):
             checkpoints.refuse_taken(folder)
+    try_folder(folder, "--out")
 
     config = recipe.config(recipe.vocab_size)
     with compiling(config, args.dtype or "float32", args.device):
