@@ -45,8 +45,7 @@ CELLS = {
     ),
     "await of a function": "async def f():\n    return 17\nvalue = (await f()) + 1",
     "async for": (
-        "async def g():\n    yield 1\n    yield 2\n"
-        "value = 0\nasync for n in g():\n    value += n"
+        "async def g():\n    yield 1\n    yield 2\nvalue = 0\nasync for n in g():\n    value += n"
     ),
     "an f-text": '%pwd\nvalue = f"""\n{1 + 1}\n% !\n"""',
 }
