@@ -30,9 +30,28 @@ from minilm.course.show.names import names_of
     ],
 )
 def test_what_a_cell_needs_and_makes(text: str, needed: str, made: str) -> None:
-    used, bound = names_of(text, {})
+    used, bound, _ = names_of(text, {})
     builtins = {"print", "int"}
     assert (used - builtins, bound) == (set(needed.split()), set(made.split()))
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("a[0] = b", "a"),
+        ("a.b.c[0] += 1", "a"),
+        ("del a[0]", "a"),
+        ("a += b", "a"),
+        ("a.append(b)", "a b"),
+        ("f(a, *b, c=d.e)", "f a b d"),
+        ("await f(a)", "f a"),
+        ("claim(a, measured=b)\nprint(c)", ""),
+        ("b = f(a)", ""),
+        ("a, a[0], a.b", ""),
+    ],
+)
+def test_what_a_cell_is_seen_to_change(text: str, changed: str) -> None:
+    assert names_of(text, {})[2] == set(changed.split())
 
 
 def test_a_function_of_the_notebook_brings_its_names() -> None:
@@ -114,6 +133,17 @@ def test_what_a_stopped_cell_was_given_is_in_doubt(run: Runs) -> None:
     assert run("text, n, math.e, train, str(len(text))") == ""
     run("rows[0] = train(model), text, n, math.pi")
     assert run("rows, model") == ""
+
+
+def test_cells_that_fill_one_table_can_all_be_run_again(run: Runs) -> None:
+    run("rows, model = {}, []")
+    run("rows['a'] = train(model)", interrupt=True)
+    run("rows['b'] = len(model)")
+    run("claim = str\nclaim(rows)")
+    run("rows['a'] = train(model)")
+    assert run("rows") == "a cell ran on what was interrupted (cell [3])"
+    run("rows['b'] = len(model)")
+    assert run("rows") == run("claim = str\nclaim(rows)") == ""
 
 
 def test_a_cell_that_was_stopped_itself(run: Runs) -> None:

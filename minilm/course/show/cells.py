@@ -51,51 +51,57 @@ class _Doubt:
 class Stopped:
     """The cells that were stopped, each until it is run again, and what rests on them.
 
-    A cell in doubt may have changed every name that it mentions, other than modules, functions and
-    what cannot change, and so spreads doubt. Running it again lifts its own share; a cell that is
-    in no doubt lifts what it assigns. What a cell leaves on the disk is not followed.
+    A cell that was stopped may have changed every name that it mentions, other than modules,
+    functions and what cannot change. One that ran on such a name puts in doubt what it assigns or
+    is seen to change. Running a cell again lifts its own share, and a cell that is in no doubt
+    lifts what it assigns. What a cell leaves on the disk is not followed.
     """
 
     def __init__(self) -> None:
         self._doubts = [_Doubt(set(), said, None) for said in stopped_runs]
         self._known = len(stopped_runs)  # of them belong to earlier cells
-        self._place = len(self._doubts)  # among the doubts: where this cell's would stand
+        self._older = self._doubts[:]  # than this cell's own share, the last time it ran
         self._needed: set[str] = set()
         self._made: set[str] = set()
+        self._changed: set[str] = set()
 
     def start(self, cell: set[str], text: str, space: dict[str, Any]) -> None:
         """A cell begins: what it left unfinished before is made anew."""
         own = [i for i, doubt in enumerate(self._doubts) if doubt.cell & cell]
+        self._older = self._doubts[: own[0]] if own else self._doubts[:]
         self._doubts = [doubt for doubt in self._doubts if not doubt.cell & cell]
-        self._place = own[0] if own else len(self._doubts)
         self._known = len(stopped_runs)
-        self._needed, self._made = names_of(text, space)
+        self._needed, self._made, self._changed = names_of(text, space)
 
     def stop(self, cell: set[str], broken: bool, number: int | None, space: dict[str, Any]) -> None:
         """A cell ends; `broken` says that it was stopped itself."""
         runs = stopped_runs[self._known :]
         self._known = len(stopped_runs)
+        names = self._made | self._changed
         if runs:
-            said = runs[0]
+            said, names = runs[0], names | self._needed
         elif broken:
-            said = "a cell was interrupted"
-        elif self.why():
+            said, names = "a cell was interrupted", names | self._needed
+        elif self._rests_on(self._older):  # younger doubts came out of this cell's own
             said = "a cell ran on what was interrupted"
         else:
             for doubt in self._doubts:
                 if doubt.names is not None:
                     doubt.names -= self._made
             return
-        names = may_change(self._needed | self._made, self._made, space)
         said += f" (cell [{number}])" if number else ""
-        self._doubts.insert(self._place, _Doubt(cell, said, names))
+        doubtful = may_change(names, self._made, space)
+        self._doubts.insert(len(self._older), _Doubt(cell, said, doubtful))
 
     def why(self) -> str:
         """What was stopped and the cell that runs rests on, in words; "" where nothing was."""
-        for doubt in self._doubts:
+        return self._rests_on(self._doubts) or next(iter(stopped_runs[self._known :]), "")
+
+    def _rests_on(self, doubts: list[_Doubt]) -> str:
+        for doubt in doubts:
             if doubt.names is None or doubt.names & self._needed:
                 return doubt.said
-        return next(iter(stopped_runs[self._known :]), "")
+        return ""
 
 
 clock, stopped = Clock(), Stopped()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+READ_ONLY = ("claim", "print", "display")  # calls that change nothing they are given
 _FIXED = (str, bytes, int, float, complex, bool, type(None), range)  # no cell can change these
 
 
@@ -17,6 +18,7 @@ class _Reader(ast.NodeVisitor):
     def __init__(self) -> None:
         self.needed: set[str] = set()
         self.made: set[str] = set()
+        self.changed: set[str] = set()  # in place, as far as the text shows it
         self._inside: dict[str, set[str]] = {}  # what the text of a function made here needs
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -26,6 +28,21 @@ class _Reader(ast.NodeVisitor):
         if node.id not in self.made:
             self.needed.add(node.id)
         self.needed |= self._inside.get(node.id, set()) - self.made
+
+    def visit_Subscript(self, node: ast.Subscript | ast.Attribute) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self.changed |= _roots([node])
+        self.generic_visit(node)
+
+    visit_Attribute = visit_Subscript
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        call = node.value.value if isinstance(node.value, ast.Await) else node.value
+        if isinstance(call, ast.Call):  # for what it does, as nothing keeps what it returns
+            given = [*call.args, *(one.value for one in call.keywords)]
+            plain = isinstance(call.func, ast.Name) and call.func.id in READ_ONLY
+            self.changed |= set() if plain else _roots([call.func, *given])
+        self.generic_visit(node)
 
     def _in_order(self, *fields: Any) -> None:
         for node in fields:
@@ -39,6 +56,7 @@ class _Reader(ast.NodeVisitor):
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name) and node.target.id not in self.made:
             self.needed.add(node.target.id)
+        self.changed |= _roots([node.target])
         self._in_order(node.value, node.target)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
@@ -83,6 +101,17 @@ class _Reader(ast.NodeVisitor):
     visit_ImportFrom = visit_Import
 
 
+def _roots(nodes: list[ast.expr]) -> set[str]:
+    """The names that expressions such as `a.b[c].d` begin with."""
+    found = set()
+    for node in nodes:
+        while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Call)):
+            node = node.func if isinstance(node, ast.Call) else node.value
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+    return found
+
+
 def _inside(node: ast.AST) -> set[str]:
     """The names that a scope takes from around it."""
     reader = _Reader()
@@ -92,8 +121,8 @@ def _inside(node: ast.AST) -> set[str]:
     return reader.needed.union(*reader._inside.values()) - reader.made
 
 
-def names_of(text: str, space: dict[str, Any]) -> tuple[set[str], set[str]]:
-    """What a cell needs of the cells before it, and what it makes.
+def names_of(text: str, space: dict[str, Any]) -> tuple[set[str], set[str], set[str]]:
+    """What a cell needs of the cells before it, what it makes, and what it is seen to change.
 
     Args:
         text: of the cell, in Python; what cannot be read names nothing, as it cannot run either.
@@ -103,17 +132,17 @@ def names_of(text: str, space: dict[str, Any]) -> tuple[set[str], set[str]]:
     try:
         reader.visit(ast.parse(text))
     except (SyntaxError, ValueError, RecursionError):
-        return set(), set()
+        return set(), set(), set()
     needed, new = set(), reader.needed
     while new:
         needed |= new
         inner = {name for one in new if one in space for name in _inner(space[one])}
         new = (inner & space.keys()) - needed
-    return needed, reader.made
+    return needed, reader.made, reader.changed
 
 
 def may_change(names: Iterable[str], made: set[str], space: dict[str, Any]) -> set[str]:
-    """Of the names of a cell those whose value it may have changed or made; code has none."""
+    """Of these names those that stand for a value that a cell may change, or did make."""
     kinds = (ModuleType, FunctionType, BuiltinFunctionType, type)
     return {
         name
