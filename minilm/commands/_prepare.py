@@ -54,10 +54,10 @@ def start(args: argparse.Namespace) -> Path:
             recipe = dataclasses.replace(recipe, **{field: typed})
     name = args.corpus or CORPORA[0] if args.text is None else name_of(args.text)
     folder = args.out if args.out is not None else RUNS / name
+    try_folder(folder, "--out")
     if args.out is not None:
         with naming(out="--out"):
             checkpoints.refuse_taken(folder)
-    try_folder(folder, "--out")
 
     config = recipe.config(recipe.vocab_size)
     with compiling(config, args.dtype or "float32", args.device):
