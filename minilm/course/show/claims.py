@@ -123,8 +123,8 @@ def claim(
 
     Returns:
         The verdict: "reproduced" if every seed met the criterion, "partly", or "not reproduced".
-        It is "no verdict" where a training was stopped and not run again since; only recorded
-        values are judged then.
+        It is "no verdict" where the cell uses what a stopped cell left, see `cells.Stopped`; only
+        recorded values are judged then.
 
     Raises:
         InputError: a text is empty, a number is not finite, or noise was measured with fewer than
