@@ -33,7 +33,7 @@ import minilm
 from minilm import backend, data, kernels
 from minilm import functional as F
 from minilm.analysis.ngram import KneserNey
-from minilm.course import claim, interact, lesson_folder, seeds, source, tape_bytes
+from minilm.course import budget, claim, interact, lesson_folder, seeds, source, tape_bytes
 from minilm.data.held_out import hold_out
 from minilm.models import Transformer, gpt2
 from minilm.models import gpt as screen
@@ -163,7 +163,7 @@ print({name: f"{price:.2f} bits per byte" for name, price in counted.items()})
 config = gpt2(vocab_size=1024, context=128, layers=2, heads=4, channels=128, positions="rope")
 model = Transformer(config, seed=SEEDS[0])
 watch = pictures.watcher(model, tokenizer, test_ids, "Return the")
-run = train(model, train_ids, steps=800, batch=8, lr=5e-3, seed=SEEDS[0], report=watch)
+run = train(model, train_ids, steps=budget(800), batch=8, lr=5e-3, seed=SEEDS[0], report=watch)
 if run.interrupted:
     raise minilm.InputError("training was interrupted; run this cell again before you go on")
 

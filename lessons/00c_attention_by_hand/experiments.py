@@ -8,12 +8,12 @@ import numpy as np
 
 from minilm import backend, use
 from minilm import functional as F
-from minilm.course import progress
+from minilm.course import budget, progress
 from minilm.models import Transformer, gpt, gpt2
 from minilm.studies.until import descend
 from minilm.tensor import Tensor, no_grad
 
-STEPS = 1000  # of the models that the lesson trains itself
+STEPS = budget(1000)  # of the models that the lesson trains itself
 LR = 1e-3  # what the recorded study's tuning chose for two layers
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.analysis.ngram import KneserNey
-from minilm.course import progress
+from minilm.course import budget, progress
 from minilm.inference import ContiguousCache
 from minilm.models import EncoderDecoder, EncoderDecoderConfig, Transformer, single_stack, walk_step
 from minilm.models.embed import embed
@@ -155,7 +155,7 @@ def three_kinds(source: int = 5, target: int = 4) -> dict[str, Array]:
 
 # ------------------------------------------------------------------------- structure, and noise
 
-RACE, RACE_BATCH = 320, 32  # steps, sequences a step: none is read twice
+RACE, RACE_BATCH = budget(320), 32  # steps, sequences a step: none is read twice
 
 
 def _side_by_side(run: Callable[[Any], Any], cases: Sequence[Any]) -> list[Any]:

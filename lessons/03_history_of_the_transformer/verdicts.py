@@ -132,6 +132,7 @@ def within_noise(runs: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequenc
         "interval holds 0",
         measured={"other softmax, same seed": apart, "same model, other seeds": again},
         seeds=seeds,
+        until_learnt=True,
         holds=lambda _: apart.mean() <= again.mean(),
         partly=lambda _: low <= 0 <= high,
         says=f"two softmaxes need {two.mean():.0f} steps, one needs {one.mean():.0f}; changing the "
@@ -157,6 +158,7 @@ def translation(runs: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequence
         expected="not above 1, by the 95 % interval; partly: below 1.25",
         measured=ratio,
         seeds=seeds,
+        until_learnt=True,
         holds=lambda _: low <= 1,
         partly=lambda _: ratio.mean() < 1.25,
         says=f"two stacks of 3 layers need {two.mean():.0f} steps and one of 7 needs "
@@ -185,6 +187,7 @@ def one_stack_knows(record: Recorded, elimination: float) -> Verdict:
         f"{interval(crossed[one], '.0f')}, with probabilities of {mean(chance[two]):.2f} and "
         f"{mean(chance[one]):.2f}; elimination alone gives {elimination:.0f} %",
         recorded=True,
+        until_learnt=True,
         note="In the forms that were trained the worst seed has "
         f"{min(_end(record, m, TRAINED).min() for m in crossed):.1f} % right. As soon as they were "
         f"learnt, about half-way, the two had crossed with {soon[two]:.0f} and {soon[one]:.0f} %.",
@@ -210,6 +213,7 @@ def layer_by_layer(record: Recorded) -> Verdict:
         f"layer by layer {by_layer.min():.0f} to {by_layer.max():.0f} %, and with a causal input "
         f"too {causal.min():.0f} to {causal.max():.0f} %",
         recorded=True,
+        until_learnt=True,
         note="In the forms that were trained the worst seed has "
         f"{min(_end(record, m, TRAINED).min() for m in called):.1f} % right. The rule but for its "
         "milder form was set before the runs; three seeds spread widely here.",
@@ -257,6 +261,7 @@ def both_ways(record: Recorded) -> Verdict:
         says=f"both ways the facts take {both.mean():.0f} steps, with a causal input "
         f"{causal.mean():.0f}, {interval(ratio)} times as many",
         recorded=True,
+        until_learnt=True,
         note="The talk says this of large models; these have 86,016 weights. The source has three "
         "tokens, so there is little to read both ways.",
     )
