@@ -63,6 +63,17 @@ def right(
     return 100 * float(np.mean(hits))
 
 
+def sureness(
+    texts_and_answers: Sequence[tuple[list[int], int]], w: dict[str, np.ndarray], heads: int
+) -> float:
+    """Probability of the right word: its geometric mean over the texts."""
+    logs = []
+    for ids, answer in texts_and_answers:
+        logits = gpt.gpt(ids, w, heads)[-1]  # (V,)
+        logs.append(logits[answer] - np.logaddexp.reduce(logits))
+    return float(np.exp(np.mean(logs)))
+
+
 def slopes_apart(rows: int = 200) -> float:
     """Largest difference of the tape's gradient of the loss from p - y, over random logits."""
     rng = backend.rng(0, "logits")

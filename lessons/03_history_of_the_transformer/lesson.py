@@ -172,7 +172,7 @@ pictures.grammar()
 # %% slideshow={"slide_type": "subslide"}
 record = here.recorded("crossover")
 rates = {mask: record.data["tuning"][f"16384 {mask}"]["lr"] for mask in ("window", "full")}
-raced = experiments.race(SEEDS, rates)  # mask -> (seeds, tests, 3): step, loss, loss on far tokens
+raced = experiments.race(SEEDS, rates)  # mask -> (seeds, tests, 4): step, loss, ...
 pictures.structure(raced, record)
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]

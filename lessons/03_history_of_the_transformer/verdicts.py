@@ -44,6 +44,11 @@ def race(raced: Mapping[str, np.ndarray], seeds: Sequence[int]) -> Verdict:
         holds=lambda m: list(m.values())[0] > 0 > list(m.values())[1],
         says=f"full attention is {mean(gap[:, 0]):.2f} nats behind the window after {first} steps "
         f"and {-mean(gap[:, -1]):.2f} ahead after {last}",
+        note="At the last test a token has a probability of "
+        f"{np.exp(-mean(raced['full'][:, -1, 1])):.2f} with full attention and "
+        f"{np.exp(-mean(raced['window'][:, -1, 1])):.2f} with the window; the first guess is right "
+        f"in {100 * mean(raced['full'][:, -1, 3]):.0f} and "
+        f"{100 * mean(raced['window'][:, -1, 3]):.0f} %.",
     )
 
 
@@ -138,7 +143,14 @@ def within_noise(runs: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequenc
         says=f"two softmaxes need {two.mean():.0f} steps, one needs {one.mean():.0f}; changing the "
         f"softmax moves this by {apart.mean():.1f} steps on average, changing the seed by "
         f"{again.mean():.1f}",
+        note=f"There a right word has a probability of {sureness(runs['S4 L7']):.2f} and "
+        f"{sureness(runs['S4m L7']):.2f}.",
     )
+
+
+def sureness(runs: Sequence[Mapping[str, Any]]) -> float:
+    """Probability of a right word in the trained forms where the runs ended, the worst form's."""
+    return mean(mastery.worst(run["points"][-1], ("test",), "probability") for run in runs)
 
 
 def again_apart(*models: np.ndarray) -> np.ndarray:
@@ -198,6 +210,7 @@ def layer_by_layer(record: Recorded) -> Verdict:
     called = {"S2 L7": "last layer", "S3 L7": "layer by layer", "S4 L7": "and causal"}
     crossed = {name: _end(record, m, ("told, then asked",)) for m, name in called.items()}
     last, by_layer, causal = crossed.values()
+    sure = [mean(_end(record, m, ("told, then asked",), "probability")) for m in called]
     return claim(
         "it is reading layer by layer that lets knowledge cross, not one softmax",
         source="after Chung 62:05–63:12",
@@ -211,7 +224,8 @@ def layer_by_layer(record: Recorded) -> Verdict:
         partly=lambda m: min(m["layer by layer"], m["and causal"]) > m["last layer"],
         says=f"where the target reads the last layer {mean(last):.0f} % cross, where it reads "
         f"layer by layer {by_layer.min():.0f} to {by_layer.max():.0f} %, and with a causal input "
-        f"too {causal.min():.0f} to {causal.max():.0f} %",
+        f"too {causal.min():.0f} to {causal.max():.0f} %; the right answer has a probability of "
+        + ", ".join(f"{p:.2f}" for p in sure),
         recorded=True,
         until_learnt=True,
         note="In the forms that were trained the worst seed has "

@@ -77,13 +77,13 @@ class Recorded:
 
     def __init__(self, path: Path, share: float = 1.0) -> None:
         self.name, self.data = path.stem, load(path)
-        if share < 1:
-            self.data = shortened(self.data, share)
-        self.settings = self.data["settings"]
         runs = self.data["runs"]
         found = tuple(k for k in CASE if any(k in run for run in runs))
         varied = tuple(k for k in found if len({run.get(k) for run in runs}) > 1)
-        self.keys = varied or found[:1]
+        self.keys = varied or found[:1]  # also where a share leaves but one amount
+        if share < 1:
+            self.data = shortened(self.data, share)
+        self.settings, runs = self.data["settings"], self.data["runs"]
         self.runs = {(self.case_of(run), run["seed"]): run for run in runs}
         weight = {case: run.get("parameters", 0) for (case, _), run in self.runs.items()}
         self.cases = sorted(weight, key=lambda case: (weight[case], case))
