@@ -11,7 +11,7 @@ from minilm.studies.recorded import Recorded
 from minilm.studies.until import right_after, steps_to
 
 from .studies import copying, lengths, thinking
-from .studies.remembering import BANDS
+from .studies.remembering import BANDS, percent, sureness
 
 Rows = Sequence[float]
 
@@ -26,7 +26,7 @@ def after(record: Recorded, case: Any, step: int) -> list[float]:
     return [100 * right_after(record.run(case, seed), step) for seed in record.seeds]
 
 
-def sureness(record: Recorded, case: Any) -> float:
+def surely(record: Recorded, case: Any) -> float:
     """Probability of a right answer where the runs of a case ended, mean over the seeds."""
     ends = [record.run(case, seed)["points"][-1] for seed in record.seeds]
     return fmean(end["probability"] for end in ends)
@@ -97,8 +97,8 @@ def bottleneck(record: Recorded) -> Verdict:
         note="Each has a learning rate tuned for it. The widest has "
         f"{record.parameters['one vector of 128'] / record.parameters['attention']:.0f} times "
         "the weights of the net with attention. Where the runs end, a right letter has a "
-        f"probability of {sureness(record, 'attention'):.2f} with attention and "
-        + ", ".join(f"{sureness(record, name):.2f}" for name in list(needed)[1:])
+        f"probability of {surely(record, 'attention'):.2f} with attention and "
+        + ", ".join(f"{surely(record, name):.2f}" for name in list(needed)[1:])
         + " through the vectors.",
     )
 
@@ -187,19 +187,17 @@ def thoughts(record: Recorded) -> Verdict:
         note=f"After {cap // 4:,} steps the gains are "
         + ", ".join(f"{fmean(points):.0f}" for points in early.values())
         + ". Where the runs end, a right answer has a probability of "
-        + ", ".join(f"{sureness(record, ('step by step', size)):.2f}" for size in sizes)
+        + ", ".join(f"{surely(record, ('step by step', size)):.2f}" for size in sizes)
         + " with the steps and "
-        + ", ".join(f"{sureness(record, ('at once', size)):.2f}" for size in sizes)
+        + ", ".join(f"{surely(record, ('at once', size)):.2f}" for size in sizes)
         + " without. The talk means models of words, which must know what the steps mean (47:25).",
     )
 
 
-def looked_up(heart: np.ndarray, looked: np.ndarray, hits: np.ndarray, sure: dict[str, np.ndarray],
-              longer: Recorded, seeds: Sequence[int]) -> Verdict:  # fmt: skip
-    """Each (seeds, bands), in per cent; `sure` holds the probabilities of the right answers.
-
-    `longer` is the record of four times the training.
-    """
+def looked_up(closed: list, opened: list, longer: Recorded, seeds: Sequence[int]) -> Verdict:
+    """What `recalled` gave by heart and looked up; the record of four times the training."""
+    heart, looked, hits = percent(closed, opened)  # (seeds, bands) each
+    sure = sureness(closed, opened)
     lost = {"by heart": heart[:, 0] - heart[:, -1], "looked up": looked[:, 0] - looked[:, -1]}
     first, *_, last = BANDS
     later = longer.final(lambda point: 100 * (point[first] - point[last]))  # (seeds, 1)

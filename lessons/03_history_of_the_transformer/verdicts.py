@@ -149,8 +149,8 @@ def within_noise(runs: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequenc
 
 
 def sureness(runs: Sequence[Mapping[str, Any]]) -> float:
-    """Probability of a right word in the trained forms where the runs ended, the worst form's."""
-    return mean(mastery.worst(run["points"][-1], ("test",), "probability") for run in runs)
+    """Probability of a right word where the runs ended, mean over the seeds."""
+    return mean([mastery.worst(run["points"][-1], ("test",), "probability") for run in runs])
 
 
 def again_apart(*models: np.ndarray) -> np.ndarray:

@@ -96,9 +96,12 @@ def percent(closed: list, opened: list) -> tuple[np.ndarray, np.ndarray, np.ndar
     return by_heart, looked, hits
 
 
-def sureness(results: list) -> np.ndarray:
+def sureness(closed: list, opened: list) -> dict[str, np.ndarray]:
     """Probability of the right answer, its geometric mean over the questions: (seeds, bands)."""
-    return np.exp([[found[band][2].mean() for band in BANDS] for found in results])
+    return {
+        name: np.exp([[found[band][2].mean() for band in BANDS] for found in results])
+        for name, results in (("by heart", closed), ("looked up", opened))
+    }
 
 
 def study(
