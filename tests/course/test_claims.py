@@ -159,7 +159,7 @@ def test_a_bar_in_a_claim_does_not_break_the_table() -> None:
         for line in board.as_markdown([board._completed(record)]).splitlines()
         if "a \\| b" in line
     ]
-    assert row.replace("\\|", "").count("|") == 8
+    assert row.replace("\\|", "").count("|") == 9
 
 
 # --- interrupted trainings ------------------------------------------------------------------------
