@@ -164,16 +164,23 @@ def frontier(world: Any, points: Sequence[dict[str, float]], listed: ModuleType)
 
 def distances(worlds: Sequence[Any], by_dpo: Sequence[dict[str, float]], record: Recorded) -> None:
     """Total variation from the optimum: the reference, DPO, and PPO as recorded."""
-    ppo = [record.run("ppo", seed)["points"][-1]["tv"] for seed in record.seeds_of("ppo")]
-    names = ["the reference", "DPO, 1500 steps", "PPO, 200 rounds\n(recorded)"]
-    start = [each.measure(each.ref)["tv"] for each in worlds]
-    count = min(len(start), len(ppo))
+    recorded = {
+        "DPO, pairs that\ncover the list": "dpo covered",
+        "PPO, 200 rounds": "ppo",
+    }
+    rows = {
+        "the reference": [each.measure(each.ref)["tv"] for each in worlds],
+        "DPO, 1500 steps": [found["tv"] for found in by_dpo],
+    }
+    for name, case in recorded.items():
+        rows[name] = [record.run(case, s)["points"][-1]["tv"] for s in record.seeds_of(case)]
+    count = min(map(len, rows.values()))
     bars(
-        names,
-        np.array([start[:count], [d["tv"] for d in by_dpo][:count], ppo[:count]]).T,
+        list(rows),
+        np.array([row[:count] for row in rows.values()]).T,
         ylabel="total variation from the optimum",
         numbers="{:.3f}",
-        alt="The reference is far from the optimum, DPO and PPO very near.",
+        alt="The reference is far from the optimum, DPO and PPO are near.",
     )
 
 
@@ -271,12 +278,12 @@ def speaking(record: Recorded, world: AnimalWorld, way: str, point: int) -> None
         y = 0.98
         for animal, text in enumerate(here["said"]):
             right.text(0, y, world.text(world.prompts(np.array([animal]))[0, 2:5]), color=MUTED,
-                       fontsize=15, va="top")  # fmt: skip
-            y -= 0.075
+                       fontsize=16, va="top")  # fmt: skip
+            y -= 0.072
             for sentence, kind in _sentences(world, animal, text):
-                right.text(0.05, y, sentence, color=SHADES[kind], fontsize=16, va="top")
+                right.text(0.05, y, sentence, color=SHADES[kind], fontsize=18, va="top")
                 y -= 0.07
-            y -= 0.02
+            y -= 0.01
         right.set_xlim(0, 1)
         right.set_ylim(0, 1)
 
@@ -340,7 +347,8 @@ def displaced(record: Recorded) -> None:
             right.plot(rates, rows(name).T, ".", color=colour)
         for ax in (left, right):
             ax.set_xlabel("learning rate of DPO")
-            ax.legend()
+        left.legend(loc="lower left")
+        right.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=2)
 
 
 def judges(won: Sequence[dict[str, float]]) -> None:
