@@ -39,37 +39,51 @@ def test_claims_are_learnt_from_labels():
     assert (weak.says(model, "sum", shown.ids) == shown.true).mean() > 0.9
 
 
+def test_a_probe_learns_from_frozen_states():
+    lm, shown = weak.reader(0, 0), weak.claims(60, rng(0))
+    before = [p.data.copy() for p in lm.parameters()]
+    tells = weak.probe(lm, shown, weak.summed)
+    assert (tells(shown.ids) == shown.true).mean() > 0.8
+    for p, old in zip(lm.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.data, old)
+    found = weak.expected(lm, shown.ids)[0, 0]
+    ids = shown.ids[:1]
+    assert found == pytest.approx(-4 * lm.loss(ids[:, :-1], ids[:, 1:]).item(), rel=1e-5)
+
+
 def test_it_records_teachers_and_students(tmp_path, monkeypatch):
     monkeypatch.setattr(weak, "READ", (0, 2))
-    out, heads = tmp_path / "weak.json", ("last", "fit")
+    monkeypatch.setattr(weak, "EXAMS", (1, 2))
+    out, heads = tmp_path / "weak.json", ("all, last", "probe")
     data = weak.study(str(out), models=heads, amounts=(0,), seeds=(0,), steps=2, say=quiet)
     assert record.load(out) == data and len(data["runs"]) == 2
-    assert set(data["tuning"]) == {"last", "fit"}
+    assert set(data["tuning"]) == set(heads)
     for run in data["runs"]:
-        point = run["points"][0]
-        assert 0.3 < point["weak"] < 1 and 0.5 < point["teacher"] < 1
-        gap = point["true"] - point["teacher"]
-        wanted = (point["weak"] - point["teacher"]) / gap if gap > 0 else None
-        assert point["pgr"] == (None if wanted is None else pytest.approx(wanted, rel=1e-4))
+        assert 0.5 < run["teacher"] < 1
+        for point in run["points"]:
+            gap = point["true"] - run["teacher"]
+            wanted = (point["weak"] - run["teacher"]) / gap if gap > 0 else None
+            assert point["pgr"] == (None if wanted is None else pytest.approx(wanted, rel=1e-4))
+    assert [len(run["points"]) for run in data["runs"]] == [2, 1]
     with pytest.raises(InputError, match="models names 'best'"):
         weak.study(str(out), models=("best",))
 
 
-def runs(**points):
-    """`fit_500=[(pgr, true), ...]` for each seed."""
-    return {
-        "runs": [
-            {"model": name.split("_")[0], "amount": int(name.split("_")[1]), "seed": seed,
-             "points": [{"pgr": pgr, "true": true}]}
-            for name, seeds in points.items()
-            for seed, (pgr, true) in enumerate(seeds)
-        ]
-    }  # fmt: skip
+def runs(pgr, few, weak_right, last):
+    """One seed: PGR of one number after 500 and 60 steps; what else differs after 500."""
+    made = {
+        ("one number", 500): {"pgr": pgr, "weak": 0.9, "same": 0.8, "true": 0.95},
+        ("one number", 60): {"pgr": few, "weak": 0.5, "same": 0.5, "true": 0.5},
+        ("all, fit", 500): {"pgr": 0.0, "weak": weak_right, "same": 0.95, "true": 0.95},
+        ("all, last", 500): {"pgr": 0.0, "weak": 0.7, "same": 0.95, "true": last},
+    }
+    return [
+        {"model": name, "amount": read, "points": [point]} for (name, read), point in made.items()
+    ]
 
 
 def test_every_seed_must_keep_a_rule():
-    last = {"last_500": [(None, 0.6), (None, 0.6)]}
-    good = runs(fit_500=[(0.5, 0.9), (0.3, 0.9)], fit_60=[(None, 0.7), (0.1, 0.8)], **last)
-    assert set(weak.verdicts(good).values()) == {True}
-    bad = runs(fit_500=[(0.5, 0.9), (None, 0.6)], fit_60=[(0.6, 0.7), (0.1, 0.8)], **last)
-    assert set(weak.verdicts(bad).values()) == {False}
+    good = [{**run, "seed": s} for s in (0, 1) for run in runs(0.6, None, 0.8, 0.9)]
+    assert set(weak.verdicts({"runs": good}).values()) == {True}
+    bad = [{**run, "seed": 2} for run in runs(0.5, 0.6, 0.92, 0.97)]
+    assert set(weak.verdicts({"runs": good + bad}).values()) == {False}

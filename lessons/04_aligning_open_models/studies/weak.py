@@ -4,26 +4,30 @@
 
 After Burns et al. 2023 (arXiv 2312.09390), of which CS25 V4 speaks twice. The question is whether
 "the badfen likes barns ." is true. The teacher is small, has read nothing, and learns from 1200
-true labels; it labels 2000 other sentences, rightly in about three of four. Students have read text
+true labels; it labels 2000 other sentences, rightly in about four of five. Students have read text
 about the animals for 0 to 500 steps, and learn from these labels, or from true ones. The share of
 the gap that weak labels recover is PGR = (weak student - teacher) / (true student - teacher).
 
-A student can know facts and not tell: what reads its states decides. "last" reads the state after
-the last word, as a classifier does; "sum" adds a number for each word; "fit" also sees how far the
-model had expected each word (`RewardModel`). A pilot with "last" and 150 steps had students below
-their teacher even with true labels.
+A student can know facts and not tell, or have so much room that it learns its teacher's mistakes.
+So what learns from the labels is varied. "all, last": the whole student, by the state after the
+last word, as a classifier. "all, fit": the whole student, by a sum over all words that also sees
+how far each was expected (`RewardModel`). "probe": nothing but the 129 weights of that sum, fitted
+to frozen states. "one number": a threshold for how likely the student finds the sentence. A pilot
+with "last" and 150 steps had students below their teacher even with true labels.
 
-Rules, set before the runs, for every seed: with "fit" and 500 steps of reading the weak student is
-better than its teacher (PGR > 0), and its PGR is higher than after 60 steps; with "last" the true
-labels give less than with "fit".
+Rules, set after a look at one seed that no run has, before the runs, for every seed: after 500
+steps of reading the weak student with one number recovers more than half of the gap (PGR > .5), and
+more than after 60; the whole student agrees more with its teacher and is less often right; with
+true labels the last word tells less than the sum.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize
 
 from minilm import functional as F
 from minilm.align.answers import Answers
@@ -31,7 +35,6 @@ from minilm.align.reward_model import RewardModel
 from minilm.backend import rng
 from minilm.data.worlds.animals import ANIMALS, ID, KINDS, AnimalWorld
 from minilm.models import Config, Transformer
-from minilm.optim import linear
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, tune
@@ -43,10 +46,11 @@ STUDENT = Config(
     vocab_size=WORLD.vocab_size, context=32, layers=2, heads=4, channels=64, positions="rope"
 )
 TEACHER = STUDENT.replace(layers=1, heads=2, channels=32)
-HEADS = ("last", "sum", "fit")
-READ = (0, 60, 150, 500)  # steps of pre-training
-LR = 3e-3
-EXAMS = (25, 50, 100, 200, 400)  # steps of learning from labels
+HEADS = {"all, last": "last", "all, fit": "fit"}  # what the whole student is read by
+READ = (0, 60, 500)  # steps of pre-training
+LR, TEACHING = 1e-3, 300  # of students; steps of the teacher
+DECAY = 0.01  # of the probe's weights
+EXAMS = (25, 50, 100, 200)  # steps of learning from labels
 
 
 class Claims(NamedTuple):
@@ -153,37 +157,85 @@ def school(seed: int, steps: int) -> tuple[Claims, Claims, Claims, float, float]
 
 
 def student(
-    head: str, read: int, seed: int, lr: float, steps: int, weak: bool
-) -> dict[int, tuple[float, float]]:
-    """How often a student is right in the test, and agrees with its labels, step by step."""
-    labelled, pool, test, _, _ = school(seed, 300)
-    shown, found = labelled if weak else pool, {}
+    name: str, read: int, seed: int, lr: float, steps: int, weak: bool
+) -> list[dict[str, float]]:
+    """How often a student is right in the test, and agrees with its labels; along its way."""
+    labelled, pool, test, _, _ = school(seed, TEACHING)
+    shown, lm = labelled if weak else pool, reader(seed, read)
+    if name in PROBES:
+        tells = probe(lm, shown, PROBES[name])
+        right, same = ((tells(part.ids) == part.true).mean() for part in (test, shown))
+        return [{"step": 0, "right": float(right), "same": float(same)}]
+    head, found = HEADS[name], []
 
     def examine(step: int, model: RewardModel) -> None:
-        right, same = (says(model, head, c.ids) == c.true for c in (test, shown))
-        found[step] = float(right.mean()), float(same.mean())
+        right, same = (says(model, head, part.ids) == part.true for part in (test, shown))
+        found.append({"step": step, "right": float(right.mean()), "same": float(same.mean())})
 
-    taught(reader(seed, read), head, shown, steps, lr, seed, examine)
+    taught(lm, head, shown, steps, lr, seed, examine)
     return found
 
 
-def run_one(head: str, read: int, seed: int, lr: float, steps: int) -> dict[str, Any]:
+def summed(lm: Transformer, ids: np.ndarray) -> np.ndarray:
+    """What `RewardModel` weighs, summed over the words: (N, 5) -> (N, 2 C)."""
+    with no_grad():
+        hidden, words = lm.hidden(ids).data, lm.tokens(ids[:, 1:]).data
+    return np.concatenate([(hidden[:, :-1] * words).sum(1), hidden[:, 1:].sum(1)], axis=1)
+
+
+def expected(lm: Transformer, ids: np.ndarray) -> np.ndarray:
+    """How likely the model finds each sentence, in nats: (N, 5) -> (N, 1)."""
+    with no_grad():
+        losses = lm.loss(ids[:, :-1], ids[:, 1:], reduction="none").data
+    return -losses.sum(1, keepdims=True)
+
+
+PROBES = {"probe": summed, "one number": expected}
+WAYS = (*HEADS, *PROBES)
+
+
+def probe(
+    lm: Transformer, shown: Claims, read: Callable[[Transformer, np.ndarray], np.ndarray]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Logistic regression on what `read` finds in a model that stays as it is."""
+
+    def features(ids: np.ndarray) -> np.ndarray:
+        return read(lm, ids)
+
+    x, y = features(shown.ids), shown.true.astype(float)
+    mean, spread = x.mean(0), x.std(0) + 1e-6
+    x = (x - mean) / spread
+
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
+        z = x @ w[:-1] + w[-1]
+        slope = (1 / (1 + np.exp(-z)) - y) / len(y)
+        value = (np.logaddexp(0, z) - y * z).mean() + DECAY * (w[:-1] ** 2).sum()
+        return value, np.append(slope @ x + 2 * DECAY * w[:-1], slope.sum())
+
+    w = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    return lambda ids: (features(ids) - mean) / spread @ w[:-1] + w[-1] > 0
+
+
+def run_one(name: str, read: int, seed: int, lr: float, steps: int) -> dict[str, Any]:
     """A student with weak labels and its twin with true ones."""
     began = time.process_time()
-    teacher, labels = school(seed, 300)[3:]
-    weak, strong = (student(head, read, seed, lr, steps, weak) for weak in (True, False))
-    gap = strong - teacher
-    point = {
-        "step": steps,
-        "teacher": teacher,
-        "labels": labels,
-        "weak": weak,
-        "true": strong,
-        "pgr": (weak - teacher) / gap if gap > 0 else None,
-    }
-    spent = time.process_time() - began
-    made = {"model": head, "amount": read, "seed": seed, "lr": lr, "cpu_seconds": spent}
-    return {**made, "points": [point]}
+    teacher, labels = school(seed, TEACHING)[3:]
+    weak, strong = (student(name, read, seed, lr, steps, weak) for weak in (True, False))
+    points = []
+    for one, other in zip(weak, strong, strict=True):
+        gap = other["right"] - teacher
+        points.append(
+            {
+                "step": one["step"],
+                "weak": one["right"],
+                "true": other["right"],
+                "same": one["same"],
+                "pgr": (one["right"] - teacher) / gap if gap > 0 else None,
+            }
+        )
+    made = {"model": name, "amount": read, "seed": seed, "lr": lr, "teacher": teacher}
+    made |= {"labels": labels, "cpu_seconds": time.process_time() - began}
+    return {**made, "points": points}
 
 
 def verdicts(data: dict[str, Any]) -> dict[str, bool]:
@@ -193,24 +245,29 @@ def verdicts(data: dict[str, Any]) -> dict[str, bool]:
     most, few = max(READ), READ[1]
 
     def pgr(read: int, seed: int) -> float:
-        value = found["fit", read, seed]["pgr"]
+        value = found["one number", read, seed]["pgr"]
         return -np.inf if value is None else value
 
+    def imitates(seed: int) -> bool:
+        whole, small = found["all, fit", most, seed], found["one number", most, seed]
+        return whole["same"] > small["same"] and whole["weak"] < small["weak"]
+
     return {
-        "student above teacher": all(pgr(most, s) > 0 for s in seeds),
+        "student above teacher": all(pgr(most, s) > 0.5 for s in seeds),
         "more with reading": all(pgr(most, s) > pgr(few, s) for s in seeds),
-        "what reads the states": all(
-            found["last", most, s]["true"] < found["fit", most, s]["true"] for s in seeds
+        "all of it imitates": all(map(imitates, seeds)),
+        "the last word tells less": all(
+            found["all, last", most, s]["true"] < found["all, fit", most, s]["true"] for s in seeds
         ),
     }
 
 
 def study(
     out: str,
-    models: Sequence[str] = HEADS,
+    models: Sequence[str] = WAYS,
     amounts: Sequence[int] = READ,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 400,
+    steps: int = 200,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
@@ -218,7 +275,7 @@ def study(
 
     Args:
         out: JSON file to write or to go on with.
-        models: names from `HEADS`: what reads the student's states.
+        models: names from `WAYS`: what of the student learns.
         amounts: steps of reading before.
         seeds: of weights and data.
         steps: of learning from labels.
@@ -228,20 +285,26 @@ def study(
     Returns:
         The file's data.
     """
-    refuse_unknown("models", models, HEADS)
-    record = Record(out, "weak", {"steps": steps, "batch": 64, "labelled": 2000}, command)
+    refuse_unknown("models", models, WAYS)
+    record = Record(
+        out, "weak", {"steps": steps, "batch": 64, "labelled": 2000, "decay": DECAY}, command
+    )
 
     def tuned(model: str, amount: int) -> dict[str, Any]:
         def wrong(lr: float) -> float:  # with true labels: nobody tunes on what is to be shown
-            return 1 - student(model, max(READ), TUNING_SEED, lr, steps, weak=False)
+            last = student(model, max(READ), TUNING_SEED, lr, steps, weak=False)[-1]
+            return 1 - last["right"]
 
+        if model in PROBES:  # they have no rate
+            return {"lr": LR, "losses": {}, "at_edge": False}
         return tune(LR, wrong)
 
     def run(model: str, amount: int, seed: int, lr: float) -> dict[str, Any]:
         return run_one(model, amount, seed, lr, steps)
 
     def show(made: dict[str, Any]) -> str:
-        return "teacher {teacher:.3f}, weak {weak:.3f}, true {true:.3f}".format(**made["points"][0])
+        last = made["points"][-1]
+        return f"teacher {made['teacher']:.3f}, weak {last['weak']:.3f}, true {last['true']:.3f}"
 
     cases = [{"model": head, "amount": read} for head in models for read in amounts]
     return carry_out(record, cases, seeds, tuned, run, show, say, lambda case: case["model"])
