@@ -77,6 +77,7 @@ class Worker:
         """Run the cells, saying before each which one it is: a hang is then known by its cell."""
         for number, source in message["given"]:
             self.notebook.run(-1 - number, source, cells.FULL, given=True)
+        self.notebook.plan(message["cells"], message.get("asked", ()))
         for number, source, mode in message["cells"]:
             self.send({"at": number})
             self.notebook.run(number, source, mode)
