@@ -31,7 +31,6 @@ def main(arguments: list[str]) -> None:
     if not files:
         _alone(module, state)
         return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; the grader closes in order
     ends = [socket.socket(fileno=int(file)) for file in files]
     keepers = []
     for number, end in enumerate(ends):

@@ -13,7 +13,7 @@ from minilm.sandbox.inside.cells import LEAN, NEEDED, Notebook
 CRASH = "def softmax(x):\n    import os\n    os._exit(1)"
 TABLES = {
     "an array made in a cell": ["ONES = np.ones(3)\nONES /= 3"],
-    "a list that a loop fills": ["ONES = []", "for n in range(3):\n    ONES.append(n / n if n else 1)"],
+    "a list that a loop fills": ["ONES = []", "for n in range(3):\n    ONES.append(n + 1)"],
     "a table that a function fills": ["ONES = [0]\ndef fill(t): t[0] = 1", "fill(ONES)"],
     "a number out of another": ["SIZE = len('abc')", "ONES = [SIZE - 2]"],
     "an item that is set": ["ONES = {}", "ONES[0] = len('a')"],

@@ -54,7 +54,8 @@ def needed(
             one
             for one in waiting
             if one.binds & wanted
-            or _may_change(one.node) and one.reads & data & wanted
+            or _may_change(one.node)
+            and one.reads & data & wanted
             or _is_setting(one, imported)
             or _holds_definition(one.node)
         ]
