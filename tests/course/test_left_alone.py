@@ -1,7 +1,5 @@
 """Whether arguments were left alone is for the judge to see, whatever the worker says of them."""
 
-from pathlib import Path
-
 import pytest
 
 from course.grading import points

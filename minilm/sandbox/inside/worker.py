@@ -29,7 +29,9 @@ class Worker:
         self.read, self.write = read, write
         self.notebook = cells.Notebook()
         self.handles: dict[int, Any] = {}
-        self.last: tuple[Any, list, dict] | None = None  # the last call whose arguments are looked at
+        self.last: tuple[Any, list, dict] | None = (
+            None  # the last call whose arguments are looked at
+        )
         self.shared = np.zeros(0, np.uint8)  # memory that the grader sees too
 
     def receive(self) -> tuple[Any, list[memoryview]]:
