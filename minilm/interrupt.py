@@ -29,11 +29,11 @@ class Interrupt:
             raise KeyboardInterrupt
         self.asked = True
 
-    def stop_if_asked(self) -> None:
-        """Stop here if that was asked for.
+    def refuse_to_go_on(self) -> None:
+        """Go no further if Ctrl-C was pressed.
 
         Raises:
-            KeyboardInterrupt: it was.
+            KeyboardInterrupt: it was pressed.
         """
         if self.asked:
             raise KeyboardInterrupt

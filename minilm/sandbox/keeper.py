@@ -41,6 +41,10 @@ def main(arguments: list[str]) -> None:
                 other.close()
             try:
                 _keep(module, state, end)
+            except _EndedBySignal:
+                pass
+            except BaseException:
+                traceback.print_exc()  # else nobody would learn why the grader lost it
             finally:
                 os._exit(0)
         keepers.append(pid)

@@ -48,11 +48,11 @@ def test_python_drops_an_interrupt_that_falls_into_a_callback() -> None:
 
 def test_it_is_heard_in_a_callback_and_a_second_one_stops_at_once() -> None:
     with Interrupt() as interrupt:
-        interrupt.stop_if_asked()
+        interrupt.refuse_to_go_on()
         press_in_a_callback()
         assert interrupt.asked
         with pytest.raises(KeyboardInterrupt):
-            interrupt.stop_if_asked()
+            interrupt.refuse_to_go_on()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

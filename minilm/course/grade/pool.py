@@ -36,7 +36,7 @@ def grade_each(
             left -= 1
             yield done.get().result()
         if left:
-            interrupt.stop_if_asked()
+            interrupt.refuse_to_go_on()
     except BaseException:
         judges.close()  # who waits for one need not wait for its end
         raise

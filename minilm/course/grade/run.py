@@ -81,7 +81,7 @@ def grade_paths(
         found = find_submissions(paths, list(files), choose_set(set_name, list(files)), student)
         for one in found.skipped:
             say(f"skipped {cell(str(one.path))}: {one.why}")
-        interrupt.stop_if_asked()
+        interrupt.refuse_to_go_on()
         submissions = _named(found.submissions, set_name, list(files), people)
         used = sorted({submission.set_name for submission in submissions})
         if column and len(used) > 1:
@@ -95,7 +95,7 @@ def grade_paths(
                 say(f"graded before and not changed: {len(grades)} (--again grades them anew)")
             wall, jobs = results.wall, max(1, min(jobs, len(due)))
             if due:
-                interrupt.stop_if_asked()
+                interrupt.refuse_to_go_on()
                 make = {"limits": limits, "jobs": jobs, "isolation": isolation, "unsafe": unsafe}
                 with Judges(assignments, **make) as judges, _bar(len(due)) as bar:
                     wall = judges.wall
