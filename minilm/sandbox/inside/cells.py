@@ -10,15 +10,18 @@ import ast
 import inspect
 import linecache
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from types import CodeType
 from typing import Any
 
 from .imports import Written
 from .magics import notebook_names, plain_python
+from .needs import needed
 from .standin import Absent, WriteYourOwnError
 
-FULL, LEAN, SKIP = "full", "lean", "skip"  # everything; imports and definitions; nothing
+# everything; definitions and what they rest on (`needs`); imports and definitions alone; nothing
+FULL, NEEDED, LEAN, SKIP = "full", "needed", "lean", "skip"
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _WRITES = re.compile(r"^%%(?:writefile|file)\s+(-a\s+)?(\S+)\s*$")
 _START = re.compile(r"^(def |class |async def |@|import |from |[A-Za-z_]\w*\s*(:[^=]+)?=[^=])")
@@ -111,8 +114,21 @@ class Notebook:
         self.written: dict[str, Any] = {}  # functions and classes, the last real one of each name
         self.errors: list[tuple[int, str]] = []
         self.written_modules = Written()
+        self._needed: set[tuple[int, int]] = set()
         self._again: list[tuple[int, CodeType, ast.stmt]] = []
         self._loop: Any = None  # where `await` waits; as in a notebook it outlives the cell
+
+    def plan(self, cells: Sequence[tuple[int, str, str]], asked: Iterable[str]) -> None:
+        """Find out what is to run in the mode NEEDED: of all cells, and before the first.
+
+        Args:
+            cells: number, source and mode of each.
+            asked: the names that will be called.
+        """
+        if any(mode == NEEDED for _, _, mode in cells):
+            with suppress(RecursionError, MemoryError):
+                parsed = [(number, parse(text)[0]) for number, text, _ in cells]
+                self._needed = needed(parsed, asked, is_lean)
 
     def run(self, number: int, source: str, mode: str, given: bool = False) -> None:
         """Run one cell; `given` cells came with the exercise, so their errors are not reported."""
@@ -126,8 +142,10 @@ class Notebook:
             statements, trouble = [], f"the cell cannot be read: {_short(error)}"
         if trouble and not given:
             self.errors.append((number, trouble))
-        for node in statements:
+        for place, node in enumerate(statements):
             if mode == LEAN and not is_lean(node):
+                continue
+            if mode == NEEDED and not is_lean(node) and (number, place) not in self._needed:
                 continue
             if given and not is_lean(node):
                 continue
