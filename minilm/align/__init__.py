@@ -4,13 +4,33 @@
     rewards     advantages along a text
     optimal     what an ideal learner would reach: the tilted policy, best of n
     flows       GFlowNets: matching a reward in place of maximising it
+    policy      a model as a sampler of texts that end
+    gflownet    texts to learn from, and what they cost: GFlowNets trained by `minilm.train.train`
+    replay      the best texts so far, kept apart from each other
     arena       ratings from wins: Bradley-Terry with intervals, Elo
 
-Everything here works on log-probabilities and rewards; models, rollouts and loops lie elsewhere.
+losses, rewards, optimal, flows and arena work on log-probabilities and rewards alone.
 """
 
 from minilm.align.arena import Ratings, elo, fit_ratings
-from minilm.align.flows import Flow, flow_of, subtb_loss, tb_loss
+from minilm.align.flows import (
+    Flow,
+    flow_of,
+    partition_from_root,
+    policy_gradient_loss,
+    subtb_loss,
+    tb_loss,
+)
+from minilm.align.gflownet import (
+    ON_POLICY,
+    Behaviour,
+    Tried,
+    greedy_objective,
+    soft_objective,
+    subtb_objective,
+    tb_objective,
+    tries,
+)
 from minilm.align.losses import (
     bradley_terry_loss,
     dpo_loss,
@@ -20,11 +40,19 @@ from minilm.align.losses import (
     ppo_loss,
 )
 from minilm.align.optimal import best_of_n, best_of_n_kl, optimal_policy, value_of
+from minilm.align.policy import Drawn, TextPolicy
+from minilm.align.replay import Replay
 from minilm.align.rewards import gae, whiten
 
 __all__ = [
+    "ON_POLICY",
+    "Behaviour",
+    "Drawn",
     "Flow",
     "Ratings",
+    "Replay",
+    "TextPolicy",
+    "Tried",
     "best_of_n",
     "best_of_n_kl",
     "bradley_terry_loss",
@@ -33,13 +61,20 @@ __all__ = [
     "fit_ratings",
     "flow_of",
     "gae",
+    "greedy_objective",
     "ipo_loss",
     "kto_loss",
     "optimal_policy",
     "orpo_loss",
+    "partition_from_root",
+    "policy_gradient_loss",
     "ppo_loss",
+    "soft_objective",
     "subtb_loss",
+    "subtb_objective",
     "tb_loss",
+    "tb_objective",
+    "tries",
     "value_of",
     "whiten",
 ]
