@@ -9,7 +9,7 @@ model likelier to write those chains and their answers (Hu et al. 2023, arXiv 23
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from minilm import backend
 from minilm import functional as F
 from minilm.align.gflownet import Behaviour, subtb_objective, tries
 from minilm.align.policy import Drawn, TextPolicy
-from minilm.analysis.enumerate import Texts
+from minilm.analysis.enumerate import Texts, normalise
 from minilm.errors import InputError
 from minilm.optim import Optimizer
 from minilm.tensor import Tensor, no_grad
@@ -87,12 +87,32 @@ class Chains:
             return self.log_joint(x, Drawn(ids, lengths), y).data.astype(np.float64)
 
 
+Draw = Callable[[Array, np.random.Generator], Drawn]  # prompts -> chains
+
+
+def exact_chains(chains: Chains, texts: Texts) -> Draw:
+    """An E-step without a sampler: chains drawn from the posterior itself, by listing them all."""
+    ids = chains.policy.allowed[texts.ids]
+
+    def draw(prompts: Array, rng: np.random.Generator) -> Drawn:
+        unique, which = np.unique(prompts, axis=0, return_inverse=True)
+        found = np.zeros(len(prompts), np.int64)
+        for number, prompt in enumerate(unique):
+            many = np.repeat(prompt[None], len(texts), 0)
+            p, _ = normalise(chains.reward(many, ids, texts.lengths))
+            rows = np.flatnonzero(which.reshape(-1) == number)
+            found[rows] = rng.choice(len(texts), len(rows), p=p)
+        return Drawn(ids[found], texts.lengths[found])
+
+    return draw
+
+
 def fit_by_em(
     chains: Chains,
-    sampler: TextPolicy,
+    sampler: TextPolicy | Draw,
     x: Array,
     y: Array,
-    optimizers: tuple[Optimizer, Optimizer],
+    optimizers: tuple[Optimizer, Optimizer | None],
     rounds: int,
     e_steps: int,
     m_steps: int,
@@ -103,9 +123,13 @@ def fit_by_em(
 ) -> None:
     """E-step, M-step, and again.
 
+    A round's chains are drawn once, `m_steps` batches of them, before the model moves: the E-step
+    belongs to the model of the round before.
+
     Args:
-        chains: the model, whose first id of x is `chains.first`.
-        sampler: q(z | x, y), which reads the label's id in that place.
+        chains: the model.
+        sampler: q(z | x, y), which reads the label's id in the first place of x and is trained; or
+            a function that draws chains by other means, such as `exact_chains`.
         x: (N, P) labelled questions.
         y: (N,) places of their answers.
         optimizers: of the model and of the sampler.
@@ -124,27 +148,39 @@ def fit_by_em(
     prompts = x.copy()
     prompts[:, 0] = chains.labels[y]
     of_model, of_sampler = optimizers
-    objective, behaviour = subtb_objective(sampler), behaviour or Behaviour()
+    trained = isinstance(sampler, TextPolicy)
+    draw = sampler.draw if trained else sampler
 
     def likelihood(model: Any, rows: tuple[Array, Array, Array, Array]) -> Tensor:
         asked, ids, lengths, answers = rows
         return -chains.log_joint(asked, Drawn(ids, lengths), answers).mean()
 
-    def posterior(round_: int) -> Iterator[tuple[Array, Array, Array, Array]]:
-        rng = backend.rng(seed, "chains", round_)
-        while True:
-            rows = rng.integers(len(x), size=batch)
-            yield (x[rows], *sampler.draw(prompts[rows], rng), y[rows])
-
     for round_ in range(rounds):
-        tried = tries(
-            sampler, chains.reward, prompts, batch, seed, behaviour, first=round_ * e_steps
-        )
-        quiet = {"progress": False, "schedule": lambda step: 1.0}
-        train(sampler.model, tried, e_steps, loss=objective, optimizer=of_sampler, **quiet)
-        train(
-            chains.policy.model, posterior(round_), m_steps, loss=likelihood,
-            optimizer=of_model, **quiet,
-        )  # fmt: skip
+        if trained:
+            explored = tries(
+                sampler, chains.reward, prompts, batch, seed, behaviour or Behaviour(),
+                first=round_ * e_steps,
+            )  # fmt: skip
+            _steps(sampler.model, explored, e_steps, subtb_objective(sampler), of_sampler)
+        rng = backend.rng(seed, "chains", round_)
+        rows = rng.integers(len(x), size=m_steps * batch)
+        drawn = draw(prompts[rows], rng)
+        parts = (x[rows], *drawn, y[rows])
+        learnt = (tuple(p[i : i + batch] for p in parts) for i in range(0, len(rows), batch))
+        _steps(chains.policy.model, learnt, m_steps, likelihood, of_model)
         if after_round is not None:
             after_round(round_)
+
+
+def _steps(model: Any, batches: Any, steps: int, loss: Any, optimizer: Any) -> None:
+    """So many of the one training step, at a constant rate.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    run = train(
+        model, batches, steps, loss=loss, optimizer=optimizer, schedule=lambda step: 1.0,
+        progress=False,
+    )  # fmt: skip
+    if run.interrupted:
+        raise KeyboardInterrupt
