@@ -31,17 +31,18 @@ from minilm.studies.runs import TUNING_SEED, tune
 from minilm.tensor import Tensor
 from minilm.train import train
 
-LETTERS, LONGEST, BATCH, STEPS = 4, 3, 128, 600
+LETTERS, LONGEST, BATCH, STEPS = 4, 3, 64, 400
 STOP, START = LETTERS, LETTERS + 1
 TEXTS = Texts(LETTERS, LONGEST)
 PAIRS = np.array(list(itertools.product(range(LETTERS), repeat=4)))  # left and right, two each
 SEEN, ASKED = 200, 24  # contexts that may be trained on, and how many of each kind are tested
+TRIPLES = 4  # steps on own triples, in units of STEPS
 MODELS = {  # contexts, steps of SubTB in units of STEPS, start
     "1 context": (1, 1, False),
     "16 contexts": (16, 1, False),
     "200 contexts": (200, 1, False),
     "200 contexts, 4x": (200, 4, False),
-    "own triples": (0, 2, True),
+    "own triples": (0, TRIPLES, True),
     "own triples, then SubTB": (200, 1, True),
 }
 
@@ -140,7 +141,7 @@ def train_one(model: str, seed: int, lr: float, triples_lr: float, steps: int = 
     contexts, units, warm = MODELS[model]
     policy, order = sampler(seed), order_of(seed)
     if warm:
-        start = fitted(seed, triples_lr, 2 * steps)
+        start = fitted(seed, triples_lr, TRIPLES * steps)
         policy.model.load_state_dict(start.state_dict())
     if contexts:
         prompts = prompts_of(PAIRS[order[:contexts]])
@@ -182,12 +183,14 @@ def study(
     triples_lr = 1e-2
 
     def tuned(model: str) -> dict[str, Any]:
-        if not MODELS[model][0]:
+        if not MODELS[model][0]:  # found by hand, with seed 0
             return {"lr": triples_lr, "losses": {}, "at_edge": False}
         start = 1e-3 if MODELS[model][2] else 1e-2
 
+        kind = model if MODELS[model][2] else "200 contexts"
+
         def final(lr: float) -> float:
-            return train_one(model, TUNING_SEED, lr, triples_lr, steps)[1]["seen"]
+            return train_one(kind, TUNING_SEED, lr, triples_lr, steps)[1]["seen"]
 
         return tune(start, final, factor=3.0, widest=4, slack=0.0)
 
@@ -202,7 +205,8 @@ def study(
         return f"TV {last['seen']:.3f} seen, {last['others']:.3f} others"
 
     def tuned_as(case: dict[str, Any]) -> str:
-        return case["model"].removesuffix(", 4x")
+        kind = case["model"].removesuffix(", 4x")
+        return "200 contexts" if kind.endswith("context") or kind.endswith("contexts") else kind
 
     return carry_out(
         Record(out, "amortised", settings, command),

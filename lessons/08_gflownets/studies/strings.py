@@ -46,7 +46,6 @@ MODELS = {
     "maximise R": 3e-3,
     "MLE, 100 samples": 3e-3,
     "MLE, 5000 samples": 3e-3,
-    "SubTB, 4x": 1e-2,
     "soft RL, 4x": 3e-3,
     "maximise R, 4x": 3e-3,
 }  # the rate around which tuning starts
