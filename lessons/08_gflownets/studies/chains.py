@@ -40,7 +40,7 @@ TEXTS = Texts(VALUES + PROPERTIES, 2)
 ASKED = np.stack([np.full(THINGS, START), FIRST_THING + np.arange(THINGS)], 1)  # (64, 2)
 MODELS = ("direct", "EM, SubTB", "EM, hasty SubTB", "EM, exact")
 AMOUNTS = (10, 20, 50)  # labels
-READ_STEPS, READ_BATCH = 1500, 128
+READ_STEPS, READ_BATCH = 1500, 64
 ROUNDS, E_STEPS, M_STEPS, BATCH, LR = 10, 100, 40, 32, 1e-3
 HASTY = 20  # E-steps of a round of "EM, hasty SubTB"
 

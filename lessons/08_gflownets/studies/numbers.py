@@ -39,7 +39,7 @@ from minilm.tensor import Tensor, no_grad
 from minilm.train import train
 
 LONGEST, BATCH, STEPS = 3, 64, 300
-BASE_STEPS, BASE_BATCH, BASE_LR = 800, 256, 1e-2
+BASE_STEPS, BASE_BATCH, BASE_LR = 800, 128, 1e-2
 FLOOR = 0.05  # of what people say, share that is spread evenly
 BAD = -10.0  # log-reward of what is no number
 FIRST_LOOK = 10_000  # texts of the untuned model that fill the buffer
