@@ -100,6 +100,11 @@ for text in rewards:
 # **To remember:** stop with R/F, go on with the rest, and every text comes in proportion to its
 # reward.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes. Draw the tree with pipes on the board and let the room fill in 8, 7 and 16. The answer to
+# the question: after *a* it stops in 1 of 8. Do not go on before somebody has said why aa comes out
+# as 5/16.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2. A balance that can be checked anywhere
 #
@@ -136,6 +141,10 @@ log_R = np.log([1, 1, 5])  # empty, a, aa
 right = subtb(log_R, np.log([8 / 16, 5 / 8]), np.log([1 / 16, 1 / 8, 1]))
 even = subtb(log_R, np.log([1 / 3, 1 / 3]), np.log([1 / 3, 1 / 3, 1]))
 print(f"the writer that follows the water: {right:.1e};   one that draws evenly: {even:.2f}")
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes. The loss needs no Z: say it twice. If the room is quick, ask why F(s) = R(s) / q(stop | s)
+# holds for a writer that is *right*, and what the quotient means for one that is wrong (nothing yet).
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Page and package
@@ -273,6 +282,10 @@ verdicts.soft_same_optimum(deserved, learnt["maximise softly"], SEEDS)
 # (Nachum et al. 2017) is close kin of SubTB, and the identity is known. The objective collapses, not
 # the field. Say it before a student does.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Ask before you move on: who would want to maximise? (A prover that needs one proof; a
+# translator.) And who to match? (A writer, a scientist with a list of candidates to test.)
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. Temperature: between fair and greedy
 #
@@ -403,6 +416,10 @@ verdicts.samples_needed(record)
 # **To remember:** it is the goal that collapses, not the method; and a balance needs rewards where
 # likelihood needs samples.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes for section 5. Collect the bets of the first page before the card appears. The numbers of the
+# maximiser are the point: four times the steps do not bring a second answer.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. Think of a number
 #
@@ -434,8 +451,8 @@ print(kl(gone, np.full(101, 1 / 101)), kl(np.full(101, 1 / 101), gone))
 #
 # On the right, the cure. Before training, the untouched model writes 10,000 texts. The numbers among
 # them fill a **buffer**, and half of each batch comes from it. Nobody has to know which number is
-# rare. (In the pilot we first made `100` more frequent in what the model reads. That did not help:
-# it was lost within the first steps, however frequent it had been.)
+# rare. (Our first idea was to make `100` more frequent in what the model reads, until the untuned model
+# gave it once in 600 draws. That did not help; SubTB lost it all the same.)
 
 # %% tags=["hide-input"]
 numbers = here.recorded("numbers")
@@ -445,11 +462,19 @@ pictures.evenness(numbers)
 # ## Even, in both directions
 #
 # **Claim:** GFlowNet tuning makes the numbers even. **Would prove it wrong:** a divergence of 0.02 or
-# more, in *either* direction. Our second claim: without the buffer, one direction says that all is
-# well and the other does not.
+# more, in *either* direction.
 
 # %%
 verdicts.numbers_even(numbers)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## One direction is blind
+#
+# Without the buffer, look at the two numbers on the card. KL(q ‖ even) is about log(101/100), what
+# section 6 worked out by hand for one number of 101 that is gone. A report that gave this number
+# alone would call the result perfect.
+
+# %%
 verdicts.one_direction_is_blind(numbers)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -469,6 +494,10 @@ verdicts.others_stay_skewed(numbers)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** look at both directions. A lost answer is invisible from the side on which you
 # train.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 8 minutes for section 6. Begin by asking five people for a number. Show the middle panel for a while
+# without a word; somebody will find the gap at the right end.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. Where to look
@@ -531,6 +560,10 @@ verdicts.amortised_from_triples(many)
 # true. There no samples are to be had, and a reward is all there is.
 #
 # **To remember:** a sampler for everything must know the world before it is told to be fair.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes for section 8. The honest question at its end is worth a discussion: infilling is the one
+# task of the paper where exact samples are free.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Reasons that nobody wrote down
