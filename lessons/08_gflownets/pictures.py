@@ -9,7 +9,6 @@ from minilm.analysis.enumerate import Texts, total_variation
 from minilm.course.show.figures import bars
 from minilm.course.show.style import (
     BLUE,
-    FAINT,
     GREEN,
     INK,
     MUTED,
@@ -205,7 +204,7 @@ def labels(record: Recorded) -> None:
         for shift, (way, colour) in enumerate(ways):
             amounts = [a for a in (10, 20, 50) if (way, a) in record.cases]
             rows = np.array([_last(record, (way, a), "right") for a in amounts])  # (amounts, seeds)
-            at = np.arange(len(amounts)) + 0.06 * (shift - 1.5)
+            at = np.array([(10, 20, 50).index(a) for a in amounts]) + 0.06 * (shift - 1.5)
             ax.plot(at, 100 * rows.mean(1), color=colour, label=way, marker="o", markersize=8)
             for x, row in zip(at, rows, strict=True):
                 ax.plot([x] * len(row), 100 * row, "o", color=colour, alpha=0.35, markersize=6)
@@ -231,12 +230,13 @@ def properties(record: Recorded, told: int) -> None:
             turns = np.arange(1, len(named) + 1)
             for which in range(named.shape[1]):
                 right = which == told
-                ax.plot(turns, named[:, which], color=BLUE if right else FAINT,
+                ax.plot(turns, named[:, which], color=BLUE if right else MUTED,
                         linewidth=4 if right else 2.5)  # fmt: skip
             ax.set_title(way, fontsize=19)
             ax.set_ylim(0, 1.02)
+            ax.set_xticks([1, 5, 10])
             ax.set_xlabel("turn")
         axes[0].set_ylabel("share of chains")
         axes[0].plot([], [], color=BLUE, label="the right one")
-        axes[0].plot([], [], color=FAINT, label="the others")
+        axes[0].plot([], [], color=MUTED, label="the others")
         axes[0].legend(loc="upper left", fontsize=15)

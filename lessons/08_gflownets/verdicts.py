@@ -190,8 +190,8 @@ def one_direction_is_blind(record: Recorded) -> Verdict:
         recorded=True,
         kind="ours",
         says=f"KL(even, q) is {fmean(found['from even']):.3f}, KL(q, even) "
-        f"{fmean(found['to even']):.4f}; the rarest number ({', '.join(map(str, where))}) is drawn "
-        f"once in {1 / max(least):,.0f} tries or less",
+        f"{fmean(found['to even']):.4f}; the rarest number, {', '.join(map(str, where))}, is drawn "
+        f"less than once in {0.5 / max(least):,.0f} tries",
     )
 
 
