@@ -218,8 +218,8 @@ def test_partition_is_read_off_the_root() -> None:
 # ------------------------------------------------------------------------------------ training
 
 
-def learnt(loss: str, behaviour: Behaviour, seed: int = 0, steps: int = 400) -> float:
-    """TV after training on random rewards of all 40 texts."""
+def learnt(loss: str, behaviour: Behaviour, seed: int = 0, steps: int = 400) -> tuple[float, float]:
+    """TV and the largest share after training on random rewards of all 40 texts."""
     texts, one = Texts(3, LONGEST), policy(seed, channels=32)
     log_reward = backend.rng(seed, "rewards").normal(0, 1.5, len(texts))
     log_z = Parameter(np.zeros(1, np.float32))
@@ -244,14 +244,16 @@ def learnt(loss: str, behaviour: Behaviour, seed: int = 0, steps: int = 400) -> 
         progress=False,
     )
     p, _ = enum_posterior(texts, lambda i, n: log_reward)
-    return total_variation(p, np.exp(one.table([START], texts)))
+    q = np.exp(one.table([START], texts))
+    return total_variation(p, q), float(q.max())
 
 
 def test_balances_match_and_the_maximiser_does_not() -> None:
-    assert learnt("subtb", Behaviour()) < 0.1
-    assert learnt("tb", Behaviour(), steps=900) < 0.1
-    assert learnt("greedy", ON_POLICY) > 0.6
-    assert learnt("soft", ON_POLICY) < 0.3
+    assert learnt("subtb", Behaviour())[0] < 0.1
+    assert learnt("tb", Behaviour(), steps=900)[0] < 0.1
+    assert learnt("soft", ON_POLICY)[0] < 0.3
+    tv, largest = learnt("greedy", ON_POLICY)
+    assert tv > 0.4 and largest > 0.95
 
 
 def test_a_reward_that_raises_loses_nothing_and_the_run_resumes(tmp_path: Path) -> None:
@@ -314,7 +316,7 @@ def test_people_like_seven_and_shun_round_numbers() -> None:
     p = np.mean([numbers.human_bias(seed) for seed in range(20)], 0)
     assert p.sum() == pytest.approx(1)
     assert p[[17, 37, 42, 73]].min() > 2 * np.median(p)
-    assert p[10:100:10].max() < 0.7 * np.median(p[10:])  # 70 has a seven
+    assert p[[10, 20, 40, 50, 60, 80, 90]].max() < 0.5 * np.median(p[10:])
     assert numbers.human_bias(0, floor=0.5).min() > 0.5 / 101
 
 

@@ -22,7 +22,7 @@ from minilm.analysis.enumerate import Texts, normalise
 from minilm.errors import InputError
 from minilm.optim import Optimizer
 from minilm.tensor import Tensor, no_grad
-from minilm.train import train
+from minilm.train import Run, train
 
 Array = np.ndarray
 
@@ -172,7 +172,7 @@ def fit_by_em(
             after_round(round_)
 
 
-def _steps(model: Any, batches: Any, steps: int, loss: Any, optimizer: Any) -> None:
+def _steps(model: Any, batches: Any, steps: int, loss: Any, optimizer: Any) -> Run:
     """So many of the one training step, at a constant rate.
 
     Raises:
@@ -184,3 +184,4 @@ def _steps(model: Any, batches: Any, steps: int, loss: Any, optimizer: Any) -> N
     )  # fmt: skip
     if run.interrupted:
         raise KeyboardInterrupt
+    return run
