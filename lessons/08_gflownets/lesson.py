@@ -246,7 +246,7 @@ def learn(log_reward, way, seed, steps=700, lr=0.05):
 
 # %%
 ways, learnt = ("match", "maximise", "maximise softly"), {}
-for way in progress(ways, unit="way"):
+for way in progress(ways):
     learnt[way] = [learn(log_reward, way, seed) for seed in SEEDS]
 pictures.three_ways(tree, deserved, {way: q[0] for way, q in learnt.items()})
 verdicts.table_matches(deserved, learnt, SEEDS)
@@ -304,7 +304,7 @@ verdicts.soft_same_optimum(deserved, learnt["maximise softly"], SEEDS)
 # %% slideshow={"slide_type": "skip"}
 temperatures = [4.0, 2.0, 1.0, 0.5, 0.25]
 at_temperature = {}
-for T in progress(temperatures, unit="temperature"):
+for T in progress(temperatures):
     at_temperature[T] = normalise(log_reward / T)[0], learn(log_reward / T, "match", SEEDS[0])
 
 # %% tags=["hide-input"]
@@ -411,7 +411,7 @@ verdicts.samples_needed(record)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # With thousands of exact samples plain likelihood is a fine way, and nothing here speaks against
-# it. The catch is their price: a hundred tries for one sample even in this dwarf of a world.
+# it. The catch is their price: hundreds of tries for one sample even in this dwarf of a world.
 #
 # **To remember:** it is the goal that collapses, not the method; and a balance needs rewards where
 # likelihood needs samples.
