@@ -70,6 +70,7 @@ def three_ways(tree: Texts, deserved: np.ndarray, found: dict[str, np.ndarray]) 
             ax.invert_yaxis()
             ax.set_title(f"{way}\nTV {total_variation(deserved, q):.3f}", fontsize=19)
             ax.set_xlabel("share of draws")
+            ax.set_xlim(0, 1.02)
             ax.grid(visible=False, axis="y")
 
 
