@@ -136,7 +136,7 @@ def rivals(record: Recorded) -> None:
 def evenness(record: Recorded) -> None:
     """The share of every number: untuned, SubTB by itself, and with the buffer."""
     seed = record.seeds_of("untuned")[0]
-    panels = (("untuned", MUTED), ("SubTB, quick", VERMILION), ("SubTB with replay", BLUE))
+    panels = (("untuned", MUTED), ("SubTB, quick", VERMILION), ("SubTB, fuller replay", BLUE))
     with figure(
         1, 3, alt="The untuned model prefers some numbers; SubTB evens them but loses 100; with a "
         "buffer all are even.", size=(12.2, 4.2),
@@ -157,7 +157,7 @@ def evenness(record: Recorded) -> None:
 def divergences(record: Recorded) -> None:
     """Both divergences from even for every way of tuning."""
     names = [n for n in (
-        "untuned", "SubTB with replay", "SubTB, quick", "SubTB", "SubTB, 4x", "soft RL", "reward, tied to the model",
+        "untuned", "SubTB, fuller replay", "SubTB with replay", "SubTB, quick", "SubTB", "SubTB, 4x", "soft RL", "reward, tied to the model",
         "reward alone", "SFT on 100 numbers") if n in record.cases]  # fmt: skip
     bars(
         names,
@@ -168,7 +168,7 @@ def divergences(record: Recorded) -> None:
         ylabel="nats",
         numbers="{:.3f}",
         horizontal=True,
-        size=(12.2, 7.2),
+        size=(12.2, 7.8),
         alt="SubTB with a buffer is nearest 0 in both directions.",
     )
 
