@@ -448,14 +448,14 @@ print(kl(gone, np.full(101, 1 / 101)), kl(np.full(101, 1 / 101), gone))
 # right in 90 of 91 cases, it stops writing it. What is never drawn is never corrected: a balance can
 # learn from any text, but it must be *shown* the text.
 #
-# On the right, a cure. Before training, the untouched model writes 10,000 texts. The numbers among
-# them fill a **buffer**, and half of each batch comes from it. Nobody has to know which number is
-# rare. (Our first idea was to make `100` more frequent in what the model reads, until the untuned model
-# gave it once in 600 draws. That did not help; SubTB lost it all the same.)
+# On the right, a cure. Before training, the untouched model writes texts. The numbers among them fill
+# a **buffer**, and half of each batch comes from it. Nobody has to know which number is rare, only to
+# look long enough: with 10,000 texts the buffer of one seed lacked its rarest number, with 100,000
+# none did.
 #
-# There is another cure, and we found it by tuning: **go slowly**. At a ninth of the learning rate
-# nothing is lost, but 300 steps are not enough to get even. The bars of the next section show it with
-# four times the steps, too.
+# Two cures that were none. We made `100` more frequent in what the model reads, until the untuned model
+# gave it once in 600 draws: SubTB lost it all the same. And we went more slowly, at a ninth of the
+# learning rate and with four times the steps: one seed of three kept the number.
 
 # %% tags=["hide-input"]
 numbers = here.recorded("numbers")
@@ -485,16 +485,21 @@ verdicts.one_direction_is_blind(numbers)
 #
 # To a maximiser every mixture of valid numbers is perfect: 42 each time would do. So it has no reason
 # to even anything out. Tied to the untouched model, as PPO is in practice, it keeps the old skew. And
-# supervised tuning on 100 even numbers learns which of them came twice.
+# supervised tuning is shown 100 even numbers, of which some came twice and a third of all never.
 #
 # **Claim:** reward maximisation and supervised tuning leave the numbers skewed. **Would prove it
-# wrong:** one of them ends with a divergence below half the untuned model's, in both directions.
+# wrong:** one of them ends with less than half of the untuned model's divergence, in both directions.
+# Each has its own tuned rate.
 
 # %% tags=["hide-input"]
 pictures.divergences(numbers)
 verdicts.others_stay_skewed(numbers)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
+# The tuned rates are the smallest that we tried: whoever hardly moves does no harm. For the reward
+# that is all there is to gain; it never evens anything. Supervised tuning does better than its name in
+# the paper, for at a small rate it stops before it knows its hundred numbers by heart.
+#
 # **To remember:** look at both directions. A lost answer is invisible from the side on which you
 # train.
 
