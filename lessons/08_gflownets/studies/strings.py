@@ -38,6 +38,8 @@ LONGEST, BATCH, STEPS = 4, 64, 1200
 STOP, START = LETTERS, LETTERS + 1
 TEXTS = Texts(LETTERS, LONGEST)
 TOP, DRAWS = 50, 1000
+PATIENT = 2400  # steps of the lesson's own runs, which explore at temperatures up to `HOTTEST`
+HOTTEST = 3.0
 LONG = 4  # times the steps, for the models whose name says so
 MODELS = {
     "SubTB": 1e-2,
@@ -113,8 +115,12 @@ def train_one(
     steps: int = STEPS,
     at: Sequence[int] = (),
     update: Callable[[], Any] | None = None,
+    hottest: float = 2.0,
 ) -> tuple[TextPolicy, World, list[dict[str, float]]]:
-    """One sampler, by one of `MODELS`; examined after the steps `at` and at the end."""
+    """One sampler, by one of `MODELS`; examined after the steps `at` and at the end.
+
+    `update` is called after every step; SubTB explores at temperatures from 1 to `hottest`.
+    """
     kind, known, policy = model.removesuffix(", 4x"), world(seed), sampler(seed)
     trained: Module = policy.model
     optimizers = [AdamW(policy.model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.01)]
@@ -125,7 +131,7 @@ def train_one(
             return -policy.log_q(*batch).mean()
 
     else:
-        behaviour = Behaviour() if kind == "SubTB" else ON_POLICY
+        behaviour = Behaviour(hottest=hottest) if kind == "SubTB" else ON_POLICY
         batches = align.tries(
             policy, known.gap.log_reward, np.array([[START]]), BATCH, seed, behaviour
         )
