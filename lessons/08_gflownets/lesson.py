@@ -562,10 +562,11 @@ verdicts.amortised_alone(many)
 verdicts.amortised_from_triples(many)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So in our small world the plain way won: likelihood on what the model writes itself came nearer than
-# SubTB from the same start. The reason is the one above. A balance must come to rest in each context
-# for itself; on the way there it shakes what the network had learnt about all of them. With 50 times
-# the steps, or a large model that moves little (the paper tunes a few low-rank weights), it may look
+# So in our small world the plain way won: likelihood on what the model writes itself comes nearer, on
+# contexts that it never saw, than SubTB from the same start. SubTB changes little where it trains and
+# loses elsewhere. The reason is the one above: a balance must come to rest in each context for itself,
+# and on the way there it shakes what the network had learnt about all of them. With many times the
+# steps, or a large model that moves little (the paper tunes a few low-rank weights), it may look
 # different. We did not measure that.
 #
 # And where a model can write *both* sides itself, what is a reward still for? For those right sides
