@@ -7,12 +7,14 @@
     policy      a model as a sampler of texts that end
     gflownet    texts to learn from, and what they cost: GFlowNets trained by `minilm.train.train`
     replay      the best texts so far, kept apart from each other
+    chains      answers through a hidden chain of thought: expectation-maximisation
     arena       ratings from wins: Bradley-Terry with intervals, Elo
 
 losses, rewards, optimal, flows and arena work on log-probabilities and rewards alone.
 """
 
 from minilm.align.arena import Ratings, elo, fit_ratings
+from minilm.align.chains import Chains, exact_chains, fit_by_em
 from minilm.align.flows import (
     Flow,
     flow_of,
@@ -47,6 +49,7 @@ from minilm.align.rewards import gae, whiten
 __all__ = [
     "ON_POLICY",
     "Behaviour",
+    "Chains",
     "Drawn",
     "Flow",
     "Ratings",
@@ -58,6 +61,8 @@ __all__ = [
     "bradley_terry_loss",
     "dpo_loss",
     "elo",
+    "exact_chains",
+    "fit_by_em",
     "fit_ratings",
     "flow_of",
     "gae",

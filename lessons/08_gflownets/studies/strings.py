@@ -84,6 +84,8 @@ def exam(policy: TextPolicy, known: World, seed: int) -> dict[str, float]:
         "tv": total_variation(p, q),
         "off": align.partition_from_root(root, log_q[0]) - known.log_z,
         "found": found_of_top(p, q, backend.rng(seed, "draws"), DRAWS, TOP),
+        # What as many exact draws show on average: of rare texts even they miss some.
+        "possible": float((1 - (1 - np.sort(p)[-TOP:]) ** DRAWS).sum()),
         "largest": float(q.max()),
         "reward": float((q * p).sum() / p.max()),  # E[R] over the best R
         "favourite": float(p[q.argmax()] / p.max()),  # R of the likeliest text over the best R
