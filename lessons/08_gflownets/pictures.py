@@ -168,7 +168,7 @@ def divergences(record: Recorded) -> None:
         ylabel="nats",
         numbers="{:.3f}",
         horizontal=True,
-        size=(12.2, 7.8),
+        size=(12.2, 6.4),
         alt="SubTB with a buffer is nearest 0 in both directions.",
     )
 

@@ -134,8 +134,8 @@ def maximiser_collapses(record: Recorded) -> Verdict:
         seeds=record.seeds_of("maximise R, 4x"),
         recorded=True,
         kind="paper",
-        says=f"one filling gets at least {min(short):.2%} of the draws; after four times the steps "
-        f"{min(long):.2%}; its reward is {min(favourite):.0%} to {max(favourite):.0%} of the best "
+        says=f"one filling gets all but {1 - min(short):.0e} of the draws, after four times the steps "
+        f"all but {1 - min(long):.0e}; its reward is {min(favourite):.0%} to {max(favourite):.0%} of the best "
         "one's",
     )
 
