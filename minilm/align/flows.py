@@ -29,9 +29,14 @@ def tb_loss(log_z: Any, steps: Tensor, log_reward: Any) -> Tensor:
 
 
 def subtb_loss(
-    log_reward: Any, steps: Tensor, ends: Tensor, decay: float = 1.0, normed: bool = False
+    log_reward: Any,
+    steps: Tensor,
+    ends: Tensor,
+    decay: float = 1.0,
+    normed: bool = False,
+    lengths: Any = None,
 ) -> Tensor:
-    """Subtrajectory balance without Z, for one text of n tokens (arXiv 2310.04363, eq. 3).
+    """Subtrajectory balance without Z, for texts of up to n tokens (arXiv 2310.04363, eq. 3).
 
     For every i < j the flow at prefix i, carried on to prefix j, must be the flow there, where the
     flow of a prefix is R / q(end):
@@ -39,32 +44,80 @@ def subtb_loss(
         (log R_i + sum of steps i+1 .. j + ends_j - log R_j - ends_i)^2, weighted decay^(j - i - 1)
 
     Args:
-        log_reward: (n + 1,) of every prefix, the empty one first.
-        steps: (n,) log-probability of each token.
-        ends: (n + 1,) log-probability of ending at each prefix.
+        log_reward: (n + 1,) or (B, n + 1), of every prefix, the empty one first.
+        steps: (n,) or (B, n), log-probability of each token.
+        ends: (n + 1,) or (B, n + 1), log-probability of ending at each prefix.
         decay: lambda.
-        normed: divided by the sum of the weights.
+        normed: divided by the sum of the weights; otherwise the sum of a text, and its mean over
+            texts.
+        lengths: (B,) tokens of each text; what lies behind them does not count. None: all n.
 
     Raises:
         InputError: shapes that do not fit, or a reward that is nan or infinite.
     """
     log_reward = np.asarray(getattr(log_reward, "data", log_reward), np.float64)
-    n = steps.shape[0]
-    if log_reward.shape != (n + 1,) or ends.shape != (n + 1,):
+    *rows, n = steps.shape
+    if log_reward.shape != (*rows, n + 1) or ends.shape != (*rows, n + 1):
         raise InputError(
-            f"log_reward has shape {log_reward.shape} and ends {ends.shape}; with {n} steps both "
-            f"must have {(n + 1,)}"
+            f"log_reward has shape {log_reward.shape} and ends {ends.shape}; with steps of shape "
+            f"{steps.shape} both must have {(*rows, n + 1)}"
         )
     if not np.isfinite(log_reward).all():
         raise InputError("a log-reward is nan or infinite; every prefix needs a reward above 0")
+    if len(rows) > 1:
+        raise InputError(f"steps has shape {steps.shape}; it must be (n,) or (B, n)")
     # The balance of one token; a longer stretch is the sum of its tokens'.
-    each = steps + ends[1:] - ends[:-1] + (log_reward[:-1] - log_reward[1:])
-    total = F.concatenate([Tensor(np.zeros(1, each.dtype)), F.cumsum(each)], axis=0)  # (n + 1,)
-    apart = F.expand_dims(total, 0) - F.expand_dims(total, 1)  # (i, j): from i to j
+    rewarded = (log_reward[..., :-1] - log_reward[..., 1:]).astype(steps.dtype)
+    each = steps + ends[..., 1:] - ends[..., :-1] + rewarded
+    start = Tensor(np.zeros((*rows, 1), each.dtype))
+    total = F.concatenate([start, F.cumsum(each, axis=-1)], axis=-1)  # (..., n + 1)
+    apart = F.expand_dims(total, -2) - F.expand_dims(total, -1)  # (..., i, j): from i to j
     i, j = np.indices((n + 1, n + 1))
     weight = np.where(j > i, float(decay) ** np.maximum(j - i - 1, 0), 0.0)
-    loss = (weight * apart**2).sum()
-    return loss / weight.sum() if normed else loss
+    if lengths is not None:
+        weight = weight * (j <= np.asarray(lengths)[..., None, None])
+    loss = (weight.astype(steps.dtype) * apart**2).sum()
+    if normed:
+        return loss / max(float(np.broadcast_to(weight, apart.shape).sum()), 1.0)
+    return loss / (rows[0] if rows else 1)
+
+
+def policy_gradient_loss(
+    log_q: Tensor, reward: Any, entropy: float = 0.0, whitened: bool = False
+) -> Tensor:
+    """REINFORCE: -log q(text) (reward - entropy log q(text) - their mean), mean over texts.
+
+    It climbs E[reward] + `entropy` H(q). With the *log* of R as the reward and an entropy weight of
+    1 the best q is R / Z, what a flow has as well; with weight a it is R^(1/a) / Z_a, and towards 0
+    the single best text. With R itself and no entropy it is the best text, too (Williams 1992;
+    Levine 2018, arXiv 1805.00909).
+
+    Args:
+        log_q: (N,) of texts drawn from q.
+        reward: (N,).
+        entropy: weight of the entropy, at least 0.
+        whitened: advantages are divided by their standard deviation.
+
+    Raises:
+        InputError: shapes that differ, a reward that is not finite, or an entropy below 0.
+    """
+    reward = np.asarray(reward, np.float64)
+    if reward.shape != log_q.shape:
+        raise InputError(f"reward has shape {reward.shape}; it must have {log_q.shape}")
+    if not np.isfinite(reward).all():
+        raise InputError("a reward is nan or infinite; rewards must be finite")
+    if not entropy >= 0:
+        raise InputError(f"entropy is {entropy}; it must be at least 0")
+    gain = reward - entropy * log_q.data
+    gain = gain - gain.mean()
+    if whitened:
+        gain = gain / (gain.std() + 1e-6)
+    return -(log_q * gain.astype(log_q.dtype)).mean()
+
+
+def partition_from_root(log_reward: float, log_end: float) -> float:
+    """log Z read off the root: log R(empty) - log q(stop | empty), no list needed."""
+    return float(log_reward) - float(log_end)
 
 
 class Flow(NamedTuple):
