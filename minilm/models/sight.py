@@ -22,6 +22,7 @@ def self_sight(
     causal: bool,
     two_way: bool,
     prefix: Any = None,
+    mask: Any = None,
     valid: Any = None,
     relative: Embedding | None = None,
     rope: tuple[Any, Any] | None = None,
@@ -34,6 +35,7 @@ def self_sight(
         causal: queries see no later key, except keys in the prefix.
         two_way: T5's buckets tell later keys from earlier ones.
         prefix: length that everyone sees, an int or (B,), or None.
+        mask: (T, S) or (B, 1, T, S) bool in place of causal, window and prefix, or None.
         valid: (B, S) bool, False for padding, or None.
         relative: T5's table of biases per bucket, or None.
         rope: (cos, sin) at the queries' places.
@@ -42,6 +44,8 @@ def self_sight(
     bias = _bias(config, x, queries, keys, two_way, relative)
     window = config.window if causal and len(keys) > (config.window or len(keys)) else None
     in_order = bool(len(keys) == 1 or (np.diff(keys) == 1).all()) and keys[-1] == queries[-1]
+    if mask is not None:
+        return Sight(xp.asarray(_with_valid(mask, valid)), False, None, bias, rope)
     if valid is None and prefix is None and (in_order or not causal):
         ahead = causal and (len(queries) > 1 or window is not None)
         return Sight(None, ahead, window, bias, rope)
@@ -55,9 +59,14 @@ def self_sight(
         ahead = np.asarray(prefix)
         ahead = ahead.reshape(-1, 1, 1, 1) if ahead.ndim else ahead  # (B,) -> (B, 1, 1, 1)
         mask = mask | (j < ahead)  # (T, S) or (B, 1, T, S)
-    if valid is not None:
-        mask = mask & np.asarray(valid)[:, None, None, :]  # (B, S) -> (B, 1, 1, S)
-    return Sight(xp.asarray(mask), False, None, bias, rope)
+    return Sight(xp.asarray(_with_valid(mask, valid)), False, None, bias, rope)
+
+
+def _with_valid(mask: np.ndarray, valid: Any) -> np.ndarray:
+    """The mask (T, S) or (B, 1, T, S) without what is padding, valid (B, S)."""
+    if valid is None:
+        return mask
+    return mask & np.asarray(valid)[:, None, None, :]  # (B, S) -> (B, 1, 1, S)
 
 
 def _bias(
@@ -102,6 +111,23 @@ def check_prefix(prefix: Any, batch: int, time: int, start: int) -> Any:
     if (array < 0).any() or (array > time).any():
         raise InputError(f"prefix is {prefix}; it must be from 0 to {time}, the length of ids")
     return array
+
+
+def check_mask(mask: Any, batch: int, time: int) -> np.ndarray:
+    """The mask as a bool array (T, T) or (B, 1, T, T).
+
+    Raises:
+        InputError: another shape or dtype; a row that may look at nothing.
+    """
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape not in ((time, time), (batch, time, time)):
+        raise InputError(
+            f"mask is {array.dtype} of shape {array.shape}; it must be bool of shape "
+            f"{(time, time)} or {(batch, time, time)}"
+        )
+    if not array.any(-1).all():
+        raise InputError("mask has a row without True; every token must see at least one")
+    return array if array.ndim == 2 else array[:, None]  # (B, T, T) -> (B, 1, T, T)
 
 
 def check_valid(valid: Any, batch: int, length: int, name: str = "valid") -> np.ndarray | None:

@@ -17,7 +17,7 @@ from minilm.models.block import Stack
 from minilm.models.config import Config
 from minilm.models.embed import embed, read_input
 from minilm.models.language_model import LanguageModel
-from minilm.models.sight import check_prefix, check_valid, self_sight
+from minilm.models.sight import check_mask, check_prefix, check_valid, self_sight
 from minilm.nn import ModuleList
 from minilm.tensor import Tensor
 
@@ -52,6 +52,7 @@ class Transformer(LanguageModel):
         cache: Any = None,
         valid: Any = None,
         prefix: Any = None,
+        mask: Any = None,
         token_types: Any = None,
     ) -> Tensor:
         """Logits for every position.
@@ -68,6 +69,8 @@ class Transformer(LanguageModel):
             cache: keys and values of the positions before; it is advanced.
             valid: (B, cache.length + T) bool, False for padding.
             prefix: length of the part that everyone sees, an int or (B,); "prefix-lm" and "glm".
+            mask: (T, T) or (B, T, T) bool, True where a query (row) may look at a key, in place of
+                what the kind says: for orders of writing that have no name. Without a cache.
             token_types: (B, T) segment ids.
 
         Returns:
@@ -84,6 +87,7 @@ class Transformer(LanguageModel):
                 cache=cache,
                 valid=valid,
                 prefix=prefix,
+                mask=mask,
                 token_types=token_types,
             )
         )
@@ -94,7 +98,8 @@ class Transformer(LanguageModel):
         Args:
             ids: (B, T) ints; None where embeddings are given.
             targets: (B, T) ints; `minilm.backend.IGNORE` (-100) is not scored.
-            options: embeddings, positions, cache, valid, prefix and token_types as in `forward`;
+            options: embeddings, positions, cache, valid, prefix, mask and token_types as in
+                `forward`;
                 ignore_index, label_smoothing, z_loss, weights (B, T) and reduction as in
                 `functional.cross_entropy`: with "none" the losses (B, T).
 
@@ -114,10 +119,11 @@ class Transformer(LanguageModel):
         cache: Any = None,
         valid: Any = None,
         prefix: Any = None,
+        mask: Any = None,
         token_types: Any = None,
     ) -> Tensor:
         """The state (B, T, C) from which the head predicts; arguments as in `forward`."""
-        self._refuse_foreign(cache, prefix)
+        self._refuse_foreign(cache, prefix, mask)
         given = read_input(self, ids, embeddings)  # (B, T) ids or (B, T, C)
         batch, time = given.shape[:2]
         start = 0 if cache is None else cache.length
@@ -136,6 +142,7 @@ class Transformer(LanguageModel):
             causal=self.config.kind != "encoder",
             two_way=self.config.kind != "decoder",
             prefix=prefix,
+            mask=None if mask is None else check_mask(mask, batch, time),
             valid=None if valid is None else valid[:, keys],
             relative=getattr(self.stack, "relative", None),
             rope=rope,
@@ -155,8 +162,11 @@ class Transformer(LanguageModel):
             raise InputError("config.pooler is false; pooled needs a model that has one")
         return self.pooler(hidden)
 
-    def _refuse_foreign(self, cache: Any, prefix: Any) -> None:
+    def _refuse_foreign(self, cache: Any, prefix: Any, mask: Any) -> None:
         kind = self.config.kind
+        if mask is not None and (cache is not None or prefix is not None):
+            other = "prefix" if cache is None else "cache"
+            raise InputError(f"mask and {other} are given; a mask says all, and must be alone")
         if cache is not None and kind == "encoder":
             raise InputError(f"cache is given; kind {kind!r} reads its whole text at once")
         if prefix is not None and kind not in ("prefix-lm", "glm"):

@@ -15,7 +15,7 @@ import numpy as np
 
 from minilm.backend import IGNORE, to_numpy
 from minilm.errors import InputError
-from minilm.inference import ContiguousCache
+from minilm.inference.following import make_cache
 from minilm.tensor import no_grad
 
 
@@ -158,7 +158,7 @@ def write(
     blank = np.zeros((len(words), layout.picture), np.int64)
     rows = layout.rows(words, blank)
     begin = layout.of_picture.start
-    cache = ContiguousCache(model.config, len(rows), layout.length)
+    cache = make_cache(model, len(rows), layout.length)
     model.eval()
     with no_grad():
         given = rows[:, :begin]
@@ -184,9 +184,7 @@ def grey_levels(pictures: np.ndarray, levels: int, low: float = 0, high: float =
     return np.rint((pictures - low) * ((levels - 1) / (high - low))).astype(np.int64)
 
 
-def of_grey_levels(
-    tokens: np.ndarray, levels: int, low: float = 0, high: float = 1
-) -> np.ndarray:
+def of_grey_levels(tokens: np.ndarray, levels: int, low: float = 0, high: float = 1) -> np.ndarray:
     """`grey_levels` undone, up to rounding: float32 of the same shape.
 
     Raises:
