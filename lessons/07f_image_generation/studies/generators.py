@@ -94,10 +94,8 @@ def study(
             "seed": seed,
             "lr": lr,
             "parameters": writer.num_parameters(),
-            "steps": steps,
             "epochs": steps * E.BATCH / len(data.known),
-            "held_loss": held_loss,
-            **data.measure(made),
+            "points": [{"step": steps, "held_loss": held_loss, **data.measure(made)}],
             "yardsticks": E.yardsticks(seed),
             "shown": E.letters(shown),
             "cpu_seconds": time.process_time() - began,
@@ -110,10 +108,7 @@ def study(
         seeds,
         tuned,
         run,
-        lambda run: (
-            f"{100 * run['right']:.1f} % right, Frechet {run['frechet']:.2f}, recall "
-            f"{run['recall']:.2f}"
-        ),
+        lambda run: ", ".join(f"{name} {x:.4g}" for name, x in run["points"][-1].items()),
         say,
         lambda case: case["model"],
     )

@@ -113,8 +113,6 @@ def study(
         seeds,
         tuned,
         run,
-        lambda run: (
-            f"font from vectors {run['vectors_font']:.3f}, from codes {run['codes_font']:.3f}"
-        ),
+        lambda run: ", ".join(f"{name} {x:.4g}" for name, x in run["points"][-1].items()),
         say,
     )

@@ -117,8 +117,7 @@ def study(
             "seed": seed,
             "lr": lr,
             "parameters": writer.num_parameters(),
-            "steps": amount * steps,
-            **found,
+            "points": [{"step": amount * steps, **found}],
             "judge_right": float((data.judge.names(data.held) == data.held_labels).mean()),
             "cpu_seconds": time.process_time() - began,
         }
@@ -130,7 +129,7 @@ def study(
         seeds,
         tuned,
         run,
-        lambda run: ", ".join(f"{k} {run[k]:.3f}" for k in run if k.endswith("_loss")),
+        lambda run: ", ".join(f"{name} {x:.4g}" for name, x in run["points"][-1].items()),
         say,
         lambda case: case["model"],
     )
