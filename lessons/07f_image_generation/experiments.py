@@ -1,6 +1,6 @@
 """What lesson 07f and its studies run: real digits, their tokens, and models that write them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from minilm.optim import AdamW
 from minilm.tensor import no_grad
 from minilm.train import train
 from minilm.train.vq import train_vqvae
+from minilm.vision.coglm import masked
 from minilm.vision.sequence import Layout, grey_levels, next_token, of_grey_levels, write
 from minilm.vision.vq import usage
 from minilm.vision.vqvae import VqVae
@@ -67,7 +68,7 @@ def yardsticks(seed: int) -> dict[str, dict[str, float]]:
 # --- the codebook -------------------------------------------------------------------------------
 
 
-def make_vqvae(seed: int, steps: int, revive: float = 0.5, lr: float = 2e-3, **how: Any) -> VqVae:
+def make_vqvae(seed: int, steps: int, revive: float = 0.5, lr: float = 4e-3, **how: Any) -> VqVae:
     """A VQ-VAE of the split's digits."""
     nn.manual_seed(seed)
     model = VqVae(**{"patch": PATCH, "codes": CODES, **how})
@@ -90,6 +91,12 @@ def reconstructed(model: VqVae, seed: int) -> dict[str, float]:
         "right": float((data.judge.names(made) == data.held_labels).mean()),
         "frechet": frechet(seen, real),
     }
+
+
+def through(model: VqVae, seed: int) -> dict[str, float]:
+    """Held-out digits after their way through the codes: the ceiling of all that is drawn."""
+    data = digits(seed)
+    return data.measure(model.pictures(model.tokens(data.held), DOWN, DOWN), data.held_labels)
 
 
 # --- models that write --------------------------------------------------------------------------
@@ -173,6 +180,23 @@ def drawn(
     if vqvae is None:
         return of_grey_levels(codes, LEVELS, -1, 1).reshape(-1, 1, SIDE, SIDE)  # (N, 64) ->
     return vqvae.pictures(codes, DOWN, DOWN).clip(-1, 1)
+
+
+def leaks(row: np.ndarray, hidden: Mapping[str, np.ndarray]) -> int:
+    """How many hidden tokens of a sequence reach, in a real model, the logits that predict them."""
+    model = make_writer(TOKENS, 0, kind="encoder")
+    model.eval()
+    found = 0
+    for kind in hidden.values():
+        for place in np.flatnonzero(kind):
+            other = row.copy()
+            first, end = (int(bound[place]) for bound in TOKENS.allowed())
+            other[place] = first + (row[place] - first + 1) % (end - first)
+            with no_grad():
+                parts = (masked(line[None], kind[None]) for line in (row, other))
+                one, two = (model(part.ids, mask=part.mask).data[0, place - 1] for part in parts)
+            found += not np.array_equal(one, two)
+    return found
 
 
 def letters(pictures: np.ndarray) -> str:

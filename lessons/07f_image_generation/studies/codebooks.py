@@ -36,8 +36,8 @@ def study(
     out: str,
     models: Sequence[str] = tuple(BOOKS),
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 400,
-    tune_steps: int = 130,
+    steps: int = 300,
+    tune_steps: int = 100,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:

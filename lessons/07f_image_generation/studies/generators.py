@@ -23,7 +23,7 @@ from minilm.studies.runs import TUNING_SEED, tune
 from .. import experiments as E
 
 MODELS = {"tokens": E.TOKENS, "pixels": E.PIXELS}
-VQ_STEPS = 400
+VQ_STEPS = 300
 
 
 def steps_of(model: str, amount: int, unit: float) -> int:
@@ -37,8 +37,8 @@ def study(
     models: Sequence[str] = tuple(MODELS),
     amounts: Sequence[int] = (1, 4),
     seeds: Sequence[int] = (0, 1, 2),
-    unit: float = 0.35,
-    tune_unit: float = 0.1,
+    unit: float = 0.25,
+    tune_unit: float = 0.08,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:

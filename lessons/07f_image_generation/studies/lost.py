@@ -48,7 +48,7 @@ def study(
     out: str,
     sizes: Sequence[int] = (CODES,),
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 400,
+    steps: int = 300,
     tune_steps: int = 80,
     count: int = 3000,
     command: str = "",

@@ -26,7 +26,7 @@ from minilm.vision import coglm
 from .. import experiments as E
 
 MODELS = {"universal": coglm.KINDS, **{kind: (kind,) for kind in coglm.KINDS}}
-LAYOUT, VQ_STEPS = E.TOKENS, 400
+LAYOUT, VQ_STEPS = E.TOKENS, 300
 EXAMS = 4  # ways to hide that "fill" is examined by
 
 
@@ -47,8 +47,8 @@ def study(
     models: Sequence[str] = tuple(MODELS),
     amounts: Sequence[int] = (1, 3),
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 300,
-    tune_steps: int = 100,
+    steps: int = 200,
+    tune_steps: int = 80,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
