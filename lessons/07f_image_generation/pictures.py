@@ -20,7 +20,9 @@ from minilm.course.show.style import (
     render,
     styled,
 )
+from minilm.data.images import split_digits
 from minilm.studies.recorded import Recorded
+from minilm.vision.vq import nearest_code
 from minilm.vision.vqvae import VqVae
 
 from . import experiments as E
@@ -58,9 +60,15 @@ def _ids(ax: Any, picture: np.ndarray, ids: np.ndarray, changed: int | None = No
 
 def opening() -> Picture:
     """A digit, its codes, and the sequence that a model reads."""
-    data, model = E.digits(0, steps=800), E.make_vqvae(0, steps=300, lr=4e-3)
-    which = int(np.flatnonzero(data.held_labels == 3)[0])
-    picture, ids = data.held[which], model.tokens(data.held[which : which + 1])[0]
+    held, labels = split_digits(0).held_images, split_digits(0).held_labels
+    picture = 2 * held[np.flatnonzero(labels == 3)[0]] - 1  # (8, 8)
+
+    def cut(x: np.ndarray) -> np.ndarray:
+        return x.reshape(-1, 4, 2, 4, 2).swapaxes(2, 3).reshape(-1, 4)  # (N, 8, 8) -> (16 N, 4)
+
+    every = np.unique(cut(2 * held - 1), axis=0)
+    codes = every[np.random.default_rng(0).permutation(len(every))[: E.CODES]]
+    ids = nearest_code(cut(picture), codes)  # real codes are learned, and look much the same
     with styled():
         sheet, axes = new_figure(1, 3, size=(12.2, 3.6))
         _show(axes[0], picture, "64 pixels")
