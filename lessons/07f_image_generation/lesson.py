@@ -58,8 +58,8 @@ backend.keep_freed_memory()
 # did in 2020 (44:36): it put the pixels in reading order, each one of 512 colours, and trained
 # GPT-2 on them. Nothing in the model knows about pictures.
 #
-# Our pictures are real: 1,797 digits that 43 people wrote, scanned at 8 by 8 pixels of 17 grey
-# levels. We train on 1,297 of them and keep 500 aside. One of them as a text of 64 tokens, in rows:
+# Our pictures are real: 1,797 handwritten digits, scanned at 8 by 8 pixels of 17 grey levels. We
+# train on 1,297 of them and keep 500 aside. One of them as a text of 64 tokens, in rows:
 
 # %%
 data = experiments.digits(SEEDS[0], steps=800)
@@ -77,7 +77,7 @@ print(one[experiments.PIXELS.of_picture].reshape(8, 8))  # (64,) -> (8, 8)
 #
 # iGPT's largest model has 48 layers of 1,536 channels. A layer has about $12 d^2$ weights: four
 # square matrices in attention, eight in the feed-forward net. That makes $48 \cdot 12 \cdot 1536^2
-# = 1.36$ billion. *Before you look: at which side does attention cost more than the weights do?*
+# = 1.36$ billion. *Before you look: from which side on does attention cost more than the weights do?*
 
 # %%
 layers, d = 48, 1536
@@ -89,8 +89,8 @@ for side in (8, 32, 64, 256):
     print(f"{side:4} {T:9,} {weights / 1e12:9.2f} {attention / 1e12:11.2f}")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# At 64 by 64 pixels it is already a third; at 256 by 256, not a large picture, attention costs seven
-# times as much as everything else. "The sequence is too long," says Ding (45:41). **To remember:** a
+# Both are equal at 96 by 96 pixels. At 256 by 256, still not a large picture, attention costs seven
+# times as much as all weights together. "The sequence is too long," says Ding (45:41). **To remember:** a
 # pixel is too small to be a word.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -257,7 +257,7 @@ pictures.rates(codebooks)
 # *Named right* is the share of reconstructions that a classifier of real digits names as the person
 # meant them. *Fréchet* is a distance between two sets of pictures: take the classifier's last hidden
 # layer, fit a Gaussian to each set, and measure how far the two lie apart. Real digits against other
-# real digits give about 0.5.
+# real digits give 0.4 to 0.7.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Coarse survives, fine does not
@@ -316,7 +316,7 @@ def draw(model, label, random, temperature=1.0):  # labels (N,) -> codes (N, 16)
 
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# One `Transformer` of three layers and 48 channels, 92,000 weights, trains for 300 steps. The
+# One `Transformer` of three layers and 48 channels, 93,000 weights, trains for 300 steps. The
 # training loop is the course's own; its averaged weights draw.
 
 # %%
@@ -429,7 +429,7 @@ verdicts.pixels(generators)
 # A sequence of text and picture can be read in either order (47:04). Hide the picture and show the
 # text: *draw*. Hide the text and show the picture: *tell*, that is, describe it. Hide a part of the
 # picture: *fill*, what a masked autoencoder does. **CogView2** trains one model, CogLM, on all three
-# (47:30). It needs no new tokens and no new layers, only a mask:
+# (47:04-48:10). It needs no new tokens and no new layers, only a mask:
 #
 # - everyone sees what is shown, in both directions;
 # - a hidden token also sees itself and the hidden ones before it;
@@ -470,7 +470,7 @@ verdicts.masks(experiments.leaks(rows[SEEDS[0]][0], hidden), int(apart))
 # ## The bet
 #
 # Now the four models of the beginning, recorded (`minilm study run 07f/universal`). All have the same
-# 92,000 weights, the same tokens and a rate of their own. A specialist spends every row of a batch
+# 93,000 weights, the same tokens and a rate of their own. A specialist spends every row of a batch
 # on its task, the universal model a third.
 #
 # **Claim:** universal, yet "best at nothing" (49:11). **Would prove it wrong:** in one seed the
@@ -562,7 +562,7 @@ verdicts.passes(alone, together)
 # is one word. A codebook trained with a perceptual loss and an adversary (VQGAN), which is what made
 # tokens good enough for large pictures. Parti and models after it, which closed part of the gap by
 # scale. Tokens against diffusion at equal compute: [lesson 07fb](07fb_diffusion.ipynb) has the other
-# side. Whether the gap of the universal model closes with size, nobody can say from 92,000 weights.
+# side. Whether the gap of the universal model closes with size, nobody can say from 93,000 weights.
 #
 # **One further question.** The mask allows any order of writing. Hide the whole picture, but write
 # its tokens from the middle outwards. Would the digits be better?

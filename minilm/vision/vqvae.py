@@ -1,7 +1,7 @@
 """A VQ-VAE: pictures to codes of a learned codebook and back (van den Oord et al. 2017).
 
 A convolution cuts the picture into patches, residual blocks let neighbours see each other, and each
-patch becomes the nearest code. The way back mirrors it. `minilm.train.train_vqvae` trains it.
+patch becomes the nearest code. The way back mirrors it. `minilm.train.vq` trains it.
 """
 
 from typing import Any
