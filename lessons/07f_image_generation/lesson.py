@@ -378,7 +378,8 @@ verdicts.draws(
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The row *through the codes* is the ceiling: real held-out digits that went through the codebook.
 # *Copies* is the share of drawn digits that lie nearer to a training picture than all but 1 % of the
-# held-out ones do; at 0.01 or less nobody copies.
+# held-out ones do; at 0.01 or less nobody copies. (The row *real* is of training pictures, each its
+# own copy.)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Turn the temperature

@@ -20,10 +20,10 @@ def check_pictures(pictures: np.ndarray) -> None:
     Raises:
         InputError: no picture; numbers that are not floats, or not finite.
     """
-    if pictures.ndim < 3 or not pictures.size or pictures.dtype.kind != "f":
+    if pictures.ndim != 4 or not pictures.size or pictures.dtype.kind != "f":
         raise InputError(
             f"pictures are {pictures.dtype} of shape {pictures.shape}; they must be floats of "
-            "shape (N, H, W) or (N, C, H, W), with at least one picture"
+            "shape (N, C, H, W), with at least one picture"
         )
     if not np.isfinite(pictures).all():
         raise InputError("pictures hold nan or inf; every number must be finite")
@@ -59,7 +59,7 @@ def train_vqvae(
 
     Args:
         model: what is trained, in place.
-        pictures: floats (N, C, H, W), 0 to 1.
+        pictures: floats (N, C, H, W), best from -1 to 1.
         steps: how many.
         batch: pictures a step.
         lr: AdamW's peak learning rate.
