@@ -103,8 +103,13 @@ def study(
             for which, name in ((1, "digit"), (2, "font"))
         }
         used = usage(model.tokens(parts[2][0]), size)
-        return {"seed": seed, "lr": lr, "parameters": model.num_parameters(), **found,
-                "used": used.used, "cpu_seconds": time.process_time() - began}  # fmt: skip
+        return {
+            "seed": seed,
+            "lr": lr,
+            "parameters": model.num_parameters(),
+            "points": [{"step": steps, **found, "used": used.used}],
+            "cpu_seconds": time.process_time() - began,
+        }
 
     settings = {"steps": steps, "tune_steps": tune_steps, "count": count}
     return carry_out(
