@@ -208,7 +208,8 @@ pictures.books(cloud, books, {name: vq(cloud, b, 0 * cloud)[0] for name, b in bo
 #
 # Recorded (`minilm study run 07f/codebooks`): a VQ-VAE with convolutions makes 16 tokens of a digit,
 # one for each patch of 2 by 2 pixels, from 64 codes. The codebook learns in four ways, each with
-# its own tuned rate. **Would prove it wrong:** in one seed fewer than 60 codes are in use after
+# its own tuned rate. (For the first three the largest rate that was tried, 0.016, was best, so a
+# larger one might help them a little more.) **Would prove it wrong:** in one seed fewer than 60 codes are in use after
 # revival, or a classifier that learned from real digits misreads more than 5 % of the
 # reconstructions; or 60 are in use without revival.
 
