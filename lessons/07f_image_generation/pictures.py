@@ -242,6 +242,8 @@ def generators(record: Recorded) -> None:
             expected = {"a Gaussian a class": yard["gaussian"], "real": yard["real"]}
             bars(labels, values, ylabel=title, horizontal=False, numbers="{:.3g}", ax=ax,
                  expected=expected if name == "frechet" else None)  # fmt: skip
+        if axes[0].get_legend():  # one is enough, and its place is that of the yardsticks' names
+            axes[0].get_legend().remove()
 
 
 def masks(seen: Mapping[str, np.ndarray], hidden: Mapping[str, np.ndarray]) -> None:
@@ -255,7 +257,7 @@ def masks(seen: Mapping[str, np.ndarray], hidden: Mapping[str, np.ndarray]) -> N
             paint[:, hidden[kind]] *= 0.55  # hidden columns are paler
             ax.imshow(paint, cmap="Blues", vmin=0, vmax=1.2)
             ax.set_title(f"{kind}: {int(mask.sum())} pairs", loc="center", fontsize=18)
-            ax.set_xticks([0, 1, 2, 17], ["start", "word", "", "picture"], fontsize=13)
+            ax.set_xticks([0.5, 9.5], ["text", "picture"], fontsize=15)
             ax.set_yticks([])
             ax.grid(visible=False)
         axes[0].set_ylabel("looks", fontsize=16)
