@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from minilm.commands._compare import HELD_OUT, TRAIN, comparison
+from minilm.commands._images import draws, train_images
 from minilm.commands._options import naming
 from minilm.commands._prepare import CORPORA, say_if_long, start
 from minilm.commands._sft import fine_tune, is_tuning
 from minilm.errors import InputError
 
-HELP = "train a model on the Python documentation or on text of yours, or teach one to answer"
+HELP = "train a model on the Python documentation, on text or pictures of yours, or to answer"
 
 OPENINGS = {"python-docs": "Return the", "python-code": "def"}
 TUNING = "sft", "source", "template", "lora", "lr"  # options of fine-tuning
@@ -25,6 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `minilm train` takes."""
     parser.add_argument("--text", metavar="PATH", help="a text file or a folder of them")
     parser.add_argument("--corpus", metavar="NAME", help="python-docs (default) or python-code")
+    parser.add_argument(
+        "--images", metavar="NAME|DIR", help="digits, glyphs, sprites or a folder of pictures"
+    )
+    parser.add_argument("--size", type=int, metavar="N", help="pixels of a picture's side")
+    parser.add_argument("--patch", type=int, metavar="P", help="pixels of a patch's side")
     parser.add_argument("--config", metavar="NAME|FILE", help="nano, micro, tiny, small or JSON")
     parser.add_argument("--vocab", type=int, metavar="N", help="tokens to learn from the text")
     parser.add_argument("--steps", type=int, metavar="N", help="steps in all")
@@ -63,6 +69,11 @@ def run(args: argparse.Namespace) -> int:
     _refuse_mixed(args)
     if args.sft is not None or is_tuning(args.resume):
         return fine_tune(args)
+    if args.images is not None or (args.resume is not None and draws(args.resume)):
+        return train_images(args)
+    for name in ("size", "patch"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} was given without --images; it is for pictures")
     folder = start(args) if args.resume is None else args.resume
     return _train(folder, args)
 

@@ -29,7 +29,7 @@ from minilm.errors import InputError
 if TYPE_CHECKING:
     from minilm.studies.recorded import Recorded
 
-_FOLDER = re.compile(r"\d+[a-z]?_\w+")
+_FOLDER = re.compile(r"\d+[a-z]*_\w+")
 PARTS = ("lesson.py", "questions.py", "tests.py")  # a folder with one of them is a lesson's
 
 

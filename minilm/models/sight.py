@@ -23,6 +23,7 @@ def self_sight(
     causal: bool,
     two_way: bool,
     prefix: Any = None,
+    mask: Any = None,
     valid: Any = None,
     documents: Any = None,
     relative: Embedding | None = None,
@@ -36,6 +37,7 @@ def self_sight(
         causal: queries see no later key, except keys in the prefix.
         two_way: T5's buckets tell later keys from earlier ones.
         prefix: length that everyone sees, an int or (B,), or None.
+        mask: (T, S) or (B, 1, T, S) bool in place of causal, window and prefix, or None.
         valid: (B, S) bool, False for padding, or None.
         documents: (B, T) ints where S = T; tokens see those of their own number only; or None.
         relative: T5's table of biases per bucket, or None.
@@ -45,6 +47,8 @@ def self_sight(
     bias = _bias(config, x, queries, keys, two_way, relative)
     window = config.window if causal and len(keys) > (config.window or len(keys)) else None
     in_order = bool(len(keys) == 1 or (np.diff(keys) == 1).all()) and keys[-1] == queries[-1]
+    if mask is not None:
+        return Sight(xp.asarray(_narrowed(mask, valid, documents)), False, None, bias, rope)
     plain = valid is None and prefix is None and documents is None
     if plain and (in_order or not causal):
         ahead = causal and (len(queries) > 1 or window is not None)
@@ -59,12 +63,17 @@ def self_sight(
         ahead = np.asarray(prefix)
         ahead = ahead.reshape(-1, 1, 1, 1) if ahead.ndim else ahead  # (B,) -> (B, 1, 1, 1)
         mask = mask | (j < ahead)  # (T, S) or (B, 1, T, S)
+    return Sight(xp.asarray(_narrowed(mask, valid, documents)), False, None, bias, rope)
+
+
+def _narrowed(mask: np.ndarray, valid: Any, documents: Any) -> np.ndarray:
+    """The mask (T, S) or (B, 1, T, S) without padding, valid (B, S), and other documents (B, T)."""
     if valid is not None:
         mask = mask & np.asarray(valid)[:, None, None, :]  # (B, S) -> (B, 1, 1, S)
     if documents is not None:
         # (B, T, 1) == (B, 1, T) -> (B, 1, T, T)
         mask = mask & (documents[:, :, None] == documents[:, None, :])[:, None]
-    return Sight(xp.asarray(mask), False, None, bias, rope)
+    return mask
 
 
 def _bias(
@@ -131,6 +140,23 @@ def check_documents(documents: Any, batch: int, time: int, start: int) -> np.nda
             f"{(batch, time)}"
         )
     return array
+
+
+def check_mask(mask: Any, batch: int, time: int) -> np.ndarray:
+    """The mask as a bool array (T, T) or (B, 1, T, T).
+
+    Raises:
+        InputError: another shape or dtype; a row that may look at nothing.
+    """
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape not in ((time, time), (batch, time, time)):
+        raise InputError(
+            f"mask is {array.dtype} of shape {array.shape}; it must be bool of shape "
+            f"{(time, time)} or {(batch, time, time)}"
+        )
+    if not array.any(-1).all():
+        raise InputError("mask has a row without True; every token must see at least one")
+    return array if array.ndim == 2 else array[:, None]  # (B, T, T) -> (B, 1, T, T)
 
 
 def check_valid(valid: Any, batch: int, length: int, name: str = "valid") -> np.ndarray | None:

@@ -17,7 +17,13 @@ from minilm.models.block import Stack
 from minilm.models.config import Config
 from minilm.models.embed import embed, read_input
 from minilm.models.language_model import LanguageModel
-from minilm.models.sight import check_documents, check_prefix, check_valid, self_sight
+from minilm.models.sight import (
+    check_documents,
+    check_mask,
+    check_prefix,
+    check_valid,
+    self_sight,
+)
 from minilm.nn import ModuleList
 from minilm.tensor import Tensor
 
@@ -52,6 +58,7 @@ class Transformer(LanguageModel):
         cache: Any = None,
         valid: Any = None,
         prefix: Any = None,
+        mask: Any = None,
         token_types: Any = None,
         documents: Any = None,
     ) -> Tensor:
@@ -69,6 +76,8 @@ class Transformer(LanguageModel):
             cache: keys and values of the positions before; it is advanced.
             valid: (B, cache.length + T) bool, False for padding.
             prefix: length of the part that everyone sees, an int or (B,); "prefix-lm" and "glm".
+            mask: (T, T) or (B, T, T) bool, True where a query (row) may look at a key, in place of
+                what the kind says: for orders of writing that have no name. Without a cache.
             token_types: (B, T) segment ids.
             documents: (B, T) ints, for several texts in one row: tokens see those of their own
                 number only. For learned or sinusoidal positions give `positions` too.
@@ -87,6 +96,7 @@ class Transformer(LanguageModel):
                 cache=cache,
                 valid=valid,
                 prefix=prefix,
+                mask=mask,
                 token_types=token_types,
                 documents=documents,
             )
@@ -98,9 +108,9 @@ class Transformer(LanguageModel):
         Args:
             ids: (B, T) ints; None where embeddings are given.
             targets: (B, T) ints; `minilm.backend.IGNORE` (-100) is not scored.
-            options: embeddings, positions, cache, valid, prefix, token_types and documents as in
-                `forward`; ignore_index, label_smoothing, z_loss, weights (B, T) and reduction as in
-                `functional.cross_entropy`: with "none" the losses (B, T).
+            options: embeddings, positions, cache, valid, prefix, mask, token_types and documents as
+                in `forward`; ignore_index, label_smoothing, z_loss, weights (B, T) and reduction as
+                in `functional.cross_entropy`: with "none" the losses (B, T).
 
         Raises:
             InputError: as `forward`; also targets of another shape than ids.
@@ -118,11 +128,12 @@ class Transformer(LanguageModel):
         cache: Any = None,
         valid: Any = None,
         prefix: Any = None,
+        mask: Any = None,
         token_types: Any = None,
         documents: Any = None,
     ) -> Tensor:
         """The state (B, T, C) from which the head predicts; arguments as in `forward`."""
-        self._refuse_foreign(cache, prefix)
+        self._refuse_foreign(cache, prefix, mask)
         given = read_input(self, ids, embeddings)  # (B, T) ids or (B, T, C)
         batch, time = given.shape[:2]
         start = 0 if cache is None else cache.length
@@ -142,6 +153,7 @@ class Transformer(LanguageModel):
             causal=self.config.kind != "encoder",
             two_way=self.config.kind != "decoder",
             prefix=prefix,
+            mask=None if mask is None else check_mask(mask, batch, time),
             valid=None if valid is None else valid[:, keys],
             documents=documents,
             relative=getattr(self.stack, "relative", None),
@@ -162,8 +174,11 @@ class Transformer(LanguageModel):
             raise InputError("config.pooler is false; pooled needs a model that has one")
         return self.pooler(hidden)
 
-    def _refuse_foreign(self, cache: Any, prefix: Any) -> None:
+    def _refuse_foreign(self, cache: Any, prefix: Any, mask: Any) -> None:
         kind = self.config.kind
+        if mask is not None and (cache is not None or prefix is not None):
+            other = "prefix" if cache is None else "cache"
+            raise InputError(f"mask and {other} are given; a mask says all, and must be alone")
         if cache is not None and kind == "encoder":
             raise InputError(f"cache is given; kind {kind!r} reads its whole text at once")
         if prefix is not None and kind not in ("prefix-lm", "glm"):

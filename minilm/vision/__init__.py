@@ -2,6 +2,9 @@
 
 - `patches`: pictures to patches and back
 - `vq`: vector quantisation: the nearest code, its gradient, a codebook that follows averages
+- `vqvae`: an encoder and a decoder around a codebook, on convolutions; `minilm.train.vq` trains it
+- `sequence`: text and picture in one sequence, pixels as tokens, the loop that draws
+- `coglm`: one model that draws, tells and fills in, by masks
 
 Each is imported by its own name (`from minilm.vision import patches`).
 """
