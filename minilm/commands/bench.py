@@ -20,6 +20,7 @@ PARTS = {  # and the modules that measure them
     "kernels": "kernels",
     "start": "start",
     "scaling": "scaling",
+    "images": "images",
     "gpu": "gpu",
 }
 FORMAT = 1  # of the JSON file
