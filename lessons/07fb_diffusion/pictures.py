@@ -51,10 +51,10 @@ def opening() -> Picture:
         sheet, axes = new_figure(1, 2, size=(12.2, 4.4))
         for ax, s in zip(axes, (1, 8), strict=True):
             small = pool(picture, s)
-            noisy = small + 3.0 * random.standard_normal(small.shape)
-            ax.imshow(noisy, cmap="gray", vmin=-5, vmax=5, interpolation="nearest")
+            noisy = small + 2.0 * random.standard_normal(small.shape)
+            ax.imshow(noisy, cmap="gray", vmin=-4, vmax=4, interpolation="nearest")
             _blank(ax, f"{small.shape[1]} x {small.shape[0]} pixels")
-        return render(sheet, "the opening picture", photographs=True)
+        return render(sheet, "the opening picture")
 
 
 def hidden(strength: float, halved: int) -> None:
@@ -104,10 +104,10 @@ def digits(rows: Mapping[str, np.ndarray], size: tuple[float, float] | None = No
 
 
 def path(seen: Sequence[np.ndarray], step: int) -> None:
-    """What is expected at a few steps, up to `step` of the way."""
-    shown = [seen[i] for i in range(0, step + 1)][-10:]
-    rest = [np.full_like(seen[0], -1)] * (10 - len(shown))
-    digits({f"step {step + 1}": np.stack([*shown, *rest])}, size=(12.2, 1.9))
+    """What is expected at every second step; those after `step` are still empty."""
+    empty = np.full_like(seen[0], -1)
+    shown = [one if i <= step else empty for i, one in enumerate(seen)][::2]
+    digits({f"step {step + 1}": np.stack(shown)}, size=(12.2, 1.9))
 
 
 def crossing(paths: np.ndarray, times: np.ndarray, ends: Sequence[float]) -> None:
@@ -187,6 +187,8 @@ def few_passes(record: Recorded) -> None:
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
         ax.set_xticks(passes, [str(n) for n in passes])
+        ax.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+        ax.minorticks_off()
         ax.set_xlabel("passes through the network")
         ax.set_ylabel("Frechet distance")
         ax.legend(loc="upper right")
@@ -253,6 +255,7 @@ def field_race(errors: Mapping[int, Mapping[str, float]]) -> None:
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_xticks(steps, [str(n) for n in steps])
+        ax.set_yticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
         ax.minorticks_off()
         ax.set_xlabel("steps")
         ax.set_ylabel("error of the log spectrum")
