@@ -8,7 +8,7 @@ from pathlib import Path
 
 from minilm.course.grade.assignment import read_assignment
 from minilm.course.grade.folder import results_in
-from minilm.course.grade.gradebook import write_gradebook
+from minilm.course.grade.gradebook import check_column, write_gradebook
 from minilm.course.grade.identity import cell
 from minilm.course.grade.judges import Judges
 from minilm.course.grade.pool import grade_each
@@ -82,6 +82,8 @@ def grade_paths(
     used = sorted({submission.set_name for submission in submissions})
     if column and len(used) > 1:
         raise InputError(f"--column is {column!r}; it names one set, and these are {len(used)}")
+    for style in formats if column else ():
+        check_column(column, style)
     assignments = {name: read_assignment(files[name], hidden) for name in used}
     out = out or Path("grades", *(used if len(used) == 1 else ()))
     limits = Limits(memory=int(memory * 1e9), seconds=seconds)

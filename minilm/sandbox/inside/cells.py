@@ -1,11 +1,13 @@
 """Runs the cells of a notebook so that one broken line costs no more than that line.
 
-Statements run one by one. A cell that does not parse is read as IPython does (`magics`), then loses
-its broken parts, and keeps the definitions that do parse. A stub never replaces a function that is
-written already, in whatever order, and however often, the cells were copied.
+Statements run one by one; an `await` may stand outside of functions, as in a notebook. A cell that
+does not parse is read as IPython does (`magics`), then loses its broken parts, and keeps the
+definitions that do parse. A stub never replaces a function that is written already, in whatever
+order, and however often, the cells were copied.
 """
 
 import ast
+import inspect
 import linecache
 import re
 from collections.abc import Iterator
@@ -110,6 +112,7 @@ class Notebook:
         self.errors: list[tuple[int, str]] = []
         self.written_modules = Written()
         self._again: list[tuple[int, CodeType, ast.stmt]] = []
+        self._loop: Any = None  # where `await` waits; as in a notebook it outlives the cell
 
     def run(self, number: int, source: str, mode: str, given: bool = False) -> None:
         """Run one cell; `given` cells came with the exercise, so their errors are not reported."""
@@ -131,7 +134,7 @@ class Notebook:
             if is_stub(node) and (given or node.name in self.written):
                 continue
             try:
-                code = compile(ast.Module([node], []), file, "exec")
+                code = compile(ast.Module([node], []), file, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 self._note(number, error)
                 continue
@@ -164,7 +167,9 @@ class Notebook:
         self, number: int, code: CodeType, node: ast.stmt, again: bool, given: bool
     ) -> None:
         try:
-            exec(code, self.names)
+            waits = eval(code, self.names)
+            if code.co_flags & inspect.CO_COROUTINE:  # an `await` outside of any function
+                self._wait(waits)
         except WriteYourOwnError as error:
             self._keep_absent(node, error)
         except BaseException as error:
@@ -174,6 +179,13 @@ class Notebook:
                 self._note(number, error)
         else:
             self._keep_written(node)
+
+    def _wait(self, waits: Any) -> None:
+        from .waiting import Loop  # loads asyncio
+
+        if self._loop is None:
+            self._loop = Loop()
+        self._loop.run_until_complete(waits)
 
     def _keep_absent(self, node: ast.stmt, error: WriteYourOwnError) -> None:
         """What a statement wanted of minilm stays absent, and no later line stumbles over it."""
