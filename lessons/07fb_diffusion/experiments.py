@@ -12,7 +12,7 @@ from minilm.diffusion import block_noise, cosine_path, edm_sigmas, pool, sample_
 from minilm.diffusion.dit import DiT, DiTConfig
 from minilm.diffusion.training import fit, noisy_batches
 
-STEPS, BATCH = 450, 64  # of the model that the lesson trains while you wait
+BATCH = 64  # of the model that the lesson trains while you wait
 HALVINGS = (1, 2, 4, 8)
 BLOCKS = (2, 4, 8)
 WAVES = (1, 8)  # the wave numbers of the photograph: from, and below
@@ -173,13 +173,13 @@ def field_errors(counts: Sequence[int] = (5, 10, 20, 40, 80)) -> dict[int, dict[
 # ----------------------------------------------------------------------------------- the digits
 
 
-def train_small(seed: int) -> tuple[DiT, np.ndarray, np.ndarray, list[float]]:
+def train_small(seed: int, steps: int) -> tuple[DiT, np.ndarray, np.ndarray, list[float]]:
     """A short training on real digits: model, pictures (N, 8, 8), labels, losses."""
     split = split_digits(seed)
     known = 2 * split.images - 1
     model = DiT(DiTConfig(), seed)
     draw = noisy_batches(known[:, None], split.labels, np.int64(10), BATCH, seed)
-    run = fit(model, draw, STEPS, ema=0.99)
+    run = fit(model, draw, steps, ema=0.99)
     return model, known, split.labels, run.losses
 
 

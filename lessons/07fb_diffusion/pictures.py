@@ -204,7 +204,7 @@ def relays(record: Recorded) -> None:
             axes, ("frechet", "right"), ("Frechet distance", "named right"), strict=True
         ):
             for name, colour in zip(names, COLOURS, strict=False):
-                runs = [record.run(name, seed) for seed in record.seeds]
+                runs = [record.run(name, seed) for seed in record.seeds_of(*names)]
                 budgets = [p["budget"] for p in runs[0]["points"]]
                 rows = np.array([[p[key] for p in run["points"]] for run in runs])
                 ax.plot(budgets, rows.mean(0), "o-", color=colour, label=name)
