@@ -213,7 +213,7 @@ def relays(record: Recorded) -> None:
             ax.set_ylabel(label)
             ax.set_xticks(budgets)
             ax.set_ylim(0)
-        axes[1].legend(loc="lower right")
+        axes[1].legend(loc="center right")
 
 
 # ---------------------------------------------------------------------------------- resolution
