@@ -341,7 +341,9 @@ def adds_the_shifts(student, rng, shape, s):
 @block_noise.test(points=1, hint="Divide by s, not by its square.")
 def keeps_the_variance(student, rng):
     "variance 1, and neighbours that share half of their noise at s = 2"
-    found = array(student.block_noise(normal(rng, 64, 64, 64), 2), shape=(64, 64, 64))
+    noise = normal(rng, 64, 64, 64)
+    found = array(student.block_noise(noise, 2), shape=noise.shape)
+    close((found * noise).mean(), 0.5, rtol=0.1, what="what is left of a pixel's own number")
     close(found.var(), 1.0, rtol=0.05, what="the variance")
     close((found * np.roll(found, 1, -1)).mean(), 0.5, rtol=0.1, what="what neighbours share")
 

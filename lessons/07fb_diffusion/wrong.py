@@ -196,7 +196,7 @@ def draw(denoise, x, steps, start=0.985):
     # constant blocks
     (
         "block_noise",
-        1,
+        0,
         GIVEN
         + """
 
