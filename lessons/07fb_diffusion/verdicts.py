@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from minilm.course.show.claims import Verdict, claim
+from minilm.course.show.claims import SEEDS_NEEDED, Verdict, claim
 from minilm.studies.recorded import Recorded
 
 Rows = Sequence[float]
@@ -110,6 +110,16 @@ def _distances(record: Recorded, model: str) -> list[float]:
         fmean(point["frechet"] for point in record.run(model, seed)["points"])
         for seed in record.seeds
     ]
+
+
+def relays(record: Recorded) -> None:
+    """Both verdicts, as soon as the record has three seeds of each way."""
+    seeds = record.seeds_of("scratch", "relay", "cascade")
+    if len(seeds) < SEEDS_NEEDED:
+        print(f"seeds recorded: {len(seeds)}; no verdict, which needs {SEEDS_NEEDED}")
+        return
+    for rival in ("cascade", "scratch"):
+        relay_against(record, rival)
 
 
 def relay_against(record: Recorded, rival: str) -> Verdict:

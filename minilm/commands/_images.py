@@ -8,6 +8,7 @@ from typing import Any
 
 from minilm.commands._options import naming
 from minilm.errors import InputError
+from minilm.files import try_folder
 
 STEPS, BATCH, LR = 2000, 64, 2e-3
 TEXT_ONLY = "text", "corpus", "config", "vocab", "dtype"  # options that are of no use here
@@ -88,6 +89,7 @@ def _begun(args: argparse.Namespace) -> Path:
         raise InputError(f"--seed is {args.seed}; it must be 0 or more")
     seed, name = args.seed or 0, args.images
     folder = args.out if args.out is not None else Path("runs") / _file_name(name)
+    try_folder(folder, "--out")
     with naming(out="--out"):
         checkpoints.refuse_taken(folder)
     with naming(images="--images", folder="--images", side="--size", patch="--patch"):

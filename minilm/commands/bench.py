@@ -21,6 +21,7 @@ PARTS = {  # and the modules that measure them
     "start": "start",
     "align": "align",
     "scaling": "scaling",
+    "images": "images",
     "gpu": "gpu",
 }
 FORMAT = 1  # of the JSON file

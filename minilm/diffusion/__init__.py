@@ -5,8 +5,16 @@
     samplers    from noise to an image: DDPM, DDIM, Euler and Heun; guidance
     blocks      noise that survives a change of resolution, and the blur of relay diffusion
 
-A picture x0 is mixed with noise e ~ N(0, 1) as x = alpha x0 + sigma e. Everything here is a formula
-over arrays; networks that predict and the loop that trains them lie elsewhere.
+A picture x0 is mixed with noise e ~ N(0, 1) as x = alpha x0 + sigma e. These four are formulas over
+arrays. The rest is imported by its own name (`from minilm.diffusion.dit import DiT`):
+
+    dit, mmdit, unet   networks that predict; `conditioning`: how they are told time and label
+    training           batches, the loss, and training by the house's own step
+    generate           a network as a denoiser, with guidance, and pictures drawn with it
+    relay              the second stage that goes on from a small picture, and the cascade
+    distil             two steps of a teacher in one of a student
+    judge              a classifier that names pictures, and what a generator is measured by
+    worlds             what `minilm train --images` learns from, and how a text asks for it
 """
 
 from minilm.diffusion.blocks import block_noise, blur_patches, dct_matrix, pool
