@@ -15,7 +15,7 @@ from minilm import InputError, Tensor, explicit
 from minilm import functional as F
 from minilm.lamp import SYMBOLS, Lamp, Listener, NaiveBayes, household, prequential
 from minilm.lamp import listener as ears
-from minilm.lamp.budget import LIMITS, measure, operations
+from minilm.lamp.budget import LIMITS, MEMORY, measure, operations
 from minilm.lamp.drawing import drawing
 from minilm.lamp.household import misspelt
 from minilm.lamp.keys import edited, typed
@@ -407,6 +407,7 @@ def test_the_budget_holds_in_a_process_of_one_core_and_256_mb() -> None:
     """All but the time, which `minilm lamp --budget` measures: a test asserts none."""
     found = measure(minutes=3)
     assert found["limited"] or sys.platform != "linux"
+    assert found["peak memory"] < MEMORY
     assert found["parameters"] == 2 * ears.SIZE * 3 <= LIMITS["parameters"]
     assert found["bytes of state"] < LIMITS["bytes of state"]
 
