@@ -357,58 +357,69 @@ def streams(rng, level):
         yield {"N": int(rng.integers(10, 20)), "window": float(rng.integers(4, 9))}
 
 
-def talk(student, rng, N, window):
-    """A model that knows by heart what it was taught; the log of what was asked of it."""
-    log, known = [], {}
+def talk(student, rng, N, window, late, learns=True):
+    """What a model that knows by heart what it was taught was asked, and what it should have been.
+
+    Args:
+        late: the most that a correction takes, in windows.
+        learns: whether what was learnt changes what is guessed.
+    """
     words = [f"w{rng.integers(0, N // 2 + 1)}" for _ in range(N)]
-    stream = [(w, str(rng.choice(SYMBOLS)), float(rng.uniform(0, 2 * window))) for w in words]
+    stream = [(w, str(rng.choice(SYMBOLS)), float(rng.uniform(0, late * window))) for w in words]
     stream[0] = (stream[0][0], "lit", window)  # just in time
+    first = {word: str(rng.choice(SYMBOLS)) for word in words}
+    first[words[0]] = "dark"
 
-    def guess(text):
-        log.append(("guess", text))
-        return known.get(text, "dark")
+    def follow(run):
+        log, known = [], dict(first)
 
-    def learn(text, symbol):
-        log.append(("learn", text, symbol))
-        known[text] = symbol
+        def guess(text):
+            log.append(("guess", text))
+            return known[text]
 
-    answer = student.prequential(guess, learn, list(stream), window)
-    return stream, log, answer
+        def learn(text, symbol):
+            log.append(("learn", text, symbol))
+            if learns:
+                known[text] = symbol
+
+        return log, run(guess, learn, list(stream), window)
+
+    log, answer = follow(student.prequential)
+    wanted_log, wanted = follow(by_the_rules)
+    same(answer, wanted)
+    return log, wanted_log
 
 
-def by_the_rules(stream, window):
-    log, known, guesses = [], {}, []
+def by_the_rules(guess, learn, stream, window):
+    guesses = []
     for text, meant, delay in stream:
-        said = known.get(text, "dark")
-        symbol = meant if said != meant and delay <= window else said
-        known[text] = symbol
-        guesses.append(said)
-        log += [("guess", text), ("learn", text, symbol)]
-    return log, guesses
+        guesses.append(guess(text))
+        in_time = guesses[-1] != meant and delay <= window
+        learn(text, meant if in_time else guesses[-1])
+    return guesses
 
 
-@prequential.test(points=2, hint="Guess, then learn, then go on.", cases=streams)
+@prequential.test(points=2, hint="Guess, then learn, then go on; return the guesses.",
+                  cases=streams)  # fmt: skip
 def guesses_before_it_learns(student, rng, N, window):
-    "every sentence is guessed once, and then learnt once"
-    stream, log, _ = talk(student, rng, N, window)
-    same([entry[:2] for entry in log], [e[:2] for e in by_the_rules(stream, window)[0]],
-         what="the order of guesses and lessons")  # fmt: skip
+    "every sentence is guessed once, and then learnt once; all guesses come back"
+    log, wanted = talk(student, rng, N, window, late=2, learns=False)
+    same([e[:2] for e in log], [e[:2] for e in wanted], what="the order of guesses and lessons")
+
+
+@prequential.test(points=2, hint="A wrong guess is learnt as what was meant.", cases=streams)
+def corrections_in_time(student, rng, N, window):
+    "corrections within the window count"
+    log, wanted = talk(student, rng, N, window, late=1)
+    same(log, wanted, what="what was guessed and learnt")
 
 
 @prequential.test(points=2, hint="At most window seconds: meant; later: what was guessed.",
                   cases=streams)  # fmt: skip
 def late_corrections_change_nothing(student, rng, N, window):
-    "corrections within the window count, later ones do not"
-    stream, log, _ = talk(student, rng, N, window)
-    wanted = [entry for entry in by_the_rules(stream, window)[0] if entry[0] == "learn"]
-    same([entry for entry in log if entry[0] == "learn"], wanted, what="what was learnt")
-
-
-@prequential.test(points=2, hint="Return the list of guesses.", cases=streams)
-def returns_its_guesses(student, rng, N, window):
-    "returns all guesses, in order"
-    stream, _, answer = talk(student, rng, N, window)
-    same(answer, by_the_rules(stream, window)[1])
+    "later corrections change nothing"
+    log, wanted = talk(student, rng, N, window, late=3)
+    same(log, wanted, what="what was guessed and learnt")
 
 
 # ---------------------------------------------------------------------------------- ctc_forward

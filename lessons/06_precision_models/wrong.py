@@ -367,7 +367,7 @@ def prequential(guess, learn, stream, window):
     # every correction counts
     (
         "prequential",
-        2,
+        4,
         START
         + """
 def prequential(guess, learn, stream, window):
@@ -381,7 +381,7 @@ def prequential(guess, learn, stream, window):
     # uncorrected sentences are not learnt
     (
         "prequential",
-        2,
+        0,
         START
         + """
 def prequential(guess, learn, stream, window):
@@ -397,7 +397,7 @@ def prequential(guess, learn, stream, window):
     # the labels are returned
     (
         "prequential",
-        4,
+        0,
         START
         + """
 def prequential(guess, learn, stream, window):
