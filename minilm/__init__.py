@@ -7,7 +7,7 @@ backend -> kernels -> tensor -> functional -> nn -> models -> analysis
 -> bench -> cli.
 =======
 backend -> kernels -> tensor -> functional -> nn -> models
--> analysis -> (parallel, inference, interop, explicit) -> (train, diffusion) -> align -> studies
+-> analysis -> (parallel, inference, interop, explicit, lamp) -> (train, diffusion) -> align -> studies
 -> course -> bench -> cli.
 >>>>>>> expl
 
@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 
 _PARTS = (
     "align analysis backend bench course data diffusion emulator explicit inference interop "
-    "kernels models nn optim parallel sandbox studies tape tokenizers train vision"
+    "kernels lamp models nn optim parallel sandbox studies tape tokenizers train vision"
 ).split()
 
 __all__ = [

@@ -52,7 +52,7 @@ def opening() -> Picture:
         ("i cannot see a thing", "lit"),
     )  # fmt: skip
     with styled():
-        sheet, ax = new_figure(size=(12.2, 4.4))
+        sheet, ax = new_figure(size=(12.2, 4.7))
         ax.set_axis_off()
         draw_lamp(ax, 0.9, 0.2, lit=False, size=1.35)
         draw_lamp(ax, 10.6, 0.2, lit=True, size=1.35)
@@ -69,7 +69,7 @@ def opening() -> Picture:
                 fontsize=17, color=MUTED)  # fmt: skip
         ax.text(10.6, -0.35, "knows when", ha="center", fontsize=17, color=MUTED)
         ax.set_xlim(-0.2, 12.3)
-        ax.set_ylim(-0.6, 3.9)
+        ax.set_ylim(-0.6, 4.3)
         ax.set_aspect("equal")
         return render(
             sheet,
