@@ -1,15 +1,9 @@
 """minilm: transformers from scratch in NumPy, built to be read, measured and taught from.
 
 The floors of the house, each importing only from those before it:
-<<<<<<< HEAD
 backend -> kernels -> tensor -> functional -> nn -> models -> analysis
--> (parallel, vision, inference, interop) -> (train, diffusion) -> align -> studies -> course
--> bench -> cli.
-=======
-backend -> kernels -> tensor -> functional -> nn -> models
--> analysis -> (parallel, inference, interop, explicit, lamp) -> (train, diffusion) -> align -> studies
+-> (parallel, vision, inference, interop, explicit, lamp) -> (train, diffusion) -> align -> studies
 -> course -> bench -> cli.
->>>>>>> expl
 
 `import minilm` loads NumPy and nothing heavier; every other part loads when it is first named.
 """
