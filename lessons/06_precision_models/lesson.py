@@ -585,13 +585,12 @@ print("".join("✓" if one else "·" for one in right_so_far))
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Say something
 #
-# Type a sentence and press Enter. If the lamp is wrong, choose what it should have been; it learns at
+# Type a sentence and press Enter. If the lamp is wrong, say what it should have been; it learns at
 # once. The curve on the right is yours. (`minilm lamp` does the same in a terminal, keeps what it
 # learnt, and switches a real device.)
 
 # %% tags=["hide-input"]
-own = pictures.OwnLamp(model, right_so_far)
-interact(own, say="it is so dark", it_should_be=["as it is", "lit", "dark", "nothing"])
+here.module("own_lamp").OwnLamp(model, right_so_far, pictures.draw_lamp).show()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not

@@ -20,7 +20,6 @@ from minilm.course.show.style import (
     render,
     styled,
 )
-from minilm.lamp import SYMBOLS
 from minilm.lamp.simulate import Heard
 from minilm.studies.recorded import Recorded
 
@@ -317,59 +316,3 @@ def sound(text: str, loud: np.ndarray) -> None:
         ax.set_xlabel("seconds")
         ax.set_ylabel("kHz")
         ax.set_title(f"“{text}”")
-
-
-class OwnLamp:
-    """The reader's lamp: shows what follows from a sentence, and learns what it should have been.
-
-    Called with the values of two controls; what changed since the last call decides what happens.
-    """
-
-    def __init__(self, model: Any, right: Sequence[bool] = ()) -> None:
-        self.model, self.right = model, list(right)
-        self.said, self.lit, self.open = "", False, False
-
-    def __call__(self, say: str, it_should_be: str) -> None:
-        if say != self.said:
-            self._settle(None)
-            self.said, self.open = say, True
-        elif it_should_be in SYMBOLS:
-            self._settle(it_should_be)
-        shares = self.model.shares(self.said)
-        symbol = SYMBOLS[int(shares.argmax())]
-        if symbol != "nothing":
-            self.lit = symbol == "lit"
-        self._draw(shares)
-
-    def _settle(self, symbol: str | None) -> None:
-        """Learn the open sentence, as corrected or as it was anticipated."""
-        if not self.open:
-            if symbol is not None and symbol != self.model.guess(self.said):
-                self.model.learn(self.said, symbol, corrected=True)
-            return
-        guess = self.model.guess(self.said)
-        self.right.append(symbol in (None, guess))
-        self.model.learn(self.said, symbol or guess, corrected=symbol not in (None, guess))
-        self.open = False
-
-    def _draw(self, shares: np.ndarray) -> None:
-        with figure(
-            1, 3, size=(12.2, 4.2),
-            alt="The lamp, how likely it takes each symbol to be, and the reader's curve so far.",
-        ) as (ax, middle, curve):  # fmt: skip
-            ax.set_axis_off()
-            draw_lamp(ax, 0, 0, self.lit)
-            ax.set_xlim(-1.4, 1.4)
-            ax.set_ylim(-0.4, 3.1)
-            ax.set_aspect("equal")
-            ax.set_title("lit" if self.lit else "dark")
-            middle.barh(SYMBOLS, shares, color=[MUTED, ORANGE, BLUE])
-            middle.set_xlim(0, 1)
-            middle.invert_yaxis()
-            middle.set_title(f"“{self.said[:22]}”")
-            last = [np.mean(self.right[max(0, i - 9) : i + 1]) for i in range(len(self.right))]
-            curve.plot(range(1, 1 + len(last)), 100 * np.array(last), color=GREEN, marker="o",
-                       markersize=5)  # fmt: skip
-            curve.set_ylim(0, 103)
-            curve.set_title("right, last 10, %")
-            curve.set_xlabel("sentences")
