@@ -384,7 +384,7 @@ verdicts.table(found, width, slots)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. What the reviewers asked for
 #
-# Is it any good beside what everybody else uses? All models read the same half a million tokens of the Python
+# Is it any good beside what everybody else uses? All models read the same million tokens of the Python
 # documentation once (byte pairs, 384 ids). SAFFU has 32-bit ciphers, a block and a radius of 8, and
 # the document. The transformer has two layers. Both have about 95,000 parameters. Each had its own
 # rate, tuned on short runs. Beside them, what only counts: Kneser-Ney, the best smoothing of n-grams,

@@ -176,7 +176,7 @@ def same_parameters(record: Recorded) -> Verdict:
     return claim(
         "a near-shallow model does what a transformer of the same size does",
         source=f"{TALK} 06:43–08:58 and the title; the comparison is the reviewers'",
-        measure="held-out nats per token after the same half a million tokens, about 95,000 parameters each",
+        measure="held-out nats per token after the same million tokens, about 95,000 parameters each",
         expected="SAFFU at most 0.05 above; partly: at most 0.2 above",
         measured={"SAFFU": saffu, "transformer": gpt},
         holds=lambda m: m["SAFFU"] <= m["transformer"] + 0.05,
