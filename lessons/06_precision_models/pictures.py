@@ -122,18 +122,18 @@ def twice(copies: Sequence[int], losses: np.ndarray) -> None:
 
 def grid(table: dict[tuple[str, int], Sequence[float]], later: dict) -> None:
     """Cold minus warm per cell, after one epoch and after five: dots right of 0 are wins of warm."""
-    cells = sorted(table, key=lambda cell: (cell[1], int(cell[0].split()[0]), cell[0]))
-    amounts = sorted({amount for _, amount in cells})
+    names = sorted({size for size, _ in table}, key=lambda size: (int(size.split()[0]), size))
+    amounts = sorted({amount for _, amount in table})
     with figure(
         1, len(amounts), size=(12.2, 6.2),
         alt="With 50,000 characters warm leads after one epoch and ties after five; with 5,000 and "
         "many features it is far behind.",
     ) as axes:  # fmt: skip
         for ax, amount in zip(axes, amounts, strict=True):
-            names = [size for size, a in cells if a == amount]
             for i, size in enumerate(names):
                 for values, colour, marker in (
-                    (table[size, amount], ORANGE, "o"), (later[size, amount], BLUE, "s"),
+                    (table.get((size, amount), []), ORANGE, "o"),
+                    (later.get((size, amount), []), BLUE, "s"),
                 ):  # fmt: skip
                     ax.scatter(values, [i] * len(values), color=colour, marker=marker, s=70,
                                alpha=0.8)  # fmt: skip
