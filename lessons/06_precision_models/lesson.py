@@ -392,8 +392,7 @@ verdicts.table(found, width, slots)
 # documentation once (byte pairs, 384 ids). SAFFU has 32-bit ciphers, a block and a radius of 8, and
 # the document. The transformer has two layers. Both have about 95,000 parameters. Each had its own
 # rate, tuned on short runs. Beside them, what only counts: Kneser-Ney, the best smoothing of n-grams,
-# and naive Bayes over the last one or two tokens. *Who is ahead after one second, and who after a
-# minute?*
+# and naive Bayes over the last one or two tokens. *Who is ahead after one second, and who after ten?*
 
 # %% tags=["hide-input"]
 race = here.recorded("rivals")
