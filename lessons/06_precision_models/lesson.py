@@ -447,10 +447,10 @@ def prequential(model, stream, window):  # what everybody says, in the order of 
 #
 # The talk had people; we have a simulation. Thirty sentences that mean the lamp and thirty of chatter
 # with the same words in them, each with changing rooms, pets and days; one letter in ten misspelt.
-# Listen for a minute:
+# Listen for a while:
 
 # %%
-for said in list(household(1, 1.0))[:9]:
+for said in list(household(1, 2.0))[:8]:
     print(f"{said.at:4.0f} s  {said.text:40} {said.meant}")
 stream = list(household(0, 20.0))
 assert prequential(Listener(0), stream, 10.0) == lamp.prequential(Listener(0), stream, 10.0)
@@ -553,7 +553,7 @@ pictures.heard(here.recorded("hearing"))
 # With one letter in three wrong the lamp loses six to nine points against the text as it was said;
 # with one in twenty, three at most or so. It does not need the right letters, only the *same* wrong ones
 # each time. That is the talk's bet on a tiny recogniser, and it holds here, for sounds far easier than
-# speech. An untrained recogniser, which hears nothing but blanks, leaves the lamp at chance.
+# speech. At the first stage it hears next to nothing, and the lamp does no better than chance.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. What it costs
@@ -602,7 +602,7 @@ here.module("own_lamp").OwnLamp(model, right_so_far, pictures.draw_lamp).show()
 #
 # **As claimed.** A softmax layer over one feature is solved by counting, exactly. One pass takes
 # perplexity from V to a fraction of it. Comparisons of frozen vectors can be looked up. A lamp
-# learns in twenty minutes of talk, in a few milliseconds a turn and a few megabytes.
+# learns in twenty minutes of talk, in a few milliseconds a turn and some forty megabytes.
 #
 # **In part.** A warm start is ahead early where text is plenty. The criterion for attention finds
 # which slots to trust: it saves a tenth of a nat with eight slots of real text, and 0.002 on a chain
