@@ -93,6 +93,22 @@ def make_folder(path: str | os.PathLike, name: str = "path") -> Path:
         ) from None
 
 
+def try_folder(path: str | os.PathLike, name: str = "path") -> None:
+    """Refuse what `make_folder` would refuse, and leave nothing behind: for before a long work.
+
+    Raises:
+        InputError: as for `make_folder`.
+    """
+    path = Path(path)
+    missing = [one for one in (path, *path.parents) if not os.path.lexists(one)]
+    try:
+        make_folder(path, name)
+    finally:
+        for one in missing:  # from the innermost out; some may not have been made
+            with contextlib.suppress(OSError):
+                one.rmdir()
+
+
 def parse_json(content: bytes) -> Any:
     """What a JSON file holds.
 

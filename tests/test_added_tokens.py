@@ -16,10 +16,26 @@ from minilm.tokenizers import (
     save_tiktoken,
     save_vocab_and_merges,
 )
+from minilm.tokenizers.saving import REGEX
 from tests import tokenizer_specimens as specimens
 from tests.tokenizer_specimens import byte_level, template, token, write
 
 NFC = {"type": "NFC"}
+
+
+LLAMA = {
+    "type": "Split",
+    "pattern": {"Regex": REGEX["llama3"]},
+    "behavior": "Isolated",
+    "invert": False,
+}
+DIGITS = {"type": "Digits", "individual_digits": True}
+
+
+def led_words(cut, use_regex=False):
+    """`add_prefix_space` behind something that cuts: all of its parts get a blank."""
+    steps = [cut, byte_level(True, use_regex=use_regex)]
+    return {"pre_tokenizer": {"type": "Sequence", "pretokenizers": steps}}
 
 
 @pytest.mark.parametrize(
@@ -34,6 +50,8 @@ NFC = {"type": "NFC"}
         ("<a>the", [261, 258], token(261, "<a>"), {"pre_tokenizer": byte_level(prefix=True)}),
         ("the", [258], token(261, "<a>"), {"pre_tokenizer": byte_level(prefix=True)}),
         ("", [], token(261, "<a>"), {"pre_tokenizer": byte_level(prefix=True)}),
+        ("the,the the", [258, 220, 11, 257, 258], token(261, "<a>"), led_words(LLAMA)),
+        ("the1the", [258, 220, 16, 258], token(261, "<a>"), led_words(DIGITS, use_regex=True)),
         ("the", [3, 257, 4, 5], token(261, "<a>"), {"post_processor": template((3,), (4, 5))}),
     ],
 )
@@ -133,19 +151,7 @@ CUT = {"type": "Split", "pattern": {"Regex": r"\d"}, "behavior": "Isolated", "in
                     "pretokenizers": [CUT, byte_level(True, use_regex=False)],
                 }
             },
-            "add_prefix_space behind a Split",
-        ),
-        (
-            {
-                "pre_tokenizer": {
-                    "type": "Sequence",
-                    "pretokenizers": [
-                        {"type": "Digits", "individual_digits": True},
-                        byte_level(True),
-                    ],
-                }
-            },
-            "add_prefix_space behind a Digits",
+            "cuts words in an unknown way",
         ),
         (
             {

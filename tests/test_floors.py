@@ -15,7 +15,7 @@ PACKAGE = Path(minilm.__file__).parent
 
 # From the ground up. A part may import from lower floors and, one way, from its own.
 FLOORS = (
-    ("errors",),
+    ("errors", "interrupt"),
     ("backend", "files"),
     ("emulator",),  # runs CUDA source given to it, so that kernels can be launched without a GPU
     ("sandbox",),  # runs code that nobody trusts, for the grader and for pass@k

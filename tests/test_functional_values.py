@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, logsumexp
 
 import minilm
-from minilm import Tensor, kernels
+from minilm import Tensor, kernels, no_grad
 from minilm import functional as F
 
 F32 = np.float32
@@ -45,6 +45,26 @@ def test_cross_entropy_of_large_logits(tier: str, offset: float, smoothing: floa
     assert np.abs(x.grad - slopes).max() < 1e-6
     if offset == 0:  # the gradient of the head's x is a product with w, of many terms
         assert np.abs(fused.grad - slopes).max() < 1e-6
+
+
+@pytest.mark.parametrize("tier", ["reference", "cpu"])
+@pytest.mark.parametrize("scale", [1e10, 1e20, 1e30])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_of_logits_whose_squares_overflow(
+    tier: str, scale: float, smoothing: float
+) -> None:
+    """Without a z-loss nothing squares them: 0 times an infinite square would be NaN."""
+    large = (logits(0.0) * F32(scale)).astype(F32)
+    losses, slopes = exact(large, smoothing)
+    with kernels.use(tier):
+        x = Tensor(large, requires_grad=True)
+        loss = F.cross_entropy(x, TARGETS, label_smoothing=smoothing, reduction="sum")
+        with no_grad():
+            plain = F.cross_entropy(Tensor(large), TARGETS, label_smoothing=smoothing)
+        loss.backward()
+    assert loss.item() == pytest.approx(losses.sum(), rel=1e-6)
+    assert plain.item() == pytest.approx(losses.mean(), rel=1e-6)
+    assert np.abs(x.grad - slopes).max() < 1e-6
 
 
 @pytest.mark.parametrize("tier", ["reference", "cpu"])

@@ -25,6 +25,36 @@ def test_a_change_through_a_view_reaches_the_root() -> None:
     assert np.array_equal(x.grad, [[6, 6, 6], [2, 2, 2]])
 
 
+@pytest.mark.parametrize("key", [1, -2, (1,), (..., 1), np.int64(1)], ids=repr)
+def test_a_single_element_is_a_view_too(key) -> None:
+    """NumPy answers x[1] with a number, which knows nothing of x; PyTorch with a view."""
+    x = leaf(3)
+    y = x * 2.0
+    v = y[key]
+    v *= 3.0
+    v += v
+    (y * y).sum().backward()
+    assert np.allclose(y.data, x.data * [2, 12, 2]) and v.shape == ()
+    assert np.allclose(x.grad, 2 * x.data * np.square([2, 12, 2]))
+    with pytest.raises(InputError, match="leaf"):
+        w = x[key]
+        w *= 5.0
+    before = x.data.copy()
+    with no_grad():
+        w = x[key]
+        w += 1.0
+    assert (x.data - before).tolist() == [0, 1, 0]
+
+
+def test_a_loop_changes_what_it_walks_over() -> None:
+    x = leaf(3)
+    y = x * 2.0
+    for v in y:
+        v *= 3.0
+    y.sum().backward()
+    assert x.grad.tolist() == [6, 6, 6]
+
+
 def test_what_is_added_through_a_view_gets_its_gradient() -> None:
     x, w = leaf(2, 3), leaf(3, seed=1)
     y = x * 2.0

@@ -11,7 +11,7 @@ import minilm
 from minilm import cli, errors
 from minilm.backend.machine import cores, quota
 from minilm.errors import InputError
-from minilm.files import make_folder
+from minilm.files import make_folder, try_folder
 
 ROOT = Path(minilm.__file__).parent
 LONG = "x" * 300
@@ -65,6 +65,27 @@ def test_a_folder_is_made_or_refused(here: Path) -> None:
     assert list((here / "new" / "deep").iterdir()) == []
     with pytest.raises(InputError, match=r"--out is 'afile'; .* \(it is a file\)"):
         make_folder("afile", "--out")
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path[:12])
+def test_out_is_tried_before_kernels_are_compiled(
+    path: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from minilm.train import warm
+
+    monkeypatch.setattr(warm, "compiling", lambda *_: pytest.fail("kernels were compiled"))
+    assert cli.main(["train", "--text", "text.txt", "--out", path]) == cli.MISTAKE
+    assert capsys.readouterr().err.startswith(f"minilm: --out is {path!r}; it must be a folder")
+    assert sorted(p.name for p in here.iterdir()) == ["afile", "text.txt"]
+
+
+def test_a_folder_that_was_tried_is_gone(here: Path) -> None:
+    (here / "old").mkdir()
+    try_folder("new/deep"), try_folder("old")
+    assert sorted(p.name for p in here.iterdir()) == ["afile", "old", "text.txt"]
+    with pytest.raises(InputError, match="--out is 'new/"):
+        try_folder(f"new/{LONG}", "--out")
+    assert not (here / "new").exists()
 
 
 # --- Numba ----------------------------------------------------------------------------------------

@@ -15,7 +15,14 @@ from minilm.sandbox.disposable import Allowance, Ended, Nursery
 
 
 def prepare(setup: Any) -> Any:
+    if setup == "ended while it forks":
+        os.register_at_fork(before=_end_a_keeper)
     return setup
+
+
+def _end_a_keeper() -> None:
+    if callable(signal.getsignal(signal.SIGTERM)):  # in a keeper, and not before
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def work(state: Any, request: Any, send: Callable[[Any], None]) -> None:
@@ -24,6 +31,9 @@ def work(state: Any, request: Any, send: Callable[[Any], None]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if request == "eats":
         send(len(bytearray(4 << 30)))
+    if request == "tells":
+        while True:
+            send(0)
     if request == "spins":
         while True:
             pass
@@ -58,3 +68,23 @@ def test_nothing_that_a_piece_started_is_left(nursery: Nursery) -> None:
     assert ended.how == "done"
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_keeper_that_is_ended_while_it_forks_ends(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    with Nursery("test_sandbox_process", "ended while it forks", places=1) as made:
+        *_, ended = made.work("sleeps", Allowance(memory=3 << 30, cpu=5, wall=20))
+    assert ended.how == "lost"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_piece_that_nobody_listens_to_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    with Nursery("test_sandbox_process", 1, places=1) as made:
+        said = made.work("tells", Allowance(memory=3 << 30, cpu=50, wall=50))
+        assert [next(said), next(said)] == [[1, "tells"], 0]
+    assert capfd.readouterr().err == ""

@@ -167,8 +167,9 @@ def test_bytes_and_offsets(bert, t5):
         assert tokenizer.encode_bytes(content) == tokenizer.encode_ordinary("the é")
         with pytest.raises(InputError, match="content is not UTF-8 at byte 4; for this"):
             tokenizer.encode_bytes(content[:-1])
-    with pytest.raises(InputError, match="a Unigram, whose words are not the text's own"):
-        t5.encode_with_offsets("the")
+    ids, spans = t5.encode_with_offsets("the  ½b", "all")
+    assert ids == t5.encode("the  ½b", add_special_tokens=False)
+    assert spans[0] == (0, 3) and spans[1:3] == [(5, 6), (5, 6)] and spans[-1] == (6, 7)
     ids, spans = bert.encode_with_offsets("Unaffable  é\u0301中! zq?", "all")
     assert ids == bert.encode("Unaffable  é\u0301中! zq?", add_special_tokens=False)
     assert spans[:6] == [(0, 2), (2, 5), (5, 9), (11, 12), (13, 14), (14, 15)]

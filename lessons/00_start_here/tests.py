@@ -573,11 +573,12 @@ def one_always_stays(student, rng):
 @top_p.test(points=1, hint="Rank the tokens; a bound on their logits keeps all of those that tie.")
 def no_more_than_needed(student, rng):
     "of equally likely tokens only as many stay as are needed"
-    equal, p = np.float32(rng.uniform(-2, 2)), float(rng.uniform(0.27, 0.48))
+    equal = np.float32(rng.uniform(-2, 2))
     logits = np.array([[equal - 50, equal, equal, equal, equal]])
-    found = array(student.top_p(logits, p), shape=(1, 5))
-    true((found[:, 1:] == equal).sum() == 2, f"of four, two hold {p:.2f} together")
-    true(np.isneginf(found).sum() == 3, "all others should be -inf")
+    for p in (float(rng.uniform(0.27, 0.48)), 0.5):
+        found = array(student.top_p(logits, p), shape=(1, 5))
+        true((found[:, 1:] == equal).sum() == 2, f"of four, two hold {p:.2f} together")
+        true(np.isneginf(found).sum() == 3, "all others should be -inf")
 
 
 @top_p.test(points=1, hint="Subtract the largest logit before exp; the shares stay the same.")

@@ -902,4 +902,24 @@ def top_p(logits, p):
     return out
 """,
     ),
+    # who reaches p exactly is not enough
+    ("top_p", 6, changed("top_p", ("- shares < p", "- shares <= p"))),
+    # eps beside the root
+    (
+        "layer_norm",
+        5,
+        changed(
+            "layer_norm",
+            ("np.sqrt(variance + x.dtype.type(eps))", "(np.sqrt(variance) + x.dtype.type(eps))"),
+        ),
+    ),
+    # the pullback answers for a loss of 1, whatever g is
+    (
+        "cross_entropy",
+        5,
+        changed(
+            "cross_entropy",
+            ("(g / logits.dtype.type(len(logits)))", "(1 / logits.dtype.type(len(logits)))"),
+        ),
+    ),
 ]

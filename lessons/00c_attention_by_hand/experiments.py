@@ -8,12 +8,12 @@ import numpy as np
 
 from minilm import backend, use
 from minilm import functional as F
-from minilm.course import progress
+from minilm.course import budget, progress
 from minilm.models import Transformer, gpt, gpt2
 from minilm.studies.until import descend
 from minilm.tensor import Tensor, no_grad
 
-STEPS = 1000  # of the models that the lesson trains itself
+STEPS = budget(1000)  # of the models that the lesson trains itself
 LR = 1e-3  # what the recorded study's tuning chose for two layers
 
 
@@ -61,6 +61,17 @@ def right(
     """Share of the texts, %, of which the likeliest next word is the right one."""
     hits = [gpt.gpt(ids, w, heads)[-1].argmax() == answer for ids, answer in texts_and_answers]
     return 100 * float(np.mean(hits))
+
+
+def sureness(
+    texts_and_answers: Sequence[tuple[list[int], int]], w: dict[str, np.ndarray], heads: int
+) -> float:
+    """Probability of the right word: its geometric mean over the texts."""
+    logs = []
+    for ids, answer in texts_and_answers:
+        logits = gpt.gpt(ids, w, heads)[-1]  # (V,)
+        logs.append(logits[answer] - np.logaddexp.reduce(logits))
+    return float(np.exp(np.mean(logs)))
 
 
 def slopes_apart(rows: int = 200) -> float:

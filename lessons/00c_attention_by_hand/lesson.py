@@ -359,7 +359,8 @@ marks = {"both layers": [right(each, w) for each in asked]}
 marks |= {f"without layer {i + 1}": [right(each, erased(w, i)) for each in asked] for i in (0, 1)}
 marks |= texts.free_guesses(asked)
 pictures.marks(marks)
-verdicts.written(marks, SEEDS)
+sure = here.module("experiments").sureness  # the probability of the right word
+verdicts.written(marks, [sure(each, w, heads=1) for each in asked], SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Page and package agree
@@ -392,8 +393,11 @@ surer = {
     "one head": [right(each, w) for each in pairs],
     "two heads": [experiments.right(each, pair_w, heads=2) for each in pairs],
 }
+single = [experiments.right(each, pair_w, heads=2) for each in asked]
+heads = {"one head": (w, 1), "two heads": (pair_w, 2)}
+surely = {name: [sure(each, *model) for each in pairs] for name, model in heads.items()}
 pictures.marks(surer | texts.free_guesses(pairs))
-verdicts.pairs(surer, [experiments.right(each, pair_w, heads=2) for each in asked], SEEDS)
+verdicts.pairs(surer, single, surely, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## How the second head is written

@@ -96,5 +96,25 @@ def slope(logits, came):
     return (np.exp(logp) - hot) / len(came)
 """,
     ),
+    # one step, n times over
+    (
+        "look_back",
+        """
+def look_back(places, n):
+    one = np.eye(places, k=1)
+    one[0, 0] = 1
+    return np.linalg.matrix_power(one, n)
+""",
+    ),
+    # a diagonal, and a row for all who stand too near the start
+    (
+        "look_back",
+        """
+def look_back(places, n):
+    W = np.eye(places, k=n)
+    W[0, : n + 1] = 1
+    return W
+""",
+    ),
 ]
 RIGHT = [(question, START + code) for question, code in RIGHT]

@@ -129,8 +129,10 @@ def tables(rng, level):
 def large(rng, level):
     yield {"T": 4, "shift": 1000.0}
     yield {"T": 4, "shift": -1000.0}
+    yield {"T": 3, "shift": -1e10}
     if level == "hidden":
         yield {"T": int(rng.integers(5, 9)), "shift": 5000.0}
+        yield {"T": int(rng.integers(5, 9)), "shift": -1e11}
 
 
 @shares.test(points=2, hint="Hide first, then the softmax of what is left.", cases=tables)
@@ -140,10 +142,11 @@ def the_softmax_of_what_is_seen(student, rng, T, size):
     close(student.shares(scores), causal(scores), rtol=1e-10, atol=0)
 
 
-@shares.test(points=1, hint="Subtract the largest score of each row before np.exp.", cases=large)
+@shares.test(points=1, hint="Subtract the largest score of each row before np.exp; hide by -inf.",
+             cases=large)  # fmt: skip
 def large_scores(student, rng, T, shift):
-    "scores of a thousand do not overflow, nor does a hidden one that is larger"
-    scores = normal(rng, T, T) + shift
+    "scores far from 0, each row elsewhere, do not overflow, nor does a hidden one that is larger"
+    scores = normal(rng, T, T) + shift * (1 + rng.permutation(T)[:, None])
     scores[0, -1] = 10 * abs(shift)  # hidden from the first row, and far above it
     close(student.shares(scores), causal(scores), rtol=1e-10, atol=0)
 
@@ -164,12 +167,17 @@ leaves_arguments(shares)
 def heads(rng, level):
     yield {"T": 4, "C": 6, "D": 3, "E": 2}
     yield {"T": 3, "C": 5, "D": 5, "E": 5}
+    yield {"T": 4, "C": 4, "D": 4, "E": 3, "size": 1000.0}
     if level == "hidden":
+        yield {"T": 3, "C": 3, "D": 4, "E": 3, "size": -1e10}
         yield {"T": 1, "C": 2, "D": 2, "E": 2}
         yield {"T": int(rng.integers(5, 9)), "C": 8, "D": 4, "E": 7}
 
 
-def drawn(rng, T, C, D, E):
+def drawn(rng, T, C, D, E, size=1.0):
+    if size != 1:  # scores are whole multiples of size / 2, so no order of adding changes them
+        whole = size * rng.integers(1, 4, (4, T)), rng.integers(1, 4, (4, T)) * 1.0
+        return np.eye(T), *whole, normal(rng, E, T), normal(rng, T, E)
     return (
         normal(rng, T, C),
         normal(rng, D, C),
@@ -180,14 +188,14 @@ def drawn(rng, T, C, D, E):
 
 
 @head.test(points=3, hint="x + shares(match(q, k)) @ v @ Wo.T", cases=heads)
-def fetches_and_adds(student, rng, T, C, D, E):
-    "queries, keys, values, shares, and the sum with x"
-    given = drawn(rng, T, C, D, E)
+def fetches_and_adds(student, rng, T, C, D, E, size=1.0):
+    "queries, keys, values, shares, also of scores far from 0, and the sum with x"
+    given = drawn(rng, T, C, D, E, size)
     close(student.head(*given), one_head(*given), rtol=1e-9, atol=1e-10)
 
 
 @head.test(points=1, hint="Nothing of a row may depend on later rows.", cases=heads)
-def the_past_does_not_change(student, rng, T, C, D, E):
+def the_past_does_not_change(student, rng, T, C, D, E, size=1.0):
     "rows stay as they are when a later row changes, and equal the formula"
     x, *weights = drawn(rng, T + 1, C, D, E)
     other = x.copy()

@@ -11,7 +11,7 @@ from minilm.studies.until import right_after, steps_to
 Rows = Sequence[float]
 
 
-def written(marks: dict[str, Rows], seeds: Sequence[int]) -> Verdict:
+def written(marks: dict[str, Rows], sure: Rows, seeds: Sequence[int]) -> Verdict:
     erased = max(marks["without layer 1"] + marks["without layer 2"])
     free = max(marks["any word seen"] + marks["longest ago"])
     return claim(
@@ -28,6 +28,7 @@ def written(marks: dict[str, Rows], seeds: Sequence[int]) -> Verdict:
         says=f"with both layers at least {min(marks['both layers']):.0f} % of the texts come out "
         f"right, with one of them erased {erased:.0f} % at most; a guess that costs nothing gets "
         f"{free:.0f} %",
+        note=f"With both layers the right word has a probability of {fmean(sure):.2f}.",
     )
 
 
@@ -45,7 +46,9 @@ def same(apart: float) -> Verdict:
     )
 
 
-def pairs(surer: dict[str, Rows], single: Rows, seeds: Sequence[int]) -> Verdict:
+def pairs(
+    surer: dict[str, Rows], single: Rows, sure: dict[str, Rows], seeds: Sequence[int]
+) -> Verdict:
     return claim(
         "a second head tells apart what one head cannot, and loses nothing",
         source="this lesson",
@@ -61,6 +64,8 @@ def pairs(surer: dict[str, Rows], single: Rows, seeds: Sequence[int]) -> Verdict
         says=f"one head is right in {fmean(surer['one head']):.0f} %, two in "
         f"{fmean(surer['two heads']):.0f} %; where only the single word helps, two heads are right "
         f"in {fmean(single):.0f} %",
+        note="The right word has a probability of "
+        f"{fmean(sure['one head']):.2f} with one head and {fmean(sure['two heads']):.2f} with two.",
     )
 
 

@@ -8,6 +8,11 @@ def shares(scores):
     e = np.exp(seen - seen.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 """
+HEAD = """
+def head(x, Wq, Wk, Wv, Wo):
+    q, k, v = x @ Wq.T, x @ Wk.T, x @ Wv.T
+    return x + shares(q @ k.T / q.shape[-1] ** 0.5) @ v @ Wo.T
+"""
 BACK = """
 def look_back(places, n):
     W = np.zeros((places, places))
@@ -346,6 +351,97 @@ def slope(logits, came):
     e = np.exp(logits - logits.max(-1, keepdims=True))
     p = e / e.sum(-1, keepdims=True)
     p[:, came] -= 1
+    return p / len(logits)
+""",
+    ),
+    # a number in place of -inf, and scores that lie below it
+    ("shares", 4, START + SHARES.replace("-np.inf", "scores.dtype.type(-1e9)")),
+    # the largest of all rows: far below it nothing is left of a row
+    ("shares", 4, START + SHARES.replace("seen.max(-1, keepdims=True)", "seen.max()")),
+    # a number in place of -inf, in a head
+    ("head", 1, START + SHARES.replace("-np.inf", "-1e4") + HEAD),
+    # a softmax of its own, without the largest score
+    ("head", 1, START + SHARES.replace("seen - seen.max(-1, keepdims=True)", "seen") + HEAD),
+    # keys ask and queries answer
+    ("head", 0, START + SHARES + HEAD.replace("x @ Wq.T, x @ Wk.T", "x @ Wk.T, x @ Wq.T")),
+    # the root in float32, in a product of float64
+    (
+        "match",
+        1,
+        START + "def match(q, k):\n"
+        "    return q @ k.T / np.float32(q.shape[-1]) ** np.float32(0.5)\n",
+    ),
+    # as if one step were the only one: only place 0 is caught at the start
+    (
+        "look_back",
+        1,
+        START + "def look_back(places, n):\n"
+        "    W = np.eye(places, k=n)\n    W[0, 0] = 1\n    return W\n",
+    ),
+    # sharp on both sides
+    (
+        "layer_one",
+        2,
+        START
+        + BACK
+        + ONE
+        + """
+    Wq[:, place] = sharp * places**0.5 * look_back(places, 1)
+    Wk[:, place] = sharp * np.eye(places)
+    Wv[:, :words], Wo[words + places:] = np.eye(words), np.eye(words)
+    return Wq, Wk, Wv, Wo
+""",
+    ),
+    # the root of places, as in layer one
+    (
+        "layer_two",
+        2,
+        START
+        + TWO
+        + """
+    Wq[:, :words], Wk[:, words + places:] = sharp * places**0.5 * np.eye(words), np.eye(words)
+    Wv[:, :words], Wo[:words] = np.eye(words), loud * np.eye(words)
+    return Wq, Wk, Wv, Wo
+""",
+    ),
+    # the last fact with an answer wipes out the others
+    (
+        "rules",
+        0,
+        START
+        + """
+def rules(facts, words):
+    up, bias = np.zeros((len(facts), words)), np.full(len(facts), -20.0)
+    down = np.zeros((words, len(facts)))
+    for f, (a, b) in enumerate(facts):
+        up[f, a], down[b] = 40.0, 0
+        down[b, f] = 1 / 20
+    return up, bias, down
+""",
+    ),
+    # over all the numbers, not over the rows
+    (
+        "slope",
+        0,
+        START
+        + """
+def slope(logits, came):
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    p = e / e.sum(-1, keepdims=True)
+    p[np.arange(len(logits)), came] -= 1
+    return p / p.size
+""",
+    ),
+    # an epsilon in the sum
+    (
+        "slope",
+        4,
+        START
+        + """
+def slope(logits, came):
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    p = e / (e.sum(-1, keepdims=True) + logits.dtype.type(1e-8))
+    p[np.arange(len(logits)), came] -= 1
     return p / len(logits)
 """,
     ),

@@ -8,6 +8,7 @@ from minilm import backend, nn
 from minilm import functional as F
 from minilm.analysis.editing import rome_edit
 from minilm.analysis.skipgram import cooccurrences, pmi, skip_gram
+from minilm.course import budget
 from minilm.data import documents
 from minilm.data.toys.topics import topic_words
 from minilm.tensor import Tensor
@@ -41,7 +42,7 @@ def seen(told: np.ndarray, asked: np.ndarray, n: int) -> float:
 def vectors_and_counts(seed: int, negatives: int = 5) -> tuple[np.ndarray, np.ndarray]:
     """A text of 20 hidden topics: pmi - log k, and u . v, of its frequent pairs."""
     counts = cooccurrences(topic_words(100_000, seed=seed), window=3, vocab_size=200)
-    u, v = skip_gram(counts, channels=32, negatives=negatives, steps=600, seed=seed)
+    u, v = skip_gram(counts, channels=32, negatives=negatives, steps=budget(600), seed=seed)
     often = counts >= 50
     return pmi(counts, negatives)[often], (u @ v.T)[often]
 

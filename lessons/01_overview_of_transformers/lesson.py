@@ -557,7 +557,7 @@ print(f"{by_heart[0].num_parameters():,} parameters, 6 bits a fact: {6 * 2000:,}
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 heart, looked, hits = remembering.percent(closed, opened)  # (seeds, bands) each
 pictures.facts(remembering.BANDS, heart, looked, hits)
-verdicts.looked_up(heart, looked, hits, here.recorded("remembering"), SEEDS)
+verdicts.looked_up(closed, opened, here.recorded("remembering"), SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** a memory knows what it met often. A reader is as good as its search. The talk

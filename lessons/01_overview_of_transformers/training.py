@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from minilm import backend
-from minilm.course import progress
+from minilm.course import budget, progress
 from minilm.nn import Module
 from minilm.optim import AdamW, clip_grad_norm, cosine
 
@@ -18,6 +18,7 @@ def fit(
     lr: float = 1e-2,
 ) -> None:
     """Train one model per seed; draw(seed, step) gives the arrays that a model's loss takes."""
+    steps = budget(steps)  # more or fewer where `minilm run 01 --budget` asks for it
 
     def train_one(pair: tuple[int, Module]) -> None:
         seed, model = pair

@@ -11,7 +11,7 @@ from minilm.studies.recorded import Recorded
 from minilm.studies.until import right_after, steps_to
 
 from .studies import copying, lengths, thinking
-from .studies.remembering import BANDS
+from .studies.remembering import BANDS, percent, sureness
 
 Rows = Sequence[float]
 
@@ -24,6 +24,12 @@ def reached(record: Recorded, case: Any) -> list[float]:
 def after(record: Recorded, case: Any, step: int) -> list[float]:
     """Per cent right after so many steps, one number per seed."""
     return [100 * right_after(record.run(case, seed), step) for seed in record.seeds]
+
+
+def surely(record: Recorded, case: Any) -> float:
+    """Probability of a right answer where the runs of a case ended, mean over the seeds."""
+    ends = [record.run(case, seed)["points"][-1] for seed in record.seeds]
+    return fmean(end["probability"] for end in ends)
 
 
 def said(steps: Sequence[float], most: int) -> str:
@@ -90,7 +96,10 @@ def bottleneck(record: Recorded) -> Verdict:
         ),
         note="Each has a learning rate tuned for it. The widest has "
         f"{record.parameters['one vector of 128'] / record.parameters['attention']:.0f} times "
-        "the weights of the net with attention.",
+        "the weights of the net with attention. Where the runs end, a right letter has a "
+        f"probability of {surely(record, 'attention'):.2f} with attention and "
+        + ", ".join(f"{surely(record, name):.2f}" for name in list(needed)[1:])
+        + " through the vectors.",
     )
 
 
@@ -177,13 +186,18 @@ def thoughts(record: Recorded) -> Verdict:
         + f"; to be right in 95 % they need {', '.join(waits)} steps of training (the middle seed)",
         note=f"After {cap // 4:,} steps the gains are "
         + ", ".join(f"{fmean(points):.0f}" for points in early.values())
-        + ". The talk means models of words, which must know what the steps mean (47:25).",
+        + ". Where the runs end, a right answer has a probability of "
+        + ", ".join(f"{surely(record, ('step by step', size)):.2f}" for size in sizes)
+        + " with the steps and "
+        + ", ".join(f"{surely(record, ('at once', size)):.2f}" for size in sizes)
+        + " without. The talk means models of words, which must know what the steps mean (47:25).",
     )
 
 
-def looked_up(heart: np.ndarray, looked: np.ndarray, hits: np.ndarray,
-              longer: Recorded, seeds: Sequence[int]) -> Verdict:  # fmt: skip
-    """Each (seeds, bands), in per cent; `longer` is the record of four times the training."""
+def looked_up(closed: list, opened: list, longer: Recorded, seeds: Sequence[int]) -> Verdict:
+    """What `recalled` gave by heart and looked up; the record of four times the training."""
+    heart, looked, hits = percent(closed, opened)  # (seeds, bands) each
+    sure = sureness(closed, opened)
     lost = {"by heart": heart[:, 0] - heart[:, -1], "looked up": looked[:, 0] - looked[:, -1]}
     first, *_, last = BANDS
     later = longer.final(lambda point: 100 * (point[first] - point[last]))  # (seeds, 1)
@@ -198,7 +212,10 @@ def looked_up(heart: np.ndarray, looked: np.ndarray, hits: np.ndarray,
         says=f"by heart {fmean(lost['by heart']):.0f} points are lost on the way to rare facts, "
         f"looked up {fmean(lost['looked up']):z.0f}; the reader is right in {looked.mean():.0f} %, "
         f"the search in {hits.mean():.0f} %",
-        note=f"With four times the training the memory loses {later.mean():.0f} points (recorded).",
+        note=f"With four times the training the memory loses {later.mean():.0f} points (recorded). "
+        "From the commonest facts to the rarest, a right answer has a probability of "
+        f"{sure['by heart'].mean(0)[0]:.2f} to {sure['by heart'].mean(0)[-1]:.2f} by heart, "
+        f"{sure['looked up'].mean(0)[0]:.2f} to {sure['looked up'].mean(0)[-1]:.2f} looked up.",
     )
 
 
@@ -240,7 +257,8 @@ def agent(marks: dict[str, Rows], seeds: Sequence[int]) -> Verdict:
         seeds=seeds,
         says="the same model is right in "
         + ", ".join(f"{fmean(shares):.0f} % ({way})" for way, shares in marks.items()),
-        note="Reflection checks the transcript, not the truth: a number stored wrongly stays wrong. "
+        note="An episode is right or wrong as a whole, so there is no probability to show. "
+        "Reflection checks the transcript, not the truth: a number stored wrongly stays wrong. "
         "Three tries and a vote are the rival that reads nothing.",
     )
 
@@ -249,9 +267,12 @@ def further(record: Recorded) -> Verdict:
     """Only schemes that master the trained length are judged beyond it."""
     steps = record.settings["steps"]
 
-    def whole(model: str, size: int, amount: int) -> list[float]:
+    def ends(model: str, what: str, amount: int) -> list[float]:
         runs = [record.run((model, amount), seed)["points"] for seed in record.seeds]
-        return [100 * points[-1][f"whole {size}"] for points in runs]
+        return [points[-1][what] for points in runs]
+
+    def whole(model: str, size: int, amount: int) -> list[float]:
+        return [100 * share for share in ends(model, f"whole {size}", amount)]
 
     def three(model: str, amount: int) -> str:
         return "/".join(f"{fmean(whole(model, size, amount)):.0f}" for size in (8, 10, 12))
@@ -273,7 +294,11 @@ def further(record: Recorded) -> Verdict:
         kind="ours",
         says="at 8, 10 and 12 letters "
         + "; ".join(f"{three(m, steps)} % come out right with {names[m]}" for m in lengths.MODELS),
-        note=f"After {steps // 4:,} steps "
-        + "; ".join(f"{three(m, steps // 4)} with {names[m]}" for m in lengths.MODELS)
+        note="At 8 and 12 letters a right letter has a probability of "
+        + "; ".join(
+            f"{fmean(ends(m, 'probability 8', steps)):.2f} and "
+            f"{fmean(ends(m, 'probability 12', steps)):.2f} with {names[m]}"
+            for m in lengths.MODELS
+        )
         + ".",
     )

@@ -37,7 +37,7 @@ from minilm import backend
 from minilm import functional as F
 from minilm.analysis import curves, metrics
 from minilm.analysis.scaling import bootstrap, fit_chinchilla, interval
-from minilm.course import interact, lesson_folder, progress, seeds, source
+from minilm.course import budget, interact, lesson_folder, progress, seeds, source
 from minilm.data.worlds.world import TASKS, TaskWorld
 from minilm.models import Transformer
 from minilm.studies.runs import predictor
@@ -109,7 +109,7 @@ print("the package's fast loss agrees:", np.allclose(loss, fast))
 real = here.module("real_text")
 text = real.text()  # a tokenizer, tokens to learn from, tokens held out
 reader = Transformer(real.config(), seed=SEEDS[0])  # 2 layers, 48 channels, V = 2048
-run = train(reader, text.train, 400, batch=8, context=64, lr=0.01, seed=SEEDS[0])
+run = train(reader, text.train, budget(400), batch=8, context=64, lr=0.01, seed=SEEDS[0])
 print(f"{reader.num_parameters():,} parameters, {run.losses[0]:.1f} nats before training")
 print(f"after {400 * 8 * 64:,} tokens {np.mean(run.losses[-50:]):.1f}")
 

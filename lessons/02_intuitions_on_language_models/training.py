@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minilm.analysis import probes
+from minilm.course import budget
 from minilm.data.worlds.world import TASKS, Probe, TaskWorld
 from minilm.models.transformer import Transformer
 from minilm.studies.runs import SIZES, config_of, exam_steps, predictor, train_and_test
@@ -18,7 +19,7 @@ from .studies.scaling import Exam
 DIET = dict(zip(TASKS, (0.15, 0.05, 0.10, 0.05, 0.50, 0.05, 0.10), strict=True))
 # The learning rates that the recorded study tuned for these sizes.
 RATES = {"2x16": 0.01, "2x32": 0.014, "2x48": 0.01, "2x64": 0.008}
-STEPS = 150
+STEPS = budget(150)
 
 
 def prompts(world: TaskWorld) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minilm import backend
 from minilm.analysis.ngram import KneserNey
-from minilm.course import progress
+from minilm.course import budget, progress
 from minilm.inference import ContiguousCache
 from minilm.models import EncoderDecoder, EncoderDecoderConfig, Transformer, single_stack, walk_step
 from minilm.models.embed import embed
@@ -155,7 +155,7 @@ def three_kinds(source: int = 5, target: int = 4) -> dict[str, Array]:
 
 # ------------------------------------------------------------------------- structure, and noise
 
-RACE, RACE_BATCH = 320, 32  # steps, sequences a step: none is read twice
+RACE, RACE_BATCH = budget(320), 32  # steps, sequences a step: none is read twice
 
 
 def _side_by_side(run: Callable[[Any], Any], cases: Sequence[Any]) -> list[Any]:
@@ -171,16 +171,16 @@ def _side_by_side(run: Callable[[Any], Any], cases: Sequence[Any]) -> list[Any]:
 
 
 def race(seeds: Sequence[int], rates: dict[str, float]) -> dict[str, Array]:
-    """Mask -> (seeds, tests, 3): step, loss and loss on far tokens of a window and of all."""
+    """Mask -> (seeds, tests, 4): step, loss, loss on far tokens, share of first guesses right."""
     exam = crossover.Exam(crossover.LocalGrammar(), 64)
     cases = [(mask, seed) for mask in crossover.MASKS for seed in seeds]
 
     def run(case: tuple[str, int]) -> list[list[float]]:
         mask, seed = case
         made = crossover.run_one(mask, RACE * RACE_BATCH, seed, rates[mask], RACE, RACE_BATCH, exam)
-        return [[p["step"], p["loss"], p["far"]] for p in made["points"]]
+        return [[p["step"], p["loss"], p["far"], p["right"]] for p in made["points"]]
 
-    points = np.array(_side_by_side(run, cases)).reshape(2, len(seeds), -1, 3)
+    points = np.array(_side_by_side(run, cases)).reshape(2, len(seeds), -1, 4)
     return dict(zip(crossover.MASKS, points, strict=True))
 
 

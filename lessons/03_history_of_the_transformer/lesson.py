@@ -172,7 +172,7 @@ pictures.grammar()
 # %% slideshow={"slide_type": "subslide"}
 record = here.recorded("crossover")
 rates = {mask: record.data["tuning"][f"16384 {mask}"]["lr"] for mask in ("window", "full")}
-raced = experiments.race(SEEDS, rates)  # mask -> (seeds, tests, 3): step, loss, loss on far tokens
+raced = experiments.race(SEEDS, rates)  # mask -> (seeds, tests, 4): step, loss, ...
 pictures.structure(raced, record)
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
@@ -414,7 +414,7 @@ source(mastery.learn, docstring="none")
 
 # %%
 NAMES = {"S4 L7": "two softmaxes", "S4m L7": "decoder-only", "S0 L3": "encoder-decoder"}
-study = here.recorded("mastery")  # for the tuned rates
+study = here.recorded("mastery", whole=True)  # for the tuned rates
 lr = {name: study.data["tuning"][f"translation {name}"]["lr"] for name in NAMES}
 runs = experiments.translate(list(NAMES), SEEDS, lr)
 pictures.learning({NAMES[name]: made for name, made in runs.items()})

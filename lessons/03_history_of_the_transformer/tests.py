@@ -168,7 +168,7 @@ def rows(rng, level):
 
 def drawn_row(rng, S, T):
     """Source, target and begin, all different numbers; the row's two arrays, place by place."""
-    ids = (10 + rng.permutation(90)[: S + T + 1]).tolist()
+    ids = (10 + rng.choice(90_000, S + T + 1, replace=False)).tolist()
     source, target, begin = ids[:S], ids[S : S + T], ids[-1]
     read, wanted = [], []
     for place in range(S + T):

@@ -44,6 +44,11 @@ def race(raced: Mapping[str, np.ndarray], seeds: Sequence[int]) -> Verdict:
         holds=lambda m: list(m.values())[0] > 0 > list(m.values())[1],
         says=f"full attention is {mean(gap[:, 0]):.2f} nats behind the window after {first} steps "
         f"and {-mean(gap[:, -1]):.2f} ahead after {last}",
+        note="At the last test a token has a probability of "
+        f"{np.exp(-mean(raced['full'][:, -1, 1])):.2f} with full attention and "
+        f"{np.exp(-mean(raced['window'][:, -1, 1])):.2f} with the window; the first guess is right "
+        f"in {100 * mean(raced['full'][:, -1, 3]):.0f} and "
+        f"{100 * mean(raced['window'][:, -1, 3]):.0f} %.",
     )
 
 
@@ -132,12 +137,20 @@ def within_noise(runs: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequenc
         "interval holds 0",
         measured={"other softmax, same seed": apart, "same model, other seeds": again},
         seeds=seeds,
+        until_learnt=True,
         holds=lambda _: apart.mean() <= again.mean(),
         partly=lambda _: low <= 0 <= high,
         says=f"two softmaxes need {two.mean():.0f} steps, one needs {one.mean():.0f}; changing the "
         f"softmax moves this by {apart.mean():.1f} steps on average, changing the seed by "
         f"{again.mean():.1f}",
+        note=f"There a right word has a probability of {sureness(runs['S4 L7']):.2f} and "
+        f"{sureness(runs['S4m L7']):.2f}.",
     )
+
+
+def sureness(runs: Sequence[Mapping[str, Any]]) -> float:
+    """Probability of a right word where the runs ended, mean over the seeds."""
+    return mean([mastery.worst(run["points"][-1], ("test",), "probability") for run in runs])
 
 
 def again_apart(*models: np.ndarray) -> np.ndarray:
@@ -157,6 +170,7 @@ def translation(runs: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequence
         expected="not above 1, by the 95 % interval; partly: below 1.25",
         measured=ratio,
         seeds=seeds,
+        until_learnt=True,
         holds=lambda _: low <= 1,
         partly=lambda _: ratio.mean() < 1.25,
         says=f"two stacks of 3 layers need {two.mean():.0f} steps and one of 7 needs "
@@ -185,6 +199,7 @@ def one_stack_knows(record: Recorded, elimination: float) -> Verdict:
         f"{interval(crossed[one], '.0f')}, with probabilities of {mean(chance[two]):.2f} and "
         f"{mean(chance[one]):.2f}; elimination alone gives {elimination:.0f} %",
         recorded=True,
+        until_learnt=True,
         note="In the forms that were trained the worst seed has "
         f"{min(_end(record, m, TRAINED).min() for m in crossed):.1f} % right. As soon as they were "
         f"learnt, about half-way, the two had crossed with {soon[two]:.0f} and {soon[one]:.0f} %.",
@@ -195,6 +210,7 @@ def layer_by_layer(record: Recorded) -> Verdict:
     called = {"S2 L7": "last layer", "S3 L7": "layer by layer", "S4 L7": "and causal"}
     crossed = {name: _end(record, m, ("told, then asked",)) for m, name in called.items()}
     last, by_layer, causal = crossed.values()
+    sure = [mean(_end(record, m, ("told, then asked",), "probability")) for m in called]
     return claim(
         "it is reading layer by layer that lets knowledge cross, not one softmax",
         source="after Chung 62:05–63:12",
@@ -208,8 +224,10 @@ def layer_by_layer(record: Recorded) -> Verdict:
         partly=lambda m: min(m["layer by layer"], m["and causal"]) > m["last layer"],
         says=f"where the target reads the last layer {mean(last):.0f} % cross, where it reads "
         f"layer by layer {by_layer.min():.0f} to {by_layer.max():.0f} %, and with a causal input "
-        f"too {causal.min():.0f} to {causal.max():.0f} %",
+        f"too {causal.min():.0f} to {causal.max():.0f} %; the right answer has a probability of "
+        + ", ".join(f"{p:.2f}" for p in sure),
         recorded=True,
+        until_learnt=True,
         note="In the forms that were trained the worst seed has "
         f"{min(_end(record, m, TRAINED).min() for m in called):.1f} % right. The rule but for its "
         "milder form was set before the runs; three seeds spread widely here.",
@@ -257,6 +275,7 @@ def both_ways(record: Recorded) -> Verdict:
         says=f"both ways the facts take {both.mean():.0f} steps, with a causal input "
         f"{causal.mean():.0f}, {interval(ratio)} times as many",
         recorded=True,
+        until_learnt=True,
         note="The talk says this of large models; these have 86,016 weights. The source has three "
         "tokens, so there is little to read both ways.",
     )

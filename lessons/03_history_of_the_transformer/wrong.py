@@ -488,4 +488,75 @@ def flops(arch, n_in, n_tgt, layers=6, channels=512, scores=False):
     ),
     # floats, bidirectional too
     ("chat_cost", 3, changed("chat_cost", ("(answer + 1) // 2", "(answer + 1) / 2"))),
+    # ids in two bytes
+    (
+        "one_row",
+        0,
+        GIVEN
+        + """
+def one_row(source, target, begin):
+    ids = np.array([*source, begin, *target], np.int64).astype(np.int16)
+    wanted = ids.copy()
+    wanted[: len(source)] = -100
+    wanted[len(source) : -1] = ids[len(source) + 1 :]
+    return ids[:-1], wanted[:-1]
+""",
+    ),
+    # begin is to be predicted, too
+    (
+        "one_row",
+        1,
+        changed(
+            "one_row",
+            (
+                "np.full(len(source), -100), target]",
+                "np.full(len(source), -100), [begin], target[:-1]]",
+            ),
+        ),
+    ),
+    # -inf and 0, as it is added to scores
+    ("mask", 2, changed("mask", ("return past", "return np.where(past, 0, -np.inf)"))),
+    # cross-attention is causal, too
+    (
+        "encdec_forward",
+        0,
+        changed(
+            "encdec_forward",
+            (
+                "look(norm(target), read, cross, True)",
+                "look(norm(target), read, cross, np.tri(len(target), len(read), dtype=bool))",
+            ),
+        ),
+    ),
+    # all that is pushed through is let through where one token comes at a time
+    (
+        "kv_step",
+        5,
+        changed(
+            "kv_step",
+            (
+                "np.tri(len(x), len(k), len(k) - len(x), dtype=bool)",
+                "np.ones((len(x), len(k)), bool)",
+            ),
+        ),
+    ),
+    # whole numbers of 32 bits
+    (
+        "flops",
+        2,
+        changed(
+            "flops",
+            ("return 2 * layers * (", "return int(np.int32(2 * layers) * np.int32("),
+            ("channels * pairs)", "channels * pairs))"),
+            beside=("mask",),
+        ),
+    ),
+    # the last answer is never read
+    (
+        "chat_cost",
+        3,
+        changed(
+            "chat_cost", ("n = turns * (user + answer)", "n = turns * (user + answer) - answer")
+        ),
+    ),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from minilm.commands._compare import END, HELD_OUT, TRAIN
 from minilm.commands._options import naming
 from minilm.errors import InputError
+from minilm.files import try_folder
 
 CORPORA = ("python-docs", "python-code")
 RUNS = Path("runs")
@@ -53,6 +54,7 @@ def start(args: argparse.Namespace) -> Path:
             recipe = dataclasses.replace(recipe, **{field: typed})
     name = args.corpus or CORPORA[0] if args.text is None else name_of(args.text)
     folder = args.out if args.out is not None else RUNS / name
+    try_folder(folder, "--out")
     if args.out is not None:
         with naming(out="--out"):
             checkpoints.refuse_taken(folder)

@@ -19,6 +19,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="other seeds for the experiments; says which verdicts they turn, and with --save "
         "stores that for the claims board",
     )
+    parser.add_argument(
+        "--budget",
+        metavar="4",
+        default="",
+        help="so many times the lesson's own training, as 4 or 1/4; says which verdicts turn, and "
+        "with --save stores that for the claims board",
+    )
     parser.add_argument("--seconds", type=float, default=600, help="limit per cell (600)")
     parser.add_argument("--most", type=float, help="seconds a whole lesson may take; no limit")
     parser.add_argument(
@@ -32,7 +39,17 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from minilm.course.build.lessons import find_lessons
-    from minilm.course.build.run import LessonError, Run, keep, run_lesson, save, save_fresh, turned
+    from minilm.course.build.run import (
+        LessonError,
+        Run,
+        keep,
+        run_lesson,
+        save,
+        save_fresh,
+        turned,
+        verdicts_of,
+    )
+    from minilm.course.show.budget import parse_budget
     from minilm.course.show.seeds import parse_seeds
     from minilm.errors import InputError
     from minilm.files import make_folder
@@ -44,6 +61,11 @@ def run(args: argparse.Namespace) -> int:
     if args.most is not None and args.most <= 0:
         raise InputError(f"--most is {args.most:g}; it must be more than 0")
     seeds = ",".join(map(str, parse_seeds(args.seeds))) if args.seeds else ""
+    budget = str(parse_budget(args.budget)) if args.budget else ""
+    budget = "" if budget == "1" else budget
+    other_run = " and ".join(
+        filter(None, (seeds and f"seeds {seeds}", budget and f"{budget} x the training"))
+    )
 
     def say(done: Run) -> None:
         ((cell, longest),) = done.slowest()
@@ -52,22 +74,22 @@ def run(args: argparse.Namespace) -> int:
         if done.claims:
             said.append(f"{len(done.claims)} verdicts")
         print(f"{done.lesson.slug}: {', '.join(said)}", flush=True)
-        if seeds:
-            verdicts = {record["claim"]: record["verdict"] for record in done.claims}
-            other = save_fresh(done, seeds) if args.save else turned(done.lesson, verdicts)
+        if other_run:
+            verdicts = verdicts_of(done, budget)
+            other = save_fresh(done, seeds, budget) if args.save else turned(done.lesson, verdicts)
             for line in other or ["no verdict turned"]:
-                print(f"  seeds {seeds}: {line}", flush=True)
+                print(f"  {other_run}: {line}", flush=True)
 
     failed = []
     for lesson in find_lessons(args.lessons):
         try:
-            done = run_lesson(lesson, not args.quiet, args.seconds, seeds)
+            done = run_lesson(lesson, not args.quiet, args.seconds, seeds, budget)
         except LessonError as error:
             failed.append(lesson.number)
             print(f"{error}\n", file=sys.stderr)
             continue
         say(done)
-        if args.save and not seeds:
+        if args.save and not other_run:
             save(done)
         if args.keep is not None:
             keep(done, args.keep)

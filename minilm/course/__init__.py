@@ -14,6 +14,7 @@ _HOMES = {
     "payoff": "checking.check",
     # the records and the display of a lesson
     "bars": "show.figures",
+    "budget": "show.budget",
     "claim": "show.claims",
     "coloured_words": "show.words",
     "figure": "show.style",

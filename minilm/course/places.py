@@ -132,19 +132,23 @@ class LessonFolder:
             raise InputError(f"study is {self.number}/{name}; the studies here are: {known}")
         return self.module(f"studies.{name}")
 
-    def recorded(self, name: str) -> Recorded:
+    def recorded(self, name: str, whole: bool = False) -> Recorded:
         """What a study left in `data/NAME.json`.
+
+        A run of the lesson with a quarter of its training reads a quarter of each recorded run,
+        unless `whole`: a study that trains until its tasks are learnt has nothing to leave out.
 
         Raises:
             InputError: there is no such file.
         """
+        from minilm.course.show.budget import factor
         from minilm.studies.recorded import Recorded
 
         path = self.data / f"{name}.json"
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in self.data.glob("*.json"))) or "none"
             raise InputError(f"record is {name!r}; lesson {self.number} has: {known}")
-        return Recorded(path)
+        return Recorded(path, share=1.0 if whole else min(1.0, float(factor())))
 
     def module(self, name: str) -> ModuleType:
         """A module of this folder, dots for folders; it may import its neighbours relatively.

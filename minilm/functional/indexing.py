@@ -52,7 +52,11 @@ def index(x: Any, key: Any) -> Tensor:
         InputError: a place that x does not have.
     """
     key = arrays_in(key)
-    return _view(x, key) if is_basic(key) else _gather(x, key)
+    if not is_basic(key):
+        return _gather(x, key)
+    parts = key if isinstance(key, tuple) else (key,)
+    # With an ellipsis a single element is a view too, of no axes, and no number of its own.
+    return _view(x, parts if any(part is Ellipsis for part in parts) else (*parts, ...))
 
 
 @primitive

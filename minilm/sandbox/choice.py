@@ -24,6 +24,8 @@ def choose(kit: Path, kind: str = "auto", unsafe: bool = False) -> Isolation:
     """
     if kind not in ("auto", *KINDS):
         raise InputError(f"isolation is {kind!r}; it must be auto or one of {', '.join(KINDS)}")
+    if kind == "none" and not unsafe:
+        raise InputError("isolation is 'none', which is no wall; accept the risk with --unsafe")
     reasons = []
     wanted = KINDS if kind == "auto" else (kind,)
     for one in wanted:

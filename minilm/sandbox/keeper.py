@@ -19,6 +19,7 @@ from typing import Any
 from minilm.sandbox.disposable import LARGEST_REQUEST, framed, read_frame
 
 PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG = 36, 1
+ENDING = {signal.SIGTERM}
 LINUX = sys.platform.startswith("linux")
 
 
@@ -31,7 +32,6 @@ def main(arguments: list[str]) -> None:
     if not files:
         _alone(module, state)
         return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; the grader closes in order
     ends = [socket.socket(fileno=int(file)) for file in files]
     keepers = []
     for number, end in enumerate(ends):
@@ -41,6 +41,10 @@ def main(arguments: list[str]) -> None:
                 other.close()
             try:
                 _keep(module, state, end)
+            except _EndedBySignal:
+                pass
+            except BaseException:
+                traceback.print_exc()  # else nobody would learn why the grader lost it
             finally:
                 os._exit(0)
         keepers.append(pid)
@@ -87,6 +91,18 @@ class _EndedBySignal(BaseException):
     pass
 
 
+class _HungUp(BaseException):
+    pass
+
+
+def _send(end: socket.socket, message: Any) -> None:
+    """Send a message of a piece; nobody is told where nobody listens any more."""
+    try:
+        end.sendall(framed(message))
+    except OSError:
+        raise _HungUp from None
+
+
 def _ended_by_signal(number: int, frame: Any) -> None:
     raise _EndedBySignal
 
@@ -96,13 +112,16 @@ def _piece(
 ) -> tuple[str, float]:
     """Fork one piece; returns how it ended and the processor time it took."""
     read, write = os.pipe()  # nobody writes to it: its end tells that the child is gone
+    # a fork runs callbacks, and an exception that a signal raised in one of them would be lost
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     pid = os.fork()
     if pid == 0:
         os.close(read)
         _child(module, state, request, allowance, end)
-    os.close(write)
     ready: list[Any] = []
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        os.close(write)
         # on the socket nothing is sent during a piece, so it is readable if the grader hung up
         ready, _, _ = select.select([read, end], [], [], allowance["wall"])
     finally:
@@ -123,11 +142,12 @@ def _child(
     code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _limit(allowance)
-        module.work(state, request, lambda message: end.sendall(framed(message)))
+        module.work(state, request, lambda message: _send(end, message))
         code = 0
-    except MemoryError:
+    except (MemoryError, _HungUp):
         pass
     except BaseException:
         traceback.print_exc()

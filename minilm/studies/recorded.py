@@ -15,12 +15,43 @@ from minilm.studies.record import load, points
 Point = dict[str, Any]
 Read = Callable[[Point], float]  # takes one number from a test of a run
 # What may tell one case of a study from another; a study uses one or two of them.
+STEPS_OF = ("reached", "learnt")  # entries of a run that count steps, None for never
 CASE = ("task", "model", "size", "amount", "sequences", "mask")
 
 
 def points_of(run: dict[str, Any], steady: bool = True) -> list[Point]:
     """The tests of a run; `steady` leaves out those where the learning rate was falling."""
     return [point for point in run["points"] if not (steady and point.get("annealed"))]
+
+
+def shortened(data: dict[str, Any], share: float) -> dict[str, Any]:
+    """A record as it would be with a share of the training.
+
+    Runs lose their later tests. A study that trains for several amounts loses the larger amounts.
+
+    Raises:
+        InputError: no test came that early.
+    """
+    runs, settings = data["runs"], dict(data["settings"])
+    if "steps" in settings:
+        settings["steps"] = int(settings["steps"] * share)
+    amounts = {run["amount"] for run in runs if "amount" in run}
+    if len(amounts) > 1:
+        runs = [run for run in runs if run["amount"] <= share * max(amounts)]
+    else:
+        runs = [_cut(run, share, data["settings"]) for run in runs]
+    if not all(run["points"] for run in runs) or not runs:
+        raise InputError(f"share is {share:g}; the first test of a run came later than that")
+    return {**data, "settings": settings, "runs": runs}
+
+
+def _cut(run: dict[str, Any], share: float, settings: dict[str, Any]) -> dict[str, Any]:
+    """A run without the tests behind a share of its steps, and without what they found."""
+    last = share * run.get("steps", settings.get("steps", run["points"][-1]["step"]))
+    kept = [point for point in run["points"] if point["step"] <= last]
+    late = [key for key in STEPS_OF if run.get(key) is not None and run[key] > last]
+    best = {"best": min(kept, key=lambda p: p["validation"])} if kept and "best" in run else {}
+    return {**run, "points": kept, **dict.fromkeys(late), **best}
 
 
 class Recorded:
@@ -31,6 +62,8 @@ class Recorded:
 
     Args:
         path: the JSON file.
+        share: of every run's steps, above 0 and at most 1: what lies behind is as if the study
+            had stopped there. The last test that is left stands for the end.
 
     Attributes:
         name: of the file; `data`: all of it, as `record.load` gives it; `settings`: of the study.
@@ -39,16 +72,18 @@ class Recorded:
         cases: all of them, smallest model first.
 
     Raises:
-        InputError: the file is missing or holds no study.
+        InputError: the file is missing or holds no study, or `share` leaves a run without a test.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, share: float = 1.0) -> None:
         self.name, self.data = path.stem, load(path)
-        self.settings = self.data["settings"]
         runs = self.data["runs"]
         found = tuple(k for k in CASE if any(k in run for run in runs))
         varied = tuple(k for k in found if len({run.get(k) for run in runs}) > 1)
-        self.keys = varied or found[:1]
+        self.keys = varied or found[:1]  # also where a share leaves but one amount
+        if share < 1:
+            self.data = shortened(self.data, share)
+        self.settings, runs = self.data["settings"], self.data["runs"]
         self.runs = {(self.case_of(run), run["seed"]): run for run in runs}
         weight = {case: run.get("parameters", 0) for (case, _), run in self.runs.items()}
         self.cases = sorted(weight, key=lambda case: (weight[case], case))

@@ -19,7 +19,7 @@ from minilm.tokenizers.checks import (
     utf8,
     vocabulary_size,
 )
-from minilm.tokenizers.pretokenize import PATTERNS, check_pattern, split, table_of
+from minilm.tokenizers.pretokenize import PATTERNS, check_pattern, split, split_led, table_of
 from minilm.tokenizers.saving import save_hugging_face
 
 
@@ -37,7 +37,9 @@ class BPE(Tokenizer):
         normalize: a Unicode form ("NFC") to which text is converted first, or None.
         cache: remember encoded words; False only to measure what that gains.
         prefix_space: text that does not begin with a blank gets one, so that its first word is
-            spelled as it is within a text (`add_prefix_space` of Hugging Face).
+            spelled as it is within a text (`add_prefix_space` of Hugging Face). There, and so here,
+            "gpt2" cuts the text with its blank; for "starcoder" each digit and each text between
+            digits gets a blank, for the other patterns each word, and plain Python cuts them.
         added: added tokens with options, see `AddedToken`.
         frame: ids that `encode` puts before and after a text.
 
@@ -158,9 +160,17 @@ class BPE(Tokenizer):
         return unicodedata.normalize(self.normalize, check_text(text)) if self.normalize else text
 
     def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
-        if self.prefix_space and text and text[0] != " ":
-            text = " " + text
-        return self._encoder.encode(text)
+        if not self.prefix_space or not text:
+            return self._encoder.encode(text)
+        if self.pattern == "gpt2":
+            return self._encoder.encode(text if text[0] == " " else " " + text)
+        ids = map(self._led_word, split_led(check_text(text), self.pattern))
+        return np.concatenate([np.zeros(0, np.int32), *ids])
+
+    @functools.cached_property
+    def _led_word(self) -> Any:
+        kept = functools.lru_cache(maxsize=1 << 16)
+        return kept(lambda word: self._encoder.encode_word(word.encode()))
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a Hugging Face `tokenizer.json`; `saving` writes the other kinds of file."""
@@ -168,4 +178,4 @@ class BPE(Tokenizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the compiled tables, which hold what belongs to single threads."""
-        return {k: v for k, v in self.__dict__.items() if k != "_encoder"}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_encoder", "_led_word")}

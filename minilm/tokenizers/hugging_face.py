@@ -137,7 +137,7 @@ def _bytes(name: str, source: str) -> bytes:
 
 
 def _words_of(before: dict[str, Any] | None, source: str) -> tuple[str, bool]:
-    """The pattern by which words are cut, and whether a text gets a blank before it."""
+    """The pattern by which words are cut, and whether what is cut gets a blank before it."""
     steps = [before] if before and before["type"] != "Sequence" else []
     steps = steps or (before or {}).get("pretokenizers", [])
     kinds = [step["type"] for step in steps]
@@ -146,13 +146,8 @@ def _words_of(before: dict[str, Any] | None, source: str) -> tuple[str, bool]:
         prefix, by_regex = bool(last["add_prefix_space"]), last.get("use_regex", True)
         if kinds == ["ByteLevel"] and by_regex:
             return "gpt2", prefix
-        if prefix and first:
-            raise InputError(
-                f"{source} sets add_prefix_space behind a {kinds[0]}, where every word would get a "
-                "blank; it must be false there"
-            )
         if kinds == ["Digits", "ByteLevel"] and by_regex and first[0]["individual_digits"]:
-            return "starcoder", False
+            return "starcoder", prefix
         if kinds == ["Split", "ByteLevel"] and not by_regex:
             written = first[0]["pattern"].get("Regex")
             # Its words are all of the text, so that it is one whether they or what is between
@@ -164,7 +159,7 @@ def _words_of(before: dict[str, Any] | None, source: str) -> tuple[str, bool]:
                     ("Isolated", True),
                     ("Removed", True),
                 ):
-                    return name, False
+                    return name, prefix
     raise InputError(
         f"{source} cuts words in an unknown way ({json.dumps(before)[:200]}); "
         f"known are the patterns {', '.join(REGEX)}"

@@ -2,21 +2,20 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from minilm.errors import InputError
 from minilm.files import write_atomically
 from minilm.tokenizers.added import AddedToken, refuse_alike, without
-from minilm.tokenizers.base import Frame, Tokenizer
+from minilm.tokenizers.base import Frame, Specials, Tokenizer
 from minilm.tokenizers.checks import check_text
 from minilm.tokenizers.frames import post_processor
 from minilm.tokenizers.normalizers import normalizer_of
 from minilm.tokenizers.pieces_out import shown_by
 from minilm.tokenizers.saving import added_entries
-from minilm.tokenizers.words import words_by
+from minilm.tokenizers.words import led_by, words_by
 
 _MOST_KEPT = 1 << 16  # words whose ids are remembered
 
@@ -24,7 +23,7 @@ _MOST_KEPT = 1 << 16  # words whose ids are remembered
 class PieceTokenizer(Tokenizer):
     """A vocabulary of texts, and Hugging Face's description of all that is around it.
 
-    A subclass defines `_encode_word` and `_model`.
+    A subclass defines `_encode_word`, `_placed` and `_model`.
 
     Args:
         pieces: texts by id, None where an id is not used.
@@ -70,16 +69,31 @@ class PieceTokenizer(Tokenizer):
                 return super().decode_bytes(ids)  # which says that it is not used
         return first + super().decode_bytes(rest)
 
-    def encode_with_offsets(self, text: str, *options: Any) -> tuple[list[int], list[Any]]:
-        """Refused: the words of this vocabulary are not the text's own.
+    def encode_with_offsets(
+        self, text: str, allowed_special: Specials = (), disallowed_special: Specials = "all"
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of a text and the characters that each comes from; see `Tokenizer`.
 
         Raises:
-            InputError: always.
+            InputError: as for `encode`; a text that is not normalized character by character.
         """
-        raise InputError(
-            f"tokenizer is a {type(self).__name__}, whose words are not the text's own; for "
-            "offsets it must be another"
-        )
+        ids: list[int] = []
+        spans: list[tuple[int, int]] = []
+        text = check_text(text)
+        wanted = self._allowed(text, allowed_special, disallowed_special) | self._plain
+        parts = self._cutter(wanted).spans(text)
+        for i, ((first, last, number), part, source) in enumerate(parts):
+            if number is not None:
+                ids.append(number)
+                spans.append((first, last))
+                continue
+            for word in self._words(part, i == 0):
+                led, first = led_by(word), word[1]  # a mark lies where the next character does
+                for number, start, stop in self._placed(word[0]):
+                    ids.append(number)
+                    start, stop = first + max(start - led, 0), first + max(stop - 1 - led, 0)
+                    spans.append((int(source[start]), int(source[stop]) + 1))
+        return ids, spans
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a `tokenizer.json`."""
@@ -101,7 +115,7 @@ class PieceTokenizer(Tokenizer):
 
     def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
         ids: list[int] = []
-        for word in self._words(check_text(text), begins):
+        for word, _, _ in self._words(check_text(text), begins):
             found = self._kept.get(word)
             if found is None:
                 if len(self._kept) >= _MOST_KEPT:
@@ -114,6 +128,10 @@ class PieceTokenizer(Tokenizer):
         return [self.decode_bytes([number], begins=i == 0) for i, number in enumerate(ids)]
 
     def _encode_word(self, word: str) -> list[int]:
+        raise NotImplementedError
+
+    def _placed(self, word: str) -> Iterator[tuple[int, int, int]]:
+        """The ids of a word, each with the first character that it stands for and the one after."""
         raise NotImplementedError
 
     def _model(self) -> dict[str, Any]:

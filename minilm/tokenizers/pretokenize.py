@@ -75,6 +75,29 @@ def split(text: str, pattern: str = "gpt4") -> list[str]:
     return words
 
 
+def split_led(text: str, pattern: str) -> list[str]:
+    """The words of a text in which everything that is cut off gets a blank before it.
+
+    This is Hugging Face's `add_prefix_space` behind a Split or Digits: each part that these cut
+    begins with a blank, and only then is it cut further.
+
+    Raises:
+        InputError: an unknown pattern.
+    """
+    check_pattern(pattern)
+    if pattern == "gpt2":
+        parts = [text]
+    elif pattern == "starcoder":
+        table = class_table()
+        parts = _between_digits(text, [int(table[ord(c)]) for c in text])
+    else:
+        parts = split(text, pattern)
+    led = [part if part[0] == " " else " " + part for part in parts if part]
+    if pattern not in ("gpt2", "starcoder"):
+        return led
+    return [word for part in led for word in split(part, "gpt2")]
+
+
 def table_of(pattern: str) -> np.ndarray:
     """The class of every code point, as far as the pattern tells them apart."""
     return case_table() if pattern == "o200k" else class_table()

@@ -4,7 +4,7 @@ A token's score is the logarithm of its probability, so the best cut is the like
 algorithm finds it from left to right. Source: Kudo, arXiv 1804.10959.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minilm.errors import InputError
@@ -58,23 +58,30 @@ class Unigram(PieceTokenizer):
         self._beginnings = {p[:n] for p in self._scored for n in range(1, len(p) + 1)}
 
     def _encode_word(self, word: str) -> list[int]:
-        ids: list[int] = []
+        return [number for number, _, _ in self._placed(word)]
+
+    def _placed(self, word: str) -> Iterator[tuple[int, int, int]]:
+        start = 0
         for piece in self._cut(word):
-            number = self.numbers.get(piece)
-            if number is not None:
-                ids.append(number)
-                continue
-            spelled = [self.numbers.get(f"<0x{byte:02X}>") for byte in piece.encode()]
-            if self.byte_fallback and None not in spelled:
-                ids += spelled
-            elif self.unknown is None:
-                raise InputError(
-                    f"text holds {piece!r}, which no piece of this vocabulary holds; it has no "
-                    "token for unknown characters"
-                )
-            else:
-                ids.append(self.unknown)
-        return ids
+            stop = start + len(piece)
+            for number in self._ids(piece):
+                yield number, start, stop
+            start = stop
+
+    def _ids(self, piece: str) -> list[int]:
+        """One id, or those of the bytes of a piece that is none."""
+        number = self.numbers.get(piece)
+        if number is not None:
+            return [number]
+        spelled = [self.numbers.get(f"<0x{byte:02X}>") for byte in piece.encode()]
+        if self.byte_fallback and None not in spelled:
+            return spelled
+        if self.unknown is None:
+            raise InputError(
+                f"text holds {piece!r}, which no piece of this vocabulary holds; it has no token "
+                "for unknown characters"
+            )
+        return [self.unknown]
 
     def _cut(self, word: str) -> list[str]:
         """The pieces of the best cut; neighbouring unknown characters are one piece."""

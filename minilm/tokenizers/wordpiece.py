@@ -3,13 +3,12 @@
 Source: Devlin et al., arXiv 1810.04805; the algorithm is Schuster and Nakajima's (2012).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minilm.errors import InputError
 from minilm.tokenizers.added import AddedToken
-from minilm.tokenizers.base import Frame, Specials
-from minilm.tokenizers.checks import check_text
+from minilm.tokenizers.base import Frame
 from minilm.tokenizers.pieces import PieceTokenizer
 
 
@@ -47,39 +46,16 @@ class WordPiece(PieceTokenizer):
         self.unknown, self.prefix, self.longest = unknown, prefix, longest
         self._most = max(map(len, self.numbers))
 
-    def encode_with_offsets(
-        self, text: str, allowed_special: Specials = (), disallowed_special: Specials = "all"
-    ) -> tuple[list[int], list[tuple[int, int]]]:
-        """The ids of a text and the characters that each comes from; see `Tokenizer`.
-
-        Raises:
-            InputError: as for `encode`; a text that is not normalized character by character.
-        """
-        ids: list[int] = []
-        spans: list[tuple[int, int]] = []
-        text = check_text(text)
-        wanted = self._allowed(text, allowed_special, disallowed_special) | self._plain
-        for (first, last, number), part, source in self._cutter(wanted).spans(text):
-            if number is not None:
-                ids.append(number)
-                spans.append((first, last))
-                continue
-            place = 0
-            for word in self._words(part, True):
-                place = part.index(word, place)  # what lies between words is blank
-                found = self._encode_word(word)
-                for k, length in enumerate(self._lengths(word, found)):
-                    ids.append(found[k])
-                    spans.append((int(source[place]), int(source[place + length - 1]) + 1))
-                    place += length
-        return ids, spans
-
-    def _lengths(self, word: str, ids: list[int]) -> list[int]:
-        """Characters of a word that each of its ids stands for."""
+    def _placed(self, word: str) -> Iterator[tuple[int, int, int]]:
+        ids = self._encode_word(word)
         if len(ids) == 1:  # perhaps the unknown piece, which spells something else
-            return [len(word)]
-        skipped = len(self.prefix)
-        return [len(self.pieces[n] or "") - skipped * (i > 0) for i, n in enumerate(ids)]
+            yield ids[0], 0, len(word)
+            return
+        start = 0
+        for number in ids:
+            stop = start + len(self.pieces[number] or "") - (len(self.prefix) if start else 0)
+            yield number, start, stop
+            start = stop
 
     def _encode_word(self, word: str) -> list[int]:
         if len(word) > self.longest:

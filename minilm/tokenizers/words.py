@@ -9,9 +9,11 @@ from minilm.errors import InputError
 from minilm.tokenizers.normalizers import SPACES
 from minilm.tokenizers.unicode_8 import category
 
-Words = Callable[[str, bool], list[str]]  # a text, and whether it begins the text as it came
+# A word as it is to be encoded, and where it lies in the text; a mark may stand before it.
+Word = tuple[str, int, int]
+Words = Callable[[str, bool], list[Word]]  # a text, and whether it begins the text as it came
 
-_BLANK = re.compile(f"[{SPACES}]+")
+_WORD = re.compile(f"[^{SPACES}]+")
 
 
 def words_by(described: dict[str, Any] | None, source: str) -> Words:
@@ -56,46 +58,59 @@ def scheme_of(metaspace: dict[str, Any]) -> str:
     return scheme
 
 
-def _whole(text: str, begins: bool) -> list[str]:
-    return [text] if text else []
+def _whole(text: str, begins: bool) -> list[Word]:
+    return [(text, 0, len(text))] if text else []
 
 
-def _in_turn(steps: list[Words], text: str, begins: bool) -> list[str]:
-    words, start = [text], begins
+def _in_turn(steps: list[Words], text: str, begins: bool) -> list[Word]:
+    words: list[Word] = [(text, 0, len(text))]
     for step in steps:
         words = [
-            part for i, word in enumerate(words) for part in step(word, begins and i == 0 and start)
+            _within(outer, inner)
+            for outer in words
+            for inner in step(outer[0], begins and outer[1] == 0)
         ]
-        start = start and bool(words) and text.startswith(words[0])
     return words
 
 
-def _between_blanks(text: str, begins: bool) -> list[str]:
-    return [word for word in _BLANK.split(text) if word]
+def _within(outer: Word, inner: Word) -> Word:
+    """A word of a word, and where it lies in the text around both."""
+    first = outer[1] - led_by(outer)
+    return inner[0], max(first + inner[1], outer[1]), max(first + inner[2], outer[1])
 
 
-def _metaspace(mark: str, scheme: str, cut: bool, text: str, begins: bool) -> list[str]:
+def led_by(word: Word) -> int:
+    """How many characters stand before a word that are not the text's own."""
+    return len(word[0]) - (word[2] - word[1])
+
+
+def _between_blanks(text: str, begins: bool) -> list[Word]:
+    return [(found[0], *found.span()) for found in _WORD.finditer(text)]
+
+
+def _metaspace(mark: str, scheme: str, cut: bool, text: str, begins: bool) -> list[Word]:
     text = text.replace(" ", mark)
     if not text:
         return []
-    if (scheme == "always" or scheme == "first" and begins) and not text.startswith(mark):
-        text = mark + text
+    led = (scheme == "always" or scheme == "first" and begins) and not text.startswith(mark)
+    text = mark * led + text
     if not cut:
-        return [text]
-    first, *rest = text.split(mark)
-    return [*([first] if first else []), *(mark + word for word in rest)]
+        return [(text, 0, len(text) - led)]
+    starts = [i for i in range(len(text)) if i == 0 or text.startswith(mark, i)]
+    bounds = zip(starts, [*starts[1:], len(text)])
+    return [(text[i:end], max(i - led, 0), end - led) for i, end in bounds]
 
 
-def _bert(text: str, begins: bool) -> list[str]:
-    words: list[str] = []
-    for word in _between_blanks(text, begins):
-        start = 0
-        for i, c in enumerate(word):
+def _bert(text: str, begins: bool) -> list[Word]:
+    words: list[Word] = []
+    for word, start, end in _between_blanks(text, begins):
+        for i, c in enumerate(word, end - len(word)):
             if _is_punctuation(c):
-                words += [word[start:i], c] if start < i else [c]
+                words += [(text[start:i], start, i)] if start < i else []
+                words.append((c, i, i + 1))
                 start = i + 1
-        if start < len(word):
-            words.append(word[start:])
+        if start < end:
+            words.append((text[start:end], start, end))
     return words
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from minilm.backend import LossScale
 from minilm.errors import InputError
+from minilm.interrupt import Interrupt
 from minilm.optim import AdamW, Optimizer
 from minilm.train.ema import EMA
 from minilm.train.engine import (
@@ -25,7 +26,7 @@ from minilm.train.engine import (
 )
 from minilm.train.keeper import Keeper
 from minilm.train.plan import Plan, sort_settings
-from minilm.train.watch import Interrupt, Log, make_bar, peak_memory, stopped_runs
+from minilm.train.watch import Log, make_bar, peak_memory, stopped_runs
 
 
 @dataclass

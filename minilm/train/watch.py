@@ -1,12 +1,9 @@
-"""What a training run shows and keeps: a bar, a log, a plot; and how Ctrl-C is heard."""
+"""What a training run shows and keeps: a bar, a log, a plot."""
 
 import json
-import signal
 import sys
-import threading
 from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from minilm.errors import InputError
@@ -16,31 +13,6 @@ from minilm.train.page_bar import PageBar
 LOG, PLOT = "log.jsonl", "loss.png"
 
 stopped_runs: list[str] = []  # trainings of this process that were interrupted, in words
-
-
-class Interrupt:
-    """Inside, Ctrl-C (or a polite kill) only sets `asked`, so that a step can be finished.
-
-    A second Ctrl-C stops at once, as usual. Outside the main thread, where Python delivers no
-    signals, it does nothing.
-    """
-
-    def __enter__(self) -> "Interrupt":
-        self.asked = False
-        self._before: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._hear)
-        return self
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def __exit__(self, *_: Any) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 class Log:

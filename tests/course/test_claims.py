@@ -159,7 +159,7 @@ def test_a_bar_in_a_claim_does_not_break_the_table() -> None:
         for line in board.as_markdown([board._completed(record)]).splitlines()
         if "a \\| b" in line
     ]
-    assert row.replace("\\|", "").count("|") == 8
+    assert row.replace("\\|", "").count("|") == 9
 
 
 # --- interrupted trainings ------------------------------------------------------------------------
@@ -188,7 +188,11 @@ kept = claim("recorded", holds=lambda v: True, recorded=True, **told)
 print(got.verdict, kept.verdict)
 ---
 if stop:
+    run.half = True
     raise KeyboardInterrupt
+---
+alone = claim("other", measured=4, exact=True, holds=lambda v: v == 4, source="s", measure="m",
+              expected="e")
 """
 
 
@@ -207,9 +211,11 @@ def test_no_verdict_rests_on_an_interrupted_training(tmp_path) -> None:
         run(0), run(1)
         said = run(2)
         assert "no verdict reproduced" in said
+        assert "no verdict" not in run(4)  # it does not rest on the training
         assert "No verdict: a training was interrupted after step 2 (cell [2]); run it" in said
         assert [record["claim"] for record in claims_in(cells_of.notebook, Lesson(path))] == [
-            "recorded"  # nothing collects a claim without a verdict
+            "recorded",  # nothing collects a claim without a verdict
+            "other",
         ]
         cells_of._node["cells"][0]["source"] = "stop = False"
         run(0)

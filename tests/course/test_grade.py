@@ -156,7 +156,7 @@ def test_one_notebook_gives_gradescope_results(course: Path, tmp_path: Path) -> 
     grades, _, _ = grade_paths([path], course=Course(course), out=tmp_path / "out", seconds=5)
     assert grades[0].submission.student == "carol"
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert (results["score"], results["max_score"]) == (11, 13)
+    assert (results["score"], results["extra_data"]["max_score"]) == (11, 13)
     assert sum(test["score"] for test in results["tests"]) == 11
     failed = [test for test in results["tests"] if test["status"] == "failed"]
     assert [test["name"] for test in failed] == ["layer_norm: every row has mean 0 and variance 1"]

@@ -37,6 +37,16 @@ CELLS = {
     "a question in a comment": "%pwd\nvalue = 15  # right?",
     "a dictionary": "%pwd\nvalue = {\n'a': '!x',\n'b': '?'\n}['a']",
     "names": "display(1)\nget_ipython().run_line_magic('pwd', '')\nvalue = type(In), type(Out)",
+    "await": "import asyncio\nvalue = await asyncio.sleep(0, 16)",
+    "await of a thread": "import asyncio\nvalue = await asyncio.to_thread(sum, [9, 9])",
+    "await of tasks": (
+        "import asyncio\nasync def f(n):\n    await asyncio.sleep(0.01)\n    return n\n"
+        "value = sum(await asyncio.gather(*map(f, range(4))))"
+    ),
+    "await of a function": "async def f():\n    return 17\nvalue = (await f()) + 1",
+    "async for": (
+        "async def g():\n    yield 1\n    yield 2\nvalue = 0\nasync for n in g():\n    value += n"
+    ),
     "an f-text": '%pwd\nvalue = f"""\n{1 + 1}\n% !\n"""',
 }
 
@@ -95,6 +105,7 @@ def test_what_passes_in_a_notebook_passes_in_the_grader(tmp_path: Path) -> None:
         softmax,
         "display(softmax)\nget_ipython()\nIn, Out",
         "from IPython import get_ipython as g\ng().magic('x')",
+        "import asyncio\nwaited = await asyncio.sleep(0.01, 3)\nassert waited == 3",
     ]
     (grade,) = grade_cells(course, tmp_path / "in", {"ann": cells}).values()
     assert points(grade)["softmax"] == 4 and points(grade)["layer_norm"] == 2

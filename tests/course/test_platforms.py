@@ -1,6 +1,8 @@
 """What Canvas, Moodle and Gradescope export is understood, and what they import is written."""
 
 import csv
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -220,6 +222,108 @@ def test_a_table_to_import(
             ("jane@x.edu", "13"),
             ("cem@x.edu", "13"),
         ]
+
+
+def canvas_imports(path: Path, assignments: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Points by student's ID and title, by the rules of Canvas's gradebook_importer.rb."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    head = rows.pop(0)
+    assert len(head) > 3 and "Student" in head[0] and "ID" in head[1]
+    info = 3
+    if re.search(r"SIS\s+Login\s+ID", head[2]):
+        info += 1
+    elif re.search(r"SIS\s+User\s+ID", head[2]) and re.search(r"SIS\s+Login\s+ID", head[3]):
+        info += 2 + bool(re.search(r"Integration\s+ID", head[4]))
+        info += bool(re.search(r"Root\s+Account", head[info - 1]))
+    assert "Section" in head[info - 1]
+    own = r"(Current|Final) (Score|Points|Grade)|Override (Score|Grade|Status)"
+    titles = {i: head[i] for i in range(info, len(head)) if not re.search(own, head[i])}
+    assert set(titles.values()) == set(assignments)
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        assert len(row) == len(head)
+        if "Points Possible" in row[0]:
+            found["possible"] = {titles[i]: row[i] for i in titles}
+        elif any(row):
+            found[row[1] or row[2] or row[3] or row[0]] = {titles[i]: row[i] for i in titles}
+    return found
+
+
+def moodle_imports(path: Path, most: float) -> dict[str, tuple[float, str]]:
+    """Grade and feedback by participant, by the rules of Moodle's importgradeslib.php."""
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    number, grade = head.index("Identifier"), head.index("Grade")
+    text, _ = head.index("Feedback comments"), head.index("Last modified (grade)")
+    assert text > 0  # a column of feedback that comes first is not seen
+    found = {}
+    for row in rows:
+        assert len(row) == len(head)
+        participant = row[number][len("Participant ") :]
+        if participant and 0 <= float(row[grade]) <= most:
+            found[participant] = (float(row[grade]), row[text])
+    return found
+
+
+def test_what_is_written_passes_the_importers_rules(course: Path, tmp_path: Path) -> None:
+    """Each platform's own rules for reading a table, written out again from its source."""
+    column = "First steps (8812)"
+    for style, text, name in (
+        ("canvas", CANVAS, f"doejane_4711_98765_{SET}.ipynb"),
+        ("moodle", MOODLE, f"Jane Doe_31_assignsubmission_file_{SET}.ipynb"),
+    ):
+        write_submission(tmp_path / style / name, list(HONEST.values()))
+        roster = write(tmp_path / f"{style}.csv", text)
+        out = tmp_path / f"out-{style}"
+        grade_paths(
+            [tmp_path / style], course=Course(course), out=out, roster=roster, formats=[style],
+            column=column,
+        )  # fmt: skip
+        path = out / f"{style}-{SET}.csv"
+        if style == "canvas":
+            read = canvas_imports(path, (column,))
+            assert read == {"possible": {column: "13"}, "4711": {column: "13"}}
+        else:
+            ((grade, said),) = moodle_imports(path, 13).values()
+            assert grade == 13 and "softmax 4" in said
+    canvas = read_roster(tmp_path / "canvas.csv")
+    assert canvas_imports(tmp_path / "canvas.csv", (column,)).keys() >= {"4711", "4712"}
+    assert [entry.person.canvas for entry in canvas.entries] == ["4711", "4712"]
+
+
+@pytest.mark.parametrize("column", ["Final Score", "My Current Points (3)", "Section"])
+def test_a_column_that_canvas_would_not_take_is_refused(
+    course: Path, tmp_path: Path, column: str
+) -> None:
+    write_submission(tmp_path / "ann.ipynb", [""])
+    with pytest.raises(InputError, match="which Canvas takes for its own"):
+        grade_paths([tmp_path], course=Course(course), column=column, formats=["canvas"])
+
+
+# What Gradescope's autograder specification allows, and of which type.
+RESULT = {"score": (int, float), "execution_time": (int, float), "output": str, "tests": list}
+RESULT |= {"visibility": str, "stdout_visibility": str, "extra_data": dict, "leaderboard": list}
+RESULT |= {"output_format": str, "test_output_format": str, "test_name_format": str}
+CASE = {"score": (int, float), "max_score": (int, float), "status": str, "name": str}
+CASE |= {"name_format": str, "number": str, "output": str, "output_format": str, "tags": list}
+CASE |= {"visibility": str, "extra_data": dict}
+
+
+def test_results_keep_to_gradescopes_specification(course: Path, tmp_path: Path) -> None:
+    write_submission(tmp_path / "ann.ipynb", [HONEST["imports"], HONEST["softmax"], "1 / 0"])
+    out = tmp_path / "out"
+    grade_paths([tmp_path / "ann.ipynb"], course=Course(course), out=out)
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    for found, allowed in [(results, RESULT), *((case, CASE) for case in results["tests"])]:
+        assert found.keys() <= allowed.keys()
+        for name, value in found.items():
+            assert isinstance(value, allowed[name]), name
+        assert found.get("visibility", "visible") == "visible"
+    assert sum(case["score"] for case in results["tests"]) == results["score"] > 0
+    assert {case["status"] for case in results["tests"]} == {"passed", "failed"}
+    formats = [value for name, value in results.items() if name.endswith("_format")]
+    assert set(formats) <= {"text", "html", "simple_format", "md", "ansi"}
 
 
 def test_one_column_needs_one_set(course: Path, tmp_path: Path) -> None:

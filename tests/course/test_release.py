@@ -198,7 +198,10 @@ def test_the_autograder_grades_in_gradescope_s_layout(container: Container) -> N
     done = container.run()
     assert done.returncode == 0, done.stderr
     results = container.results()
-    assert (results["score"], results["max_score"]) == (14, 14)  # the lecturer's own test too
+    assert (results["score"], results["extra_data"]["max_score"]) == (
+        14,
+        14,
+    )  # the lecturer's own test too
     assert "hidden test 1" in [test["name"].split(": ")[1] for test in results["tests"]]
     assert "CANARY" not in json.dumps(results)
 

@@ -110,6 +110,20 @@ def specimens_regex(name):
     return REGEX[name]
 
 
+@pytest.mark.parametrize("name", ["gpt2", "gpt4", "llama3", "qwen2", "o200k", "starcoder"])
+def test_a_blank_before_everything_that_is_cut(name, tmp_path):
+    """`add_prefix_space` behind a Split gives every word a blank, behind Digits every part."""
+    small = train_bpe("the theme of the thesis 12, don't 3 " * 9, 268)
+    tokens, special = [*small.tokens, None], {"<a>": 268}
+    ours = BPE(tokens, small.merges, name, special, prefix_space=True)
+    ours.save(tmp_path / "tokenizer.json")
+    check_both(
+        json.loads((tmp_path / "tokenizer.json").read_text()),
+        ["the", " the", "12", " 3", "'s", " ", "\n", "\n\n", "<a>", "é", ",,", "don't", "A"],
+        tmp_path,
+    )
+
+
 @pytest.mark.parametrize(
     ("first", "gap"), [(0, 0), (1, 0), (1, 1), (6, 2)], ids=lambda value: str(value)
 )
@@ -298,6 +312,48 @@ def test_clusters_are_those_of_unicode():
         theirs = regex.findall(r"\X", text)
         assert "".join(ours) == text
         assert [c for c in theirs if len(c.encode()) < 6 and c not in ours] == []
+
+
+FALLBACK = [[f"<0x{b:02X}>", -9.0] for b in range(256)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pre_tokenizer": MARKED},
+        {"pre_tokenizer": MARKED | {"prepend_scheme": "always"}},
+        {"pre_tokenizer": MARKED | {"prepend_scheme": "never"}},
+        {"pre_tokenizer": MARKED | {"prepend_scheme": "always", "split": False}},
+        {"pre_tokenizer": None},
+        {"normalizer": None},
+        {"normalizer": {"type": "NFKD"}},
+        {"fallback": True},
+    ],
+    ids=str,
+)
+def test_t5s_offsets(changes, tmp_path):
+    changes = dict(changes)
+    content = specimens.t5()
+    if changes.pop("fallback", False):
+        vocab = content["model"]["vocab"] + FALLBACK
+        content["model"] = content["model"] | {"vocab": vocab, "byte_fallback": True}
+        content["added_tokens"][-1]["id"] = len(vocab)
+    content |= changes
+    theirs, ours = theirs_of(content), load(write(content, tmp_path))
+    luck, compared = random.Random(0), 0
+    for _ in range(300):
+        # Behind a character that is replaced by nothing theirs are one too small.
+        text = everything(luck, T5_BITS).replace("\x01", "")
+        wanted = theirs.encode(text, add_special_tokens=False)
+        try:
+            got = ours.encode_with_offsets(text, "all")
+        except InputError as error:
+            assert "is normalized across its characters" in str(error)
+            continue
+        compared += 1
+        assert got == (wanted.ids, wanted.offsets), repr(text)
+    assert compared > 200
 
 
 def _families():

@@ -40,18 +40,18 @@ def texts(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def first_guesses(
-    model: Transformer, counter: KneserNey, ids: np.ndarray, windows: int = 12
+    model: Transformer, counter: KneserNey | None, ids: np.ndarray, windows: int = 12
 ) -> tuple[float, float]:
     """How often the likeliest token is the one that comes: of a GPT, and of a counter.
 
     Args:
         model: with a context of T tokens.
-        counter: asked at the same places, after the same text.
+        counter: asked at the same places, after the same text; None for the model alone.
         ids: (N,) held-out text.
         windows: of T tokens, evenly spread; their second halves are guessed.
 
     Returns:
-        Two shares from 0 to 1.
+        Two shares from 0 to 1, the second nan without a counter.
     """
     context = model.config.context
     half = context // 2
@@ -60,6 +60,8 @@ def first_guesses(
     with no_grad():
         guessed = model(rows[:, :-1]).numpy().argmax(-1)  # (windows, T, V) -> (windows, T)
     right = (guessed == rows[:, 1:])[:, half:].mean()
+    if counter is None:
+        return float(right), float("nan")
     places = [(row, k) for row in rows for k in range(half, context)]
     counted = [
         counter.probabilities(row[k - 1 : k + 1]).argmax() == row[k + 1] for row, k in places

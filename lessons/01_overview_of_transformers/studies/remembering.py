@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilm import backend
+from minilm.analysis.probes import log_softmax
 from minilm.data.toys.facts import FactTable
 from minilm.inference.retrieval import retrieve
 from minilm.models import Config, Transformer
@@ -69,15 +70,20 @@ def with_book(seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def recalled(model: Transformer, seed: int, look_up: bool = False) -> dict[str, np.ndarray]:
-    """In each band of ranks: whether each of 200 answers, and each search, was right."""
+    """In each band of ranks, for 200 questions: (3, 200).
+
+    Whether the answer was right, whether the search was, and the right answer's log-probability.
+    """
     found = {}
     for name, (low, high) in BANDS.items():
         ranks = backend.rng(seed, "band", low).integers(low, high, 200)
         hits = search(ranks, seed) if look_up else ranks
         ids, targets = asked(ranks, hits if look_up else None)
         with no_grad():
-            answers = model(ids).data[:, -1].argmax(-1)
-        found[name] = np.stack([answers == targets[:, -1], hits == ranks])
+            logits = model(ids).data[:, -1]  # (200, V)
+        right = targets[:, -1]
+        logs = log_softmax(logits)[np.arange(len(right)), right]
+        found[name] = np.stack([logits.argmax(-1) == right, hits == ranks, logs])
     return found
 
 
@@ -88,6 +94,14 @@ def percent(closed: list, opened: list) -> tuple[np.ndarray, np.ndarray, np.ndar
         for results, row in ((closed, 0), (opened, 0), (opened, 1))
     )
     return by_heart, looked, hits
+
+
+def sureness(closed: list, opened: list) -> dict[str, np.ndarray]:
+    """Probability of the right answer, its geometric mean over the questions: (seeds, bands)."""
+    return {
+        name: np.exp([[found[band][2].mean() for band in BANDS] for found in results])
+        for name, results in (("by heart", closed), ("looked up", opened))
+    }
 
 
 def study(

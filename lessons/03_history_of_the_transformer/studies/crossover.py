@@ -81,17 +81,22 @@ class Exam:
         self.validation = world.sample(sequences, LENGTH, VALIDATION_SEED)
 
     def sit(self, model: Transformer) -> dict[str, Any]:
-        """Nats per token: all, local and far ones of the test set, all of the validation set."""
+        """Nats per token: all, local and far ones of the test set, all of the validation set.
+
+        And the share of the test set's tokens that are the likeliest.
+        """
         validation = self._losses(model, *self.validation)["loss"]
         return {**self._losses(model, *self.test), "validation": validation}
 
     def _losses(self, model: Transformer, ids: np.ndarray, far: np.ndarray) -> dict[str, float]:
-        predict, rows = predictor(model), []
+        predict, rows, hits = predictor(model), [], []
         for start in range(0, len(ids), 64):
             part = ids[start : start + 64]
             logp = log_softmax(predict(part[:, :-1]))
             rows.append(-np.take_along_axis(logp, part[:, 1:, None].astype(np.int64), -1)[..., 0])
-        return _split(np.concatenate(rows), far[:, 1:])
+            hits.append(logp.argmax(-1) == part[:, 1:])
+        split = _split(np.concatenate(rows), far[:, 1:])
+        return {**split, "right": float(np.concatenate(hits).mean())}
 
 
 def best(run: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from typing import Any
 
 from minilm.course.build import notebook as nb
 from minilm.course.build.lessons import Lesson, joined
-from minilm.course.show.seeds import VARIABLE
+from minilm.course.show.budget import VARIABLE as BUDGET
+from minilm.course.show.budget import parse_budget
+from minilm.course.show.seeds import VARIABLE as SEEDS
 from minilm.files import write_atomically, write_text
 
 WIDGETS = (
@@ -85,8 +87,10 @@ def code_cells(notebook: nb.Notebook) -> list[int]:
 class Kernel:
     """A Jupyter kernel that executes the cells of one lesson, in the lesson's folder."""
 
-    def __init__(self, lesson: Lesson, seconds: float = SLOWEST, seeds: str = "") -> None:
-        self.lesson, self._seeds = lesson, seeds
+    def __init__(
+        self, lesson: Lesson, seconds: float = SLOWEST, seeds: str = "", budget: str = ""
+    ) -> None:
+        self.lesson, self._asked = lesson, {SEEDS: seeds, BUDGET: budget}
         self.notebook = copy.deepcopy(lesson.notebook)
         self._seconds = seconds
 
@@ -116,7 +120,7 @@ class Kernel:
         return {
             **os.environ,
             "MINILM_LESSON": self.lesson.slug,
-            VARIABLE: self._seeds,
+            **self._asked,
             "PYTHONPATH": os.pathsep.join(filter(None, (package, known))),
             "JUPYTER_PLATFORM_DIRS": "1",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
@@ -233,7 +237,11 @@ def machine() -> str:
 
 
 def run_lesson(
-    lesson: Lesson, progress: bool = True, seconds: float = SLOWEST, seeds: str = ""
+    lesson: Lesson,
+    progress: bool = True,
+    seconds: float = SLOWEST,
+    seeds: str = "",
+    budget: str = "",
 ) -> Run:
     """Execute a lesson top to bottom in a kernel of its own; nothing is written.
 
@@ -241,13 +249,14 @@ def run_lesson(
         progress: show a bar with the cell that runs (only where the terminal can).
         seconds: how long one cell may take.
         seeds: the seeds of the lesson's experiments, as in "3,4,5"; its own by default.
+        budget: the multiple of its own training, as in "4" or "1/4".
 
     Raises:
         LessonError: a cell fails.
     """
     from tqdm import tqdm
 
-    kernel = Kernel(lesson, seconds, seeds)
+    kernel = Kernel(lesson, seconds, seeds, budget)
     todo = code_cells(kernel.notebook)
     done = Run(lesson, kernel.notebook)
     began = time.perf_counter()
@@ -304,21 +313,34 @@ def keep(run: Run, folder: Path) -> None:
         write_atomically(beside / picture.name, picture.read_bytes())
 
 
-def save_fresh(run: Run, seeds: str) -> list[str]:
-    """Store what a run with other seeds gave in `NN_slug/fresh.json`, beside earlier ones.
+def verdicts_of(run: Run, budget: str = "") -> dict[str, str]:
+    """Claim -> verdict; with more training than its own, recorded studies say nothing new."""
+    longer = bool(budget) and parse_budget(budget) > 1
+    return {one["claim"]: one["verdict"] for one in run.claims if not (longer and one["recorded"])}
+
+
+def save_fresh(run: Run, seeds: str, budget: str = "") -> list[str]:
+    """Store what a run with other seeds, or another budget, gave in `NN_slug/fresh.json`.
+
+    It stands beside those of earlier runs and replaces that of the same seeds and budget.
 
     Returns:
-        One line for each claim whose verdict those seeds turn.
+        One line for each claim whose verdict they turn.
     """
     path = run.lesson.place.fresh
+    asked = {"seeds": seeds, **({"budget": budget} if budget else {})}
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    kept = [one for one in kept if one["seeds"] != seeds]
-    verdicts = {record["claim"]: record["verdict"] for record in run.claims}
+    kept = [one for one in kept if _asked(one) != _asked(asked)]
+    verdicts = verdicts_of(run, budget)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    kept.append({"seeds": seeds, "date": today, "machine": machine(), "verdicts": verdicts})
-    kept.sort(key=lambda one: one["seeds"])
+    kept.append({**asked, "date": today, "machine": machine(), "verdicts": verdicts})
+    kept.sort(key=_asked)
     write_text(path, json.dumps(kept, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     return turned(run.lesson, verdicts)
+
+
+def _asked(entry: dict[str, Any]) -> tuple[str, str]:
+    return entry["seeds"], entry.get("budget", "")
 
 
 def turned(lesson: Lesson, verdicts: dict[str, str]) -> list[str]:

@@ -21,6 +21,7 @@ from minilm.course.checking.student import Channel, Held, Student, StudentError
 from minilm.sandbox.session import SessionError
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+FRESH = 16  # calls that must agree until an answer counts as one that does not change by itself
 SAME = {"rtol": 1e-4, "atol": 1e-6}  # two runs of one product may differ in their last digits
 
 
@@ -57,10 +58,41 @@ def leaves_arguments(
             may = isinstance(call.of, str) and place in changes
             if not may and not _equal(before, after):
                 raise ProbeError("value", f"your function changed its argument {place + 1}")
+        if not changes:
+            _refuse_another_answer(channel, call)
 
     title = "leaves its other arguments alone" if changes else "does not change its arguments"
     hint = "x = x - ... makes a new array; x -= ..., x[...] = ... and x.sort() change the caller's."
     _add(question, "leaves_arguments", title, hint, points, check_call, **which)
+
+
+def _refuse_another_answer(channel: Channel, call: Call) -> None:
+    """Call once more with the very lists of this call, which lie with the student.
+
+    What they hold now, only the student's side can say. A function that has changed them gives
+    another answer for them, but not for fresh ones.
+    """
+    every = [*call.args, *call.named.values()]
+    if not isinstance(call.of, str) or not any(_holds(one, (list, dict, set)) for one in every):
+        return
+    if any(_holds(one, Callable) or _holds(one, Held) for one in [*every, call.value]):
+        return  # it may count its calls
+    try:
+        again: Any = channel.again()
+    except StudentError as error:
+        again = error
+    if _equal(call.value, again, **SAME):
+        return
+    for _ in range(FRESH):  # one that draws its answer may give the same twice
+        try:
+            fresh = channel.ask("call", call.of, args=call.args, named=call.named)
+        except StudentError:
+            return
+        if not _equal(call.value, fresh, **SAME):
+            return
+    raise ProbeError(
+        "value", "your function changed what it was given: the second answer for it is another"
+    )
 
 
 def keeps_dtype(question: Question, *, points: float = 1, **which: Sequence[str]) -> None:
@@ -167,7 +199,7 @@ class _Watching(Channel):
     ) -> Any:
         if op not in ("call", "inplace"):
             return self._watched(self.inner.ask(op, of, name=name, args=args, named=named))
-        value, after = self.inner.ask("inplace", of, name=name, args=args, named=named)
+        value, after = self.inner.inplace(of, args, dict(named or {}))
         self.look(self.inner, Call(of, args, dict(named or {}), value, after))
         value = self._watched(value)
         return (value, after) if op == "inplace" else value
@@ -188,6 +220,11 @@ def _parts(value: Any) -> Sequence[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, (list, tuple)) else ()
+
+
+def _holds(value: Any, kind: Any) -> bool:
+    """Whether a value is of a kind, or one in it is."""
+    return isinstance(value, kind) or any(_holds(part, kind) for part in _parts(value))
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -36,11 +36,11 @@ class RemoteChannel(Channel):
                 self.session.close()
                 raise SessionError("broken", f"an answer that is none: {error}") from None
 
-    def inplace(self, name: str, args: tuple, named: dict[str, Any]) -> tuple[Any, list[Any]]:
+    def inplace(self, of: str | int, args: Any, named: dict[str, Any]) -> tuple[Any, list[Any]]:
         """Arrays among the arguments are looked at where they lie, not taken from the answer."""
         shared = self.session.shared
         pack = SharedPack(self._node, shared) if shared is not None else self.pack()
-        message = {"op": "inplace", "of": name, "name": ""}
+        message = {"op": "inplace", "of": of, "name": ""}
         message |= {"args": pack.node(list(args)), "named": pack.node(named)}
         answer = self.exchange(message, pack)
         if type(answer) is not tuple or len(answer) != 2 or type(answer[1]) is not list:

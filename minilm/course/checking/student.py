@@ -132,9 +132,13 @@ class Channel:
         """
         raise NotImplementedError
 
-    def inplace(self, name: str, args: tuple, named: dict[str, Any]) -> tuple[Any, list[Any]]:
+    def inplace(self, of: str | int, args: Any, named: dict[str, Any]) -> tuple[Any, list[Any]]:
         """Call a function: its result, and its arguments afterwards."""
-        return self.ask("inplace", name, args=args, named=named)
+        return self.ask("inplace", of, args=args, named=named)
+
+    def again(self) -> Any:
+        """The result of the last `inplace` once more, for the very arguments that it left."""
+        return self.ask("again", "")
 
     def beside(self) -> "Channel":
         """A way to a worker that the student's code cannot touch."""

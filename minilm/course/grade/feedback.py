@@ -143,7 +143,7 @@ def gradescope(grade: Grade) -> dict[str, Any]:
     notes = [*grade.submission.notes, *grade.notes]
     return {
         "score": grade.points,
-        "max_score": grade.most,
+        "extra_data": {"max_score": grade.most},
         "output_format": "text",  # what a student's code says is never markup
         "test_output_format": "text",
         "output": "\n".join(scrub(note) for note in notes),

@@ -5,6 +5,9 @@
     gradescope   the columns of its own export; it takes scores from an autograder only
 
 With the platform's own export as --roster, its columns come back as they were, ids and all.
+Sources: Canvas's gradebook_importer.rb (a row of names, of which the Section is the last before the
+assignments; "Points Possible" in the first column; students by ID, then by SIS ids), Moodle's
+importgradeslib.php (columns found by their names) and Gradescope's autograder specification.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +20,7 @@ from minilm.course.grade.roster import Entry, Roster
 from minilm.course.grade.sheets import Sheet, safe_row
 from minilm.course.grade.submissions import Submission
 from minilm.course.grade.table import FIRST, LAST, Row
+from minilm.errors import InputError
 from minilm.files import write_text
 
 FORMATS = ("canvas", "moodle", "gradescope")
@@ -24,7 +28,25 @@ _CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 _MOODLE = ("Identifier", "Full name", "Email address", "Status", "Grade", "Maximum Grade")
 _MOODLE += ("Grade can be changed", "Last modified (grade)", "Feedback comments")
 _GRADESCOPE = ("First Name", "Last Name", "SID", "Email", "Total Score", "Max Points")
+# In a column of such a name Canvas takes nothing: it is one of its own.
+_CANVAS_OWN = [f"{a} {b}" for a in ("Current", "Final") for b in ("Score", "Points", "Grade")]
+_CANVAS_OWN += [f"Override {b}" for b in ("Score", "Grade", "Status")]
 _ID = {"canvas": "ID", "moodle": "Identifier", "gradescope": "Email"}
+
+
+def check_column(column: str, style: str) -> str:
+    """The name of an assignment's column, if the platform takes points from it.
+
+    Raises:
+        InputError: Canvas calculates the columns of such names itself.
+    """
+    own = [name for name in _CANVAS_OWN if name in column]
+    if style == "canvas" and (own or column in (*_CANVAS, "Integration ID", "Root Account")):
+        raise InputError(
+            f"--column is {column!r}, which Canvas takes for its own {(own or [column])[0]}; it "
+            "must be the assignment's name, such as 'First steps (8812)'"
+        )
+    return column
 
 
 def write_gradebook(

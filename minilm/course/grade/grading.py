@@ -127,7 +127,7 @@ class Grading:
         return Ended("lost", 0.0)
 
     def _take(self, message: dict[str, Any]) -> None:
-        """Note a report; only kinds and sentences are taken from it.
+        """Note a report, or how far the notebook is; only kinds and sentences are taken from it.
 
         Raises:
             InputError: the judge could not start a worker.
@@ -136,8 +136,10 @@ class Grading:
             raise InputError(
                 f"the sandbox does not start any more: {str(message['stop'])[:LONGEST]}"
             )
+        self.state = message["state"]
+        self.notes = [str(note)[:LONGEST] for note in self.state["notes"][:MOST_NOTES]]
         level, number = self.todo[0]
-        if message["of"] != [level, number]:
+        if message.get("of") != [level, number]:
             return
         result = self.results[number]
         for one in self._due(level, number):
@@ -150,8 +152,6 @@ class Grading:
         if level == "public":
             missing = message["missing"]
             result.missing = [name for name in result.question.asks if name in missing]
-        self.state = message["state"]
-        self.notes = [str(note)[:LONGEST] for note in self.state["notes"][:MOST_NOTES]]
         self.todo.pop(0)
 
     def _fail(self, level: str, number: int, kind: str) -> None:

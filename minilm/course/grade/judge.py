@@ -39,7 +39,11 @@ def work(state: dict[str, Any], request: dict[str, Any], send: Callable[[Any], N
     """Judge one submission, or what is left of it: for each question due at a level, a report."""
     assignment, limits = state["sets"][request["set"]], Limits(**state["limits"])
     wall, kit = Isolation(state["wall"]), Path(state["kit"])
-    loader = Loader(assignment, request["cells"], wall, kit, limits, request["state"])
+
+    def tell(now: dict[str, Any]) -> None:
+        send({"state": now})
+
+    loader = Loader(assignment, request["cells"], wall, kit, limits, request["state"], tell)
     judge = Judge(assignment, loader, request["student"])
     try:
         for level, number, due in request["todo"]:

@@ -1,9 +1,6 @@
 """Judges of submissions: `with Judges(...) as judges: grade = judges.grade(submission)`."""
 
-import os
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from minilm.course.grade.assignment import Assignment
@@ -13,6 +10,7 @@ from minilm.course.grade.submissions import Submission
 from minilm.sandbox.choice import choose
 from minilm.sandbox.disposable import Nursery
 from minilm.sandbox.kit import make_kit
+from minilm.sandbox.scratch import Scratch
 from minilm.sandbox.walls import Limits
 
 
@@ -43,16 +41,15 @@ class Judges:
         unsafe: bool = False,
     ) -> None:
         self.assignments, self.limits = assignments, limits
-        self._scratch = tempfile.TemporaryDirectory(prefix="minilm-grade-")
+        self._scratch = Scratch()
         try:
-            os.chmod(self._scratch.name, 0o755)  # the user that a worker turns into reads it
-            kit = make_kit(Path(self._scratch.name, "kit"))
+            kit = make_kit(self._scratch.path / "kit")
             self.wall = choose(kit, isolation, unsafe).kind
             sets = {name: _plain(one) for name, one in assignments.items()}
             setup = {"kit": str(kit), "wall": self.wall, "limits": asdict(limits), "sets": sets}
             self._nursery = Nursery("minilm.course.grade.judge", setup, jobs)
         except BaseException:
-            self._scratch.cleanup()
+            self._scratch.close()
             raise
 
     def __enter__(self) -> "Judges":
@@ -64,7 +61,7 @@ class Judges:
     def close(self) -> None:
         """End what was made ready."""
         self._nursery.close()
-        self._scratch.cleanup()
+        self._scratch.close()
 
     def grade(self, submission: Submission) -> Grade:
         """Grade one submission, whose `set_name` is among the assignments; from any thread."""

@@ -5,7 +5,7 @@ cells do and however often its functions end the worker.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ from minilm.course.checking.questions import Outcome
 from minilm.course.checking.remote import RemoteChannel
 from minilm.course.checking.student import StudentError
 from minilm.course.grade.assignment import Assignment
-from minilm.sandbox.inside.cells import FULL, LEAN, SKIP
+from minilm.sandbox.inside.cells import FULL, LEAN, NEEDED, SKIP
 from minilm.sandbox.session import Session, SessionError
 from minilm.sandbox.walls import Isolation, Limits
 
 MOST_LOADS = 16  # starts of one notebook, complete or not
 MOST_FAILED_STARTS = 3  # in a row
 CELLS_SHARE = 1 / 3  # of the budget that the cells of one load may use
-CHEAP = 1.0  # seconds of a load that may be run again as it was
+LESS = {FULL: NEEDED, NEEDED: LEAN, LEAN: SKIP, SKIP: SKIP}  # what to run after trouble
 MOST_NOTES = 50
 WORDS = {
     "time": "it took longer than {seconds:g} s and was stopped",
@@ -42,6 +42,8 @@ class Loader:
         cells: of the notebook.
         wall, kit, limits: of every worker.
         state: as `state` gave it, where another process went on to here.
+        tell: takes `state` whenever a load begins and when the first one is complete, so that it
+            outlives this process.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class Loader:
         kit: Path,
         limits: Limits,
         state: dict[str, Any],
+        tell: Callable[[dict[str, Any]], None] = lambda state: None,
     ) -> None:
         self.assignment, self.cells = assignment, list(cells)
-        self.wall, self.kit, self.limits = wall, kit, limits
+        self.wall, self.kit, self.limits, self.tell = wall, kit, limits, tell
         self.loads = state.get("loads", 0)
         self.before = state.get("spent", 0.0) - time.process_time()
         self.modes = state.get("modes", []) or [FULL] * len(self.cells)
+        self.complete = bool(state.get("complete"))  # whether all cells have run once
         self.notes: list[str] = list(state.get("notes", []))
         self.listening = True  # until the first hidden case: nothing said later is passed on
         self.channel: RemoteChannel | None = None
@@ -66,7 +70,12 @@ class Loader:
     @property
     def state(self) -> dict[str, Any]:
         """What another process needs to go on."""
-        return {"loads": self.loads, "modes": self.modes, "notes": self.notes}
+        return {
+            "loads": self.loads,
+            "modes": self.modes,
+            "complete": self.complete,
+            "notes": self.notes,
+        }
 
     @property
     def left(self) -> float:
@@ -106,9 +115,9 @@ class Loader:
     def ready(self) -> Outcome | None:
         """Have a worker with all cells run; returns what stands in the way, or None.
 
-        A cell that hangs or kills the worker is run again without all but its definitions, then
-        left out. After two such cells every cell is reduced to its definitions; so is every cell
-        of a notebook that was loaded once, if that took its time.
+        After one complete load, no other runs more than the definitions and what they rest on. So
+        it is with a cell that hangs or kills the worker, and after two such cells with all; one
+        that still does is reduced to its definitions alone, then left out.
 
         Raises:
             NoWorkerError: the sandbox does not start.
@@ -121,6 +130,7 @@ class Loader:
                 budget = f"{self.limits.budget:g} s"
                 return Outcome("time", f"the notebook has used up the {budget} that it had in all")
             self.loads += 1
+            self.tell(self.state)
             session = Session(self.wall, self.kit, self.limits, self.assignment.exercise.libraries)
             try:
                 session.start()
@@ -132,19 +142,22 @@ class Loader:
                 continue
             self._failed_starts = 0
             try:
-                self._note_errors(self._load(session))
+                errors = self._load(session)
             except SessionError as error:
                 self._end(session)
                 self._blame(error)
                 continue
-            if session.spent > CHEAP:
+            if not self.complete:
+                self._note_errors(errors)
+                self.complete = True
                 self._reduce()
+                self.tell(self.state)
             self.channel = RemoteChannel(session)
             return None
         return Outcome("gone", "the notebook cannot be run: its cells hang or end the program")
 
     def _reduce(self) -> None:
-        self.modes = [LEAN if mode == FULL else mode for mode in self.modes]
+        self.modes = [NEEDED if mode == FULL else mode for mode in self.modes]
 
     def _load(self, session: Session) -> Any:
         """Have the worker run the cells; returns the errors it reports.
@@ -158,7 +171,7 @@ class Loader:
         session.allow(self.limits.seconds)
         at = None
         try:
-            session.send({"given": given, "cells": cells})
+            session.send({"given": given, "cells": cells, "asked": self._asked()})
             for _ in range(len(cells) + 2):
                 message, blobs = session.receive()
                 if not isinstance(message, dict) or blobs:
@@ -178,14 +191,17 @@ class Loader:
             error.cell = at
             raise
 
+    def _asked(self) -> list[str]:
+        return [name for question in self.assignment.exercise.questions for name in question.asks]
+
     def _blame(self, error: SessionError) -> None:
         """Reduce the cell that a worker died in, or all of them if that cannot be known."""
         if error.cell is None or error.cell < 0:
-            self.modes = [LEAN if mode == FULL else SKIP for mode in self.modes]
+            self.modes = [LESS[mode] for mode in self.modes]
             said = self.words(error) if error.kind != "time" else "they took too long"
             self._note(f"while the cells ran, {said}; only definitions were run")
             return
-        self.modes[error.cell] = LEAN if self.modes[error.cell] == FULL else SKIP
+        self.modes[error.cell] = LESS[self.modes[error.cell]]
         self._note(
             f"code cell {error.cell + 1}: {self.words(error)}; only its definitions were run"
         )

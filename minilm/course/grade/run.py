@@ -8,7 +8,7 @@ from pathlib import Path
 
 from minilm.course.grade.assignment import read_assignment
 from minilm.course.grade.folder import results_in
-from minilm.course.grade.gradebook import write_gradebook
+from minilm.course.grade.gradebook import check_column, write_gradebook
 from minilm.course.grade.identity import cell
 from minilm.course.grade.judges import Judges
 from minilm.course.grade.pool import grade_each
@@ -19,6 +19,7 @@ from minilm.course.grade.submissions import Submission, apart, choose_set, find_
 from minilm.course.grade.table import Table
 from minilm.course.places import Course
 from minilm.errors import InputError
+from minilm.interrupt import Interrupt
 from minilm.sandbox.session import MOST_SLOTS
 from minilm.sandbox.walls import Limits
 
@@ -68,47 +69,53 @@ def grade_paths(
     Raises:
         InputError: an argument is out of range, nothing was found, `out` cannot be written, or
             there is no wall.
+        KeyboardInterrupt: it was stopped; every grade that was there by then is written.
     """
     jobs = _check(seconds, memory, jobs, hidden)
     course = course or Course.here()
     files = course.sets
     if not files:
         raise InputError(f"{course.root} holds no exercise set")
-    people = read_roster(roster) if roster else None
-    found = find_submissions(paths, list(files), choose_set(set_name, list(files)), student)
-    for one in found.skipped:
-        say(f"skipped {cell(str(one.path))}: {one.why}")
-    submissions = _named(found.submissions, set_name, list(files), people)
-    used = sorted({submission.set_name for submission in submissions})
-    if column and len(used) > 1:
-        raise InputError(f"--column is {column!r}; it names one set, and these are {len(used)}")
-    assignments = {name: read_assignment(files[name], hidden) for name in used}
-    out = out or Path("grades", *(used if len(used) == 1 else ()))
-    limits = Limits(memory=int(memory * 1e9), seconds=seconds)
-    with results_in(out, submissions, assignments, limits) as results:
-        grades, due = results.done(submissions, again)
-        if grades:
-            say(f"graded before and not changed: {len(grades)} (--again grades them anew)")
-        wall, jobs = results.wall, max(1, min(jobs, len(due)))
-        if due:
-            make = {"limits": limits, "jobs": jobs, "isolation": isolation, "unsafe": unsafe}
-            with Judges(assignments, **make) as judges, _bar(len(due)) as bar:
-                wall = judges.wall
-                for grade in grade_each(judges, due, jobs):
-                    results.keep(grade, wall)
-                    grades.append(grade)
-                    bar.update()
-        grades.sort(key=lambda grade: (grade.submission.student, grade.exercise.name))
-        write_report(results.place, results.table, found.skipped, people)
-        for style in formats:
-            for name in used:
-                title = column or assignments[name].exercise.title
-                for line in write_gradebook(results, style, name, people, title):
-                    say(line)
-        _say_changes(results.table, say)
-    if people is not None:
-        _say_roster(people, submissions, say)
-    return grades, wall, out
+    with Interrupt() as interrupt:  # one Ctrl-C, and what is done by then is written
+        people = read_roster(roster) if roster else None
+        found = find_submissions(paths, list(files), choose_set(set_name, list(files)), student)
+        for one in found.skipped:
+            say(f"skipped {cell(str(one.path))}: {one.why}")
+        interrupt.refuse_to_go_on()
+        submissions = _named(found.submissions, set_name, list(files), people)
+        used = sorted({submission.set_name for submission in submissions})
+        if column and len(used) > 1:
+            raise InputError(f"--column is {column!r}; it names one set, and these are {len(used)}")
+        for style in formats if column else ():
+            check_column(column, style)
+        assignments = {name: read_assignment(files[name], hidden) for name in used}
+        out = out or Path("grades", *(used if len(used) == 1 else ()))
+        limits = Limits(memory=int(memory * 1e9), seconds=seconds)
+        with results_in(out, submissions, assignments, limits) as results:
+            grades, due = results.done(submissions, again)
+            if grades:
+                say(f"graded before and not changed: {len(grades)} (--again grades them anew)")
+            wall, jobs = results.wall, max(1, min(jobs, len(due)))
+            if due:
+                interrupt.refuse_to_go_on()
+                make = {"limits": limits, "jobs": jobs, "isolation": isolation, "unsafe": unsafe}
+                with Judges(assignments, **make) as judges, _bar(len(due)) as bar:
+                    wall = judges.wall
+                    for grade in grade_each(judges, due, jobs, interrupt):
+                        results.keep(grade, wall)
+                        grades.append(grade)
+                        bar.update()
+            grades.sort(key=lambda grade: (grade.submission.student, grade.exercise.name))
+            write_report(results.place, results.table, found.skipped, people)
+            for style in formats:
+                for name in used:
+                    title = column or assignments[name].exercise.title
+                    for line in write_gradebook(results, style, name, people, title):
+                        say(line)
+            _say_changes(results.table, say)
+        if people is not None:
+            _say_roster(people, submissions, say)
+        return grades, wall, out
 
 
 def _check(seconds: float, memory: float, jobs: int | None, hidden: Path | None) -> int:

@@ -75,12 +75,13 @@ def _fresh(folder: Path) -> list[dict[str, Any]]:
 
 def _completed(record: Record, others: Sequence[dict[str, Any]] = ()) -> Record:
     means = {name: float(f"{fmean(numbers):.6g}") for name, numbers in record["values"].items()}
-    fresh = {o["seeds"]: o["verdicts"][record["claim"]] for o in others if _judged(o, record)}
-    return {**record, "mean": means, "spread": spread(record["values"]), "fresh": fresh}
-
-
-def _judged(other: dict[str, Any], record: Record) -> bool:
-    return record["claim"] in other["verdicts"]
+    judged = [other for other in others if record["claim"] in other["verdicts"]]
+    fresh, budgets = (
+        {o[key]: o["verdicts"][record["claim"]] for o in judged if o.get(key) and not o.get(other)}
+        for key, other in (("seeds", "budget"), ("budget", "seeds"))
+    )
+    again = {"fresh": fresh, "budgets": budgets}
+    return {**record, "mean": means, "spread": spread(record["values"]), **again}
 
 
 def tally(board: Sequence[Record]) -> str:
@@ -130,10 +131,8 @@ def as_text(board: Sequence[Record], width: int = 100) -> str:
 
 def as_markdown(board: Sequence[Record]) -> str:
     """The table of CLAIMS.md."""
-    rows = [
-        "| lesson | claim | whose | what came out | expected | over | other seeds |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    names = "lesson,claim,whose,what came out,expected,over,other seeds,other budgets".split(",")
+    rows = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     for record in board:
         number = record["lesson"].split("_")[0]
         cells = [
@@ -144,6 +143,7 @@ def as_markdown(board: Sequence[Record]) -> str:
             f"{record['measure']}: {record['expected']}",
             counted(record),
             fresh_text(record),
+            budget_text(record),
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([f"{tally(board)}.", "", *rows])
@@ -153,9 +153,22 @@ def fresh_text(record: Record) -> str:
     """What runs with other seeds said of a claim: "3,4,5: the same", or the verdict that it got."""
     if record["exact"] or record.get("recorded"):
         return "-"
+    return _others_text(record, record["fresh"])
+
+
+def budget_text(record: Record) -> str:
+    """What more and less training said of a claim: "1/4 x: partly; 4 x: the same"."""
+    if record["exact"]:
+        return "-"
+    if record.get("until_learnt"):
+        return "trained until learnt"
+    return _others_text(record, {f"{k} x": v for k, v in record["budgets"].items()})
+
+
+def _others_text(record: Record, others: dict[str, str]) -> str:
     said = [
-        f"{seeds}: {'the same' if verdict == record['verdict'] else verdict}"
-        for seeds, verdict in record["fresh"].items()
+        f"{name}: {'the same' if verdict == record['verdict'] else verdict}"
+        for name, verdict in others.items()
     ]
     return "; ".join(said) or "not run"
 
@@ -201,10 +214,10 @@ def write_page(course: Course) -> bool:
     return write_text(path, page_with(path.read_text(encoding="utf-8"), read_board(course)))
 
 
-def takes_seeds(course: Course, slug: str) -> bool:
-    """Whether a lesson's experiments can be run with other seeds: it calls `seeds()`."""
+def takes(course: Course, slug: str, name: str) -> bool:
+    """Whether a lesson can be run with other seeds or budgets: a file of it calls the function."""
     (lesson,) = course.named([slug])
-    return lesson.source.is_file() and "seeds(" in lesson.source.read_text(encoding="utf-8")
+    return any(f"{name}(" in path.read_text("utf-8") for path in lesson.folder.glob("*.py"))
 
 
 def stale(course: Course) -> list[str]:
@@ -221,12 +234,16 @@ def stale(course: Course) -> list[str]:
             )
     for record in read_board(course):
         number = record["lesson"].split("_")[0]
-        tried = fresh_text(record) != "not run" or not takes_seeds(course, record["lesson"])
-        if record["verdict"] == REPRODUCED and not tried:
-            wrong.append(
-                f"lesson {number} says reproduced, and no other seeds were tried: "
-                f"{record['claim']}; minilm run {number} --seeds 3,4,5 --save"
-            )
+        for what, said, option in (
+            ("seeds", fresh_text(record), "--seeds 3,4,5"),
+            ("budget", budget_text(record), "--budget 1/4"),
+        ):
+            tried = said != "not run" or not takes(course, record["lesson"], what)
+            if record["verdict"] == REPRODUCED and not tried:
+                wrong.append(
+                    f"lesson {number} says reproduced, and no other {what} was tried: "
+                    f"{record['claim']}; minilm run {number} {option} --save"
+                )
     for one in course.lessons:
         if one.claims.is_file() and not one.notebook.is_file():
             wrong.append(f"{one.slug}/{one.claims.name} belongs to no notebook; delete it")

@@ -57,6 +57,7 @@ class Verdict:
     kind: str = "talk"
     over: str = "seeds"
     recorded: bool = False
+    until_learnt: bool = False
 
     def record(self) -> dict[str, Any]:
         """The verdict as plain data, the way it is stored."""
@@ -97,6 +98,7 @@ def claim(
     kind: str = "talk",
     over: str = "seeds",
     recorded: bool = False,
+    until_learnt: bool = False,
 ) -> Verdict:
     """Record a verdict and show it as a card.
 
@@ -120,11 +122,13 @@ def claim(
         kind: whose claim it is, one of `KINDS`.
         over: what the values differ by, where it is no seed: "parts of the text", "repeats".
         recorded: the values come from a recorded study, so a run with fresh seeds repeats them.
+        until_learnt: every model was trained until it could do what it was trained on, so no
+            other budget is tried.
 
     Returns:
         The verdict: "reproduced" if every seed met the criterion, "partly", or "not reproduced".
-        It is "no verdict" where a training was stopped and not run again since; only recorded
-        values are judged then.
+        It is "no verdict" where the cell uses what a stopped cell left, see `cells.Stopped`; only
+        recorded values are judged then.
 
     Raises:
         InputError: a text is empty, a number is not finite, or noise was measured with fewer than
@@ -171,6 +175,7 @@ def claim(
         kind=kind,
         over=_one_line(over),
         recorded=recorded,
+        until_learnt=until_learnt,
     )
     if in_notebook():
         from IPython.display import display

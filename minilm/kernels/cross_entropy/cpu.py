@@ -47,7 +47,9 @@ def _loss(row, target, top, log_total, smoothing, z_loss):
     """Taken from `top` first, added up after: so large logits leave the loss its digits."""
     one = row.dtype.type(1)
     lse = top + log_total
-    loss = log_total - (one - smoothing) * minus(row[target], top) + z_loss * lse * lse
+    loss = log_total - (one - smoothing) * minus(row[target], top)
+    if z_loss != 0:  # where the square overflows, 0 times it is NaN
+        loss += z_loss * lse * lse
     if smoothing > 0:
         total = row.dtype.type(0)
         for j in range(row.size):
@@ -116,7 +118,9 @@ def _both(logits, targets, smoothing, z_loss, scale, losses):
         log_total = np.log(total)
         lse = top + log_total
         mean = summed / logits.dtype.type(row.size)
-        losses[i] = log_total - (one - smoothing) * picked - smoothing * mean + z_loss * lse * lse
+        losses[i] = log_total - (one - smoothing) * picked - smoothing * mean
+        if z_loss != 0:
+            losses[i] += z_loss * lse * lse
         factor = scale * (one + two * z_loss * lse) / total
         spread = scale * smoothing / logits.dtype.type(row.size)
         for j in range(row.size):

@@ -1,22 +1,27 @@
 """Runs the cells of a notebook so that one broken line costs no more than that line.
 
-Statements run one by one. A cell that does not parse is read as IPython does (`magics`), then loses
-its broken parts, and keeps the definitions that do parse. A stub never replaces a function that is
-written already, in whatever order, and however often, the cells were copied.
+Statements run one by one; an `await` may stand outside of functions, as in a notebook. A cell that
+does not parse is read as IPython does (`magics`), then loses its broken parts, and keeps the
+definitions that do parse. A stub never replaces a function that is written already, in whatever
+order, and however often, the cells were copied.
 """
 
 import ast
+import inspect
 import linecache
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from types import CodeType
 from typing import Any
 
 from .imports import Written
 from .magics import notebook_names, plain_python
+from .needs import needed
 from .standin import Absent, WriteYourOwnError
 
-FULL, LEAN, SKIP = "full", "lean", "skip"  # everything; imports and definitions; nothing
+# everything; definitions and what they rest on (`needs`); imports and definitions alone; nothing
+FULL, NEEDED, LEAN, SKIP = "full", "needed", "lean", "skip"
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _WRITES = re.compile(r"^%%(?:writefile|file)\s+(-a\s+)?(\S+)\s*$")
 _START = re.compile(r"^(def |class |async def |@|import |from |[A-Za-z_]\w*\s*(:[^=]+)?=[^=])")
@@ -109,7 +114,21 @@ class Notebook:
         self.written: dict[str, Any] = {}  # functions and classes, the last real one of each name
         self.errors: list[tuple[int, str]] = []
         self.written_modules = Written()
+        self._needed: set[tuple[int, int]] = set()
         self._again: list[tuple[int, CodeType, ast.stmt]] = []
+        self._loop: Any = None  # where `await` waits; as in a notebook it outlives the cell
+
+    def plan(self, cells: Sequence[tuple[int, str, str]], asked: Iterable[str]) -> None:
+        """Find out what is to run in the mode NEEDED: of all cells, and before the first.
+
+        Args:
+            cells: number, source and mode of each.
+            asked: the names that will be called.
+        """
+        if any(mode == NEEDED for _, _, mode in cells):
+            with suppress(RecursionError, MemoryError):
+                parsed = [(number, parse(text)[0]) for number, text, _ in cells]
+                self._needed = needed(parsed, asked, is_lean)
 
     def run(self, number: int, source: str, mode: str, given: bool = False) -> None:
         """Run one cell; `given` cells came with the exercise, so their errors are not reported."""
@@ -123,15 +142,17 @@ class Notebook:
             statements, trouble = [], f"the cell cannot be read: {_short(error)}"
         if trouble and not given:
             self.errors.append((number, trouble))
-        for node in statements:
+        for place, node in enumerate(statements):
             if mode == LEAN and not is_lean(node):
+                continue
+            if mode == NEEDED and not is_lean(node) and (number, place) not in self._needed:
                 continue
             if given and not is_lean(node):
                 continue
             if is_stub(node) and (given or node.name in self.written):
                 continue
             try:
-                code = compile(ast.Module([node], []), file, "exec")
+                code = compile(ast.Module([node], []), file, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 self._note(number, error)
                 continue
@@ -164,7 +185,9 @@ class Notebook:
         self, number: int, code: CodeType, node: ast.stmt, again: bool, given: bool
     ) -> None:
         try:
-            exec(code, self.names)
+            waits = eval(code, self.names)
+            if code.co_flags & inspect.CO_COROUTINE:  # an `await` outside of any function
+                self._wait(waits)
         except WriteYourOwnError as error:
             self._keep_absent(node, error)
         except BaseException as error:
@@ -174,6 +197,13 @@ class Notebook:
                 self._note(number, error)
         else:
             self._keep_written(node)
+
+    def _wait(self, waits: Any) -> None:
+        from .waiting import Loop  # loads asyncio
+
+        if self._loop is None:
+            self._loop = Loop()
+        self._loop.run_until_complete(waits)
 
     def _keep_absent(self, node: ast.stmt, error: WriteYourOwnError) -> None:
         """What a statement wanted of minilm stays absent, and no later line stumbles over it."""
