@@ -268,18 +268,6 @@ def minutes(found: dict[str, list[list[Heard]]], width: int = 2) -> None:
         axes[1].legend(loc="upper right")
 
 
-def slips(levels: Sequence[float], found: dict[str, np.ndarray]) -> None:
-    """Share right after 150 turns at each share of misspelt letters."""
-    lines(
-        [100 * level for level in levels],
-        found,
-        xlabel="letters misspelt, %",
-        ylabel="right after 150 turns, %",
-        ylim=(0, 103),
-        alt="Both fall slowly with misspelt letters; the lamp stays above naive Bayes.",
-    )
-
-
 def heard(record: Recorded) -> None:
     """What lamp and naive Bayes make of transcripts with more and fewer errors."""
     with figure(
