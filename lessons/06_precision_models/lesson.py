@@ -592,7 +592,8 @@ here.module("own_lamp").OwnLamp(model, right_so_far, pictures.draw_lamp).show()
 #
 # **As claimed.** A softmax layer over one feature is solved by counting, exactly. One pass takes
 # perplexity from V to a fraction of it. Comparisons of frozen vectors can be looked up. A lamp
-# learns in twenty minutes of talk, in a few milliseconds a turn and some forty megabytes.
+# learns in twenty minutes of talk, in a few milliseconds a turn and some forty megabytes; it is right in
+# nine of ten cases, and other seeds came out on either side of that mark.
 #
 # **In part.** A warm start is ahead early where text is plenty. The criterion for attention finds
 # which slots to trust: it saves a tenth of a nat with eight slots of real text, and 0.002 on a chain
