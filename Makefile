@@ -66,7 +66,7 @@ $(ORACLES_READY): $(READY)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[oracles]'
 	@touch $@
 
-oracles: $(ORACLES_READY)  ## install torch, transformers, tokenizers, tiktoken; compare with them
+oracles: $(ORACLES_READY)  ## install torch, transformers, tokenizers, tiktoken, PEFT; compare with them
 	$(PY) -m pytest -m oracle $(ARGS)
 
 kernels: env  ## install NVIDIA's compilers; compile every CUDA kernel for real GPUs (no GPU needed)

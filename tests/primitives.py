@@ -93,6 +93,9 @@ SHAPES = {
     "scatter_add": Case(
         [(2, 4), (2, 3)], lambda x, v: F.scatter_add(x, IDS, v), keeps_integers=True
     ),
+    "replace_rows": Case(
+        [(4, 3), (2, 3)], lambda x, r: F.replace_rows(x, [3, 1], r), keeps_integers=True
+    ),
     "where": Case(
         [(3, 4), (4,)], lambda a, b: F.where(np.eye(3, 4) > 0, a, b), keeps_integers=True
     ),

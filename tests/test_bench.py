@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from minilm import backend, cli
+from minilm.backend import IGNORE
 from minilm.bench import (
+    align,
     apart,
     decode,
     machine,
@@ -33,7 +35,7 @@ FIELDS = "name unit ours peer peer_name ratio spread goal met".split()
 @pytest.fixture(autouse=True)
 def no_torch(monkeypatch):
     """These tests run the same with and without PyTorch; the oracle tests need it."""
-    for name in ("training", "kernels", "decode", "peers"):
+    for name in ("training", "kernels", "decode", "align", "peers"):
         module = importlib.import_module(f"minilm.bench.{name}")
         monkeypatch.setattr(module, "find_torch", lambda: None)
     before = backend.threads()
@@ -352,3 +354,24 @@ def test_the_race_without_torch(monkeypatch):
     monkeypatch.setattr(race, "find_torch", lambda: None)
     with pytest.raises(InputError, match=r"pip install .*\[bench\]"):
         race.run(race.Course())
+
+
+def test_an_sft_step_scores_answers_alone_and_bits_are_those_of_the_formula(monkeypatch):
+    ids, targets = align.Chats(*training.SIZES["micro"]).data()
+    assert ids.shape == targets.shape == (4, 64)
+    learnt = targets != IGNORE
+    assert learnt.any(1).all() and not learnt[:, : 64 // 6].any()
+    following = np.roll(ids, -1, axis=1)[:, :-1]
+    assert (targets == np.where(learnt, targets, IGNORE)).all()
+    assert (following == targets[:, :-1])[learnt[:, :-1]].all()
+    small = {
+        "tiny": training.Size(1, 64, 2, 16, 32, 2),
+        "micro": training.Size(1, 16, 2, 12, 32, 2),
+    }
+    monkeypatch.setattr(align, "SIZES", {**small, "small": small["tiny"]})
+    found = list(align.run(quick=True))
+    assert [row.name.split(",")[0] for row in found][-2:] == ["QLoRA"] * 2
+    # 12 * 64 ** 2 weights; a mean for each of the 4 maps is not in the formula
+    wanted = 4 + 8 / 64 + 32 / (64 * 256)
+    assert found[-1].peer == wanted and found[-1].met is not None
+    assert found[-1].ours * 12 * 64**2 <= 8 * (12 * 64**2 / 2 + 12 * 64 + 4 * 4 + 4 * 4)

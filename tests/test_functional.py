@@ -140,6 +140,13 @@ def test_gather_and_scatter() -> None:
     check_op([(2, 4), (2, 3)], lambda x, v: F.scatter_add(x, ids, v), added)
 
 
+def test_rows_that_are_replaced() -> None:
+    def replaced(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return np.stack([rows[1], x[1], rows[0], x[3]])
+
+    check_op([(4, 3), (2, 3)], lambda x, r: F.replace_rows(x, [2, 0], r), replaced)
+
+
 def test_joining() -> None:
     check_op(
         [(2, 3), (2, 1)],

@@ -53,6 +53,29 @@ def test_left_padding_changes_nothing(name):
     assert np.isfinite(model(padded, positions=places, valid=valid).data).all()
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama", "alibi", "relative", "window"])
+def test_texts_that_share_a_row_do_not_see_each_other(name):
+    model = spread(Transformer(KINDS[name], dtype=np.float64))
+    one, two = ids_of((2, 5)), ids_of((2, 4), seed=8)
+    both = np.concatenate([one, two], 1)
+    apart = {
+        "documents": np.tile([0] * 5 + [1] * 4, (2, 1)),
+        "positions": np.tile([*range(5), *range(4)], (2, 1)),
+    }
+    got = model(both, **apart).data
+    np.testing.assert_allclose(got[:, :5], model(one).data, atol=1e-12)
+    np.testing.assert_allclose(got[:, 5:], model(two).data, atol=1e-12)
+    assert np.abs(model(both).data[:, 5:] - got[:, 5:]).max() > 1e-3
+
+
+def test_documents_of_another_shape_are_refused():
+    model = Transformer(KINDS["llama"])
+    with pytest.raises(InputError, match=r"documents is int64 of shape \(9,\)"):
+        model(ids_of((1, 9)), documents=np.zeros(9, np.int64))
+    with pytest.raises(InputError, match="documents is float64"):
+        model(ids_of((1, 9)), documents=np.zeros((1, 9)))
+
+
 @pytest.mark.parametrize("name", ["bert", "vaswani", "t5", "walked"])
 def test_padding_of_what_is_read_changes_nothing(name):
     model = spread(model_of(KINDS[name], dtype=np.float64))

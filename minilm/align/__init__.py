@@ -1,16 +1,26 @@
 """From next word to assistant: what is minimised, and the optima that are known exactly.
 
+    sft         supervised fine-tuning: conversations, and the loss on what an assistant said
+    answers     prompts with answers, in pairs, and how likely a model finds them
+    reward_model    what people prefer, learnt from pairs
+    preferences     DPO, IPO, KTO, ORPO; on given pairs or on one's own
+    rollouts    answers that are drawn, scored, and learnt from in rounds
+    ppo         PPO with a critic, RLOO without
     losses      reward models and preferences: Bradley-Terry, DPO and its kin, PPO
     rewards     advantages along a text
     optimal     what an ideal learner would reach: the tilted policy, best of n
     flows       GFlowNets: matching a reward in place of maximising it
+    judging     judges that love length, and the correction
     arena       ratings from wins: Bradley-Terry with intervals, Elo
+    voting      blind votes between models
 
-Everything here works on log-probabilities and rewards; models, rollouts and loops lie elsewhere.
+Losses, optima and ratings work on log-probabilities and rewards alone.
 """
 
-from minilm.align.arena import Ratings, elo, fit_ratings
+from minilm.align.answers import Answers, Pairs, make_pairs
+from minilm.align.arena import Board, Ratings, elo, fit_ratings, leaderboard, wins_of
 from minilm.align.flows import Flow, flow_of, subtb_loss, tb_loss
+from minilm.align.judging import length_controlled
 from minilm.align.losses import (
     bradley_terry_loss,
     dpo_loss,
@@ -20,11 +30,22 @@ from minilm.align.losses import (
     ppo_loss,
 )
 from minilm.align.optimal import best_of_n, best_of_n_kl, optimal_policy, value_of
+from minilm.align.ppo import Policing, train_ppo
+from minilm.align.preferences import train_kto, train_online, train_orpo, train_preferences
+from minilm.align.reward_model import RewardModel, train_reward
 from minilm.align.rewards import gae, whiten
+from minilm.align.rollouts import RewardFailed, roll_out
+from minilm.align.sft import sft, sft_loss
 
 __all__ = [
+    "Answers",
+    "Board",
     "Flow",
+    "Pairs",
+    "Policing",
     "Ratings",
+    "RewardFailed",
+    "RewardModel",
     "best_of_n",
     "best_of_n_kl",
     "bradley_terry_loss",
@@ -35,11 +56,24 @@ __all__ = [
     "gae",
     "ipo_loss",
     "kto_loss",
+    "leaderboard",
+    "length_controlled",
+    "make_pairs",
     "optimal_policy",
     "orpo_loss",
     "ppo_loss",
+    "roll_out",
+    "sft",
+    "sft_loss",
     "subtb_loss",
     "tb_loss",
+    "train_kto",
+    "train_online",
+    "train_orpo",
+    "train_ppo",
+    "train_preferences",
+    "train_reward",
     "value_of",
     "whiten",
+    "wins_of",
 ]

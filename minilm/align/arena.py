@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minilm.backend import rng
 from minilm.errors import InputError
 
 Array = np.ndarray
@@ -66,6 +67,99 @@ def _check_connected(beat: Array) -> None:
         )
 
 
+class Board(NamedTuple):
+    """Ratings with what other games of the same kind would have given.
+
+    Attributes:
+        points: (K,) in Elo's points, mean 0.
+        low, high: (K,) ends of the interval.
+        left_out: resampled boards without finite ratings.
+    """
+
+    points: Array
+    low: Array
+    high: Array
+    left_out: int
+
+    def overlapping(self) -> list[tuple[int, int]]:
+        """Neighbours on the board whose intervals overlap: their order is not settled."""
+        order = np.argsort(-self.points)
+        return [(int(a), int(b)) for a, b in zip(order, order[1:]) if self.low[a] <= self.high[b]]
+
+
+def wins_of(games: Sequence[tuple[int, int, float]], players: int) -> Array:
+    """(K, K) how often i beat j, of games as `elo` takes them.
+
+    Raises:
+        InputError: as `elo`.
+    """
+    first, second, scores = _columns(games, players)
+    return _wins(first, second, scores, players)
+
+
+def _columns(games: Sequence[tuple[int, int, float]], players: int) -> tuple[Array, Array, Array]:
+    """Who, against whom, and the first one's score, (N,) each."""
+    for game in games:
+        _check_game(*game, players)
+    table = np.array(games, np.float64).reshape(-1, 3)
+    return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
+
+
+def _wins(first: Array, second: Array, scores: Array, players: int) -> Array:
+    wins = np.zeros((players, players))
+    np.add.at(wins, (first, second), scores)
+    np.add.at(wins, (second, first), 1 - scores)
+    return wins
+
+
+def leaderboard(
+    games: Sequence[tuple[int, int, float]],
+    players: int,
+    resamples: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Board:
+    """Bradley-Terry ratings with bootstrap intervals: the games are drawn anew with replacement.
+
+    (Chiang et al. 2024, arXiv 2403.04132, rate chatbots so.)
+
+    Args:
+        games: as `elo` takes them.
+        players: how many there are.
+        resamples: boards that are made; those in which players cannot be compared are left out.
+        level: share of them inside the interval.
+        seed: of the draws.
+
+    Raises:
+        InputError: as `fit_ratings` and `elo`; too few boards with finite ratings.
+    """
+    columns = _columns(games, players)
+    points = fit_ratings(_wins(*columns, players)).points
+    r, made = rng(seed, "bootstrap"), []
+    for _ in range(resamples):
+        drawn = r.integers(len(games), size=len(games))
+        try:
+            made.append(fit_ratings(_wins(*(c[drawn] for c in columns), players)).points)
+        except InputError:
+            continue
+    if len(made) < resamples / 2:
+        raise InputError(
+            f"of {resamples} resampled boards {len(made)} have finite ratings; more games are "
+            "needed"
+        )
+    edge = 50 * (1 - level)
+    low, high = np.percentile(made, [edge, 100 - edge], axis=0)
+    return Board(points, low, high, resamples - len(made))
+
+
+def _check_game(i: int, j: int, score: float, players: int) -> None:
+    if not (0 <= i < players and 0 <= j < players and i != j and 0 <= score <= 1):
+        raise InputError(
+            f"game is ({i}, {j}, {score}); it must be two of {players} players and a score "
+            "from 0 to 1"
+        )
+
+
 def elo(games: Sequence[tuple[int, int, float]], players: int, step: float = 32.0) -> Array:
     """Ratings after a list of games, each moving two players by step (score - expected).
 
@@ -81,11 +175,7 @@ def elo(games: Sequence[tuple[int, int, float]], players: int, step: float = 32.
     """
     points = np.zeros(players)
     for i, j, score in games:
-        if not (0 <= i < players and 0 <= j < players and i != j and 0 <= score <= 1):
-            raise InputError(
-                f"game is ({i}, {j}, {score}); it must be two of {players} players and a score "
-                "from 0 to 1"
-            )
+        _check_game(i, j, score, players)
         expected = 1 / (1 + 10 ** ((points[j] - points[i]) / 400))
         points[i] += step * (score - expected)
         points[j] -= step * (score - expected)

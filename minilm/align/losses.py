@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
+from minilm.backend import xp_of
 from minilm.errors import InputError
 from minilm.tensor import Tensor
 
@@ -56,7 +57,7 @@ def dpo_loss(
     ref_better: Any,
     ref_worse: Any,
     beta: float = 0.1,
-    smoothing: float = 0.0,
+    smoothing: Any = 0.0,
 ) -> Tensor:
     """Direct preference optimisation: -log sigmoid(beta gap) (Rafailov et al. 2023, eq. 7).
 
@@ -68,17 +69,18 @@ def dpo_loss(
         better, worse: (N,) log-probabilities of the answers under the policy.
         ref_better, ref_worse: the same under the reference.
         beta: strength of the tie to the reference.
-        smoothing: from 0 to 1.
+        smoothing: from 0 to 1; a number, or (N,), one for each pair.
 
     Raises:
         InputError: shapes differ, `beta` is not above 0, or `smoothing` out of [0, 1].
     """
     _check_above_zero(beta=beta)
-    if not 0 <= smoothing <= 1:
+    smoothing = xp_of(better.data).asarray(smoothing, better.dtype)
+    if not ((smoothing >= 0) & (smoothing <= 1)).all():
         raise InputError(f"smoothing is {smoothing}; it must lie between 0 and 1")
     gap = beta * _gap(better, worse, ref_better, ref_worse)
     loss = F.softplus(-gap)
-    if smoothing:
+    if smoothing.any():
         loss = (1 - smoothing) * loss + smoothing * F.softplus(gap)
     return loss.mean()
 

@@ -93,7 +93,7 @@ def _prepare(args: argparse.Namespace, recipe: Any, folder: Path, name: str) -> 
     config = recipe.config(tokenizer.vocab_size)
     Transformer(config, allocate=False)  # a config that cannot be built is refused before a write
     if args.out is None:
-        _set_aside(folder)
+        set_aside(folder)
     seed = args.seed or 0
     facts = {"name": name, "seed": seed, "dtype": args.dtype or "float32", "minutes": args.minutes}
     with naming(out="--out"):
@@ -175,7 +175,7 @@ def name_of(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", Path(text).resolve().stem).strip("-.") or "text"
 
 
-def _set_aside(folder: Path) -> None:
+def set_aside(folder: Path) -> None:
     """Free the name of a folder: what an earlier run left there gets another and is kept."""
     if folder.exists():
         number = 1

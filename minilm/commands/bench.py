@@ -19,6 +19,7 @@ PARTS = {  # and the modules that measure them
     "tokenizer": "tokenizer",
     "kernels": "kernels",
     "start": "start",
+    "align": "align",
     "scaling": "scaling",
     "gpu": "gpu",
 }

@@ -9,12 +9,16 @@ from typing import Any
 from minilm.commands._compare import HELD_OUT, TRAIN, comparison
 from minilm.commands._options import naming
 from minilm.commands._prepare import CORPORA, say_if_long, start
+from minilm.commands._sft import fine_tune, is_tuning
 from minilm.errors import InputError
 
-HELP = "train a model on the Python documentation, or on text of yours"
+HELP = "train a model on the Python documentation or on text of yours, or teach one to answer"
 
 OPENINGS = {"python-docs": "Return the", "python-code": "def"}
-FIXED = "text", "corpus", "config", "vocab", "seed", "out", "dtype"  # a resumed run has them
+TUNING = "sft", "source", "template", "lora", "lr"  # options of fine-tuning
+# A resumed run has all of these.
+FIXED = "text", "corpus", "config", "vocab", "seed", "out", "dtype", *TUNING
+NAMES = {"source": "from"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="S", help="of weights and data order (0)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to save (runs/NAME)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with what DIR holds")
+    parser.add_argument("--sft", metavar="FILE", help="JSONL conversations, or python-questions")
+    parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="a trained model")
+    parser.add_argument("--template", metavar="NAME", help="chatml, llama2, llama3, zephyr, tulu")
+    parser.add_argument("--lora", type=int, metavar="R", help="train adapters of rank R only")
+    parser.add_argument("--lr", type=float, metavar="X", help="learning rate of --sft")
     parser.add_argument(
         "--dtype",
         metavar="TYPE",
@@ -51,8 +60,28 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--minutes is {args.minutes}; it must be more than 0 and finite")
     if args.steps is not None and args.steps < 1:
         raise InputError(f"--steps is {args.steps}; it must be 1 or more")
+    _refuse_mixed(args)
+    if args.sft is not None or is_tuning(args.resume):
+        return fine_tune(args)
     folder = start(args) if args.resume is None else args.resume
     return _train(folder, args)
+
+
+def _refuse_mixed(args: argparse.Namespace) -> None:
+    """Refuse options that a resumed run has already, and those of fine-tuning without it.
+
+    Raises:
+        InputError: it names the option.
+    """
+    for name in FIXED if args.resume is not None else ():
+        if getattr(args, name) is not None:
+            raise InputError(
+                f"--{NAMES.get(name, name)} was given with --resume; a resumed run goes on as it "
+                "was begun, only --steps, --minutes and --device may change"
+            )
+    for name in TUNING if args.sft is None else ():
+        if getattr(args, name) is not None:
+            raise InputError(f"--{NAMES.get(name, name)} was given without --sft, which it is for")
 
 
 def _train(folder: Path, args: argparse.Namespace) -> int:
@@ -64,13 +93,6 @@ def _train(folder: Path, args: argparse.Namespace) -> int:
     from minilm.train.recipes import Recipe
     from minilm.train.watch import PLOT, plot_loss
 
-    if args.resume is not None:
-        for name in FIXED:
-            if getattr(args, name) is not None:
-                raise InputError(
-                    f"--{name} was given with --resume; a resumed run goes on as it was begun, "
-                    "only --steps, --minutes and --device may change"
-                )
     config = checkpoints.load_config(folder)
     tokenizer = checkpoints.load_tokenizer(folder)
     facts = checkpoints.load_json(folder / checkpoints.RECIPE)

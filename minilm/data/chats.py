@@ -1,19 +1,22 @@
 """Conversations as batches for supervised fine-tuning: what is read, and which of it is learnt."""
 
-from collections.abc import Sequence
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from minilm.backend import IGNORE
 from minilm.errors import InputError
 from minilm.tokenizers.base import Tokenizer
-from minilm.tokenizers.chat import CHATML, ChatFormat, Message, encode_chat
+from minilm.tokenizers.chat import CHATML, Form, Message, encode_chat
 
 
 def chat_batch(
     tokenizer: Tokenizer,
     conversations: Sequence[Sequence[Message]],
-    form: ChatFormat = CHATML,
+    form: Form = CHATML,
     context: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ids and the tokens that follow them, of which only an assistant's are scored.
@@ -52,3 +55,104 @@ def chat_batch(
             within = "" if context is None else f" among its first {context + 1} tokens"
             raise InputError(f"conversations[{i}] has no answer of an assistant{within} to learn")
     return ids, targets
+
+
+def read_chats(path: str | os.PathLike) -> dict[int, list[Message]]:
+    """Conversations from a file with a line for each: {"messages": [{"role", "content"}, ...]}.
+
+    Args:
+        path: JSON lines; empty lines are passed over, and so is what else a line's object holds.
+
+    Returns:
+        Line number, from 1 -> messages.
+
+    Raises:
+        InputError: no such file, no conversation, or a line that holds none; it names the line.
+    """
+    return parse_chats(read_lines(path), path)
+
+
+def read_lines(path: str | os.PathLike) -> list[bytes]:
+    """The lines of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from None
+
+
+def parse_chats(lines: Sequence[bytes], path: str | os.PathLike) -> dict[int, list[Message]]:
+    """The conversations of a file's lines; see `read_chats`."""
+    found: dict[int, list[Message]] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            raise InputError(f"line {number} of {str(path)!r} is not JSON") from None
+        messages = row.get("messages") if isinstance(row, dict) else None
+        if not isinstance(messages, list) or not messages:
+            raise InputError(
+                f"line {number} of {str(path)!r} has no messages; it must be an object with a list "
+                "'messages' of objects with 'role' and 'content'"
+            )
+        found[number] = messages
+    if not found:
+        raise InputError(f"path {str(path)!r} holds no conversation")
+    return found
+
+
+def encode_chats(
+    tokenizer: Tokenizer,
+    conversations: dict[int, list[Message]],
+    form: Form,
+    context: int,
+    path: str | os.PathLike = "conversations",
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The conversations of a file as ids and marks, each as `encode_chat` gives it.
+
+    Args:
+        tokenizer: the model's.
+        conversations: as `read_chats` gives them.
+        form: how they are written down.
+        context: tokens that the model reads; an answer must begin within it.
+        path: the file, for what is said of its lines.
+
+    Raises:
+        InputError: an unknown role, a template that fails, an assistant's message without text, no
+            answer, or none within the context; it names the line.
+    """
+    return list(_encoded(tokenizer, conversations, form, context, str(path)))
+
+
+def _encoded(
+    tokenizer: Tokenizer,
+    conversations: dict[int, list[Message]],
+    form: Form,
+    context: int,
+    path: str,
+) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    for number, messages in conversations.items():
+        where = f"line {number} of {path!r}"
+        try:
+            ids, said = encode_chat(tokenizer, messages, form)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        answers = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
+        empty = [i for i in answers if not messages[i]["content"].strip()]
+        if empty:
+            raise InputError(
+                f"{where}: messages[{empty[0]}] is an answer without text; it must have some"
+            )
+        if not answers:
+            raise InputError(f"{where} has no message of an assistant; there must be one to learn")
+        first = int(said.argmax())
+        if first > context:
+            raise InputError(
+                f"{where}: the first answer begins after {first} tokens; the model reads {context}"
+            )
+        yield ids, said

@@ -50,7 +50,7 @@ def documents(name: str) -> tuple[str, ...]:
     if name not in NAMES:
         raise InputError(f"corpus is {name!r}; allowed are {', '.join(NAMES)}")
     if name == "python-code":
-        return tuple(_sources().values())
+        return tuple(sources().values())
     stored = _cache_path()
     if stored is not None and stored.is_file():
         with contextlib.suppress(OSError, ValueError):
@@ -124,7 +124,7 @@ def encode_documents(
 
 
 @functools.cache
-def _sources() -> dict[str, str]:
+def sources() -> dict[str, str]:
     """The standard library's source by path, without its tests and what describes this machine."""
     root = Path(sysconfig.get_path("stdlib"))
     found = {}
@@ -152,7 +152,7 @@ def _python_docs() -> list[str]:
         from pydoc_data.topics import topics
 
         texts += [topics[name].strip() + "\n" for name in sorted(topics)]
-    for path, source in _sources().items():
+    for path, source in sources().items():
         text = _docstrings(path.removesuffix(".py").replace("/", "."), source)
         if text:
             texts.append(text)

@@ -44,7 +44,7 @@ from minilm.functional.elementwise import (
 )
 from minilm.functional.experts import grouped_linear, moe_combine, moe_permute
 from minilm.functional.fused import feed_forward, gated_feed_forward, self_attention
-from minilm.functional.indexing import gather, index, rows_of, scatter_add
+from minilm.functional.indexing import gather, index, replace_rows, rows_of, scatter_add
 from minilm.functional.inplace import add_, div_, mul_, set_, sub_
 from minilm.functional.joining import concatenate, split, stack
 from minilm.functional.losses import bce, l1, mse
@@ -132,6 +132,7 @@ __all__ = [
     "quantized_linear",
     "relu",
     "repeat",
+    "replace_rows",
     "reshape",
     "rms_norm",
     "rnn",

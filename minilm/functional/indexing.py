@@ -148,3 +148,40 @@ def scatter_add(x: Array, ids: Array, values: Array, axis: int = -1):
     y = x.copy()
     xp_of(x).add.at(y, grid, values)
     return y, lambda g: (g, None, lambda: g[grid])
+
+
+@primitive
+def replace_rows(x: Array, ids: Array, rows: Array):
+    """A copy of x with other rows: x (N, ...), ids (n,) ints, each once, rows (n, ...).
+
+    Raises:
+        InputError: ids of another shape or kind, one twice, or outside x; rows of another shape.
+    """
+    ids, rows = array_like(ids, x), array_like(rows, x)
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise InputError(f"replace_rows: ids are {ids.dtype} {ids.shape}; they must be (n,) ints")
+    if rows.shape != (len(ids), *x.shape[1:]):
+        raise InputError(
+            f"replace_rows: rows have shape {rows.shape}; with x {x.shape} and {len(ids)} ids they "
+            f"must be {(len(ids), *x.shape[1:])}"
+        )
+    if type(ids) is np.ndarray and len(ids):
+        if not 0 <= ids.min() <= ids.max() < len(x):
+            raise InputError(
+                f"replace_rows: ids go from {ids.min()} to {ids.max()}; x has {len(x)} rows"
+            )
+        if len(np.unique(ids)) < len(ids):
+            raise InputError("replace_rows: ids names a row twice; each may be replaced once")
+    x, rows = pair(x, rows)
+    y = x.copy()
+    y[ids] = rows
+
+    def pullback(g: Array):
+        def of_x() -> Array:
+            dx = g.copy()
+            dx[ids] = 0
+            return dx
+
+        return of_x, None, lambda: g[ids]
+
+    return y, pullback

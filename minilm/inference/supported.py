@@ -45,6 +45,7 @@ def unsupported(model: Any) -> str | None:
 
     It runs pre-norm decoders (and prefix-LMs after their prefix) whose parts are the package's own.
     Linear maps may be of any class that says what it computes: one `dense` for its `forward`.
+    Embeddings may have a `weight` that is put together.
     """
     if type(model) is not Transformer or "forward" in vars(model):
         return "it is not an unmodified Transformer"
@@ -60,7 +61,8 @@ def unsupported(model: Any) -> str | None:
         if not good:
             return f"the model's {name} is {value!r}"
     for name, part, kinds in _parts(model):
-        known_kind = is_dense(part) if kinds == (Linear,) else type(part) in kinds
+        own = {(Linear,): is_dense, (Embedding,): is_table}
+        known_kind = own[kinds](part) if kinds in own else type(part) in kinds
         if not known_kind or "forward" in vars(part):
             return f"its {name} is a custom {type(part).__name__}"
     first = model.tokens.weight.data
@@ -87,6 +89,11 @@ def is_dense(layer: Any) -> bool:
     kinds = type(layer).__mro__
     first = {name: next(k for k in kinds if name in vars(k)) for name in ("dense", "forward")}
     return issubclass(first["dense"], first["forward"])
+
+
+def is_table(layer: Any) -> bool:
+    """Whether an embedding looks up its `weight`, wherever that comes from, and does no more."""
+    return isinstance(layer, Embedding) and type(layer).forward is Embedding.forward
 
 
 def _parts(model: Transformer) -> list[tuple[str, Any, tuple[type, ...]]]:

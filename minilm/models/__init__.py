@@ -8,7 +8,7 @@ A ladder; each file's header says what it does not do:
 - `presets`: GPT-2 to Llama, BERT, T5, GLM as configs; `build` makes the model of any config
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
-`initialise` (the first weights), `blank` (GLM's training text).
+`initialise` (the first weights), `blank` (GLM's training text), `grow` (a larger vocabulary).
 """
 
 from minilm.models.blank import batch_blanks, blank_out, sample_spans
@@ -16,6 +16,7 @@ from minilm.models.build import count_parameters, model_of
 from minilm.models.config import Config, EncoderDecoderConfig
 from minilm.models.encoder_decoder import EncoderDecoder
 from minilm.models.groups import Relative, Rope
+from minilm.models.grow import grow_vocabulary
 from minilm.models.heads import ScalarHead
 from minilm.models.presets import (
     bert,
@@ -47,6 +48,7 @@ __all__ = [
     "glm",
     "gpt2",
     "gpt3",
+    "grow_vocabulary",
     "llama",
     "mistral",
     "model_of",

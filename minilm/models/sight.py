@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minilm import backend
 from minilm.backend import xp_of
 from minilm.errors import InputError
 from minilm.models.config import Config
@@ -23,6 +24,7 @@ def self_sight(
     two_way: bool,
     prefix: Any = None,
     valid: Any = None,
+    documents: Any = None,
     relative: Embedding | None = None,
     rope: tuple[Any, Any] | None = None,
 ) -> Sight:
@@ -35,6 +37,7 @@ def self_sight(
         two_way: T5's buckets tell later keys from earlier ones.
         prefix: length that everyone sees, an int or (B,), or None.
         valid: (B, S) bool, False for padding, or None.
+        documents: (B, T) ints where S = T; tokens see those of their own number only; or None.
         relative: T5's table of biases per bucket, or None.
         rope: (cos, sin) at the queries' places.
     """
@@ -42,10 +45,11 @@ def self_sight(
     bias = _bias(config, x, queries, keys, two_way, relative)
     window = config.window if causal and len(keys) > (config.window or len(keys)) else None
     in_order = bool(len(keys) == 1 or (np.diff(keys) == 1).all()) and keys[-1] == queries[-1]
-    if valid is None and prefix is None and (in_order or not causal):
+    plain = valid is None and prefix is None and documents is None
+    if plain and (in_order or not causal):
         ahead = causal and (len(queries) > 1 or window is not None)
         return Sight(None, ahead, window, bias, rope)
-    if valid is None and prefix is None and len(queries) == 1 and window is None:
+    if plain and len(queries) == 1 and window is None:
         return Sight(None, False, None, bias, rope)  # a ring of the last keys: all to be seen
     i, j = queries[:, None], keys[None, :]  # (T,) -> (T, 1); (S,) -> (1, S)
     mask = (j <= i) if causal else np.ones((len(queries), len(keys)), bool)
@@ -57,6 +61,9 @@ def self_sight(
         mask = mask | (j < ahead)  # (T, S) or (B, 1, T, S)
     if valid is not None:
         mask = mask & np.asarray(valid)[:, None, None, :]  # (B, S) -> (B, 1, 1, S)
+    if documents is not None:
+        # (B, T, 1) == (B, 1, T) -> (B, 1, T, T)
+        mask = mask & (documents[:, :, None] == documents[:, None, :])[:, None]
     return Sight(xp.asarray(mask), False, None, bias, rope)
 
 
@@ -101,6 +108,28 @@ def check_prefix(prefix: Any, batch: int, time: int, start: int) -> Any:
         raise InputError(f"prefix is {prefix!r}; it must be a whole number or {batch} of them")
     if (array < 0).any() or (array > time).any():
         raise InputError(f"prefix is {prefix}; it must be from 0 to {time}, the length of ids")
+    return array
+
+
+def check_documents(documents: Any, batch: int, time: int, start: int) -> np.ndarray | None:
+    """The number of each token's document, an int array (B, T), or None.
+
+    Raises:
+        InputError: another shape or kind, or tokens that are cached already.
+    """
+    if documents is None:
+        return None
+    if start:
+        raise InputError(
+            f"documents is given after {start} cached tokens; a cache holds one document a row"
+        )
+    on_host = isinstance(documents, list | tuple)
+    array = np.asarray(documents) if on_host else backend.to_numpy(documents)
+    if array.dtype.kind not in "iu" or array.shape != (batch, time):
+        raise InputError(
+            f"documents is {array.dtype} of shape {array.shape}; it must be whole numbers of shape "
+            f"{(batch, time)}"
+        )
     return array
 
 

@@ -17,7 +17,7 @@ from minilm.models.block import Stack
 from minilm.models.config import Config
 from minilm.models.embed import embed, read_input
 from minilm.models.language_model import LanguageModel
-from minilm.models.sight import check_prefix, check_valid, self_sight
+from minilm.models.sight import check_documents, check_prefix, check_valid, self_sight
 from minilm.nn import ModuleList
 from minilm.tensor import Tensor
 
@@ -53,6 +53,7 @@ class Transformer(LanguageModel):
         valid: Any = None,
         prefix: Any = None,
         token_types: Any = None,
+        documents: Any = None,
     ) -> Tensor:
         """Logits for every position.
 
@@ -69,6 +70,8 @@ class Transformer(LanguageModel):
             valid: (B, cache.length + T) bool, False for padding.
             prefix: length of the part that everyone sees, an int or (B,); "prefix-lm" and "glm".
             token_types: (B, T) segment ids.
+            documents: (B, T) ints, for several texts in one row: tokens see those of their own
+                number only. For learned or sinusoidal positions give `positions` too.
 
         Returns:
             (B, T, V); hidden states (B, T, C) when config.head is "none".
@@ -85,6 +88,7 @@ class Transformer(LanguageModel):
                 valid=valid,
                 prefix=prefix,
                 token_types=token_types,
+                documents=documents,
             )
         )
 
@@ -94,8 +98,8 @@ class Transformer(LanguageModel):
         Args:
             ids: (B, T) ints; None where embeddings are given.
             targets: (B, T) ints; `minilm.backend.IGNORE` (-100) is not scored.
-            options: embeddings, positions, cache, valid, prefix and token_types as in `forward`;
-                ignore_index, label_smoothing, z_loss, weights (B, T) and reduction as in
+            options: embeddings, positions, cache, valid, prefix, token_types and documents as in
+                `forward`; ignore_index, label_smoothing, z_loss, weights (B, T) and reduction as in
                 `functional.cross_entropy`: with "none" the losses (B, T).
 
         Raises:
@@ -115,6 +119,7 @@ class Transformer(LanguageModel):
         valid: Any = None,
         prefix: Any = None,
         token_types: Any = None,
+        documents: Any = None,
     ) -> Tensor:
         """The state (B, T, C) from which the head predicts; arguments as in `forward`."""
         self._refuse_foreign(cache, prefix)
@@ -125,6 +130,7 @@ class Transformer(LanguageModel):
         if prefix is not None:
             prefix = check_prefix(prefix, batch, time, start)
         valid = check_valid(valid, batch, start + time)
+        documents = check_documents(documents, batch, time, start)
         x, rope = embed(self, given, start, positions, token_types)  # -> (B, T, C)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
@@ -137,6 +143,7 @@ class Transformer(LanguageModel):
             two_way=self.config.kind != "decoder",
             prefix=prefix,
             valid=None if valid is None else valid[:, keys],
+            documents=documents,
             relative=getattr(self.stack, "relative", None),
             rope=rope,
         )

@@ -7,6 +7,17 @@ from minilm.nn.dropout import Dropout, dropout_seed
 from minilm.nn.embedding import Embedding
 from minilm.nn.feedforward import GLU, MLP
 from minilm.nn.linear import Linear
+from minilm.nn.lora import (
+    EmbeddingRows,
+    LoRALinear,
+    adapters,
+    add_lora,
+    is_adapted,
+    merge_lora,
+    plain_state,
+    train_rows,
+    unmerge_lora,
+)
 from minilm.nn.module import (
     Buffer,
     Module,
@@ -43,10 +54,12 @@ __all__ = [
     "CrossAttention",
     "Dropout",
     "Embedding",
+    "EmbeddingRows",
     "GroupNorm",
     "Identity",
     "LayerNorm",
     "Linear",
+    "LoRALinear",
     "Module",
     "ModuleList",
     "Parameter",
@@ -55,10 +68,15 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sight",
+    "adapters",
+    "add_lora",
     "alibi_bias",
     "alibi_slopes",
     "dropout_seed",
+    "is_adapted",
     "manual_seed",
+    "merge_lora",
+    "plain_state",
     "quantize_maps",
     "relative_bucket",
     "rope_frequencies",
@@ -67,4 +85,6 @@ __all__ = [
     "shapes_only",
     "sinusoidal",
     "sinusoidal_time",
+    "train_rows",
+    "unmerge_lora",
 ]

@@ -41,6 +41,8 @@ class Linear(Module):
         self.weight = Parameter(draw((out_features, in_features), std, dtype))
         self.bias = Parameter(constant((out_features,), 0.0, dtype)) if bias else None
 
+        self.in_features, self.out_features = in_features, out_features
+
     def forward(self, x: Tensor) -> Tensor:  # (..., in) -> (..., out)
         return F.linear(x, self.weight, self.bias)
 

@@ -111,6 +111,30 @@ class Module:
             yield module
             waiting.extend(reversed([child for _, child in module.children()]))
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """(dotted name, module) for every module below this one; a shared one at each place."""
+        for name, child in self.children():
+            yield prefix + name, child
+            yield from child.named_modules(f"{prefix}{name}.")
+
+    def replace_modules(self, new: dict[str, Module]) -> None:
+        """Put other modules in the places of those that have these dotted names.
+
+        Raises:
+            InputError: a name that no module has; nothing is changed then.
+        """
+        here = dict(self.named_modules())
+        for name in new:
+            if name not in here:
+                raise InputError(f"new names {name!r}; this {type(self).__name__} has no such part")
+        for name, module in new.items():
+            above, _, last = name.rpartition(".")
+            parent = here[above] if above else self
+            if isinstance(parent, ModuleList):
+                parent[int(last)] = module
+            else:
+                setattr(parent, last, module)
+
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """(name, parameter), each parameter once."""
         return self._named(prefix, Parameter)

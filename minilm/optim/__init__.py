@@ -10,6 +10,8 @@ Adafactor the same, the sizes factored           about 0      arXiv 1804.04235
 Lion      the sign of a running gradient         1            arXiv 2302.06675
 Muon      a running gradient made orthogonal     1            arXiv 2502.16982
 ========= ====================================== ============ =================
+
+`page_state` keeps the state of any of them in a file.
 """
 
 from minilm.optim.adafactor import Adafactor
@@ -18,6 +20,7 @@ from minilm.optim.clip import clip_grad_norm, grad_norm
 from minilm.optim.lion import Lion
 from minilm.optim.muon import Muon, orthogonalize
 from minilm.optim.optimizer import Optimizer
+from minilm.optim.paged import page_state
 from minilm.optim.schedules import constant, cosine, inverse_sqrt, linear, wsd
 from minilm.optim.sgd import SGD
 
@@ -36,5 +39,6 @@ __all__ = [
     "inverse_sqrt",
     "linear",
     "orthogonalize",
+    "page_state",
     "wsd",
 ]

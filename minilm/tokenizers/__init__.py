@@ -6,8 +6,8 @@ Read in this order; each file says what it does not do yet: `bytes` -> `chars` -
 (what to use). `wordpiece` (BERT) and `unigram` (T5) cut words into texts; `normalizers`, `words`
 and `pieces_out` are what Hugging Face's files put around them. `added` finds added tokens,
 `frames` surrounds a text. `formats` and `saving` read and write other libraries' files,
-`streaming` encodes and decodes piece by piece, `chat` and `infill` lay out conversations and
-fill-in-the-middle examples.
+`streaming` encodes and decodes piece by piece, `chat`, `chat_template` and `infill` lay out
+conversations and fill-in-the-middle examples.
 """
 
 import importlib
@@ -29,8 +29,14 @@ _WHERE = {
     "StreamDecoder": "streaming",
     "ChatFormat": "chat",
     "CHATML": "chat",
+    "FORMATS": "chat",
+    "LLAMA2": "chat",
     "LLAMA3": "chat",
     "PLAIN": "chat",
+    "TULU": "chat",
+    "ZEPHYR": "chat",
+    "ChatTemplate": "chat_template",
+    "read_template": "chat_template",
     "encode_chat": "chat",
     "render_chat": "chat",
     "fim_permute": "infill",

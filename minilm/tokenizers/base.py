@@ -237,6 +237,25 @@ class Tokenizer:
         """Write the tokenizer to a file that `minilm.tokenizers.load` reads."""
         raise NotImplementedError
 
+    def with_special(self, names: Iterable[str]) -> "Tokenizer":
+        """This tokenizer with more special tokens; those that it has already stay as they are.
+
+        Args:
+            names: their texts; the new ones get the ids that follow the largest.
+
+        Raises:
+            InputError: a kind of vocabulary that cannot grow: WordPiece and Unigram.
+        """
+        new = [name for name in dict.fromkeys(names) if name not in self.special]
+        return self._grown({t: self.vocab_size + i for i, t in enumerate(new)}) if new else self
+
+    def _grown(self, special: dict[str, int]) -> "Tokenizer":
+        """This tokenizer with more special tokens."""
+        raise InputError(
+            f"special tokens {', '.join(map(repr, special))} are not in this {type(self).__name__} "
+            "vocabulary; new ones need one of bytes, characters or byte-level BPE"
+        )
+
     def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
         """The ids of normalized text; `begins` says whether it begins the text as it came."""
         raise NotImplementedError

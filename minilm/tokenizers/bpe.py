@@ -159,6 +159,21 @@ class BPE(Tokenizer):
     def _normalize(self, text: str) -> str:
         return unicodedata.normalize(self.normalize, check_text(text)) if self.normalize else text
 
+    def _grown(self, special: dict[str, int]) -> "BPE":
+        room = self.vocab_size + len(special) - len(self.ordinary)
+        return BPE(
+            [*self.ordinary, *[None] * room],
+            self.merges,
+            self.pattern,
+            special,
+            self.whole_words,
+            self.normalize,
+            self._cache,
+            self.prefix_space,
+            self.added,
+            self.frame,
+        )
+
     def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
         if not self.prefix_space or not text:
             return self._encoder.encode(text)

@@ -36,6 +36,9 @@ class ByteTokenizer(Tokenizer):
         """
         return list(check_bytes(content))
 
+    def _grown(self, special: dict[str, int]) -> "ByteTokenizer":
+        return ByteTokenizer(self.special | special)
+
     def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
         return np.frombuffer(utf8(text), np.uint8).astype(np.int32)
 

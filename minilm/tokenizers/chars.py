@@ -70,6 +70,9 @@ class CharTokenizer(Tokenizer):
             )
         return cls(characters, special)
 
+    def _grown(self, special: dict[str, int]) -> "CharTokenizer":
+        return CharTokenizer(self.characters, self.special | special)
+
     def _encode_segment(self, text: str, begins: bool) -> np.ndarray:
         text = check_text(text)
         points = np.frombuffer(text.encode("utf-32-le"), "<u4")

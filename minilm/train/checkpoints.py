@@ -9,6 +9,7 @@ The two safetensors files do not need each other: whoever resumes reads only the
 generates only the first. So there is no moment at which killing the process can leave a mixture.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from minilm.errors import InputError
 from minilm.files import parse_json, write_atomically
 from minilm.models import Config, model_of
 from minilm.models.language_model import LanguageModel
+from minilm.nn import Module, is_adapted, plain_state
 from minilm.tokenizers import Tokenizer
 from minilm.train.ema import EMA
 
@@ -148,8 +150,9 @@ def save(
 ) -> None:
     """Replace the checkpoint in a folder made by `begin`.
 
-    Weights of 16 bits are saved as the optimizers' float32 masters, so a checkpoint is the same
-    kind of file whatever the run computed in.
+    `load` builds a plain model, so where there are adapters, rows that train or weights in fewer
+    bits, it finds the sums. Weights of 16 bits are saved as the optimizers' float32 masters, so a
+    checkpoint is the same kind of file whatever the run computed in.
 
     Args:
         folder: where.
@@ -174,7 +177,11 @@ def save(
     if ema is not None:
         arrays |= {f"ema.{name}": array for name, array in ema.state_dict().items()}
     save_arrays(folder / STATE, arrays, facts)
-    save_arrays(folder / MODEL, weights if ema is None else weights | ema.averages, facts)
+    if isinstance(model, Module) and is_adapted(model):
+        with contextlib.nullcontext() if ema is None else ema.applied():
+            save_arrays(folder / MODEL, plain_state(model), facts)
+    else:
+        save_arrays(folder / MODEL, weights if ema is None else weights | ema.averages, facts)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -42,8 +42,7 @@ def quantize(w: Array, bits: int, group: int = 64) -> tuple[Array, Array]:
         raise InputError(f"group is {group}; it must be even and divide the row length {k}")
     parts = w.reshape(n, k // group, group).astype(xp.float32)
     top = xp.abs(parts).max(axis=-1)
-    top = xp.where(top == 0, 1, top).astype(xp.float32)
-    parts = parts / top[..., None]
+    parts = parts / xp.where(top == 0, xp.float32(1), top)[..., None]
     if bits == 8:
         codes = xp.rint(parts * 127).astype(xp.int8).reshape(n, k).view(xp.uint8)
         return codes, top / xp.float32(127)
