@@ -514,6 +514,22 @@ def test_layers_are_solved_on_what_the_solved_layers_below_send() -> None:
     assert (part.weigh.weight.data != 0).all()
 
 
+def test_without_a_solved_w_the_rest_is_solved_on_even_weights() -> None:
+    model, known, _ = warm(radius=3)
+    explicit.warm_start(model, [known], weigh=False)
+    part = model.contexts[0]
+    np.testing.assert_array_equal(part.weigh.weight.data, 0)
+    ids, following = known[:, :-1], known[:, 1:].ravel()
+    z = np.concatenate(
+        [explicit.context_features(row, model.vectors.data, radius=3) for row in ids]
+    )
+    labels = explicit.bit_cipher(np.bincount(following, minlength=60), 12)
+    k = explicit.average_norm(z)
+    table = explicit.cooc(z, labels[following]) + k / 36  # one even example of each target
+    u = explicit.explicit_solution(table, k, 1.0)
+    np.testing.assert_allclose(part.value.weight.data, u.T, rtol=1e-4, atol=1e-4)
+
+
 # ------------------------------------------------------------------------------------ refusals
 
 

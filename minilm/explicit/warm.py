@@ -31,7 +31,9 @@ from minilm.tensor import Tensor, no_grad
 from minilm.tokenizers.checks import check_ids
 
 
-def warm_start(model: SaffuModel, texts: Iterable[Any], alpha: float = 1.0) -> None:
+def warm_start(
+    model: SaffuModel, texts: Iterable[Any], alpha: float = 1.0, weigh: bool = True
+) -> None:
     """Solve all layers of a model, in place; its vectors stay as they are.
 
     Args:
@@ -40,6 +42,7 @@ def warm_start(model: SaffuModel, texts: Iterable[Any], alpha: float = 1.0) -> N
             gone through once for each solution.
         alpha: smoothing of every layer, as in `explicit_solution`. Besides, each layer counts one
             example of each target with even features, so that no target is impossible.
+        weigh: whether W is solved; if not, it is 0, and all slots weigh the same.
 
     Raises:
         InputError: no text, or texts without a next token; an id out of range; more tokens than
@@ -56,8 +59,9 @@ def warm_start(model: SaffuModel, texts: Iterable[Any], alpha: float = 1.0) -> N
             if isinstance(part, Saffu):
                 part.weigh.weight.data[...] = 0
                 part.weigh.weight.touch()
-                _solve_value(part, model.vectors, texts, labels, alpha)
-                _solve_weigh(part, model.vectors, texts, labels, alpha)
+                if weigh:
+                    _solve_value(part, model.vectors, texts, labels, alpha)
+                    _solve_weigh(part, model.vectors, texts, labels, alpha)
             _solve_value(part, model.vectors, texts, labels, alpha)
         counts = Counts(model.output.weight.shape[1], size)
         for text in texts:
