@@ -94,3 +94,19 @@ def test_verdicts_at_other_budgets_stand_on_the_board(late: Course) -> None:
     ]
     assert [board.fresh_text(record) for record in board.read_board(late)][0] == "not run"
     assert not any("budget" in line for line in board.stale(late))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("STEPS = budget(9)\n", True),
+        ("train(model, steps=budget(9))\n", True),
+        ("verdicts.budget(cost)\n", False),
+        ("def budget(cost):\n    pass\n", False),
+        ("no_budget(9)\n", False),
+    ],
+)
+def test_a_lesson_takes_a_budget_where_it_calls_the_function(tmp_path, text, found) -> None:
+    make_lesson(tmp_path / "lessons", "90_x", "# %% [markdown]\n# # X\n")
+    (tmp_path / "lessons" / "90_x" / "training.py").write_text(text, encoding="utf-8")
+    assert board.takes(Course(tmp_path), "90_x", "budget") == found

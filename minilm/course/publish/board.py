@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -217,7 +218,8 @@ def write_page(course: Course) -> bool:
 def takes(course: Course, slug: str, name: str) -> bool:
     """Whether a lesson can be run with other seeds or budgets: a file of it calls the function."""
     (lesson,) = course.named([slug])
-    return any(f"{name}(" in path.read_text("utf-8") for path in lesson.folder.glob("*.py"))
+    call = re.compile(rf"(?<![\w.])(?<!def ){name}\(")  # no method, and no definition
+    return any(call.search(path.read_text("utf-8")) for path in lesson.folder.glob("*.py"))
 
 
 def stale(course: Course) -> list[str]:
