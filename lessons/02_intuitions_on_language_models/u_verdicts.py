@@ -41,21 +41,24 @@ def u_of_one(walked: Recorded, control: Recorded, dip: Any) -> None:
         for name, study, at in (("corrected", walked, case), ("control", control, other))
         for measure, key in (("first", "literal_accuracy"), ("probability", "literal"))
     }
-    first, probability, _, never = (np.array(values) for values in dips.values())
+    first, probability, *others = (np.array(values) for values in dips.values())
+    never = np.max(others, axis=0)  # (seeds,) the deeper dip of the control
     claim(
         "one model walks through the U while it trains",
         source="after Wei 23:48",
         measure="deepest dip over training, points, of misquotes ranked first and of their "
         "probability; the same where nobody corrects misquotes",
-        expected="20 or more in both with corrections",
+        expected="20 or more in both with corrections, below 20 without",
         measured=dips,
         seeds=walked.seeds,
-        holds=lambda m: min(m["corrected, first"], m["corrected, probability"]) >= 20,
+        holds=lambda m: (
+            min(m["corrected, first"], m["corrected, probability"]) >= 20
+            and max(m["control, first"], m["control, probability"]) < 20
+        ),
         partly=lambda m: m["corrected, first"] >= 20,
         kind="ours",
         recorded=True,
-        note=f"A second rule, no dip of 20 points in the control, held in {np.sum(never < 20)} of "
-        f"{len(never)} seeds.",
+        note="What keeps it from a whole yes is the control: some of its runs dip as well.",
         says=f"every seed dips by {first.min():.0f} points or more in rank and by "
         f"{probability.min():.0f} in probability; without corrections {np.sum(never < 20)} of "
         f"{len(never)} seeds stay below 20",

@@ -12,6 +12,7 @@ import numpy as np
 
 from minilm.analysis import costs
 from minilm.analysis.curves import t_interval
+from minilm.course.show.budget import factor
 from minilm.course.show.claims import Verdict, claim
 from minilm.studies.recorded import Recorded
 
@@ -181,7 +182,7 @@ def translation(runs: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequence
 
 
 def one_stack_knows(record: Recorded, elimination: float) -> Verdict:
-    crossed = {m: _end(record, m, ("told, then asked",)) for m in ("S0 L3", "S4m L7")}
+    crossed = {m: crossing(record, m) for m in ("S0 L3", "S4m L7")}
     chance = {m: _end(record, m, ("told, then asked",), "probability") for m in crossed}
     soon = {m: mean(as_soon_as_learnt(record, m)) for m in crossed}
     two, one = crossed
@@ -199,7 +200,6 @@ def one_stack_knows(record: Recorded, elimination: float) -> Verdict:
         f"{interval(crossed[one], '.0f')}, with probabilities of {mean(chance[two]):.2f} and "
         f"{mean(chance[one]):.2f}; elimination alone gives {elimination:.0f} %",
         recorded=True,
-        until_learnt=True,
         note="In the forms that were trained the worst seed has "
         f"{min(_end(record, m, TRAINED).min() for m in crossed):.1f} % right. As soon as they were "
         f"learnt, about half-way, the two had crossed with {soon[two]:.0f} and {soon[one]:.0f} %.",
@@ -208,7 +208,7 @@ def one_stack_knows(record: Recorded, elimination: float) -> Verdict:
 
 def layer_by_layer(record: Recorded) -> Verdict:
     called = {"S2 L7": "last layer", "S3 L7": "layer by layer", "S4 L7": "and causal"}
-    crossed = {name: _end(record, m, ("told, then asked",)) for m, name in called.items()}
+    crossed = {name: crossing(record, m) for m, name in called.items()}
     last, by_layer, causal = crossed.values()
     sure = [mean(_end(record, m, ("told, then asked",), "probability")) for m in called]
     return claim(
@@ -227,7 +227,6 @@ def layer_by_layer(record: Recorded) -> Verdict:
         f"too {causal.min():.0f} to {causal.max():.0f} %; the right answer has a probability of "
         + ", ".join(f"{p:.2f}" for p in sure),
         recorded=True,
-        until_learnt=True,
         note="In the forms that were trained the worst seed has "
         f"{min(_end(record, m, TRAINED).min() for m in called):.1f} % right. The rule but for its "
         "milder form was set before the runs; three seeds spread widely here.",
@@ -235,6 +234,12 @@ def layer_by_layer(record: Recorded) -> Verdict:
 
 
 TRAINED = mastery.TASKS["facts"].trained
+
+
+def crossing(record: Recorded, model: str) -> np.ndarray:
+    """(seeds,): % told, then asked, at the end; with a smaller budget as soon as it was learnt."""
+    soon = factor() < 1
+    return as_soon_as_learnt(record, model) if soon else _end(record, model, ("told, then asked",))
 
 
 def as_soon_as_learnt(record: Recorded, model: str) -> np.ndarray:
@@ -277,7 +282,8 @@ def both_ways(record: Recorded) -> Verdict:
         recorded=True,
         until_learnt=True,
         note="The talk says this of large models; these have 86,016 weights. The source has three "
-        "tokens, so there is little to read both ways.",
+        "tokens, so there is little to read both ways. The rule was cut from two tasks to the one "
+        "that was recorded.",
     )
 
 

@@ -140,7 +140,7 @@ def as_markdown(board: Sequence[Record]) -> str:
             f"[{number}](lessons/{record['lesson']}.ipynb)",
             f"{record['claim']} ({record['source']})",
             KINDS[record.get("kind", "talk")],
-            f"{SIGNS[record['verdict']]} {sentence(record)}",
+            f"{SIGNS[record['verdict']]} {sentence(record)} {record['note']}".strip(),
             f"{record['measure']}: {record['expected']}",
             counted(record),
             fresh_text(record),
@@ -152,8 +152,10 @@ def as_markdown(board: Sequence[Record]) -> str:
 
 def fresh_text(record: Record) -> str:
     """What runs with other seeds said of a claim: "3,4,5: the same", or the verdict that it got."""
-    if record["exact"] or record.get("recorded"):
+    if record["exact"]:
         return "-"
+    if record.get("recorded"):
+        return "its own only"
     return _others_text(record, record["fresh"])
 
 
