@@ -687,10 +687,9 @@ verdicts.further(record)
 # attention's do not. Heads need a random start. Recurrence waits.
 #
 # **In part.** Attention beats one vector by far, but a wide vector catches up. Writing the steps
-# lifts models of 7,008 and 26,304 parameters in every seed, one of 1,968 in two of five: there is a
-# threshold, but of this task, and no 100 billion. A fact can be rewritten exactly, yet the others
-# move. Reflection helps about as much as a vote. Look-up does not depend on rarity; what is known by
-# heart does, but the less the longer it is learnt.
+# lifts 7,008 and 26,304 parameters in every seed, 1,968 in two of five: a threshold, but of this task.
+# A fact can be rewritten exactly; the others move. Reflection helps as much as a vote. Look-up does
+# not depend on rarity; knowing by heart does, the less the longer it is learnt.
 #
 # **Not measured.** Emergence (18:20; see lesson 02), preferences (22:06), data quality (36:35),
 # hallucination (43:37), trees of thought (48:25), where facts lie (41:42), many agents (66:34).

@@ -45,7 +45,8 @@ from minilm.train import train
 
 SEEDS, here = seeds(), lesson_folder("02")
 pictures, verdicts, readers = here.pictures, here.module("verdicts"), here.module("readers")
-scaling, quotes, amounts = (here.recorded(name) for name in ("scaling", "ushape", "amounts"))
+scaling, quotes = here.recorded("scaling"), here.recorded("ushape")
+amounts = here.recorded("amounts", whole=True)  # its amounts of text are what is asked
 walked, control = here.recorded("walk"), here.recorded("control")
 backend.keep_freed_memory()
 

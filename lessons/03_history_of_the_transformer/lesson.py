@@ -642,7 +642,8 @@ def ask(seed, draw, n):  # prompt p allows OPEN[p % 4] answers of its own
     return prompt[:, None], (8 * prompt + r.integers(0, many))[:, None], many  # (n, 1) twice, (n,)
 
 
-def ask_openly(seed, steps=budget(300)):
+def ask_openly(seed):
+    steps = budget(300)
     model = Transformer(Config(8 * PROMPTS, 1, layers=1, heads=2, channels=32, init_std=0.1), seed)
     optimizer = AdamW(model.parameters(), lr=1e-2, weight_decay=0.0)
     for step in range(steps):
