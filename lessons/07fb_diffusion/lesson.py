@@ -37,7 +37,7 @@
 import numpy as np
 
 from minilm.backend import rng
-from minilm.course import budget, interact, lesson_folder, seeds, source
+from minilm.course import interact, lesson_folder, seeds, source
 from minilm.data.images import split_digits
 from minilm.diffusion import cosine_path, sample_ddim
 from minilm.diffusion.dit import AdaBlock, DiTConfig, published_count
@@ -251,7 +251,7 @@ for way in ("adaln", "shared", "tokens", "cross"):
 # This model trains for 450 steps. The recorded ones further down had 2,500.
 
 # %%
-model, _, _, losses = experiments.train_small(SEEDS[0], steps=budget(450))
+model, _, _, losses = experiments.train_small(SEEDS[0], steps=450)
 print(
     f"loss {np.mean(losses[:20]):.2f} at first, {np.mean(losses[-50:]):.2f} at the end; "
     f"{model.num_parameters():,} parameters"
