@@ -1,6 +1,12 @@
 """What every test shares. Set before NumPy or Matplotlib is imported anywhere."""
 
 import os
+import signal
+
+# Where a whole run ignores interrupts (nohup, a shell's background), tests that press Ctrl-C would
+# wait for ever: what is ignored stays ignored in training and grading.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # no test opens a window
 os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")  # the coming default; silences a warning

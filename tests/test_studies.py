@@ -393,15 +393,20 @@ def test_a_recorded_study_says_how_it_was_made(file):
         assert command.startswith(f"minilm study run {number}/{data['study']} ")
         assert "--out FILE" in command
     assert data["date"] and "cores" in data["machine"] and data["runs"]
-    assert not any(found.get("at_edge") for found in data["tuning"].values())
+    if any(found.get("at_edge") for found in data["tuning"].values()):
+        # a rate that a wider search might better: whoever reads the study must be told
+        told = lesson_folder(number, HERE).study(data["study"]).__doc__
+        assert "edge of the search" in " ".join(told.split())
     kept = [tuple(str(run.get(k)) for k in (*CASE, "seed")) for run in data["runs"]]
     assert len(set(kept)) == len(kept)
     for run in data["runs"]:
         assert re.fullmatch("[0-9a-f]{40}", run.get("commit", 40 * "0"))  # none is dirty
         name = " ".join(str(run[k]) for k in CASE if k in run)
         tuned = data["tuning"].get(data["settings"].get("size", name))  # one rate for several cases
-        assert tuned is None or run["lr"] == tuned["lr"]
-        assert run["points"][-1]["step"] == run.get("steps", run["points"][-1]["step"])
+        if tuned is not None and "lr" in run:  # a stage may draw and score, and train nothing
+            assert run["lr"] == tuned["lr"]
+        last = run["points"][-1]
+        assert last.get("step") == run.get("steps", last.get("step"))
 
 
 def test_the_recorded_study_has_eight_sizes_and_decades_of_compute():

@@ -15,6 +15,7 @@ import pytest
 
 from minilm import InputError, backend, optim
 from minilm import functional as F
+from minilm.interrupt import Interrupt
 from minilm.models import Config, Transformer
 from minilm.nn import Parameter
 from minilm.tokenizers import ByteTokenizer
@@ -268,7 +269,7 @@ def load_state(folder):
 
 
 def test_a_second_ctrl_c_stops_at_once():
-    with pytest.raises(KeyboardInterrupt), watch.Interrupt() as interrupt:
+    with pytest.raises(KeyboardInterrupt), Interrupt() as interrupt:
         signal.raise_signal(signal.SIGINT)
         assert interrupt.asked
         signal.raise_signal(signal.SIGINT)

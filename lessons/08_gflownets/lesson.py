@@ -415,7 +415,7 @@ verdicts.samples_needed(record)
 # likelihood needs samples.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes for section 5. Collect the bets of the first page before the card appears. The numbers of the
+# 5 minutes for section 5. Collect the bets of the first page before the card appears. The numbers of the
 # maximiser are the point: four times the steps do not bring a second answer.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -507,7 +507,7 @@ pictures.divergences(numbers)
 # train.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 8 minutes for section 6. Begin by asking five people for a number. Show the middle panel for a while
+# 7 minutes for section 6. Begin by asking five people for a number. Show the middle panel for a while
 # without a word; somebody will find the gap at the right end.
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -1,7 +1,6 @@
 """Templates of tokenizers against Hugging Face's own rendering of them."""
 
 import pytest
-from transformers.utils.chat_template_utils import render_jinja_template
 
 from minilm.tokenizers import ChatTemplate, render_chat
 
@@ -41,6 +40,8 @@ SOURCES = {
 @pytest.mark.parametrize("reply", [False, True])
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_template_writes_what_hugging_face_writes(name, reply):
+    from transformers.utils.chat_template_utils import render_jinja_template
+
     (wanted,), _ = render_jinja_template(
         [TALK], chat_template=SOURCES[name], add_generation_prompt=reply, **NAMES
     )

@@ -8,6 +8,9 @@ documentation (the 59 most frequent and one for all others), from the last K, ea
 Warm layers are the explicit solution; both sides then take five epochs of gradient descent, each at
 a rate tuned for it. What would decide it: the held-out loss after one epoch and after five, of warm
 and cold, over bits, K and the amount of text. Text and order of batches depend on the seed.
+
+Three warm settings of 8 bits and 5,000 characters took the smallest rate, .0039, the edge of the
+search: after its start a warm layer hardly wants to move there.
 """
 
 import functools

@@ -7,6 +7,9 @@ a wide and from a narrow start, following averages, and following averages with 
 vectors of the batch. Then the last one with other numbers of codes, and with patches of 4 by 4, so
 that 4 tokens are left. Measured on 500 held-out digits: codes in use, their perplexity, mean square
 error, the share that a classifier of real digits still names right, and the Frechet distance.
+
+Three of the four codebooks took the largest rate, .016, the edge of the search; what a larger one
+gives was not tried.
 """
 
 import time

@@ -7,6 +7,9 @@ nothing is lost), once token by token (16 of 64 codes). Both get the same number
 operations, of which the tokens' side also pays for its VQ-VAE. Reconstructions must be named right
 in 95 % before anything is compared. Two yardsticks stand beside both: one Gaussian per class, and
 real digits against real ones.
+
+The pixels' side took the largest rate, .012, the edge of the search; what a larger one gives was not
+tried.
 """
 
 import time

@@ -8,7 +8,8 @@ Here a model has read four properties of each of 64 things ("thing, property, va
 depend on one property; which one, and on which values, nobody says. What the chains do is listed:
 157 of them, so the same EM also runs with exact E-steps.
 
-Settings were found with seed 0, which is not among the study's own.
+Settings were found with seed 0, which is not among the study's own. The direct model took the largest
+rate, .009, the edge of the search.
 """
 
 import time
