@@ -136,6 +136,8 @@ table(shares_of(sharp * q, k), names, names, ".2f")
 # with $\sqrt D$, and this keeps them level ([lesson 01](01_overview_of_transformers.ipynb) measures
 # it). Here it only means that we write a larger $\beta$.
 #
+# In one line, for all words at once: $\text{softmax}(QK^\top / \sqrt D)\,V$.
+#
 # **To remember:** attention is a soft look-up: score, share, mix. But the last *ann* has only found
 # *ann*. It needs what came *after*.
 
