@@ -196,13 +196,20 @@ def test_pairs_move_the_policy_towards_what_is_preferred(loss):
 
 
 def test_a_doubted_label_is_worth_less():
-    """Of labels that are right or wrong with the same probability, nothing is learnt."""
+    """Of labels that are right or wrong with the same probability, nothing is learnt.
+
+    But for rounding: the gradient is 0 only as far as policy and reference agree to the last bit,
+    and Adam's steps do not depend on its size.
+    """
     ref, pairs = model(), some_pairs()
     even = make_pairs(pairs.better, pairs.worse, doubt=0.5)
-    policy = copy.deepcopy(ref)
-    train_preferences(policy, ref, even, 20, lr=3e-3, batch=32, **QUIET)
-    moved = np.abs(known_logp(policy, pairs.better) - known_logp(ref, pairs.better)).max()
-    assert moved < 1e-3
+    moved = []
+    for given in (even, pairs):
+        policy = copy.deepcopy(ref)
+        train_preferences(policy, ref, given, 20, lr=3e-3, batch=32, **QUIET)
+        gap = [known_logp(m, pairs.better) - known_logp(m, pairs.worse) for m in (policy, ref)]
+        moved.append(abs(gap[0].sum(1).mean() - gap[1].sum(1).mean()))
+    assert moved[0] < moved[1] / 10
 
 
 def test_orpo_and_kto_need_no_pairs_of_references():

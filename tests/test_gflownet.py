@@ -250,7 +250,7 @@ def learnt(loss: str, behaviour: Behaviour, seed: int = 0, steps: int = 400) -> 
 
 def test_balances_match_and_the_maximiser_does_not() -> None:
     assert learnt("subtb", Behaviour())[0] < 0.1
-    assert learnt("tb", Behaviour(), steps=900)[0] < 0.1
+    assert learnt("tb", Behaviour(), steps=2000)[0] < 0.1  # noisier: at 900 rounding decides
     assert learnt("soft", ON_POLICY)[0] < 0.3
     tv, largest = learnt("greedy", ON_POLICY)
     assert tv > 0.4 and largest > 0.95
