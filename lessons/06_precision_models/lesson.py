@@ -69,9 +69,9 @@ warm = here.study("warm")
 #
 # Take the smallest language model there is: it sees one token and guesses the next. Its input is a
 # row $x$ of V numbers, 1 at the token and 0 elsewhere. It has one table of weights, $U$, and its
-# guess is $\text{softmax}(xU)$. Training would start at random and walk downhill for a while.
+# guess is $\text{softmax}(xU)$. Training would start at random.
 #
-# But we know where it would arrive. The best guess after *a* is how often each token *did* follow
+# But we know where it would end. The best guess after *a* is how often each token *did* follow
 # *a*. So **count, take the logarithm, and be done**: $U = \log F$, where $F_{ji}$ says how often
 # token $i$ followed token $j$. Softmax undoes the logarithm and divides by the sum.
 #
@@ -271,9 +271,7 @@ pictures.twice(copies, doubled)
 # or 50,000 characters (the largest, 60 bits and 8 characters of 50,000, was left out: it costs as much
 # as all others together). Every one was started cold, and warm with two strengths of smoothing, of
 # which the better counts. Then came five epochs of gradient descent. The rate was tuned for each
-# start of each setting, since a cold start wants a larger one. The study was run twice. The first
-# time characters that the counted text lacks cost tens of nats, and warm led early in 46 % of the
-# settings; now each gets one even example, as in the package. *Where will warm lose?*
+# start of each setting, since a cold start wants a larger one. *Where will warm lose?*
 
 # %% tags=["hide-input"]
 record = here.recorded("warm")
@@ -282,7 +280,9 @@ pictures.grid(verdicts.differences(record, 1), verdicts.differences(record, -1))
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 5 minutes. Recorded (`minilm study run 06/warm`). Each dot is a seed. Right of the line warm wins.
 # Ask first for the left panel: 5,000 characters. Let somebody explain why more bits and a larger K
-# move the dots to the left. It is section 4.
+# move the dots to the left. It is section 4. The study was run twice: the first time characters that
+# the counted text lacks cost tens of nats, and warm led early in 46 % of the settings. Now each gets
+# one even example, as in the package.
 
 # %% slideshow={"slide_type": "subslide"}
 verdicts.early(record)
