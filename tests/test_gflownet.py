@@ -249,7 +249,7 @@ def learnt(loss: str, behaviour: Behaviour, seed: int = 0, steps: int = 400) -> 
 
 
 def test_balances_match_and_the_maximiser_does_not() -> None:
-    # Limits that rounding does not decide: ten runs that differed by it stayed within two thirds of them.
+    # Ten runs that differed by rounding stayed within two thirds of these limits.
     assert learnt("subtb", Behaviour(), steps=1200)[0] < 0.15
     assert learnt("tb", Behaviour(), steps=2000)[0] < 0.2
     tv, largest = learnt("soft", ON_POLICY)
