@@ -2,9 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minilm.commands._options import naming
 from minilm.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 HELP = "draw a picture with a model that minilm train --images has trained"
 PIXEL = 16  # of the written file for one of the picture
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write(pictures, columns: int, out: Path) -> None:  # noqa: ANN001, an array
+def _write(pictures: "np.ndarray", columns: int, out: Path) -> None:
     """Pictures (N, C, H, W), -1 to 1, side by side, `columns` a row."""
     import numpy as np
     from PIL import Image

@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from functools import partial
 from pathlib import Path
 
 from minilm.commands._options import naming
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         device = None if args.device is None else switch(args.device)
         lamp = load(args.state, args.window)
     colour = sys.stdout.isatty()
-    say = lambda text: print(text, flush=True)  # noqa: E731
+    say = partial(print, flush=True)
     say(f"{drawing(lamp.lit, colour)}\n{HOW}")
     if lamp.heard:
         say(f"{args.state} has heard {lamp.heard} sentences.")
