@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 # conda-forge splits the part without a GUI, or without pandoc, off under its own name.
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "nbconvert": "nbconvert-core"}
+CONDA_NAMES = {"dask": "dask-core", "matplotlib": "matplotlib-base", "nbconvert": "nbconvert-core"}
 PYTHONS = ("3.11.7", "3.12.1", "3.13.0")
 
 
@@ -46,8 +46,13 @@ def pinned(name: str) -> str:
 def wanted() -> list[Requirement]:
     """What run time, course and tests ask for in pyproject.toml."""
     extras = PROJECT["optional-dependencies"]
-    texts = PROJECT["dependencies"] + extras["course"] + extras["dev"]
+    texts = PROJECT["dependencies"] + extras["course"] + extras["dev"] + extras["cluster"]
     return [Requirement(text) for text in texts if not text.startswith("minilm")]
+
+
+def wanted_everywhere() -> list[Requirement]:
+    """The same, without what some system has no build of: an MPI, on Windows."""
+    return [requirement for requirement in wanted() if not requirement.marker]
 
 
 def conda_specs() -> list[str]:
@@ -114,7 +119,9 @@ def test_the_parser_refuses_a_bad_range(spec: str) -> None:
 
 
 def test_conda_and_pyproject_give_the_same_ranges() -> None:
-    ours = {CONDA_NAMES.get(r.name, r.name): set(map(str, r.specifier)) for r in wanted()}
+    ours = {
+        CONDA_NAMES.get(r.name, r.name): set(map(str, r.specifier)) for r in wanted_everywhere()
+    }
     theirs = {}
     for spec in conda_specs():
         name, _, ranges = spec.partition(" ")
@@ -179,7 +186,7 @@ IMPORTED_AS = {
 NEEDS = {part: ("course",) for part in ("course", "commands", "data", "train")}
 NEEDS["bench"] = ("course", "bench")
 OWN = {"minilm", "inside"}  # the second is what the sandbox calls its copy of course/inside
-ANYWHERE = ("cuda12", "emulator", "mpi")  # loaded when asked for, with a sentence where missing
+ANYWHERE = ("cuda12", "emulator", "mpi", "cluster", "serve")  # loaded when asked for, with a sentence where missing
 
 
 def imports_of(path: Path) -> set[str]:
