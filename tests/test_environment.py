@@ -100,7 +100,7 @@ def solved(specs: list[str], versions: dict[str, str], folder: Path) -> dict[str
 @pytest.mark.parametrize("python", PYTHONS)
 def test_conda_solves_to_the_tested_versions(python: str, tmp_path: Path) -> None:
     versions = {"python": python, "pip": "23.2.1"}
-    for requirement in wanted():
+    for requirement in wanted_everywhere():
         name = CONDA_NAMES.get(requirement.name, requirement.name)
         versions[name] = pinned(requirement.name)
     assert solved(conda_specs(), versions, tmp_path / "channel") == versions
@@ -186,7 +186,8 @@ IMPORTED_AS = {
 NEEDS = {part: ("course",) for part in ("course", "commands", "data", "train")}
 NEEDS["bench"] = ("course", "bench")
 OWN = {"minilm", "inside"}  # the second is what the sandbox calls its copy of course/inside
-ANYWHERE = ("cuda12", "emulator", "mpi", "cluster", "serve")  # loaded when asked for, with a sentence where missing
+# Loaded when asked for, with a sentence where missing.
+ANYWHERE = ("cuda12", "emulator", "mpi", "cluster", "serve")
 
 
 def imports_of(path: Path) -> set[str]:
