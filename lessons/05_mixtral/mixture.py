@@ -27,6 +27,7 @@ class Experts(Module):
     Attributes:
         banned: (E,) bool, experts that the router must not choose.
         silent: (E,) bool, experts that are chosen and add nothing.
+        k: experts of a token; what a trained model does with more or fewer can be asked.
         bias: (E,) added to the router's probabilities when experts are chosen, and only then.
         chosen, probs: of the last call, (N, K) ids and (N, E) the router's softmax.
     """
@@ -41,26 +42,31 @@ class Experts(Module):
         self.down = drawn("down", (EXPERTS, channels, ff), down)
         self.banned = np.zeros(EXPERTS, bool)
         self.silent = np.zeros(EXPERTS, bool)
+        self.k = CHOSEN
         self.bias = np.zeros(EXPERTS, np.float32)
         self.chosen: np.ndarray = np.zeros((0, CHOSEN), np.int64)
         self.probs: Any = None
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
         flat = x.reshape(-1, x.shape[-1])  # (N, C)
-        logits = F.linear(flat, self.router)  # (N, E)
-        self.probs = F.softmax(logits)
-        wanted = np.where(self.banned, -np.inf, self.probs.data + self.bias)
-        self.chosen = np.argsort(-wanted, axis=1, kind="stable")[:, :CHOSEN]  # (N, K)
-        weights = F.softmax(logits.gather(self.chosen, 1))  # (N, K), over the chosen alone
-        if self.silent.any():
-            weights = weights * (~self.silent[self.chosen]).astype(np.float32)
-        order, place, offsets = kernels.sort_by_expert(self.chosen, EXPERTS)
-        rows = F.moe_permute(flat, order, place, CHOSEN)  # (N K, C), by expert
+        weights, order, place, offsets = self.route(flat)
+        rows = F.moe_permute(flat, order, place, self.k)  # (N K, C), by expert
         inner = F.swiglu(
             F.grouped_linear(rows, self.gate, offsets), F.grouped_linear(rows, self.up, offsets)
         )  # (N K, F)
         out = F.moe_combine(F.grouped_linear(inner, self.down, offsets), weights, order, place)
         return out.reshape(*x.shape)
+
+    def route(self, flat: Tensor) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]:
+        """Who goes where: flat (N, C) -> weights (N, K), and the order of `sort_by_expert`."""
+        logits = F.linear(flat, self.router)  # (N, E)
+        self.probs = F.softmax(logits)
+        wanted = np.where(self.banned, -np.inf, self.probs.data + self.bias)
+        self.chosen = np.argsort(-wanted, axis=1, kind="stable")[:, : self.k]  # (N, K)
+        weights = F.softmax(logits.gather(self.chosen, 1))  # (N, K), over the chosen alone
+        if self.silent.any():
+            weights = weights * (~self.silent[self.chosen]).astype(np.float32)
+        return weights, *kernels.sort_by_expert(self.chosen, EXPERTS)
 
     def load(self) -> np.ndarray:
         """Share of the last call's choices that went to each expert, (E,); sums to 1."""
