@@ -108,6 +108,10 @@ PRODUCTS = {
     "quantized_linear": Case([(2, 8)], lambda x: F.quantized_linear(x, CODES, SCALES, 8)),
     "moe_permute": Case([(3, 5)], lambda x: F.moe_permute(x, ORDER, PLACE, 2)),
     "moe_combine": Case([(6, 5), (3, 2)], lambda y, w: F.moe_combine(y, w, ORDER, PLACE)),
+    "expert_feed_forward": Case(
+        [(3, 5), (3, 2), (4, 6, 5), (4, 6, 5), (4, 5, 6)],
+        lambda x, s, g, u, d: F.expert_feed_forward(x, s, g, u, d, ORDER, PLACE, OFFSETS),
+    ),
     "grouped_linear": Case([(6, 5), (4, 7, 5)], lambda x, w: F.grouped_linear(x, w, OFFSETS)),
 }
 PICTURES = {

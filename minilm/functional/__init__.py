@@ -42,7 +42,12 @@ from minilm.functional.elementwise import (
     tanh,
     where,
 )
-from minilm.functional.experts import grouped_linear, moe_combine, moe_permute
+from minilm.functional.experts import (
+    expert_feed_forward,
+    grouped_linear,
+    moe_combine,
+    moe_permute,
+)
 from minilm.functional.fused import feed_forward, gated_feed_forward, self_attention
 from minilm.functional.indexing import gather, index, replace_rows, rows_of, scatter_add
 from minilm.functional.inplace import add_, div_, mul_, set_, sub_
@@ -95,6 +100,7 @@ __all__ = [
     "embedding",
     "exp",
     "expand_dims",
+    "expert_feed_forward",
     "feed_forward",
     "flip",
     "gated_feed_forward",
