@@ -1,19 +1,22 @@
-"""What a layer of experts costs: time beside a dense one with the same products, weights that are read."""
+"""What a layer of experts costs: time beside a dense one with the same products, weights read."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minilm import backend
-from minilm import functional as F
 from minilm.nn import GLU
-from minilm.tensor import Tensor
+from minilm.tensor import Tensor, no_grad
 
-from .mixture import Experts
+from .mixture import CHOSEN, EXPERTS, Experts
 
-CHANNELS, WIDTH, TOKENS = 128, 256, 1024  # of one expert; a token uses two, the dense one is 512
+CHANNELS, WIDTH = (
+    512,
+    1024,
+)  # of one expert: 6 MB; a token uses two, the dense one has twice the width
+TOKENS = (1, 4, 16, 64, 256, 1024)  # of a batch
 
 
 def timed(call: Callable[[], Any]) -> float:
@@ -23,35 +26,29 @@ def timed(call: Callable[[], Any]) -> float:
     return 1000 * (time.process_time() - began)
 
 
-def layer_times(seed: int, repeats: int = 15) -> dict[str, float]:
-    """Median ms of a forward and a backward on one core: dense, experts, experts without products.
+def layer_times(seed: int, tokens: Sequence[int] = TOKENS) -> dict[int, dict[str, float]]:
+    """Median ms of a forward on one core, of one dense feed-forward and of experts, by batch.
 
-    The three take turns, so that a machine that slows down slows all of them.
+    They take turns, so that a machine that slows down slows both. Between two calls both layers'
+    weights pass through the cache, as the other layers' weights would in a model.
     """
     backend.blas_threads(1)
     std = CHANNELS**-0.5
-    layer, dense = Experts(CHANNELS, WIDTH, std, std, seed, "timed"), GLU(CHANNELS, 2 * WIDTH)
-    data = backend.rng(seed, "timed").normal(size=(TOKENS, CHANNELS)).astype(np.float32)
-
-    def both(forward: Callable[[Tensor], Tensor]) -> Callable[[], None]:
-        def call() -> None:
-            forward(Tensor(data, requires_grad=True)).sum().backward()
-
-        return call
-
-    def routing(x: Tensor) -> Tensor:
-        weights, order, place, _ = layer.route(x)
-        return F.moe_combine(F.moe_permute(x, order, place, layer.k), weights, order, place)
-
-    calls = {"dense": both(dense), "experts": both(layer), "routing alone": both(routing)}
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for i in range(repeats + 2):
-        for name, call in calls.items():
-            spent = timed(call)
-            if i >= 2:  # the first calls load and warm up
-                taken[name].append(spent)
+    layer = Experts(CHANNELS, WIDTH, std, std, seed, "timed")
+    dense = GLU(CHANNELS, CHOSEN * WIDTH)
+    found = {}
+    for count in tokens:
+        data = backend.rng(seed, "timed", str(count)).normal(size=(count, CHANNELS))
+        x, taken = Tensor(data.astype(np.float32)), {"dense": [], "experts": []}
+        for i in range(2 + max(5, min(25, 2048 // count))):
+            for name, module in (("dense", dense), ("experts", layer)):
+                with no_grad():
+                    spent = timed(lambda module=module, x=x: module(x))
+                if i >= 2:  # the first calls load and warm up
+                    taken[name].append(spent)
+        found[count] = {name: float(np.median(spent)) for name, spent in taken.items()}
     backend.blas_threads(backend.threads())
-    return {name: float(np.median(spent)) for name, spent in taken.items()}
+    return found
 
 
 def experts_hit(chosen: np.ndarray, batch: int, seed: int, draws: int = 400) -> float:
@@ -61,6 +58,6 @@ def experts_hit(chosen: np.ndarray, batch: int, seed: int, draws: int = 400) -> 
     return float(np.mean([len(np.unique(chosen[row])) for row in rows]))
 
 
-def by_chance(batch: int, experts: int = 8, chosen: int = 2) -> float:
+def by_chance(batch: int) -> float:
     """The same for a router that draws: E (1 - (1 - K / E)^B)."""
-    return experts * (1 - (1 - chosen / experts) ** batch)
+    return EXPERTS * (1 - (1 - CHOSEN / EXPERTS) ** batch)

@@ -50,11 +50,9 @@ class Experts(Module):
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
         flat = x.reshape(-1, x.shape[-1])  # (N, C)
         weights, order, place, offsets = self.route(flat)
-        rows = F.moe_permute(flat, order, place, self.k)  # (N K, C), by expert
-        inner = F.swiglu(
-            F.grouped_linear(rows, self.gate, offsets), F.grouped_linear(rows, self.up, offsets)
-        )  # (N K, F)
-        out = F.moe_combine(F.grouped_linear(inner, self.down, offsets), weights, order, place)
+        out = F.expert_feed_forward(
+            flat, weights, self.gate, self.up, self.down, order, place, offsets
+        )
         return out.reshape(*x.shape)
 
     def route(self, flat: Tensor) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]:
