@@ -142,7 +142,7 @@ x = np.random.default_rng(0).normal(size=(200, 32))
 page = moe_forward(x, *arrays, k=2)
 order = np.random.default_rng(1).permutation(8)
 shuffled = moe_forward(x, *(a[order] for a in arrays), k=2)
-package = layer(Tensor(x)).numpy()
+package = layer(Tensor(x)).data
 verdicts.permutable(abs(page - package).max(), abs(page - shuffled).max(), layers=32, experts=8)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -523,7 +523,7 @@ def gqa(x, Wq, Wk, Wv, Wo, h, h_kv, window):
 attention = Attention(32, heads=8, kv_heads=2, bias=False, dtype=np.float64)
 Wq, Wk, Wv = np.split(attention.qkv.weight.data, [32, 40])
 x = np.random.default_rng(0).normal(size=(40, 32))
-theirs = attention(Tensor(x[None]), Sight(causal=True, window=6)).numpy()[0]
+theirs = attention(Tensor(x[None]), Sight(causal=True, window=6)).data[0]
 ours = gqa(x, Wq, Wk, Wv, attention.out.weight.data, 8, 2, window=6)
 print("page less package:", abs(ours - theirs).max())
 
