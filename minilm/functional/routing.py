@@ -15,8 +15,8 @@ import numpy as np
 from minilm import kernels
 from minilm.backend import Array, xp_of
 from minilm.errors import InputError
-from minilm.functional.elementwise import add, mul, softplus
-from minilm.functional.meeting import floats
+from minilm.functional.elementwise import mul
+from minilm.functional.meeting import floats, meet
 from minilm.functional.probability import softmax
 from minilm.functional.reductions import logsumexp, mean, sum
 from minilm.tensor import Tensor, primitive
@@ -71,25 +71,36 @@ def softmax_of_chosen(logits: Array, experts: Array):
             f"{count}"
         )
     places = experts + xp.arange(n)[:, None] * count  # in the flattened logits
-    y = kernels.softmax(logits.reshape(-1)[places])  # (N, K)
+    y = kernels.softmax(logits.reshape(-1)[places])  # (N, E) -> (N E,) -> (N, K)
 
     def pullback(g: Array):
         dlogits = xp.zeros(n * count, logits.dtype)
         dlogits[places] = kernels.softmax_backward(g, y)
-        return (dlogits.reshape(n, count),)
+        return (dlogits.reshape(n, count),)  # (N E,) -> (N, E)
 
     return y, pullback
 
 
-def noisy_logits(logits: Tensor, spread: Tensor, rng: np.random.Generator) -> Tensor:
+@primitive
+def noisy_logits(logits: Array, spread: Array, rng: np.random.Generator):
     """logits + normal noise * softplus(spread): noisy top-k gating (arXiv 1701.06538, eq. 4).
 
     Args:
         logits, spread: (N, E), each a linear map of the token.
         rng: where the noise comes from.
+
+    Raises:
+        InputError: two shapes.
     """
-    noise = rng.standard_normal(logits.shape, np.float32).astype(logits.dtype)
-    return add(logits, mul(softplus(spread), xp_of(logits.data).asarray(noise)))
+    if logits.shape != spread.shape:
+        raise InputError(f"noisy_logits: logits is {logits.shape} and spread {spread.shape}; they "
+                         "must be alike")  # fmt: skip
+    logits, spread = meet(logits, spread)
+    xp = xp_of(logits)
+    noise = xp.asarray(rng.standard_normal(logits.shape, np.float32).astype(logits.dtype))
+    one = logits.dtype.type(1)
+    size = xp.log1p(xp.exp(-xp.abs(spread))) + xp.maximum(spread, 0)
+    return logits + noise * size, lambda g: (g, lambda: g * noise / (one + xp.exp(-spread)))
 
 
 def expert_choice(logits: Tensor, capacity: int) -> tuple[Array, Tensor]:
@@ -134,7 +145,8 @@ def load_balance_loss(logits: Tensor, experts: Array) -> Tensor:
     if not experts.size:
         raise InputError("load_balance_loss: experts is empty; it needs at least one token")
     xp = xp_of(experts)
-    load = xp.bincount(experts.reshape(-1), minlength=count) / experts.size  # (E,)
+    counts = xp.bincount(experts.reshape(-1), minlength=count)  # (N, K) -> (N K,) -> (E,)
+    load = counts / experts.size
     average = mean(softmax(logits), 0)  # (E,)
     return mul(sum(mul(average, load.astype(average.dtype))), average.dtype.type(count))
 
@@ -170,7 +182,7 @@ def balance_step(bias: Array, experts: Array, rate: float = 1e-3) -> Array:
     if not rate >= 0:
         raise InputError(f"rate is {rate}; it must be at least 0")
     xp = xp_of(bias)
-    load = xp.bincount(experts.reshape(-1), minlength=len(bias))
+    load = xp.bincount(experts.reshape(-1), minlength=len(bias))  # (N, K) -> (N K,) -> (E,)
     if len(load) > len(bias):
         raise InputError(f"experts go up to {len(load) - 1}; bias has {len(bias)}")
     return bias + bias.dtype.type(rate) * xp.sign(load.mean() - load).astype(bias.dtype)
