@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from minilm import backend
-from minilm.nn import GLU
+from minilm.nn import GLU, Experts
 from minilm.tensor import Tensor, no_grad
 
-from .mixture import CHOSEN, EXPERTS, Experts
+from .mixture import CHOSEN, EXPERTS
 
 CHANNELS, WIDTH = (
     512,
@@ -29,18 +29,16 @@ def timed(call: Callable[[], Any]) -> float:
 def layer_times(seed: int, tokens: Sequence[int] = TOKENS) -> dict[int, dict[str, float]]:
     """Median ms of a forward on one core, of one dense feed-forward and of experts, by batch.
 
-    They take turns, so that a machine that slows down slows both. Between two calls both layers'
-    weights pass through the cache, as the other layers' weights would in a model.
+    They take turns, so that a machine that slows down slows both, and so that each finds the
+    other's weights in the cache, as it would those of other layers in a model.
     """
     backend.blas_threads(1)
-    std = CHANNELS**-0.5
-    layer = Experts(CHANNELS, WIDTH, std, std, seed, "timed")
-    dense = GLU(CHANNELS, CHOSEN * WIDTH)
+    layer, dense = Experts(CHANNELS, WIDTH, EXPERTS, CHOSEN), GLU(CHANNELS, CHOSEN * WIDTH)
     found = {}
     for count in tokens:
         data = backend.rng(seed, "timed", str(count)).normal(size=(count, CHANNELS))
         x, taken = Tensor(data.astype(np.float32)), {"dense": [], "experts": []}
-        for i in range(2 + max(5, min(25, 2048 // count))):
+        for i in range(2 + max(3, min(15, 512 // count))):
             for name, module in (("dense", dense), ("experts", layer)):
                 with no_grad():
                     spent = timed(lambda module=module, x=x: module(x))

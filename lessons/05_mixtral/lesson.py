@@ -40,8 +40,8 @@ from minilm.analysis.accounting import count_parameters
 from minilm.course import budget, interact, lesson_folder, progress, seeds
 from minilm.inference.cache import RollingCache
 from minilm.models import Transformer
-from minilm.models.presets import mistral
-from minilm.nn import Attention
+from minilm.models.presets import mistral, mixtral
+from minilm.nn import Attention, Experts
 from minilm.nn.attention import Sight
 from minilm.tensor import Tensor, no_grad
 
@@ -133,10 +133,9 @@ def moe_forward(x, Wg, w1, w2, w3, k):
 # package's layer, which sorts the words by expert and multiplies group by group.
 
 # %%
-layer = mixture.Experts(channels=32, ff=48, std=0.2, down=0.2, seed=0, name="page")
-for part in layer.parameters():
-    part.data = part.data.astype(np.float64)
-arrays = [p.data for p in (layer.router, layer.gate, layer.down, layer.up)]
+layer = Experts(channels=32, ff=48, experts=8, chosen=2, dtype=np.float64)
+parts = (layer.router, layer.gate, layer.down, layer.up)
+arrays = [part.weight.data for part in parts]
 x = np.random.default_rng(0).normal(size=(200, 32))
 
 page = moe_forward(x, *arrays, k=2)
@@ -172,7 +171,7 @@ def count_params_moe(vocab, dim, layers, heads, kv_heads, head_dim, ff, experts,
 
 total, active = count_params_moe(32000, 4096, 32, 32, 8, 128, 14336, experts=8, chosen=2)
 one = count_parameters(mistral())
-eight = count_parameters(mistral(window=None, context=32768), experts=8, experts_per_token=2)
+eight = count_parameters(mixtral())
 pictures.sizes(one.total, total, active)
 verdicts.counted(total, active, (eight.total, eight.active), 8 * one.total)
 
@@ -215,8 +214,7 @@ hit = {}
 exam = knowledge.Exam()
 for seed in progress(SEEDS):
     model = knowledge.train_one("mixture", seed, 5e-3, budget(100), lambda *_: None)
-    exam.loss(model)  # lets every layer choose for held-out words
-    chosen = mixture.experts_of(model)[-1].chosen  # (words, 2)
+    chosen = mixture.routings(model, exam.ids)[-1].experts  # (words, 2), of the last layer
     hit[seed] = {b: costs.experts_hit(chosen, b, seed) for b in (1, 2, 4, 8, 16, 32)}
 pictures.costs(times, hit[SEEDS[-1]], costs.by_chance)
 verdicts.not_proportional(times, [hit[seed][16] for seed in SEEDS], SEEDS)
@@ -241,7 +239,7 @@ verdicts.not_proportional(times, [hit[seed][16] for seed in SEEDS], SEEDS)
 with_k = []
 for k in range(1, 9):
     for part in mixture.experts_of(model):
-        part.k = k
+        part.router.chosen = k
     with_k.append(exam.loss(model))
 
 # %% tags=["hide-input"]

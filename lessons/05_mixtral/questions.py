@@ -284,7 +284,7 @@ def a_model_on_your_experts():
         def yours(x, layer=layer):
             flat = x.data.reshape(-1, x.shape[-1])
             parts = (layer.router, layer.gate, layer.down, layer.up)
-            y = moe_forward(flat, *(part.data for part in parts), 2)
+            y = moe_forward(flat, *(part.weight.data for part in parts), 2)
             return Tensor(y.reshape(x.shape).astype(np.float32))
 
         layer.forward = yours

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from minilm.analysis.routing import load, without_expert
 from minilm.models import Transformer
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, tune
 
 from .. import domains, routing
-from ..mixture import CHOSEN, EXPERTS, Experts, config_of, experts_of, learn, losses, mixture
+from ..mixture import CHOSEN, EXPERTS, config_of, learn, losses, mixture, routings
 
 LAYERS, CHANNELS, FF = 3, 48, 96
 STEPS, TUNE_STEPS = 500, 150
@@ -36,8 +37,8 @@ WAYS = ("banned", "silent")
 def train_one(model: str, seed: int, lr: float, steps: int) -> Transformer:
     """One model, balanced in one of the ways of `MODELS`."""
     config = config_of(domains.VOCABULARY, domains.CONTEXT, LAYERS, CHANNELS, FF)
-    made = mixture(config, seed)
-    return learn(made, domains.batches(seed), steps, lr, MODELS[model], model == "bias")
+    made = mixture(config, seed, "balanced" if model == "bias" else "top_k")
+    return learn(made, domains.batches(seed), steps, lr, MODELS[model])
 
 
 def by_domain(model: Transformer) -> list[float]:
@@ -48,10 +49,10 @@ def by_domain(model: Transformer) -> list[float]:
             float(nats.mean())]  # fmt: skip
 
 
-def looked_at(layer: Experts, seed: int) -> dict[str, Any]:
-    """What one layer's choices on the held-out text depend on; call after `by_domain`."""
+def looked_at(experts: np.ndarray, seed: int) -> dict[str, Any]:
+    """What one layer's choices (N, K) on the held-out text depend on."""
     ids, _, domain = domains.exam()
-    chosen = layer.chosen.reshape(*ids.shape, CHOSEN)  # (N, K) -> (B, T, K)
+    chosen = experts.reshape(*ids.shape, CHOSEN)  # (N, K) -> (B, T, K)
     first, token = chosen[..., 0].ravel(), ids.ravel()
     place = np.tile(np.arange(ids.shape[1]), len(ids))
     kind = np.repeat(domain, ids.shape[1])
@@ -66,7 +67,7 @@ def looked_at(layer: Experts, seed: int) -> dict[str, Any]:
     shares = [np.bincount(chosen[domain == d].ravel(), minlength=EXPERTS) / chosen[domain == d].size
               for d in range(len(domains.DOMAINS))]  # fmt: skip
     return {
-        "load": layer.load().tolist(),
+        "load": load(experts, EXPERTS).tolist(),
         "domains": [share.tolist() for share in shares],
         "told": {name: list(share) for name, share in told.items()},
     }
@@ -74,23 +75,19 @@ def looked_at(layer: Experts, seed: int) -> dict[str, Any]:
 
 def deletions(model: Transformer) -> dict[str, Any]:
     """Nats that a deletion adds: {way: {"single": (L, E), "index": (E,)}}."""
-    layers, whole = experts_of(model), by_domain(model)[-1]
-    found: dict[str, Any] = {}
-    for way in WAYS:
+    whole = by_domain(model)[-1]
 
-        def without(which: Sequence[Experts], index: int, way: str = way) -> float:
-            for layer in which:
-                getattr(layer, way)[index] = True
-            added = by_domain(model)[-1] - whole
-            for layer in which:
-                getattr(layer, way)[index] = False
-            return added
+    def without(index: int, layers: list[int], way: str) -> float:
+        with without_expert(model, index, layers, rerouted=way == "banned"):
+            return by_domain(model)[-1] - whole
 
-        found[way] = {
-            "single": [[without([layer], i) for i in range(EXPERTS)] for layer in layers],
-            "index": [without(layers, i) for i in range(EXPERTS)],
+    return {
+        way: {
+            "single": [[without(e, [i], way) for e in range(EXPERTS)] for i in range(LAYERS)],
+            "index": [without(e, list(range(LAYERS)), way) for e in range(EXPERTS)],
         }
-    return found
+        for way in WAYS
+    }
 
 
 def study(
@@ -129,7 +126,8 @@ def study(
         trained = train_one(model, seed, lr, steps)
         seconds = time.process_time() - began
         nats = by_domain(trained)
-        layers = [looked_at(layer, seed) for layer in experts_of(trained)]
+        said = routings(trained, domains.exam()[0])
+        layers = [looked_at(each.experts, seed) for each in said]
         point = {"step": steps, "nats": nats, "layers": layers}
         if model == "0.01":
             point["deletions"] = deletions(trained)
