@@ -135,15 +135,23 @@ def shares(record: Recorded, seed: int) -> None:
 
 
 def price(record: Recorded) -> None:
-    """Loss of the five ways, a dot a seed."""
+    """Loss of the five ways beside none, a dot a seed and a line for the mean."""
     seeds = record.seeds_of(*BALANCES)
-    rows = [[verdicts.last(record, c, s)["nats"][-1] for c in BALANCES] for s in seeds]
-    found = np.array(rows) - np.array(rows)[:, :1]
-    bars(
-        list(BALANCES), 1000 * found, xlabel="balance",
-        ylabel="millinats above none", numbers="{:+.0f}", horizontal=False, size=(12.2, 4.6),
-        alt="What a token costs under each way of balancing, beside no balance at all.",
-    )  # fmt: skip
+    nats = np.array([[verdicts.last(record, c, s)["nats"][-1] for c in BALANCES] for s in seeds])
+    more = 1000 * (nats - nats[:, :1])
+    with figure(
+        alt="Thousandths of a nat per token above no balance: 0.1 and the bias lie below in all "
+        "seeds, 0.01 in two of three.",
+        size=(12.2, 4.6),
+    ) as ax:
+        for i, column in enumerate(more.T):
+            ax.scatter(np.full(len(column), i), column, s=110, color=BLUE, alpha=0.8, zorder=3)
+            ax.plot([i - 0.25, i + 0.25], [column.mean()] * 2, color=INK)
+        ax.axhline(0, color=MUTED, linewidth=2, linestyle=(0, (4, 3)))
+        ax.set_xticks(range(len(BALANCES)), list(BALANCES))
+        ax.set_xlabel("balance: coefficient of the loss, or a bias")
+        ax.set_ylabel("millinats above none")
+        ax.grid(visible=False, axis="x")
 
 
 def by_domain(record: Recorded, seed: int, layer: str) -> None:
@@ -217,7 +225,8 @@ def neighbours(record: Recorded) -> None:
                 ax.scatter(np.broadcast_to(at, rows.shape), rows, s=30, color="white",
                            edgecolor=INK, zorder=3)  # fmt: skip
             ax.axhline(chance[0], linestyle=(0, (4, 3)), color=VERMILION, linewidth=2,
-                       label=f"chance, {chance[1]}")  # fmt: skip
+                       label="two random draws")  # fmt: skip
+            ax.text(-0.42, chance[0] + 0.02, chance[1], color=VERMILION, fontsize=16)
             ax.set_xticks(range(3), ["layer 1", "layer 2", "layer 3"])
             ax.set_ylim(0, 1)
             ax.set_title(title)
