@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from minilm import backend
 from minilm.nn import GLU, Experts
@@ -32,7 +33,6 @@ def layer_times(seed: int, tokens: Sequence[int] = TOKENS) -> dict[int, dict[str
     They take turns, so that a machine that slows down slows both, and so that each finds the
     other's weights in the cache, as it would those of other layers in a model.
     """
-    backend.blas_threads(1)
     layer, dense = Experts(CHANNELS, WIDTH, EXPERTS, CHOSEN), GLU(CHANNELS, CHOSEN * WIDTH)
     found = {}
     for count in tokens:
@@ -40,12 +40,11 @@ def layer_times(seed: int, tokens: Sequence[int] = TOKENS) -> dict[int, dict[str
         x, taken = Tensor(data.astype(np.float32)), {"dense": [], "experts": []}
         for i in range(2 + max(3, min(15, 512 // count))):
             for name, module in (("dense", dense), ("experts", layer)):
-                with no_grad():
+                with no_grad(), threadpool_limits(1, "blas"):
                     spent = timed(lambda module=module, x=x: module(x))
                 if i >= 2:  # the first calls load and warm up
                     taken[name].append(spent)
         found[count] = {name: float(np.median(spent)) for name, spent in taken.items()}
-    backend.blas_threads(backend.threads())
     return found
 
 
