@@ -83,13 +83,9 @@ def topk_gate(x, Wg, k):
 
 idx, weights = topk_gate(np.eye(1), np.array([[1], [2], [0.5], [3]]), k=2)
 full = np.exp([1, 2, 0.5, 3]) / np.exp([1, 2, 0.5, 3]).sum()
+two = full[[3, 1]]
 print("experts", idx[0], "with weights", weights[0].round(4))
-print(
-    "full softmax of the two",
-    full[[3, 1]].round(4),
-    " renormalised",
-    (full[[3, 1]] / full[[3, 1]].sum()).round(4),
-)
+print("full softmax", two.round(4), " over its sum", (two / two.sum()).round(4))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The same two numbers: a softmax over the winners is the full softmax, with the losers crossed out and
@@ -179,11 +175,12 @@ verdicts.counted(total, active, (eight.total, eight.active), 8 * one.total)
 # In the same way the active ones are more than two sevenths of the name: the shared part is used by
 # every word. Experts hold 96.6 % of all weights, and a word uses a quarter of those.
 #
+# **To remember:** 46.7 billion have to lie in memory; 12.9 billion work on a word.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # There is a folk rule that a mixture is worth as much as a dense model of √(total · active) weights,
 # here 24.5 billion. It came up in the talk's discussion, as a rule of thumb. Nothing on this page
 # tests it.
-#
-# **To remember:** 46.7 billion have to lie in memory; 12.9 billion work on a word.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3. Myth 3: "so it costs what 13 billion cost"
@@ -468,22 +465,17 @@ verdicts.index_means_nothing(record)
 # Eight times the feed-forward should then help with what must be known, and little with what must be
 # worked out; Mixtral's scores looked like that.
 #
-# We need texts where we know which is which. Lesson 2 has a world of seven tasks, where the best possible
-# loss is known for each. **Facts**: 5,000 names, each with its emblem, to be known by heart. **Places**:
-# *Ada kitchen Ben store Ada garden where Ada?* **Sums** of two-digit numbers, digit by digit. Facts and
-# places have 30 % of the text each.
-#
-# Two models of two layers and 64 channels: **dense**, with one feed-forward of width 256, and **experts**,
-# eight of width 128, two of them at work. The products of a word are the same; the second has three times
-# the weights. Each has its own tuned rate; 3,000 steps; three seeds.
+# Lesson 2 has a world of seven tasks with a known best loss for each. **Facts**: 5,000 names, each with its
+# emblem, to be known by heart. **Places**: *Ada kitchen Ben store where Ada?* **Sums** of two-digit
+# numbers. Facts and places have 30 % of the text each. Two models of two layers and 64 channels:
+# **dense**, with one feed-forward of width 256, and **experts**, eight of width 128, two at work. The
+# products of a word are the same; the second has three times the weights. Each has its own tuned
+# rate; 3,000 steps; three seeds. *Habit* only knows how often each answer comes: where both models are
+# no better, nothing is tested.
 
 # %% tags=["hide-input"]
 work = here.recorded("knowledge", whole=True)
 pictures.lacks(work)
-
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# *Habit* is a reader who only knows how often each answer comes. A task where both models are no better
-# tests nothing.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Who gains?
