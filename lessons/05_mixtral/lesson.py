@@ -172,8 +172,8 @@ pictures.sizes(one.total, total, active)
 verdicts.counted(total, active, (eight.total, eight.active), 8 * one.total)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# In the same way the active ones are more than two sevenths of the name: the shared part is used by
-# every word. Experts hold 96.6 % of all weights, and a word uses a quarter of those.
+# Nor does a word use 2 × 7 = 14 billion: what both experts share is there once. Experts hold 96.6 % of
+# all weights, and a word uses a quarter of those.
 #
 # **To remember:** 46.7 billion have to lie in memory; 12.9 billion work on a word.
 
