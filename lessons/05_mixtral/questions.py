@@ -408,6 +408,8 @@ def what_lies_in_the_slots():
     heatmap(
         held,
         numbers="{:.0f}",
+        xlabels=range(12),
+        ylabels=range(4),
         xlabel="step",
         ylabel="slot",
         unit="position",
