@@ -217,9 +217,9 @@ pictures.costs(times, hit[SEEDS[-1]], costs.by_chance)
 verdicts.not_proportional(times, [hit[seed][16] for seed in SEEDS], SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So the same products have two prices. One word reads two experts of eight, and pays about what a dense
-# layer costs. Sixteen words read nearly all eight, and each expert does little with what was read: that
-# is the worst place. With a thousand words every expert is read once and put to good use, and the
+# So the same products have many prices. One word reads two experts of eight, and pays a little more than
+# in a dense layer. Sixteen words read nearly all eight, and each expert does little with what was read:
+# that is the worst place. With a thousand words every expert is read once and put to good use, and the
 # difference nearly vanishes. On one core, that is; between machines the words must also *travel*.
 #
 # That is why the talk's answer to *when should I use one?* depends on the user. At home, with one word
