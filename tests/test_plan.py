@@ -1,4 +1,4 @@
-"""Plans for clusters: against published runs, what simulated ranks count, and what users may type."""
+"""Plans for clusters: against published runs, what ranks count, and what users may type."""
 
 from dataclasses import replace
 
@@ -175,7 +175,7 @@ def test_messages_and_bubble_of_a_pipeline(stages: int, pieces: int) -> None:
     ("stage", "gigabytes"), [(0, 120), (1, 31.40625), (2, 16.640625), (3, 1.875)]
 )
 def test_memory_is_the_papers(stage: int, gigabytes: float) -> None:
-    """7.5 billion parameters on 64 ranks: weights, gradients and optimizer of the paper's figure 1."""
+    """7.5 billion parameters on 64 ranks: weights, gradients and optimizer of its figure 1."""
     config = cluster.transformer_of(7.5e9)
     found = predict(Job(config, 4096, 64), machine("a100"), Layout(64, stage=stage))
     kinds = found.memory["weights"] + found.memory["gradients"] + found.memory["optimizer"]

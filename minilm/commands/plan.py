@@ -98,8 +98,8 @@ def _model(job: Any) -> str:
 def _cluster(machine: Any, gpus: int) -> str:
     return (
         f"cluster   {gpus:,} {machine.name}: {machine.flops / 1e12:.0f} TFLOP/s, "
-        f"{machine.memory / 1e9:.0f} GB; {machine.inside.bandwidth / 1e9:.0f} GB/s inside a node of "
-        f"{machine.node}, {machine.between.bandwidth / 1e9:.0f} GB/s between"
+        f"{machine.memory / 1e9:.0f} GB; {machine.inside.bandwidth / 1e9:.0f} GB/s inside a node "
+        f"of {machine.node}, {machine.between.bandwidth / 1e9:.0f} GB/s between"
     )
 
 
@@ -134,8 +134,9 @@ def _needed(job: Any, machine: Any, gpus: int, leanest: Any) -> list[str]:
         f"{name} {size / 1e9:,.1f}" for name, size in leanest.memory.items() if size > 0
     )
     lines = [
-        f"Nothing fits. The leanest layout, {leanest.layout} with ZeRO {leanest.layout.stage}, holds "
-        f"{leanest.held / 1e9:,.1f} GB on a device ({parts}); {leanest.room / 1e9:,.1f} GB are there.",
+        f"Nothing fits. The leanest layout, {leanest.layout} with ZeRO {leanest.layout.stage}, "
+        f"holds {leanest.held / 1e9:,.1f} GB on a device ({parts}); {leanest.room / 1e9:,.1f} GB "
+        "are there.",
     ]
     enough = cluster.smallest(job, machine, 2 * gpus)
     if enough:
