@@ -98,6 +98,13 @@ def by_the_package(comm: Communicator, seed: int, stage: int, rate: float = 1e-2
         return [p.data.T.copy() for p in model.parameters()]
 
 
+def note(comm: Communicator, **arrays: list[np.ndarray | None]) -> None:
+    """Write into a rank's ledger how many bytes of each kind are there now, each array once."""
+    for kind, rows in arrays.items():
+        there = {id(a): a.nbytes for a in rows if a is not None}
+        comm.ledger.hold(kind, sum(there.values()) - comm.ledger.held[kind])
+
+
 def apart(one: list[np.ndarray], other: list[np.ndarray]) -> float:
     """The largest difference between two sets of weights."""
     return max(float(abs(a - b).max()) for a, b in zip(one, other, strict=True))
