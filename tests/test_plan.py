@@ -341,11 +341,11 @@ def test_refused_on_the_command_line(typed: str, capsys) -> None:
 
 JOB = Job(SMALL, 8, 8)
 CANNOT = {
-    "heads": (lambda: JOB.refuse(Layout(tp=3)), "heads is 4; it must be a multiple of tp, 3"),
-    "layers": (lambda: JOB.refuse(Layout(pp=3)), "layers is 4"),
-    "texts": (lambda: JOB.refuse(Layout(dp=3)), "batch is 8; it must be a multiple of dp"),
-    "tokens": (lambda: JOB.refuse(Layout(cp=3)), "length is 8"),
-    "interleaved": (lambda: JOB.refuse(Layout(dp=8, pp=2, pieces=2)), "interleaving needs"),
+    "heads": (lambda: JOB.check_layout(Layout(tp=3)), "heads is 4; it must be a multiple of tp, 3"),
+    "layers": (lambda: JOB.check_layout(Layout(pp=3)), "layers is 4"),
+    "texts": (lambda: JOB.check_layout(Layout(dp=3)), "batch is 8; it must be a multiple of dp"),
+    "tokens": (lambda: JOB.check_layout(Layout(cp=3)), "length is 8"),
+    "interleaved": (lambda: JOB.check_layout(Layout(dp=8, pp=2, pieces=2)), "interleaving needs"),
     "experts": (lambda: Layout(dp=4, ep=3), "ep is 3; it must divide dp, 4"),
     "a stage": (lambda: Layout(stage=4), "stage is 4"),
     "no ranks": (lambda: Layout(dp=0), "dp is 0; it must be at least 1"),

@@ -115,7 +115,7 @@ class Job:
         attention = 2 * self.length * s.heads * s.head  # half of 4 T C
         return 3 * self.tokens * (s.layers * (2 * s.active + attention) + 2 * output)
 
-    def refuse(self, layout: Layout) -> None:
+    def check_layout(self, layout: Layout) -> None:
         """Say why this job cannot be cut so.
 
         Raises:

@@ -182,7 +182,7 @@ def predict(job: Job, machine: Machine, layout: Layout) -> Prediction:
     Raises:
         InputError: the job cannot be cut so.
     """
-    job.refuse(layout)
+    job.check_layout(layout)
     s, parts = job.sizes, _parameters(job, layout)
     batches = job.batch // (layout.dp * layout.micro)
     layers = s.layers / layout.pp
