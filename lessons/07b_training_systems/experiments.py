@@ -98,11 +98,22 @@ def by_the_package(comm: Communicator, seed: int, stage: int, rate: float = 1e-2
         return [p.data.T.copy() for p in model.parameters()]
 
 
-def note(comm: Communicator, **arrays: list[np.ndarray | None]) -> None:
-    """Write into a rank's ledger how many bytes of each kind are there now, each array once."""
-    for kind, rows in arrays.items():
-        there = {id(a): a.nbytes for a in rows if a is not None}
-        comm.ledger.hold(kind, sum(there.values()) - comm.ledger.held[kind])
+def note(
+    comm: Communicator,
+    stage: int,
+    layer: np.ndarray,
+    full: list[np.ndarray | None],
+    slopes: list[np.ndarray | None],
+    adams: list[np.ndarray],
+) -> None:
+    """Write into a rank's ledger how many bytes of each kind are there now.
+
+    At stage 3 one whole layer is there while it runs, and no other weights but Adam's copy.
+    """
+    there = {"weights": [layer] if stage == 3 else full, "gradients": slopes, "adam": adams}
+    for kind, arrays in there.items():
+        size = sum(a.nbytes for a in arrays if a is not None)
+        comm.ledger.hold(kind, size - comm.ledger.held[kind])
 
 
 def apart(one: list[np.ndarray], other: list[np.ndarray]) -> float:
@@ -173,14 +184,15 @@ def measured_segments(choices: tuple[int, ...], layers: int = 16, seed: int = 0)
         model = Transformer(DEEP.replace(layers=layers), seed=seed)
         runs = [0]
         _in_segments(model, k, runs)
-        for _ in range(2):  # the first pass compiles and fills caches
+        if not k:  # the first pass compiles and fills caches
+            model.loss(ids[:, :-1], ids[:, 1:]).backward()
             model.zero_grad()
             runs[0] = 0
-            tracemalloc.start()
-            before = tracemalloc.get_traced_memory()[0]
-            model.loss(ids[:, :-1], ids[:, 1:]).backward()
-            peak = tracemalloc.get_traced_memory()[1] - before
-            tracemalloc.stop()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        model.loss(ids[:, :-1], ids[:, 1:]).backward()
+        peak = tracemalloc.get_traced_memory()[1] - before
+        tracemalloc.stop()
         slopes = [p.grad.copy() for p in model.parameters()]
         wanted = wanted or slopes
         found.append(Segments(k, float(peak), runs[0], apart(slopes, wanted)))

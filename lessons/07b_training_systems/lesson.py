@@ -102,18 +102,12 @@ verdicts.memory_table(zero_memory)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The ledger of one GPU
 #
-# Move the controls. *Offload* hands Adam's numbers to the memory of the computer around the GPU,
-# which is larger and slower (18:38). Each step, gradients then cross over and new weights come
-# back. The line marks 80 GB.
+# *Offload* hands Adam's numbers to the memory of the computer around the GPU, which is larger and
+# slower (18:38). Each step, gradients then cross over and new weights come back.
 
 # %%
-interact(
-    pictures.ledger,
-    billions=[7.5, 1.5, 30, 70, 175],
-    ranks=[64, 1, 8, 512],
-    stage=(0, 3, 1, 1),
-    offload=False,
-)
+sizes, counts = [7.5, 1.5, 30, 70, 175], [64, 1, 8, 512]
+interact(pictures.ledger, billions=sizes, ranks=counts, stage=(0, 3, 1, 1), offload=False)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Is it really Adam?
@@ -186,10 +180,8 @@ def ring_all_reduce(comm, x):  # (n,) on every rank -> their sum, (n,) on every 
     return np.concatenate(parts)
 
 
-start = [np.array([1.0, 2, 3]), np.array([10.0, 20, 30]), np.array([100.0, 200, 300])]
-run = simulate(lambda comm: ring_all_reduce(comm, start[comm.rank]), 3)
+run = simulate(lambda comm: ring_all_reduce(comm, 10.0**comm.rank * np.array([1, 2, 3])), 3)
 print("sums:", *run.values, "  numbers sent:", [sent // 8 for sent in run.sent()])
-
 for N in (2, 10, 60):
     run = simulate(lambda comm: ring_all_reduce(comm, np.ones(600)), N)
     package = simulate(lambda comm: comm.all_reduce(np.ones(600)), N)
@@ -214,18 +206,40 @@ for N in (2, 10, 60):
 # N-th with its N-th of Adam. Then the all-gather hands out *new weights*, and not gradients. The same
 # number of bytes, and Adam is shared out.
 #
-# Below it is for a net of four layers, tanh(x W) each, with everything by hand: forward, backward,
-# Adam. At stage 3 `full` stays empty, and a layer's weights are gathered when it runs: once in
-# forward, and once more in backward, because in between they were let go. `note` looks at the arrays
-# that are there and writes their bytes into the rank's ledger.
+# Below it is for a net of L layers, tanh(x W) each, with everything by hand. First the plain parts: a
+# forward and a backward, which ask `weights_of(l)` for a layer's weights and hand its gradient to
+# `keep(l, slope)` as soon as it is there; and a step of Adam.
+
 
 # %% slideshow={"slide_type": "subslide"}
-note = experiments.note
+def forward_backward(L, weights_of, keep, x, y, n):  # x, y (B, C)
+    kept = [x]
+    for l in range(L):
+        kept.append(np.tanh(kept[l] @ weights_of(l)))
+    g = 2 * (kept[-1] - y) / n
+    for l in reversed(range(L)):
+        g = g * (1 - kept[l + 1] ** 2)
+        keep(l, kept[l].T @ g)  # (C, C)
+        g = g @ weights_of(l).T
 
 
-def zero_train(comm, weights, batches, stage, rate=1e-2):  # weights: L of (C, C)
+def adam(w, s, m, v, t, rate=1e-2):  # all in place, and all of one shape
+    m += 0.1 * (s - m)
+    v += 0.001 * (s * s - v)
+    w -= rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Now the ranks. `own` is this rank's piece of every layer, with Adam's m and v. At stage 3 `full` stays
+# empty, and a layer's weights are gathered when it runs: once in forward, and once more in backward,
+# because in between they were let go. `experiments.note` writes the bytes of the arrays that are there
+# into the rank's ledger.
+
+
+# %% slideshow={"slide_type": "subslide"}
+def zero_train(comm, weights, batches, stage):  # weights: L of (C, C)
     N, r, L = comm.size, comm.rank, len(weights)
-    share = N if stage else 1
+    share, slopes = N if stage else 1, [None] * L
     own = [np.array_split(W.ravel(), share)[r % share].copy() for W in weights]  # (C C / N,)
     m, v = [0 * w for w in own], [0 * w for w in own]
     full = [None if stage == 3 else W.copy() for W in weights]
@@ -233,26 +247,19 @@ def zero_train(comm, weights, batches, stage, rate=1e-2):  # weights: L of (C, C
     def gather(l):  # everybody's pieces of layer l -> (C, C)
         return np.concatenate(comm.all_gather(own[l])).reshape(weights[l].shape)
 
+    def keep(l, slope):  # (C, C), of this rank's texts
+        slopes[l] = slope
+        experiments.note(comm, stage, weights[l], full, slopes, own + m + v)
+        if stage >= 2:
+            slopes[l] = comm.reduce_scatter(slope)  # only our piece of the sum stays
+
     for t, (x, y) in enumerate(batches, 1):
-        x, y = (np.split(a, N)[r] for a in (x, y))  # this rank's part: (B / N, C)
-        kept, slopes = [x], [None] * L
-        for l in range(L):  # forward
-            kept.append(np.tanh(kept[l] @ (gather(l) if stage == 3 else full[l])))
-        g = 2 * (kept[-1] - y) / (N * len(x))
-        for l in reversed(range(L)):  # backward
-            W = gather(l) if stage == 3 else full[l]
-            g = g * (1 - kept[l + 1] ** 2)
-            slopes[l] = kept[l].T @ g  # (C, C), of this rank's part
-            note(comm, weights=[W, *full], gradients=slopes, adam=own + m + v)
-            if stage >= 2:
-                slopes[l] = comm.reduce_scatter(slopes[l])  # only our piece of the sum stays
-            g = g @ W.T
-        for l in range(L):  # update what we own
+        x, y = (np.split(a, N)[r] for a in (x, y))  # our part of the batch
+        forward_backward(L, gather if stage == 3 else full.__getitem__, keep, x, y, N * len(x))
+        for l in range(L):
             s = slopes[l] if stage >= 2 else comm.reduce_scatter(slopes[l])
             s = s if stage else np.concatenate(comm.all_gather(s))  # stage 0: an all-reduce
-            m[l] += 0.1 * (s - m[l])
-            v[l] += 0.001 * (s * s - v[l])
-            own[l] -= rate * (m[l] / (1 - 0.9**t)) / (np.sqrt(v[l] / (1 - 0.999**t)) + 1e-8)
+            adam(own[l], s, m[l], v[l], t)
             if stage < 3:
                 full[l] = gather(l) if stage else own[l].reshape(weights[l].shape).copy()
     return [gather(l) if stage else full[l] for l in range(L)]
@@ -276,9 +283,9 @@ for seed in SEEDS:
         experiments.alone(seed),
     )
     for stage in range(4):
+        package = simulate(experiments.by_the_package, 4, seed, stage)
         for N in (2, 4, 8):
             run = simulate(zero_train, N, weights, batches, stage)
-            package = simulate(experiments.by_the_package, N, seed, stage)
             gaps = [experiments.apart(run.values[0], ws) for ws in (alone, package.values[0])]
             found[seed, stage, N] = max(gaps), run
 verdicts.same_weights(found, SEEDS)
@@ -305,8 +312,9 @@ pictures.measured(found, SEEDS[0])
 # memory go for no traffic at all, the last weights for half as much again.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 8 minutes for section 3. Read `zero_train` from the bottom: the update first, then where its
-# arguments come from. Collect the bets before the card of the traffic. Most rooms say 64 times.
+# 8 minutes for section 3. At stage 3 `full` stays empty: a layer is gathered when it runs, in forward
+# and again in backward. Read `zero_train` from the bottom: the update, then where its arguments come
+# from. Collect the bets before the card of the traffic. Most rooms say 64 times.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. When does sending cost nothing?
@@ -511,21 +519,19 @@ verdicts.bubbles(simulate_pipeline)
 # 2 gives 10, k = 4 gives 8, k = 8 gives 10. The best k is near √L.
 
 
-# %%
+# %% slideshow={"slide_type": "subslide"}
 def in_segments(weights, x, g, k):
     """The gradient of x, the most arrays kept at one time, how often a layer ran."""
     L, starts, peak, runs = len(weights), [], 0, 0
     cuts = [round(i * L / k) for i in range(k + 1)]
-    segments = list(zip(cuts, cuts[1:]))
-    for a, b in segments:
+    for a, b in zip(cuts, cuts[1:]):
         starts.append(x)  # the input of the segment, and nothing inside it
         for W in weights[a:b]:
             x, runs = np.tanh(x @ W), runs + 1
-    for a, b in reversed(segments):
+    for a, b in list(zip(cuts, cuts[1:]))[::-1]:
         kept = [starts.pop()]
         for W in weights[a:b]:  # once more, and now everything stays
-            kept.append(np.tanh(kept[-1] @ W))
-            runs += 1
+            kept, runs = [*kept, np.tanh(kept[-1] @ W)], runs + 1
         peak = max(peak, len(starts) + len(kept))
         for W in weights[a:b][::-1]:
             g = (g * (1 - kept.pop() ** 2)) @ W.T
@@ -653,12 +659,9 @@ interact(pictures.plan, billions=[70, 7, 400], machine=["h100", "a100"])
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## May it be believed?
 #
-# A model of seconds is cheap to write and easy to fool oneself with. MosaicML has published what its
-# trainings of MPT models reached on A100s and H100s under stage 3. One number a machine, the share of
-# its full speed that large products reach, was set on their runs of 7 billion parameters. The other
-# sizes are predictions.
-#
-# **Would prove it wrong** (ours): a run whose tokens per second are more than 20 % away.
+# MosaicML has published what its trainings of MPT models reached under stage 3. One number a machine,
+# the share of full speed that large products reach, was set on runs of 7 billion parameters. The other
+# sizes are predictions. **Would prove it wrong** (ours): a run more than 20 % away.
 
 # %%
 runs = experiments.predicted()
@@ -666,11 +669,12 @@ pictures.published(runs)
 verdicts.plan_against_published(runs)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** layouts are arithmetic. Work it out before you rent the machines.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # One published run that we left out of the list is farther off, by a third: a model of 30 billion
 # parameters on 8 A100s with texts of 8,192 tokens. Its memory was nearly full, and our model of seconds
 # knows no library that searches for free memory.
-#
-# **To remember:** layouts are arithmetic. Work it out before you rent the machines.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 5 minutes. Take a model and a cluster that the room cares about, and type the command.

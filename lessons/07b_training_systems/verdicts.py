@@ -75,7 +75,7 @@ def same_weights(found: Found, seeds: Sequence[int]) -> Verdict:
         "ZeRO changes where numbers lie and not what is learnt",
         source=f"Ding 17:43 to 18:59; {PAPER}, section 5",
         measure="largest distance of a weight from one process with Adam, and from the package's Zero; "
-        "20 steps, float64, 2, 4 and 8 ranks",
+        "20 steps, float64, 2, 4 and 8 ranks, the package on 4",
         expected="at most 1e-12",
         measured=gaps,
         holds=lambda m: max(m.values()) <= 1e-12,
