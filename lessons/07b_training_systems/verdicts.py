@@ -210,7 +210,7 @@ def copy_is_worth_it(record: Recorded) -> Verdict:
     return claim(
         "a float32 copy of the weights is worth its bytes",
         source="after Ding 17:24",
-        measure="nats a picture on 1,297 training digits in bfloat16, after 1,500 and 6,000 steps, each "
+        measure="nats a picture on 1,297 training digits in bfloat16, after 1,000 and 4,000 steps, each "
         "way at its own rate",
         expected="without the copy 1.2 times as high or more, both times",
         measured=found,

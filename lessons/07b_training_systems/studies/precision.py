@@ -102,7 +102,7 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 1500,
+    steps: int = 1000,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
