@@ -94,7 +94,7 @@ for psi, N in cases:
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **Claim:** the more ranks share Adam's numbers, the less memory each of them needs (17:43). **Would
-# prove it wrong:** a row of the paper's table that our six lines do not give, or one in which more
+# prove it wrong:** a row of the paper's table that our few lines do not give, or one in which more
 # GPUs hold more.
 
 # %%
@@ -142,7 +142,7 @@ print(
 # **To remember:** a parameter is 2 bytes on the disk and 16 while it learns; 12 of them are Adam's.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 7 minutes for section 1. Let the room add up the table of 16 bytes before the number appears. The
+# 3 minutes. Let the room add up the table of 16 bytes before the number appears. The
 # answer to the question: 7.5 · (4 + 12/64) = 31.4 GB. In the ledger, go to 175 and 512 and ask for
 # the stage that fits.
 
@@ -196,7 +196,7 @@ for N in (2, 10, 60):
 # **To remember:** adding up costs each rank 2 (N − 1) / N of the data, whatever N is.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes. Play the table with three people and slips of paper. The answer: 1.998 vectors against
+# 4 minutes. Play the table with three people and slips of paper. The answer: 1.998 vectors against
 # 1.8, a tenth more.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -295,10 +295,7 @@ verdicts.same_weights(found, SEEDS)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Your bet is due
 #
-# The counters, in multiples of the number of parameters Ψ. In the run above the last gathering, which
-# only hands us the result, is taken off.
-#
-# **Claim** of the paper: stages 1 and 2 send as much as plain copies, 2Ψ numbers a step, and stage
+# The counters, in multiples of the number of parameters Ψ, without the last gathering for us. **Claim** of the paper: stages 1 and 2 send as much as plain copies, 2Ψ numbers a step, and stage
 # 3 half as much again, 3Ψ. **Would prove it wrong:** any other count.
 
 # %%
@@ -314,11 +311,11 @@ pictures.measured(found, SEEDS[0])
 # memory go for no traffic at all, the last weights for half as much again.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 8 minutes for section 3. At stage 3 `full` stays empty: a layer is gathered when it runs, in forward
+# 4 minutes. At stage 3 `full` stays empty: a layer is gathered when it runs, in forward
 # and again in backward. Read `zero_train` from the bottom: the update, then where its arguments come
 # from. Collect the bets before the card of the traffic. Most rooms say 64 times.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 4. When does sending cost nothing?
 #
 # A message takes **α + size / β**: a time to set off, and a time on the way. There is no simpler model,
@@ -340,7 +337,7 @@ for name in ("a100", "h100"):
     print(f"{name}: NVLink {m.inside.bandwidth / 1e9:.0f} GB/s, InfiniBand "
           f"{m.between.bandwidth / 1e9:.0f} GB/s a GPU, {m.flops / 1e12:.0f} TFLOP/s")  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## By hand: tokens that hide a gather
 #
 # Stage 3 fetches 2Ψ bytes of weights while the layers before are computing. A forward pass over T
@@ -353,8 +350,7 @@ for name in ("a100", "h100"):
 # 400 GB/s together. So T ≥ 495,000 / 400 ≈ 1,240 tokens: one text of usual length. Through one cable
 # for all eight, at 50 GB/s, it would be 9,900.
 #
-# So stage 3 is cheap while every GPU has a text of its own. Take more GPUs for the same batch, and there
-# comes a point at which a GPU has less than T tokens. From there on the GPUs wait.
+# So stage 3 is cheap while every GPU has a text of its own. With fewer than T tokens it waits.
 
 # %%
 interact(pictures.against, machine=["h100", "a100"], ranks=[64, 8, 512, 4096])
@@ -363,7 +359,7 @@ interact(pictures.against, machine=["h100", "a100"], ranks=[64, 8, 512, 4096])
 # **To remember:** what counts is operations per byte. Give each GPU enough tokens and sending is free.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes. The formula is the same as ring attention's in 07c. In the figure turn to 4,096 ranks:
+# 3 minutes. The formula is the same as ring attention's in 07c. In the figure turn to 4,096 ranks:
 # setting off 4,095 times a layer starts to cost.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -417,7 +413,7 @@ verdicts.two_and_two(split, SEEDS)
 # **To remember:** columns, then rows: one sum. It comes four times a layer, and nothing hides it.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes. The answer to the question: with rows each rank has a part of every hidden channel, and
+# 3 minutes. The answer to the question: with rows each rank has a part of every hidden channel, and
 # relu(a) + relu(b) is not relu(a + b); a sum would be needed before it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -505,7 +501,7 @@ verdicts.bubbles(simulate_pipeline)
 # it further.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 7 minutes. Play p = 2, m = 2 with two rows of people who pass sheets of paper. In the widget let the
+# 3 minutes. Play p = 2, m = 2 with two rows of people who pass sheets of paper. In the widget let the
 # clock run for 1F1B, then switch to zb-h1 at the same time: the green boxes stand where the gaps were.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -558,8 +554,7 @@ pictures.segments(measured, counted)
 # It is not: one segment for each layer is best. The rule k + L / k counts a layer and its input as
 # equally large. But in a transformer block the input is *one* hidden state, and everything inside, the
 # queries, the keys, the scores, the wide net, is many times that. With r times as much inside, the sum
-# is k + r L / k, and the best k is √(rL). For r = 17, which is what a paper counts for GPT-3 without its
-# scores, that is 16 of 16.
+# is k + r L / k, and the best k is √(rL). A paper counts r = 17 for GPT-3 without its scores.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One hidden state a layer
@@ -577,10 +572,10 @@ verdicts.segments(measured, counted)
 # work.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes. The question is the point of this section: the famous √L is about layers that are as large
+# 3 minutes. The question is the point of this section: the famous √L is about layers that are as large
 # as their inputs. FlashAttention is the same idea for the scores alone.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 8. Why keep a second copy?
 #
 # Half of Adam's 12 bytes would be saved without the float32 copy of the weights and with a smaller
@@ -607,7 +602,7 @@ print(
     f"gradients near 1e-7 that become 0 in float16: {lost[0]:.0%}; scaled by 1,024: {lost[1]:.0%}"
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## With the copy and without
 #
 # A recorded study: a small net learns real digits, everything rounded to 16 bits, with a float32 copy
@@ -631,7 +626,7 @@ verdicts.copy_is_worth_it(record)
 # **To remember:** forward and backward can be coarse. The place where small steps add up cannot.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes. Rounding at random, up or down in proportion, is the other way out: then small steps count on
+# 3 minutes. Rounding at random, up or down in proportion, is the other way out: then small steps count on
 # average. We did not measure it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -679,12 +674,11 @@ verdicts.plan_against_published(runs)
 # **To remember:** layouts are arithmetic. Work it out before you rent the machines.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# One published run that we left out of the list is farther off, by a third: a model of 30 billion
-# parameters on 8 A100s with texts of 8,192 tokens. Its memory was nearly full, and our model of seconds
-# knows no library that searches for free memory.
+# One published run that we left out is farther off, by a third: 30 billion parameters on 8 A100s, one
+# text of 8,192 tokens at a time. Its memory was nearly full, and of that our seconds know nothing.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes. Take a model and a cluster that the room cares about, and type the command.
+# 3 minutes. Take a model and a cluster that the room cares about, and type the command.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
