@@ -7,7 +7,7 @@ than what runs beside them. It is a model for choosing, not a stopwatch: `tests/
 it against published runs, from which it is 20 % away at most, with one exception of 35 %.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minilm.analysis.cluster.formulas import ADAM
 from minilm.analysis.cluster.layouts import Job, Layout
@@ -128,9 +128,7 @@ def _memory(job: Job, layout: Layout, parts: _Parts) -> dict[str, float]:
         waiting *= 1 + (layout.pp - 1) / (layout.pp * layout.pieces)
     activations = waiting * layers * kept_bytes(job, layout)
     if layout.recompute == "full":  # one layer at a time is whole
-        whole = Layout(layout.dp, layout.tp, layout.pp, layout.cp, layout.ep, 0, "selective",
-                       layout.micro)  # fmt: skip
-        activations += kept_bytes(job, whole)
+        activations += kept_bytes(job, replace(layout, recompute="selective"))
     gathered_layers = 0.0
     if stage == 3:  # two layers are whole: one that runs, one that is fetched
         gathered_layers = 2 * HALF * (common + experts) / max(layers, 1)
@@ -196,9 +194,9 @@ def predict(job: Job, machine: Machine, layout: Layout) -> Prediction:
     again = {"none": 0.0, "full": forward}.get(
         layout.recompute, tokens * layers * scores / layout.tp / speed
     )
-    whole = Layout(1, layout.tp, 1, layout.cp, 1, 0, "selective", layout.micro)
+    whole = kept_bytes(job, replace(layout, recompute="selective"))
     passes = TOUCHED + (2 if layout.recompute == "full" else 0)
-    touched = passes * layers * kept_bytes(job, whole) / machine.memory_bandwidth
+    touched = passes * layers * whole / machine.memory_bandwidth
     compute = 3 * forward + again + 3 * output
 
     inner = layout.tp
