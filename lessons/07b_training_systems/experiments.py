@@ -239,17 +239,29 @@ def _parts(blocks: list[Module], k: int) -> Iterator[list[Module]]:
 
 # ----------------------------------------------------------------------------- published runs
 
-# MPT models under FSDP, 2,048 tokens, nodes of 8 (llm-foundry's benchmark tables, commit 061f2c7):
-# machine, model, GPUs, micro-batch, accumulated, all computed again, tokens/s/GPU.
+# Every run of 1 billion parameters or more with 2,048 tokens on cards of 80 GB, but for those of 7
+# billion, in MosaicML's tables of MPT models under FSDP, nodes of 8 (llm-foundry, scripts/train/
+# benchmarking/README.md, commit 061f2c7): machine, model, GPUs, micro-batch, micro-batches, whether
+# all is computed again, tokens/s/GPU.
 MPT = {"70b": (80, 8192, 64), "30b": (48, 7168, 56), "13b": (40, 5120, 40), "7b": (32, 4096, 32),
        "3b": (32, 2560, 20), "1b": (24, 2048, 16)}  # fmt: skip
 PUBLISHED = [
     ("h100", "70b", 64, 8, 4, True, 1039),
     ("h100", "70b", 32, 2, 16, True, 882),
     ("h100", "30b", 32, 14, 3, True, 2308),
+    ("h100", "30b", 16, 10, 3, True, 2263),
+    ("h100", "30b", 8, 3, 21, True, 2002),
     ("h100", "13b", 64, 2, 1, False, 4800),
+    ("h100", "13b", 32, 2, 1, False, 4811),
+    ("h100", "13b", 16, 2, 1, False, 4767),
+    ("h100", "13b", 8, 2, 1, False, 4792),
     ("h100", "3b", 64, 6, 3, False, 22525),
+    ("h100", "3b", 32, 6, 3, False, 23021),
+    ("h100", "3b", 16, 10, 3, False, 24142),
     ("h100", "1b", 64, 20, 1, False, 44402),
+    ("h100", "1b", 32, 20, 1, False, 45130),
+    ("h100", "1b", 16, 20, 1, False, 46037),
+    ("h100", "1b", 8, 14, 1, False, 45455),
     ("a100", "70b", 64, 8, 4, True, 410),
     ("a100", "70b", 32, 2, 16, True, 373),
     ("a100", "30b", 8, 3, 21, True, 916),

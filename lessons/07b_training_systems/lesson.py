@@ -578,8 +578,7 @@ verdicts.segments(measured, counted)
 # %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 8. Why keep a second copy?
 #
-# Half of Adam's 12 bytes would be saved without the float32 copy of the weights and with a smaller
-# mean. Why does everybody pay for the copy? (17:24)
+# The float32 copy is a third of Adam's 12 bytes. Why does everybody pay for it? (17:24)
 #
 # Numbers in 16 bits are coarse. **bfloat16** has 8 bits of precision: between 1 and 2 it knows 128
 # values, 0.0078 apart. By hand: the weight is 1, the step 0.003. The sum 1.003 lies between 1 and 1.0078,
@@ -588,7 +587,7 @@ verdicts.segments(measured, counted)
 # **float16** is eight times as fine, but ends at 65,504, and below 0.00000006 all is 0. Small gradients
 # vanish. So the loss is multiplied by a large **scale**, gradients grow with it, and before the step
 # they are divided again. When one overflows the step is skipped and the scale halved: that is **loss
-# scaling**, and the last question of the set.
+# scaling**, and a question of the set.
 
 # %%
 precision = here.study("precision")
@@ -661,9 +660,9 @@ interact(pictures.plan, billions=[70, 7, 400], machine=["h100", "a100"])
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## May it be believed?
 #
-# MosaicML has published what its trainings of MPT models reached under stage 3. One number a machine,
-# the share of full speed that large products reach, was set on runs of 7 billion parameters. The other
-# sizes are predictions. **Would prove it wrong** (ours): a run more than 20 % away.
+# MosaicML has published what its trainings of MPT models reached under stage 3. What share of full
+# speed products and attention reach, three numbers in all, we set with these tables in sight, so no
+# prediction is blind. **Would prove it wrong** (ours): a run of 2,048 tokens more than 20 % away.
 
 # %% tags=["hide-input"]
 runs = experiments.predicted()
@@ -674,8 +673,8 @@ verdicts.plan_against_published(runs)
 # **To remember:** layouts are arithmetic. Work it out before you rent the machines.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# One published run that we left out is farther off, by a third: 30 billion parameters on 8 A100s, one
-# text of 8,192 tokens at a time. Its memory was nearly full, and of that our seconds know nothing.
+# Shown is every run of that length and of other sizes than 7 billion. Of the longer texts that we tried
+# one is off by a third: 30 billion parameters on 8 A100s, one text of 8,192 tokens, memory nearly full.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Take a model and a cluster that the room cares about, and type the command.
@@ -688,13 +687,14 @@ verdicts.plan_against_published(runs)
 # bubble is what the formula says, and better orders shrink it. One hidden state per layer is enough.
 #
 # **With a footnote.** The rule of √L segments is not for transformers: there one segment per layer is
-# best. The float32 copy pays late in training and not early. And what stage 3 costs is not a question of the model's size, only of the tokens a GPU has.
+# best. The float32 copy pays late in training and not early. And what stage 3 costs is no question of
+# the model's size, only of the tokens a GPU has.
 #
 # **Not measured.** A real network. Our ranks run in one process, one at a time; their bytes are exact,
 # their seconds are a model's. That "training is systems work" (20:54 to 21:04) also means broken cables,
 # slow nodes and restarts at night, of which nothing is in here. Offload was counted, and not timed.
 #
-# **One further question.** At stage 3 the weights travel three times: out, out again, and back as
-# gradients. Which of the three could be left out if memory were a little larger, and what would it save?
+# **One further question.** At stage 3 the weights travel out twice and come back as gradients. Which of
+# the three could be left out if memory were a little larger?
 #
 # Now write the parts yourself: [exercise set](../exercises/07b_training_systems.ipynb).

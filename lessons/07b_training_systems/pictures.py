@@ -304,18 +304,20 @@ def plan(billions: float, machine: str) -> None:
 
 
 def published(runs: Sequence[tuple[str, float, float]]) -> None:
-    """Predicted over published speed of every run, with the band of 20 %."""
-    names = [name for name, _, _ in runs]
-    ratios = np.array([predicted / published for _, published, predicted in runs])
+    """Predicted over published speed, a dot a run, a row for each size and machine."""
+    rows: dict[str, list[float]] = {}
+    for name, told, predicted in runs:
+        size, _, _, machine = name.split()  # "70b on 64 H100"
+        rows.setdefault(f"{size}, {machine}", []).append(predicted / told)
     with figure(
-        alt="Twelve dots, predicted over published speed, all between 0.8 and 1.2.",
+        alt=f"{len(runs)} dots, predicted over published speed, between 0.8 and 1.2.",
         size=(12.2, 3.4),
     ) as ax:
-        at = np.arange(len(names))
         ax.axvspan(0.8, 1.2, color=SKY, alpha=0.25, linewidth=0)
         ax.axvline(1, color=MUTED, linestyle=(0, (4, 3)), linewidth=2)
-        ax.plot(ratios, at, "o", color=BLUE, markersize=12)
-        ax.set_yticks(at, names, fontsize=14)
+        for at, ratios in enumerate(rows.values()):
+            ax.plot(ratios, [at] * len(ratios), "o", color=BLUE, markersize=11, alpha=0.7)
+        ax.set_yticks(range(len(rows)), rows, fontsize=14)
         ax.invert_yaxis()
         ax.set_xlim(0.6, 1.4)
         ax.set_xlabel("predicted over published tokens per second")

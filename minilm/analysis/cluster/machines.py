@@ -5,8 +5,8 @@ Bandwidths are those of one direction, per device. Vendors add up both direction
 their number is halved here. Speeds are the dense ones of 16-bit matrix products.
 
 `efficiency`, the share of that speed which large products reach, stands in no specification: it was
-set on published runs of a model of 7 billion (`tests/test_plan.py` holds the others against it).
-Latencies are ours.
+set on published runs of 7 billion parameters, with the tables of the others in sight
+(`tests/test_plan.py` holds them against it). Latencies are ours.
 """
 
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from minilm.analysis.cluster.machines import Link, Machine, exchanged, gathered,
 
 HALF = 2  # bytes of a weight, a gradient, an activation
 TOUCHED = 6  # times that what a layer keeps passes through memory in forward and backward
-SCORES = 0.5  # speed of attention's own products, beside that of plain ones
+SCORES = 0.5  # speed of attention's own products beside plain ones: set on the same runs
 NETWORK = ("tensor", "context", "experts", "pipeline", "data")
 
 
