@@ -38,12 +38,14 @@ import time
 
 import numpy as np
 
+from minilm import backend
 from minilm.analysis import cluster
 from minilm.course import interact, lesson_folder, seeds
 from minilm.parallel import simulate, simulate_pipeline
 
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 07b --seeds 3,4,5` asks for
 here = lesson_folder("07b")
+backend.blas_threads(1)  # arrays are small here, and the ranks take turns
 pictures, verdicts, experiments = here.pictures, here.module("verdicts"), here.module("experiments")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -190,8 +192,8 @@ for N in (2, 10, 60):
     print(f"{N:3} ranks: each sends {run.sent()[0] / 8 / 600:.3f} vectors")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# `simulate` runs the same function once for each rank, in this process, and counts what it sends. On a
-# cluster the same function runs under MPI. Even a thousand ranks send less than two vectors each.
+# `simulate` runs the function once for each rank, in this process, and counts what it sends; under MPI
+# the same function runs on a cluster. Even a thousand ranks send less than two vectors each.
 #
 # **To remember:** adding up costs each rank 2 (N − 1) / N of the data, whatever N is.
 
@@ -431,8 +433,7 @@ verdicts.two_and_two(split, SEEDS)
 # | stage 0 | F0 | F1 | · | B0 | B0 | · | · | B1 | B1 |
 # | stage 1 | · | F0 | B0 | B0 | F1 | B1 | B1 | · | · |
 #
-# Nine time units, of which each stage works 6. In general each stage works 3m of 3(m + p − 1), so
-# the bubble is **(p − 1) / (m + p − 1)** of the step: here 1/3.
+# Each stage works 6 of 9; in general 3m of 3(m + p − 1), so the bubble is **(p − 1) / (m + p − 1)**.
 
 
 # %% slideshow={"slide_type": "subslide"}
@@ -625,8 +626,7 @@ verdicts.copy_is_worth_it(record)
 # **To remember:** forward and backward can be coarse. The place where small steps add up cannot.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. Rounding at random, up or down in proportion, is the other way out: then small steps count on
-# average. We did not measure it.
+# 3 minutes. Rounding at random is the other way out: then small steps count on average. Not measured.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. All of it at once
