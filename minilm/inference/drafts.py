@@ -9,6 +9,7 @@ import numpy as np
 
 from minilm.errors import InputError
 from minilm.inference.pages import Pages, PageTable
+from minilm.inference.prefix import common
 from minilm.inference.rules import Rules
 from minilm.inference.stepping import Share, Stepper
 
@@ -34,7 +35,7 @@ class Reader:
     def probabilities(self, ids: list[int], guessed: list[int]) -> np.ndarray:
         """What follows `ids`, and each of the k guesses after them: (k + 1, V) float64."""
         text = [*ids, *guessed]
-        kept = min(_common(self._read, text), len(ids) - 1)  # the last one's logits are wanted
+        kept = min(common(self._read, text), len(ids) - 1)  # the last one's logits are wanted
         self._table.truncate(kept)
         logits = self._feed([Share(self._table, text[kept:], len(guessed) + 1)])
         self._read = text
@@ -56,9 +57,7 @@ class ModelDraft(Reader):
         rows = np.empty((max(count, 0), self.model.config.vocab_size))
         for i in range(count):
             rows[i] = self.probabilities([*ids, *guessed], [])[0]
-            sums = rows[i].cumsum()
-            at = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
-            guessed.append(min(at, int(np.flatnonzero(rows[i])[-1])))
+            guessed.append(draw_one(rows[i], rng))
         return guessed, rows
 
 
@@ -110,9 +109,8 @@ def distribution(rules: Rules, logits: np.ndarray, seen: Sequence[Sequence[int]]
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def _common(a: list[int], b: list[int]) -> int:
-    """How many tokens two texts begin with in common."""
-    most = min(len(a), len(b))
-    if a[:most] == b[:most]:
-        return most
-    return next(i for i in range(most) if a[i] != b[i])
+def draw_one(weights: np.ndarray, rng: np.random.Generator) -> int:
+    """A token drawn in proportion to weights (V,) that are not all 0."""
+    sums = weights.cumsum()
+    at = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
+    return min(at, int(np.flatnonzero(weights)[-1]))

@@ -86,7 +86,7 @@ class PrefixTree:
                 node.children[new.ids[:size]] = new
                 self._touch(new)
                 return len(held)
-            same = _common(child.ids, ids[length:whole]) // size * size
+            same = common(child.ids, ids[length:whole]) // size * size
             if same < len(child.ids):
                 child = self._split(child, same)
             self._touch(child)
@@ -128,10 +128,10 @@ class PrefixTree:
         """The child that goes on as `ids` do from `length`, and for how many tokens."""
         child = node.children.get(ids[length : length + self.pages.size])
         if child is not None:
-            return child, _common(child.ids, ids[length : length + len(child.ids)])
+            return child, common(child.ids, ids[length : length + len(child.ids)])
         best, most = None, 0
         for child in node.children.values():  # the one that shares most of its first page
-            same = _common(child.ids[: self.pages.size], ids[length : length + self.pages.size])
+            same = common(child.ids[: self.pages.size], ids[length : length + self.pages.size])
             if same > most:
                 best, most = child, same
         return best, most
@@ -162,7 +162,7 @@ class PrefixTree:
             yield node
 
 
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
+def common(a: Sequence[int], b: Sequence[int]) -> int:
     """How many tokens two runs begin with in common."""
     if a == b:
         return len(a)

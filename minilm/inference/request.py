@@ -24,6 +24,7 @@ class Request:
         stops: what ends it.
         rng: what its draws come from; nobody else draws from it.
         logprobs: how many of the likeliest tokens to tell at each place; None: no log-probability.
+        elder: one with the same prompt, whose pages it shares once that has read it.
         table: its pages; None while it waits.
         shared: tokens of its prompt that other texts had read already.
         reason: why it ended: "stop", "length" or "cancelled"; None while it has not.
@@ -37,6 +38,7 @@ class Request:
     stops: Stops
     rng: np.random.Generator
     logprobs: int | None = None
+    elder: Request | None = None
     table: PageTable | None = None
     shared: int = 0
     reason: str | None = None
@@ -45,6 +47,12 @@ class Request:
     def written(self) -> list[int]:
         """The new ids so far."""
         return self.ids[self.prompt :]
+
+    @property
+    def awaits_elder(self) -> bool:
+        """Whether it waits because its elder has not read the prompt yet."""
+        elder = self.elder
+        return elder is not None and elder.reason is None and len(elder.ids) == elder.prompt
 
     @property
     def unread(self) -> int:

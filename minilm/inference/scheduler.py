@@ -89,6 +89,7 @@ class Scheduler:
         seed: int = 0,
         sample: int = 0,
         logprobs: int | None = None,
+        elder: Request | None = None,
     ) -> Request:
         """Queue a prompt.
 
@@ -99,6 +100,8 @@ class Scheduler:
             stop: ids and texts that end it; the token that completes one is still told.
             seed, sample: of its draws: what `generate` gives for this seed in row `sample`.
             logprobs: tell log-probabilities, and this many of the likeliest tokens.
+            elder: a request with the same prompt: this one waits until that has read it, and then
+                shares its pages.
 
         Raises:
             InputError: a value out of range; a text that can never fit into context or pages.
@@ -126,7 +129,7 @@ class Scheduler:
             )
         request = Request(
             self._arrived, text, len(text), tokens, Rules(0.0) if rules is None else rules,
-            Stops(stop, self.tokenizer, 1), backend.rng(seed, "sample", sample), logprobs,
+            Stops(stop, self.tokenizer, 1), backend.rng(seed, "sample", sample), logprobs, elder,
         )  # fmt: skip
         self._arrived += 1
         self.waiting.append(request)
@@ -177,8 +180,11 @@ class Scheduler:
             if count and self._room(request, count, plan):
                 plan[request] = count
                 left = self.chunk - sum(plan.values())
-        while enter and left and self.waiting and len(self.running) < self.most:
-            request = self.waiting[0]
+        for request in list(self.waiting) if enter else ():
+            if not left or len(self.running) == self.most:
+                break
+            if request.awaits_elder:
+                continue
             if not self._enter(request):
                 break
             count = min(request.unread, left)
@@ -189,7 +195,7 @@ class Scheduler:
 
     def _enter(self, request: Request) -> bool:
         """Let a text in if its pages are free, with one to go on."""
-        known = self.prefixes.find(request.ids) if self.prefixes else PageTable(self.pages)
+        known = self._known(request)
         lacking = known.missing(request.unread) + bool(self.running) - self.pages.pool.free
         if lacking > 0 and self.prefixes is not None:
             lacking -= self.prefixes.evict(lacking)
@@ -201,6 +207,15 @@ class Scheduler:
         self.waiting.remove(request)
         self.running.append(request)
         return True
+
+    def _known(self, request: Request) -> PageTable:
+        """A table with what others have read of a text's beginning."""
+        elder = request.elder
+        if elder is not None and elder.table is not None and len(elder.ids) > elder.prompt:
+            table = elder.table.fork()
+            table.truncate(min(table.length, elder.prompt, len(request.ids) - 1))
+            return table
+        return self.prefixes.find(request.ids) if self.prefixes else PageTable(self.pages)
 
     def _room(self, request: Request, count: int, plan: dict[Request, int]) -> bool:
         """Reserve pages, at the cost of what nobody writes and of later texts; False: gave way."""

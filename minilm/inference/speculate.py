@@ -16,7 +16,7 @@ import numpy as np
 from minilm import backend
 from minilm.errors import InputError
 from minilm.inference.batch import as_rows
-from minilm.inference.drafts import Reader
+from minilm.inference.drafts import Reader, draw_one
 from minilm.inference.rules import Rules
 from minilm.inference.stopping import Stops
 
@@ -49,21 +49,20 @@ class Speculated:
         rounds: times that the model was asked.
         guessed: tokens that it was asked about.
         kept: of these, how many it kept.
+        refused: rounds in which it kept not all.
     """
 
     ids: list[int]
     rounds: int = 0
     guessed: int = 0
     kept: int = 0
+    refused: int = 0
 
     @property
     def acceptance(self) -> float:
         """Kept of all guesses that were looked at: those after a refused one are not."""
-        refused = self.rounds - self._whole
-        looked = self.kept + refused
+        looked = self.kept + self.refused
         return self.kept / looked if looked else 0.0
-
-    _whole: int = 0  # rounds in which every guess was kept
 
 
 def accept(
@@ -95,15 +94,8 @@ def accept(
             left[token] = 0
         else:
             left = np.maximum(left - q[i], 0)
-        return [*guessed[:i], _draw(left, rng)]
-    return [*guessed, _draw(p[len(guessed)], rng)]
-
-
-def _draw(weights: np.ndarray, rng: np.random.Generator) -> int:
-    """A token drawn in proportion to weights (V,) that are not all 0."""
-    sums = weights.cumsum()
-    at = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
-    return min(at, int(np.flatnonzero(weights)[-1]))
+        return [*guessed[:i], draw_one(left, rng)]
+    return [*guessed, draw_one(p[len(guessed)], rng)]
 
 
 def speculate(
@@ -177,7 +169,7 @@ def write(
         result.rounds += 1
         result.guessed += len(guessed)
         result.kept += len(new) - 1
-        result._whole += len(new) == len(guessed) + 1
+        result.refused += len(new) <= len(guessed)
         for token in new:
             text.append(token)
             result.ids.append(token)
