@@ -81,7 +81,7 @@ class LookupDraft:
     def propose(
         self, ids: list[int], count: int, rng: np.random.Generator
     ) -> tuple[list[int], np.ndarray | None]:
-        """At most `count` tokens that followed the text's last ones before; none if they are new."""
+        """At most `count` tokens that followed the last ones before; none if these are new."""
         text = np.asarray(ids)
         for size in range(min(self.longest, len(ids) - 1), 0, -1):
             windows = np.lib.stride_tricks.sliding_window_view(text[:-1], size)  # (n, size)

@@ -27,16 +27,15 @@ class PrefixTree:
 
     Args:
         pages: where they lie.
+
+    Attributes:
+        held: pages that the tree holds.
     """
 
     def __init__(self, pages: Pages) -> None:
         self.pages = pages
         self._root = _Node((), [], None)
-        self._clock = 0
-
-    def __len__(self) -> int:
-        """Pages that the tree holds."""
-        return sum(len(node.pages) for node in self._nodes())
+        self._clock = self.held = 0
 
     def find(self, ids: Sequence[int]) -> PageTable:
         """A table that shares the longest known beginning of `ids`, short of the last token.
@@ -80,11 +79,10 @@ class PrefixTree:
             child = node.children.get(ids[length : length + size])
             if child is None:
                 held = table.numbers[length // size : whole // size]
-                new = _Node(
-                    ids[length:whole], [self.pages.pool.share(page) for page in held], node
-                )
+                new = _Node(ids[length:whole], [self.pages.pool.share(page) for page in held], node)
                 node.children[new.ids[:size]] = new
                 self._touch(new)
+                self.held += len(held)
                 return len(held)
             same = common(child.ids, ids[length:whole]) // size * size
             if same < len(child.ids):
@@ -111,6 +109,7 @@ class PrefixTree:
             while node.pages and freed < wanted and pool.holders(node.pages[-1]) == 1:
                 pool.drop(node.pages.pop())
                 freed += 1
+                self.held -= 1
             if node.pages:
                 node.ids = node.ids[: len(node.pages) * self.pages.size]
             else:
@@ -123,6 +122,7 @@ class PrefixTree:
             for page in node.pages:
                 self.pages.pool.drop(page)
         self._root.children.clear()
+        self.held = 0
 
     def _next(self, node: _Node, ids: tuple[int, ...], length: int) -> tuple[Any, int]:
         """The child that goes on as `ids` do from `length`, and for how many tokens."""

@@ -140,12 +140,15 @@ class Scheduler:
         """Whether any text waits or is under way."""
         return bool(self.waiting or self.running)
 
-    def cancel(self, request: Request) -> None:
-        """End a text now; its pages are free at once. One that has ended already stays as it is."""
+    def cancel(self, request: Request, reason: str = "cancelled") -> None:
+        """End a text now; its pages are free at once. One that has ended already stays as it is.
+
+        Args:
+            request: the text.
+            reason: why; "stop" counts it as finished.
+        """
         if request.reason is None:
-            request.reason = "cancelled"
-            self.counts.cancelled += 1
-            self._leave(request)
+            self._end(request, reason)
 
     def step(self) -> list[Event]:
         """One step of the model; the tokens that it wrote, in order of arrival of their texts."""
@@ -272,15 +275,16 @@ class Scheduler:
         request.ids.append(token)
         self.counts.written += 1
         if request.stops.ends(0, token):
-            request.reason = "stop"
+            self._end(request, "stop")
         elif len(request.ids) - request.prompt == request.tokens:
-            request.reason = "length"
-        if request.reason is not None:
-            self.counts.finished += 1
-            self._leave(request)
+            self._end(request, "length")
         return Event(request, token, logprob, likeliest, request.reason)
 
-    def _leave(self, request: Request) -> None:
+    def _end(self, request: Request, reason: str) -> None:
+        request.reason = reason
+        cancelled = reason == "cancelled"
+        self.counts.cancelled += cancelled
+        self.counts.finished += not cancelled
         if request.table is None:
             self.waiting.remove(request)
             return

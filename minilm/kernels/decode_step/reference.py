@@ -112,9 +112,7 @@ def _attention(
     packed = qkv.reshape(batch, -1, w.size)
     turned = w.heads + w.groups
     if w.rope is not None:
-        packed = np.concatenate(
-            [turn(w, packed[:, :turned], place - begin), packed[:, turned:]], 1
-        )
+        packed = np.concatenate([turn(w, packed[:, :turned], place - begin), packed[:, turned:]], 1)
     keys[:, :, place % slots] = packed[:, w.heads : turned]
     values[:, :, place % slots] = packed[:, turned:]
     out = np.empty((batch, w.heads, w.size), np.float32)
