@@ -30,7 +30,9 @@ def test_paged_in_any_chunks(name, sizes, batch, page):
     assert cache.length == TIME
     config = model.config
     places = batch * -(-TIME // page) * page
-    assert cache.nbytes == cache.pages.nbytes == 2 * config.layers * config.G * config.D * 4 * places
+    assert (
+        cache.nbytes == cache.pages.nbytes == 2 * config.layers * config.G * config.D * 4 * places
+    )
     cache.reset()
     assert (cache.length, cache.nbytes) == (0, 0)
 

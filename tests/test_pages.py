@@ -164,7 +164,9 @@ def test_the_longest_known_beginning_is_found(texts, data):
     best = max((common(ids, asked[:-1]) for ids in known), default=0)
     found = tree.find(asked)
     assert found.length == best
-    assert tree.held == len({tuple(ids[: (i + 1) * size]) for ids in known for i in range(len(ids) // size)})
+    assert tree.held == len(
+        {tuple(ids[: (i + 1) * size]) for ids in known for i in range(len(ids) // size)}
+    )
 
 
 def test_evicts_what_was_unused_longest_and_nothing_in_use():

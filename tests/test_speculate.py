@@ -142,7 +142,7 @@ def test_texts_have_the_targets_probabilities(draft):
     other = np.ones((V,) * LONG)
     for text in itertools.product(range(V), repeat=LONG):
         other[text] = np.prod([Q[text[:n]][text[n]] for n in range(LONG)])
-    assert p_value(0.98 * exact + 0.02 * other) < 1e-3  # a fiftieth of the draft's would be seen
+    assert p_value(0.95 * exact + 0.05 * other) < 1e-3  # a twentieth of the draft would be seen
     assert 0 < kept < looked
 
 
@@ -173,7 +173,9 @@ def test_tokens_a_round_by_the_formula(guesses):
         guessed = rng.choice(3, guesses, p=q).tolist()
         total += len(accept(guessed, np.tile(q, (guesses, 1)), np.tile(p, (guesses + 1, 1)), rng))
     assert abs(total / rounds - expected_tokens(alpha, guesses)) < 4 * guesses / rounds**0.5
-    assert expected_tokens(1.0, guesses) == guesses + 1 == expected_tokens(1 - 1e-12, guesses).round(6)
+    assert (
+        expected_tokens(1.0, guesses) == guesses + 1 == expected_tokens(1 - 1e-12, guesses).round(6)
+    )
     # The paper's table 1: alpha 0.8, five guesses, a free draft.
     assert abs(expected_speedup(0.8, 5, 0.0) - 3.69) < 0.01
     assert expected_speedup(0.8, 5, 0.1) == expected_tokens(0.8, 5) / 1.5
