@@ -20,7 +20,7 @@ from minilm.bench.timing import raced, timed_row, use_threads
 from minilm.inference import Rules, generate
 from minilm.inference.drafts import LookupDraft, ModelDraft
 from minilm.inference.scheduler import Scheduler
-from minilm.inference.speculate import speculate
+from minilm.inference.speculate import Speculated, expected_speedup, speculate
 from minilm.models import Transformer
 
 MODEL = {"vocab_size": 512, "context": 512, "layers": 4, "heads": 4, "channels": 128}
@@ -219,7 +219,7 @@ def sharing_rows(rounds: int) -> Iterator[Row]:
         (ratio, (ratio, ratio), SHARED, ratio >= SHARED),
     )
     yield Row(name, "tokens", read, read_again, "nothing shared", *rest)
-    yield timed_row(f"{TURNS}-turn chats", "s", ours, peer, peer_name, None, rounds)
+    yield timed_row(f"{TURNS}-turn chats", "s", ours, peer, "nothing shared", None, rounds)
 
 
 def draft_of(model: Transformer, layers: int) -> Transformer:
@@ -232,7 +232,7 @@ def draft_of(model: Transformer, layers: int) -> Transformer:
 
 
 def speculation_rows(rounds: int, guesses: int = 4, tokens: int = 120) -> Iterator[Row]:
-    """Guesses of the model's own first block, and of its text, beside none; then the formula."""
+    """Guesses of the model's own first block beside none; then the formula."""
     model = made(LARGE)
     for block in list(model.blocks)[1:]:
         for layer in (block.attention.out, block.feed_forward.down):
@@ -243,28 +243,20 @@ def speculation_rows(rounds: int, guesses: int = 4, tokens: int = 120) -> Iterat
     def alone(model: Transformer = model) -> list[int]:
         return speculate(model, prompt, tokens, LookupDraft(), rules, guesses=0).ids
 
-    cost, _ = raced(alone, lambda: alone(small), rounds)
-    drafts = (("a small model's", lambda: ModelDraft(small, rules), cost.ratio),
-              ("the text's own", LookupDraft, 0.0))  # fmt: skip
-    for kind, draft, price in drafts:
+    def guessed() -> Speculated:
+        return speculate(model, prompt, tokens, ModelDraft(small, rules), rules, guesses=guesses)
 
-        def guessed(draft: Any = draft) -> Any:
-            return speculate(model, prompt, tokens, draft(), rules, guesses=guesses)
-
-        found = guessed()
-        refuse_different("speculation", found.ids == alone())
-        race, calls = raced(guessed, alone, rounds)
-        name = f"{kind} {guesses} guesses"
-        yield row_of(name, "tokens/s", tokens * calls, race, "one token at a time", None)
-        each = found.guessed / found.rounds
-        # Theorem 3.8 of arXiv 2211.17192, with the tokens per round that were found.
-        predicted = len(found.ids) / found.rounds / (each * price + 1)
-        share = race.ratio / predicted
-        spread = tuple(ratio / predicted for ratio in race.spread)
-        yield Row(
-            f"{name}, {found.acceptance:.0%} kept: faster by", "x", race.ratio, predicted,
-            "as predicted", share, spread, None, None,
-        )  # fmt: skip
+    found, (cost, _) = guessed(), raced(alone, lambda: alone(small), rounds)
+    refuse_different("speculation", found.ids == alone())
+    race, calls = raced(guessed, alone, rounds)
+    name = f"{guesses} guesses of a small model"
+    yield row_of(name, "tokens/s", tokens * calls, race, "one token at a time", None)
+    # The ratio of seconds, small model to large, is what a guess costs in steps.
+    predicted = expected_speedup(found.acceptance, guesses, cost.ratio)
+    share, spread = race.ratio / predicted, tuple(ratio / predicted for ratio in race.spread)
+    title = f"{name}, {found.acceptance:.0%} kept: faster by"
+    rest = share, spread, None, None
+    yield Row(title, "x", race.ratio, predicted, "as predicted", *rest)
 
 
 def run(quick: bool = False) -> Iterator[Row]:
