@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minilm.errors import InputError
-from minilm.inference.cache import dims_of
+from minilm.inference.cache import check_new, dims_of
 
 STEPS = 255
 
@@ -160,15 +160,7 @@ class QuantizedCache:
     def _check(self, layer: int, k: np.ndarray) -> int:
         """Where the new keys end."""
         layers, batch, groups, _, size = self._newest.shape
-        if not 0 <= layer < layers:
-            raise InputError(f"layer is {layer}; it must be from 0 to {layers - 1}")
-        given, made = (k.shape[0], k.shape[1], k.shape[3]), (batch, groups, size)
-        if given != made:
-            raise InputError(
-                f"k has batch, kv_heads, head_size {given}; the cache was made for {made}"
-            )
-        if k.dtype != self._newest.dtype:
-            raise InputError(f"k is {k.dtype}; the cache holds {self._newest.dtype}")
+        check_new(layer, k, (layers, batch, groups, size), self._newest.dtype)
         end = self.length + k.shape[2]
         if end > self.capacity:
             raise InputError(f"k ends at position {end}; the cache has room for {self.capacity}")
