@@ -99,7 +99,7 @@ class QuantizedCache:
         Raises:
             InputError: another shape or type than the cache was made for, or no room.
         """
-        end, size = self._check(layer, k), self.group
+        end, size = self._check_room(layer, k), self.group
         codes, step, low = quantize(v, axis=-1)
         into = slice(self.length, end)
         self._values[layer, :, :, into] = codes
@@ -157,7 +157,7 @@ class QuantizedCache:
         """Forget everything."""
         self.length = 0
 
-    def _check(self, layer: int, k: np.ndarray) -> int:
+    def _check_room(self, layer: int, k: np.ndarray) -> int:
         """Where the new keys end."""
         layers, batch, groups, _, size = self._newest.shape
         check_new(layer, k, (layers, batch, groups, size), self._newest.dtype)
