@@ -130,8 +130,8 @@ def test_adapters_over_four_bits_leave_the_rounded_weights_alone(here, capsys):
     nn.quantize_maps(plain.stack, 4, 48, double=True)
     load_peft(plain, "rounded/adapter")
     np.testing.assert_allclose(plain(ids).data, model(ids).data, atol=1e-5)
-    # What a rank of 4 cannot have changed: of each map's difference, 4 directions are the adapter's,
-    # and the rest is what rounding did.
+    # A rank of 4 changes four directions of each map; the rest of the difference is rounding
+    # (of the scales).
     begun = load_file("rounded/begin.safetensors")
     state = load_file("rounded/model.safetensors")
     name = "stack.blocks.0.feed_forward.up.weight"
