@@ -16,7 +16,7 @@ from minilm.errors import InputError
 HELP = "train a model on the Python documentation, on text or pictures of yours, or to answer"
 
 OPENINGS = {"python-docs": "Return the", "python-code": "def"}
-TUNING = "sft", "source", "template", "lora", "lr"  # options of fine-tuning
+TUNING = "sft", "source", "template", "lora", "qlora", "lr"  # options of fine-tuning
 # A resumed run has all of these.
 FIXED = "text", "corpus", "config", "vocab", "seed", "out", "dtype", *TUNING
 NAMES = {"source": "from"}
@@ -42,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="a trained model")
     parser.add_argument("--template", metavar="NAME", help="chatml, llama2, llama3, zephyr, tulu")
     parser.add_argument("--lora", type=int, metavar="R", help="train adapters of rank R only")
+    parser.add_argument("--qlora", type=int, metavar="R", help="the same over weights of 4 bits")
     parser.add_argument("--lr", type=float, metavar="X", help="learning rate of --sft")
     parser.add_argument(
         "--dtype",
