@@ -29,15 +29,10 @@ from minilm.parallel.context import (
     zigzag_join,
     zigzag_split,
 )
+from minilm.parallel.moves import copy_to, reduce_from
 from minilm.parallel.pipeline import SCHEDULES, Task, Timeline, simulate_pipeline
 from minilm.parallel.simulate import Simulated, simulate
-from minilm.parallel.tensor import (
-    copy_to,
-    join_tensors,
-    reduce_from,
-    split_cross_entropy,
-    split_tensors,
-)
+from minilm.parallel.tensor import join_tensors, split_cross_entropy, split_tensors
 from minilm.parallel.zero import Zero
 
 __all__ = [

@@ -5,11 +5,11 @@ gives stays its own, and what it gets is a new array. An operation that was star
 goes on while the rank computes, until somebody waits for it.
 """
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,8 @@ import numpy as np
 from minilm.errors import InputError
 
 Array = np.ndarray
+_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE = os.path.dirname(_FOLDER.rstrip(os.sep)) + os.sep
 OPERATIONS = ("sum", "max", "min")
 
 
@@ -147,12 +149,17 @@ def ring_sizes(operation: str, pieces: Sequence[int], rank: int) -> tuple[int, i
 
 
 def call_site() -> str:
-    """Where a worker called an operation, file and line: the first frame outside this folder."""
-    frame = sys._getframe(1)
-    here = Path(__file__).parent
-    while frame.f_back is not None and Path(frame.f_code.co_filename).parent == here:
+    """Where a worker called an operation, file and line: the first frame outside the package.
+
+    Where there is none (a command of ours trains), the first outside this folder.
+    """
+    frame, inside = sys._getframe(1), None
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        if inside is None and not frame.f_code.co_filename.startswith(_FOLDER):
+            inside = frame
         frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    at = frame or inside
+    return "?" if at is None else f"{os.path.basename(at.f_code.co_filename)}:{at.f_lineno}"
 
 
 def check_place(rank: int, size: int, name: str) -> int:

@@ -66,8 +66,8 @@ def _library() -> Any:
 class _World:
     """What all communicators of a process share: who has ended, and how long to wait."""
 
-    def __init__(self, comm: Any, patience: float) -> None:
-        self.comm, self.patience = comm, patience
+    def __init__(self, comm: Any, checked: bool, patience: float) -> None:
+        self.comm, self.checked, self.patience = comm, checked, patience
         self.ended: dict[int, float] = {}  # rank -> when its last word was heard
 
     def missing(self, ranks: Sequence[int]) -> int | None:
@@ -153,7 +153,7 @@ class Mpi:
     def __init__(self, comm: Any = None, checked: bool = True, patience: float = PATIENCE) -> None:
         everybody = _library().COMM_WORLD
         self._join(everybody.Dup() if comm is None else comm, Ledger())
-        self.checked, self.world = checked, _World(everybody.Dup(), patience)
+        self.world = _World(everybody.Dup(), checked, patience)
 
     def _join(self, comm: Any, ledger: Ledger) -> None:
         mpi = _library()
@@ -164,6 +164,24 @@ class Mpi:
         )
         self.ledger = ledger
         self._sent: list[tuple[Any, Any]] = []  # requests of sends, and what they read
+
+    @property
+    def checked(self) -> bool:
+        """Whether calls are compared; one switch for all communicators of the process."""
+        return self.world.checked
+
+    @checked.setter
+    def checked(self, on: bool) -> None:
+        self.world.checked = on
+
+    @property
+    def neighbours(self) -> int:
+        """How many processes of the job run on this machine."""
+        mpi = _library()
+        here = self._comm.Split_type(mpi.COMM_TYPE_SHARED)
+        count = here.Get_size()
+        here.Free()
+        return count
 
     # ------------------------------------------------------------------------------ messages
 
@@ -258,7 +276,7 @@ class Mpi:
         ranks = check_group(ranks, self.rank, self.size)
         made = object.__new__(Mpi)
         made._join(self._comm.Create_group(self._comm.Get_group().Incl(ranks)), self.ledger)
-        made.checked, made.world = self.checked, self.world
+        made.world = self.world
         return made
 
     def end(self) -> None:

@@ -3,9 +3,10 @@
     shards.json                      what is where: the manifest
     step-00000040/rank-002.safetensors   the pieces of rank 2: weights and optimizer
 
-A unit is one flat array in an order that its parameters' names fix, so another number of ranks cuts
-it elsewhere and reads what it needs from the files that overlap its pieces. The manifest is replaced
-in one step once all files are there: a job that is killed leaves this checkpoint or the one before.
+A unit is one flat array in an order that its parameters' names fix, so another number of ranks
+cuts it elsewhere and reads what it needs from the files that overlap its pieces. The manifest is
+replaced in one step once all files are there: a job that is killed leaves this checkpoint or the
+one before.
 """
 
 import json
@@ -148,9 +149,7 @@ def _stretch(folder: Path, files: list[dict], number: int, kind: str, unit: Unit
                 with safe_open(folder / entry["file"], framework="numpy") as file:
                     found.append(file.get_slice(f"{number}.{kind}")[at - low : end - low])
             except (SafetensorError, OSError) as error:
-                raise InputError(
-                    f"{folder / entry['file']} cannot be read: {error}"
-                ) from None
+                raise InputError(f"{folder / entry['file']} cannot be read: {error}") from None
             at = end
     if at < unit.high:
         raise InputError(f"{folder / MANIFEST} lacks numbers {at} to {unit.high} of unit {number}")

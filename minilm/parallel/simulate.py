@@ -11,7 +11,7 @@ for a reduce_scatter or an all_gather, and twice that for an all_reduce.
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,22 +63,25 @@ class _Call:
         return f"{self.kind}{what} at {self.site}"
 
 
-@dataclass
 class _World:
-    """What all ranks share: whose turn it is, and what is on its way."""
+    """What all ranks share: whose turn it is, and what is on its way.
 
-    size: int
-    turn: int = 0
-    failed: BaseException | None = None
-    condition: threading.Condition = field(default_factory=threading.Condition)
-    done: set[int] = field(default_factory=set)
-    waiting: dict[int, tuple[str, Callable[[], bool]]] = field(default_factory=dict)
-    mail: dict[tuple[int, int, int], deque[Array]] = field(
-        default_factory=lambda: defaultdict(deque)
-    )
-    meetings: dict[tuple[tuple[int, ...], int], dict[int, _Call]] = field(default_factory=dict)
-    results: dict[tuple[tuple[int, ...], int], list[Any]] = field(default_factory=dict)
-    met: Counter[tuple[tuple[int, ...], int]] = field(default_factory=Counter)  # (group, rank)
+    Only the rank whose turn it is touches anything here, so nothing needs a lock. Each rank has a
+    bell, which is rung when its turn comes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.failed: BaseException | None = None
+        self.bells = [threading.Lock() for _ in range(size)]
+        for bell in self.bells:
+            bell.acquire()
+        self.done: set[int] = set()
+        self.waiting: dict[int, tuple[str, Callable[[], bool]]] = {}
+        self.mail: dict[tuple[int, int, int], deque[Array]] = defaultdict(deque)
+        self.meetings: dict[tuple[tuple[int, ...], int], dict[int, _Call]] = {}
+        self.results: dict[tuple[tuple[int, ...], int], list[Any]] = {}
+        self.met: Counter[tuple[tuple[int, ...], int]] = Counter()  # by (group, rank)
 
     def may_run(self, rank: int) -> bool:
         if rank in self.done:
@@ -87,11 +90,9 @@ class _World:
 
     def pass_on(self, rank: int) -> None:
         """Give the turn to the next rank that can go on; find out if there is none."""
-        order = [(rank + 1 + i) % self.size for i in range(self.size)]
-        for other in order:
+        for other in (*range(rank + 1, self.size), *range(rank + 1)):
             if self.may_run(other):
-                self.turn = other
-                self.condition.notify_all()
+                self.bells[other].release()
                 return
         if len(self.done) < self.size:
             self.fail(RankError(self.stuck()))
@@ -102,20 +103,22 @@ class _World:
         return f"no rank can go on: {'; '.join(waits)}{ended}"
 
     def fail(self, error: BaseException) -> None:
+        """Stop all ranks: every one that waits is woken, and ends."""
         if self.failed is None:
             self.failed = error
-        self.condition.notify_all()
+        for bell in self.bells:
+            if bell.locked():
+                bell.release()
 
     def wait(self, rank: int, what: str, ready: Callable[[], bool]) -> None:
         """Give the turn away until `ready` and it is this rank's turn again."""
-        with self.condition:
-            if not ready():
-                self.waiting[rank] = (what, ready)
-                self.pass_on(rank)
-                self.condition.wait_for(lambda: self.failed is not None or self.turn == rank)
-                self.waiting.pop(rank, None)
-            if self.failed is not None:
-                raise _Stopped
+        if not ready():
+            self.waiting[rank] = (what, ready)
+            self.pass_on(rank)
+            self.bells[rank].acquire()
+            self.waiting.pop(rank, None)
+        if self.failed is not None:
+            raise _Stopped
 
 
 class _Stopped(BaseException):
@@ -309,9 +312,8 @@ def simulate(worker: Callable[..., Any], ranks: int, *args: Any) -> Simulated:
     world, values, ledgers = _World(ranks), [None] * ranks, [Ledger() for _ in range(ranks)]
 
     def run(rank: int) -> None:
+        world.bells[rank].acquire()
         try:
-            with world.condition:
-                world.condition.wait_for(lambda: world.failed is not None or world.turn == rank)
             if world.failed is None:
                 comm = _Rank(world, tuple(range(ranks)), rank, ledgers[rank])
                 values[rank] = worker(comm, *args)
@@ -319,17 +321,16 @@ def simulate(worker: Callable[..., Any], ranks: int, *args: Any) -> Simulated:
             pass
         except BaseException as error:
             error.add_note(f"(raised by rank {rank} of {ranks})")
-            with world.condition:
-                world.fail(error)
+            world.fail(error)
         finally:
-            with world.condition:
-                world.done.add(rank)
-                if world.failed is None:
-                    world.pass_on(rank)
+            world.done.add(rank)
+            if world.failed is None:
+                world.pass_on(rank)
 
     threads = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(ranks)]
     for thread in threads:
         thread.start()
+    world.bells[0].release()
     for thread in threads:
         thread.join()
     if world.failed is not None:

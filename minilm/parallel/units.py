@@ -62,6 +62,7 @@ class Unit:
         self.total: Array | None = None
         self._coming: Pending | None = None  # the weights of others
         self._leaving: list[Pending] = []  # gradients on their way to the others
+        self._met = False  # whether `also` have been asked in this step
         self._look()
         self.own = self._flat[self.low : self.high]
         self._runs = [  # (from, to, settings, counted), inside the piece
@@ -185,8 +186,9 @@ class Unit:
         self.finish_reduce()
 
     def meet_twins(self) -> None:
-        """Add the gradients of those that have the same parameters besides."""
-        if self.also is not None and self.also.size > 1:
+        """Add the gradients of those that have the same parameters besides, once a step."""
+        if self.also is not None and not self._met:
+            self._met = True
             if self.total is None:
                 self.total = np.zeros(self.high - self.low, self.dtype)
                 self.comm.ledger.hold("gradients", self._kept)
@@ -219,6 +221,7 @@ class Unit:
 
     def drop(self) -> None:
         """Forget the gradients."""
+        self._met = False
         if self.total is not None:
             self.comm.ledger.hold("gradients", -self._kept)
             self.total = None
