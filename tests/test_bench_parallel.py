@@ -1,12 +1,16 @@
 """minilm bench parallel: what its rows say, with and without processes."""
 
+import tracemalloc
+
+import numpy as np
 import pytest
 
 from minilm import backend
 from minilm.bench import parallel
 from minilm.bench.parallel_jobs import data_parallel_step
 from minilm.bench.training import Size
-from minilm.parallel import simulate
+from minilm.parallel import simulate, zigzag_split
+from minilm.parallel.ring import ring
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +41,25 @@ def test_rows_of_steps(monkeypatch) -> None:
 
 
 def test_a_rank_of_a_ring_holds_a_share() -> None:
-    """Linear in the text, and a quarter of it on each of 4 ranks but for the scores in hand."""
-    rows = list(parallel.ring_rows((512, 2048)))
-    assert 2 < rows[0].ratio <= rows[1].ratio <= 4.1
-    assert rows[1].ours < 4.5 * rows[0].ours
+    """Linear in the text, and a quarter of it on each of 4 ranks."""
+    rows = list(parallel.ring_rows((1024, 4096)))
+    assert [row.ratio for row in rows] == pytest.approx([4, 4], rel=0.05)
+    assert rows[1].ours == pytest.approx(4 * rows[0].ours, rel=0.05)
+
+
+def test_what_a_ring_says_it_holds_is_what_it_allocates() -> None:
+    length, shape = 1024, (1, 4, 1024, 32)
+
+    def worker(comm):
+        q, k, v = (np.random.default_rng(0).standard_normal(shape, np.float32) for _ in range(3))
+        tracemalloc.start()
+        out, _ = ring.arrays(q, k, v, comm, zigzag_split(length, 1), 1.0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak, comm.ledger.peak_of["attention"] + out.nbytes
+
+    ((peak, counted),) = simulate(worker, 1).values
+    assert 0.7 < counted / peak < 1.4
 
 
 def test_the_simulations_overhead_is_a_row() -> None:

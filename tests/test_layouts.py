@@ -208,27 +208,36 @@ def test_groups_are_those_that_differ_in_one_coordinate() -> None:
 
 GPT = CONFIGS["gpt2"]
 REFUSED = {
-    "ranks": (lambda: Layout(dp=2, tp=2).check(6), "takes 4 ranks; there are 6"),
+    "ranks": (lambda: Layout(dp=2, tp=2).check_fit(6), "takes 4 ranks; there are 6"),
     "below one": (lambda: Layout(dp=0), "dp is 0; it must be at least 1"),
     "ulysses": (lambda: Layout(cp=4, ulysses=3), "ulysses is 3; it must divide cp, which is 4"),
     "experts": (lambda: Layout(dp=4, ep=3), "ep is 3; it must divide dp, which is 4"),
-    "no experts": (lambda: Layout(dp=2, ep=2).check(2, GPT), "ep is 2; the model has no experts"),
-    "heads": (lambda: Layout(tp=3).check(3, GPT), "heads is 4; it must be a multiple of tp, 3"),
-    "kv": (lambda: Layout(tp=4).check(4, CONFIGS["grouped"]), "kv_heads is 2"),
+    "no experts": (
+        lambda: Layout(dp=2, ep=2).check_fit(2, GPT),
+        "ep is 2; the model has no experts",
+    ),
+    "heads": (lambda: Layout(tp=3).check_fit(3, GPT), "heads is 4; it must be a multiple of tp, 3"),
+    "kv": (lambda: Layout(tp=4).check_fit(4, CONFIGS["grouped"]), "kv_heads is 2"),
     "vocabulary": (
-        lambda: Layout(tp=4).check(4, GPT.replace(vocab_size=30)),
+        lambda: Layout(tp=4).check_fit(4, GPT.replace(vocab_size=30)),
         "vocab_size is 30; it must be a multiple of tp, 4",
     ),
-    "layers": (lambda: Layout(pp=5).check(5, GPT), "layers is 4; there must be one for each"),
-    "text": (lambda: Layout(cp=3).check(3, GPT), "context is 16; it must be a multiple of 6"),
-    "batch": (lambda: Layout(dp=4).check(4, GPT, 8, 16, 4), "batch is 8; it must have a sequence"),
+    "layers": (lambda: Layout(pp=5).check_fit(5, GPT), "layers is 4; there must be one for each"),
+    "text": (lambda: Layout(cp=3).check_fit(3, GPT), "context is 16; it must be a multiple of 6"),
+    "batch": (
+        lambda: Layout(dp=4).check_fit(4, GPT, 8, 16, 4),
+        "batch is 8; it must have a sequence",
+    ),
     "positions": (
-        lambda: Layout(cp=2).check(2, GPT.replace(positions="alibi")),
+        lambda: Layout(cp=2).check_fit(2, GPT.replace(positions="alibi")),
         "positions is 'alibi'; over ranks it must be learned",
     ),
-    "dropout": (lambda: Layout().check(1, GPT.replace(dropout=0.1)), "dropout is 0.1"),
-    "window": (lambda: Layout(cp=2).check(2, GPT.replace(window=4)), "window is 4"),
-    "kind": (lambda: Layout().check(1, GPT.replace(kind="encoder")), "the model is a 'encoder'"),
+    "dropout": (lambda: Layout().check_fit(1, GPT.replace(dropout=0.1)), "dropout is 0.1"),
+    "window": (lambda: Layout(cp=2).check_fit(2, GPT.replace(window=4)), "window is 4"),
+    "kind": (
+        lambda: Layout().check_fit(1, GPT.replace(kind="encoder")),
+        "the model is a 'encoder'",
+    ),
 }
 
 

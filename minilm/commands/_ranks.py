@@ -56,6 +56,11 @@ def train_spread(args: argparse.Namespace, prepare: Any, report: Any) -> int:
     for name in ("images", "sft"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} is given with ranks; over ranks a model trains on text")
+    if args.device != "cpu":
+        raise InputError(
+            f"--device is {args.device!r}; over ranks minilm train computes on the CPU, and "
+            "minilm.parallel.nccl serves loops of your own"
+        )
     if mpi.launched():
         return mpi.run(lambda comm: _worker(comm, args, prepare, report))
     spread = _spread(args, None)
@@ -109,7 +114,7 @@ def _spread(args: argparse.Namespace, ranks: int | None) -> Any:
         sizes["dp"] = max(1, ranks // max(1, rest))
     layout = Layout(**sizes, sequence=bool(args.sequence))
     if ranks is not None:
-        layout.check(ranks)
+        layout.check_fit(ranks)
     return Spread(
         layout,
         args.zero or 0,
@@ -154,7 +159,8 @@ def _run(comm: Any, args: argparse.Namespace, folder: Path, spread: Any, report:
         print(
             f"model: {model.num_parameters():,} parameters, {config.layers} layers of "
             f"{config.channels} channels\n"
-            f"training: {goal} of {recipe.batch * config.context * recipe.accumulate:,} tokens",
+            f"training: {goal} of {recipe.batch * config.context * recipe.accumulate:,} tokens\n"
+            f"if a rank is lost, minilm train --resume {folder} goes on from the last checkpoint",
             flush=True,
         )
     held_out = TokenFile(folder / HELD_OUT).tokens

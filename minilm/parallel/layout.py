@@ -86,7 +86,7 @@ class Layout:
         """Who stands there."""
         return int(np.ravel_multi_index(at, (self.pp, self.dp, self.cp, self.tp)))
 
-    def check(self, ranks: int, config: Config | None = None, batch: int = 0, context: int = 0,
+    def check_fit(self, ranks: int, config: Config | None = None, batch: int = 0, context: int = 0,
               micro: int = 1) -> None:  # fmt: skip
         """Refuse what does not fit, before any work.
 
@@ -163,7 +163,7 @@ class Layout:
         Raises:
             InputError: the product is not the number of ranks.
         """
-        self.check(comm.size)
+        self.check_fit(comm.size)
         return Here(self, comm)
 
 

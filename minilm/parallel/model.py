@@ -16,7 +16,6 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,7 @@ class ParallelModel:
         **options: Any,
     ) -> None:
         layout = here.layout
-        layout.check(here.comm.size, model.config)
+        layout.check_fit(here.comm.size, model.config)
         if zero == 3 and (layout.pp > 1 or micro > 1) and options.get("overlap"):
             raise InputError("overlap with zero 3 needs pp 1 and micro-batches 1")
         if layout.pieces > 1 and schedule != "interleaved":
@@ -76,8 +75,8 @@ class ParallelModel:
         self.orders = pipeline_orders(layout.pp, micro, schedule, layout.pieces)
         self.here, self.micro, self.measure = here, micro, measure
         self.share = Share(here, model, recompute)
-        self.names = self.share.whole_names()
-        whole = {id(p): self.names[name] for name, p in self.share.named_parameters()}
+        names = self.share.whole_names()
+        whole = {id(p): names[name] for name, p in self.share.named_parameters()}
         twins = []
         if here.ends is not None and model.config.tie:
             twins = [(self.share.tokens.weight, here.ends)]
@@ -112,7 +111,7 @@ class ParallelModel:
         """
         layout, at = self.here.layout, self.here.at
         batch, time = ids.shape
-        layout.check(self.here.comm.size, self.share.config, batch, time, self.micro)
+        layout.check_fit(self.here.comm.size, self.share.config, batch, time, self.micro)
         where = self.here.own_places(time)
         scored = int((targets != IGNORE).sum())
         own = np.array_split(np.arange(batch), layout.dp)[at.dp]
@@ -143,10 +142,9 @@ class ParallelModel:
 
     def state(self) -> dict[str, np.ndarray]:
         """The whole model's weights on every rank, under its usual names: to save, to compare."""
+        names = self.share.whole_names()
         with self.zero.whole() if self.zero.stage == 3 else nullcontext():
-            own = {
-                self.names_now[name]: np.array(p.data) for name, p in self.share.named_parameters()
-            }
+            own = {names[name]: np.array(p.data) for name, p in self.share.named_parameters()}
         attention = next(m for m in self.share.modules() if hasattr(m, "kv_heads"))
         heads = (attention.heads, attention.kv_heads, attention.kv_heads)
         groups = [count * attention.head_size for count in heads]
@@ -161,25 +159,6 @@ class ParallelModel:
             given = np.frombuffer(said, np.uint8).copy() if mine else None
             shapes = json.loads(bytes(self.here.pp.broadcast(given, stage)))
             for name, shape in shapes.items():
-                x = self.here.pp.broadcast(own_or_none(state, name, mine), stage)
+                x = self.here.pp.broadcast(state[name] if mine else None, stage)
                 state.setdefault(name, x.reshape(shape))
         return state
-
-    @property
-    def names_now(self) -> dict[str, str]:
-        """Parameter of the share -> its name in the whole model, as the share is wrapped now."""
-        return self.share.whole_names()
-
-
-def own_or_none(state: dict[str, np.ndarray], name: str, mine: bool) -> np.ndarray | None:
-    """What a rank gives to a broadcast."""
-    return state[name] if mine else None
-
-
-def save_whole(path: Path, state: dict[str, np.ndarray]) -> None:
-    """Write a whole model's weights as one safetensors file."""
-    from safetensors.numpy import save
-
-    from minilm.files import write_atomically
-
-    write_atomically(path, save({name: np.ascontiguousarray(x) for name, x in state.items()}))

@@ -107,10 +107,10 @@ class _Request:
             time.sleep(pause)
             pause = min(1e-3, pause + 2e-6)
             if pause == 1e-3:
-                self._look_around(time.monotonic() - began)
+                self._check_others(time.monotonic() - began)
         return self._result()
 
-    def _look_around(self, waited: float) -> None:
+    def _check_others(self, waited: float) -> None:
         world, here = self._comm.world, self._comm.ranks[self._comm.rank]
         ended = world.missing([rank for rank in self._of if rank != here])
         if ended is not None:

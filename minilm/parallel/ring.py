@@ -21,7 +21,8 @@ from minilm.parallel.context import merge
 from minilm.parallel.moves import to_heads, to_tokens
 from minilm.tensor import Tensor, primitive
 
-ROWS = 256  # queries whose scores are held at a time
+ROWS = 128  # queries whose scores are held at a time
+_COPIES = 4  # of these scores at once: raw, masked, their exponentials, and a product on its way
 
 
 def _weights(q: Array, k: Array, seen: Array, scale: float, log: Array | None) -> tuple:
@@ -82,7 +83,7 @@ def ring(
     out = xp.zeros((*grouped.shape[:-1], v.shape[-1]), q.dtype)
     log = xp.full(grouped.shape[:-1], -np.inf, q.dtype)
     hold = comm.ledger.hold
-    held = 2 * (k.nbytes + v.nbytes) + b * h * min(ROWS, t) * t * q.itemsize
+    held = 2 * (k.nbytes + v.nbytes) + _COPIES * b * h * min(ROWS, t) * t * q.itemsize
     hold("attention", held)
     blocks = (k, v)
     for step in range(comm.size):

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from minilm.errors import InputError
 from minilm.interrupt import Interrupt
 from minilm.models import model_of
 from minilm.optim import AdamW
 from minilm.parallel.communicator import Communicator
 from minilm.parallel.layout import Layout
 from minilm.parallel.model import ParallelModel
-from minilm.parallel.shards import MANIFEST, load_shards, save_shards
+from minilm.parallel.shards import load_shards, save_shards
 from minilm.train import checkpoints
 from minilm.train.engine import Diverged
 from minilm.train.keeper import is_due
@@ -58,7 +57,7 @@ class _Job:
         self, comm: Communicator, model: Any, spread: Spread, plan: Plan, keep: Keep
     ) -> None:
         layout, rows = spread.layout, plan.batch * plan.accumulate
-        layout.check(comm.size, model.config, rows, plan.context, spread.micro)
+        layout.check_fit(comm.size, model.config, rows, plan.context, spread.micro)
         self.comm, self.plan, self.keep, self.config = comm, plan, keep, model.config
         self.first = comm.rank == 0
         self.folder = None if keep.out is None else Path(keep.out)
@@ -221,17 +220,3 @@ def _take(job: _Job, source: Any, run: Run, bar: Any) -> None:
     bar.update()
     speed = f"{ids.size / seconds:,.0f}"
     bar.set_postfix({"loss": f"{loss:.3f}", "tokens/s": speed, **room}, refresh=False)
-
-
-def is_sharded(folder: Path) -> bool:
-    """Whether a folder holds the checkpoint of a run over ranks.
-
-    Raises:
-        InputError: it holds one of each kind.
-    """
-    sharded = (folder / MANIFEST).is_file()
-    if sharded and (folder / checkpoints.STATE).is_file():
-        raise InputError(
-            f"{folder} holds {MANIFEST} and {checkpoints.STATE}; remove the one to forget"
-        )
-    return sharded

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from minilm.errors import InputError
-from minilm.parallel import simulate
+from minilm.models import Transformer, gpt2
+from minilm.optim import SGD
+from minilm.parallel import Zero, simulate
 from minilm.parallel.nccl import Nccl
 
 from . import fake_cupy, fake_nccl
@@ -118,6 +120,32 @@ def test_no_gpu_and_no_library_are_sentences() -> None:
         module.cuda.runtime.getDeviceCount = lambda: 0
         with pytest.raises(InputError, match="needs an NVIDIA GPU"):
             simulate(Nccl, 1)
+
+
+@pytest.mark.parametrize("stage", [0, 3])
+def test_zero_on_devices(cupy, stage: int) -> None:
+    """A step of training whose weights and gradients stay on the devices."""
+    rows = np.random.default_rng(0).integers(0, 20, (4, 9))
+    ids, targets = rows[:, :-1], rows[:, 1:]
+    config = gpt2(layers=2, heads=2, channels=16, vocab_size=20, context=8)
+    alone = Transformer(config, seed=0)
+    alone.loss(ids, targets).backward()
+    SGD(alone.parameters(), lr=0.1).step()
+
+    def worker(comm):
+        model = Transformer(config, seed=0).to(device="cuda")
+        zero = Zero(
+            comm, model, model.stack.blocks, lambda groups: SGD(groups, lr=0.1), stage, overlap=True
+        )
+        model.loss(*(np.split(x, comm.size)[comm.rank] for x in (ids, targets))).backward()
+        zero.step()
+        with zero.whole():
+            return {name.replace(".inside", ""): p.data for name, p in model.named_parameters()}
+
+    for found in simulate(lambda comm: over(comm, worker), 2).values:
+        for name, p in alone.named_parameters():
+            assert isinstance(found[name], cupy.ndarray)
+            np.testing.assert_allclose(found[name].get(), p.data, rtol=0, atol=1e-6)
 
 
 @pytest.mark.gpu
