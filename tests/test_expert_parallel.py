@@ -1,11 +1,17 @@
 """Experts on many ranks: the layer of one rank, and bytes that go where the choices are."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 from minilm import InputError
 from minilm import functional as F
-from minilm.parallel import expert_parallel, simulate
+from minilm.models import Transformer, gpt2
+from minilm.nn import Module, Parameter
+from minilm.optim import SGD
+from minilm.parallel import Layout, ParallelModel, expert_parallel, simulate
+from minilm.parallel.experts import SplitExperts
 from minilm.tensor import Tensor
 
 EXPERTS, CHOICES, TOKENS, WIDTH, INSIDE = 8, 2, 48, 6, 10
@@ -82,3 +88,93 @@ def test_refusals() -> None:
         simulate(lambda comm: expert_parallel(comm, Tensor(X), CHOSEN, Tensor(WEIGHTS), 8, None), 3)
     with pytest.raises(InputError, match="chosen holds 9; experts are 0 to 7"):
         simulate(layer, 2, CHOSEN + 2)
+
+
+# ------------------------------------------------------------------------------ in a model
+
+CONFIG = gpt2(layers=2, heads=2, channels=8, vocab_size=20, context=8)
+
+
+class Routing(NamedTuple):
+    experts: np.ndarray
+    weights: Tensor
+
+
+class Router(Module):
+    """The two largest of a softmax over all experts."""
+
+    def __init__(self, rng) -> None:
+        self.weight = Parameter(rng.standard_normal((4, 8)))
+
+    def forward(self, x):
+        share = F.softmax(F.linear(x, self.weight))
+        chosen = np.argsort(-share.data, axis=1)[:, :2]
+        return Routing(chosen, F.index(share, (np.arange(len(chosen))[:, None], chosen)))
+
+
+class Map(Module):
+    def __init__(self, rng, out: int, width: int) -> None:
+        self.weight = Parameter(0.3 * rng.standard_normal((4, out, width)))
+
+    def forward(self, x, offsets):
+        return F.grouped_linear(x, self.weight, offsets)
+
+
+class Routed(Module):
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.router = Router(rng)
+        self.gate, self.up, self.down = Map(rng, 6, 8), Map(rng, 6, 8), Map(rng, 8, 6)
+
+
+def routed() -> Transformer:
+    model = Transformer(CONFIG, seed=0, dtype=np.float64)
+    for i, block in enumerate(model.stack.blocks):
+        block.feed_forward = Routed(i)
+    return model
+
+
+def trained(comm, layout, zero=0):
+    if layout.ep == 1:  # one rank computes all experts
+        whole = routed()
+        for block in whole.stack.blocks:
+            block.feed_forward = SplitExperts(comm.group([comm.rank]), block.feed_forward)
+        own = ParallelModel(layout.on(comm), whole, lambda g: SGD(g, lr=0.5), zero)
+    else:
+        own = ParallelModel(layout.on(comm), routed(), lambda g: SGD(g, lr=0.5), zero)
+    norms = []
+    for step in range(5):
+        ids = np.random.default_rng(step).integers(0, 20, (8, 9))
+        own.gradients(ids[:, :-1], ids[:, 1:])
+        norms.append(own.norm())
+        own.step()
+    return own.state(), norms
+
+
+@pytest.mark.parametrize(
+    ("layout", "zero"),
+    [
+        (Layout(dp=2, ep=2), 0),
+        (Layout(dp=4, ep=2), 1),
+        (Layout(dp=4, ep=4), 3),
+        (Layout(dp=2, ep=2, pp=2, cp=2), 2),
+    ],
+    ids=str,
+)
+def test_a_model_with_experts_trains_as_on_one_rank(layout: Layout, zero: int) -> None:
+    ((wanted, norms),) = simulate(trained, 1, Layout()).values
+    for state, found in simulate(trained, layout.ranks, layout, zero).values:
+        np.testing.assert_allclose(found, norms, rtol=1e-10)
+        assert state.keys() == wanted.keys()
+        for name, array in state.items():
+            np.testing.assert_allclose(array, wanted[name], rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_a_model_without_experts_or_cut_twice() -> None:
+    def make(comm, layout, model):
+        return ParallelModel(layout.on(comm), model, lambda g: SGD(g, lr=0.1))
+
+    with pytest.raises(InputError, match="ep is 2; the model has no experts to share"):
+        simulate(lambda comm: make(comm, Layout(dp=2, ep=2), Transformer(CONFIG)), 2)
+    with pytest.raises(InputError, match="tp is 2; a model with experts is cut by ep"):
+        simulate(lambda comm: make(comm, Layout(tp=2), routed()), 2)

@@ -212,10 +212,6 @@ REFUSED = {
     "below one": (lambda: Layout(dp=0), "dp is 0; it must be at least 1"),
     "ulysses": (lambda: Layout(cp=4, ulysses=3), "ulysses is 3; it must divide cp, which is 4"),
     "experts": (lambda: Layout(dp=4, ep=3), "ep is 3; it must divide dp, which is 4"),
-    "no experts": (
-        lambda: Layout(dp=2, ep=2).check_fit(2, GPT),
-        "ep is 2; the model has no experts",
-    ),
     "heads": (lambda: Layout(tp=3).check_fit(3, GPT), "heads is 4; it must be a multiple of tp, 3"),
     "kv": (lambda: Layout(tp=4).check_fit(4, CONFIGS["grouped"]), "kv_heads is 2"),
     "vocabulary": (

@@ -15,6 +15,7 @@ from minilm import functional as F
 from minilm import kernels
 from minilm.backend import Array
 from minilm.errors import InputError
+from minilm.nn import Module, Parameter
 from minilm.parallel.communicator import Communicator
 from minilm.parallel.moves import exchange
 from minilm.tensor import Tensor
@@ -84,3 +85,39 @@ def _by_expert(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     labels = np.tile(np.arange(told.shape[1]), len(told)).repeat(told.reshape(-1))  # (M,)
     order = np.argsort(labels, kind="stable")
     return order, np.argsort(order)
+
+
+class SplitExperts(Module):
+    """A feed-forward of experts of which this rank has its share; takes over a whole one's weights.
+
+    Args:
+        comm: the ranks that share the experts.
+        whole: has a `router` (rows -> something with `experts` (N, K) and `weights` (N, K)), and
+            maps `gate`, `up` and `down`, each called with rows in order of expert and their
+            offsets, whose `weight` is (E, out, in).
+
+    Raises:
+        InputError: the ranks do not divide the experts.
+    """
+
+    def __init__(self, comm: Communicator, whole: Module) -> None:
+        vars(self).update(vars(whole))
+        self._comm, self._count = comm, len(whole.up.weight)
+        own = own_experts(comm, self._count)
+        for each in self.maps():
+            each.weight = Parameter(each.weight.data[own.start : own.stop].copy())
+
+    def maps(self) -> list[Module]:
+        """The maps that have a matrix per expert."""
+        return [self.gate, self.up, self.down]
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
+        rows = x.reshape(-1, x.shape[-1])  # (..., C) -> (N, C)
+        routing = self.router(rows)
+
+        def own(rows: Tensor, offsets: Array) -> Tensor:
+            return self.down(F.swiglu(self.gate(rows, offsets), self.up(rows, offsets)), offsets)
+
+        chosen, weights = routing.experts, routing.weights
+        mixed = expert_parallel(self._comm, rows, chosen, weights, self._count, own)
+        return mixed.reshape(*x.shape)  # (N, C) -> (..., C)

@@ -86,8 +86,14 @@ class Layout:
         """Who stands there."""
         return int(np.ravel_multi_index(at, (self.pp, self.dp, self.cp, self.tp)))
 
-    def check_fit(self, ranks: int, config: Config | None = None, batch: int = 0, context: int = 0,
-              micro: int = 1) -> None:  # fmt: skip
+    def check_fit(
+        self,
+        ranks: int,
+        config: Config | None = None,
+        batch: int = 0,
+        context: int = 0,
+        micro: int = 1,
+    ) -> None:
         """Refuse what does not fit, before any work.
 
         Args:
@@ -143,8 +149,6 @@ class Layout:
                 f"layers is {config.layers}; there must be one for each of {self.pp} stages x "
                 f"{self.pieces} pieces"
             )
-        if self.ep > 1 and not hasattr(config, "experts"):
-            yield f"ep is {self.ep}; the model has no experts to share"
 
     def _cuts(self) -> int:
         """Into how many equal parts a text must fall."""
@@ -178,6 +182,7 @@ class Here:
         ends: of the first and the last stage, on these; None on others.
         ring, ulysses: the two halves of `cp`.
         ep: of those that share the experts of a layer, neighbours in `dp`.
+        same_experts: of `data`, those with the same experts.
     """
 
     def __init__(self, layout: Layout, comm: Communicator) -> None:
@@ -203,6 +208,8 @@ class Here:
         self.ring = those(cp=range(at.cp % layout.ulysses, layout.cp, layout.ulysses))
         first = at.dp - at.dp % layout.ep
         self.ep = those(dp=range(first, first + layout.ep))
+        others = range(at.dp % layout.ep, layout.dp, layout.ep)
+        self.same_experts = those(dp=others, cp=every["cp"])
 
     def own_places(self, context: int) -> np.ndarray:
         """Which tokens of a text this rank has."""

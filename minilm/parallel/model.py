@@ -23,6 +23,7 @@ import numpy as np
 from minilm.backend import IGNORE
 from minilm.errors import InputError
 from minilm.models import Transformer
+from minilm.nn import ModuleList
 from minilm.optim import Optimizer
 from minilm.parallel.layout import Here
 from minilm.parallel.pipeline import pipeline_orders
@@ -86,18 +87,26 @@ class ParallelModel:
             once = here.at.tp == 0 or self.share.is_cut(whole[id(p)])
             return once and id(p) not in tied_elsewhere
 
+        common = {"settings": settings, "counted": counted, "average": False}
+        experts = self.share.experts()
         self.zero = Zero(
             here.data,
             self.share,
             self.share.blocks,
             optimizer,
             zero,
-            settings=settings,
-            counted=counted,
             twins=twins,
-            average=False,
+            others=experts,
+            **common,
             **options,
         )
+        self.experts = None  # whose gradients meet among fewer ranks
+        if experts:
+            rest = [p for p in self.share.parameters() if id(p) not in set(map(id, experts))]
+            nothing = ModuleList()
+            self.experts = Zero(
+                here.same_experts, self.share, nothing, optimizer, zero, others=rest, **common
+            )
 
     def gradients(self, ids: np.ndarray, targets: np.ndarray, scale: float = 1.0) -> float:
         """Forward and backward of a step; returns the mean loss in nats per scored target.
@@ -129,11 +138,16 @@ class ParallelModel:
         """The norm of all gradients of the model together, the same on every rank."""
         self.zero.reduce()
         squares = np.array(self.zero.squares())
+        if self.experts is not None:
+            self.experts.reduce()
+            squares = squares + self.here.ep.all_reduce(np.array(self.experts.squares()))
         return math.sqrt(float(self.here.model.all_reduce(squares)))
 
     def step(self, share: float = 1.0, factor: float = 1.0) -> None:
         """Change the weights; arguments as for `Zero.step`."""
         self.zero.step(share, factor)
+        if self.experts is not None:
+            self.experts.step(share, factor)
 
     def part(self) -> str:
         """What names this rank's part of the model, for `save_shards`."""
@@ -148,8 +162,12 @@ class ParallelModel:
         attention = next(m for m in self.share.modules() if hasattr(m, "kv_heads"))
         heads = (attention.heads, attention.kv_heads, attention.kv_heads)
         groups = [count * attention.head_size for count in heads]
+        mine = {id(p) for p in self.share.experts()}
+        cut = {names[name] for name, p in self.share.named_parameters() if id(p) in mine}
         state = {}
         for name, x in own.items():
+            if name in cut:
+                x = np.concatenate(self.here.ep.all_gather(x))
             if self.share.is_cut(name):
                 x = join_parts(name, self.here.tp.all_gather(x), groups)
             state[name] = x

@@ -10,6 +10,7 @@ from minilm.models import Transformer
 from minilm.models.embed import embed
 from minilm.nn import Module, ModuleList, Parameter, Sight
 from minilm.nn.positions import rope_table
+from minilm.parallel.experts import SplitExperts
 from minilm.parallel.layout import Here
 from minilm.parallel.moves import copy_to, gather_tokens, scatter_tokens
 from minilm.parallel.ring import ContextAttention
@@ -55,12 +56,19 @@ class Share(Module):
         ends = np.cumsum([len(stretch) for stretch in own]).tolist()
         self._stretches = [range(a, b) for a, b in zip([0, *ends], ends)]
         self.first, self.last = here.at.pp == 0, here.at.pp == layout.pp - 1
+        routed = [hasattr(block.feed_forward, "router") for block in model.stack.blocks]
+        if layout.ep > 1 and not any(routed):
+            raise InputError(f"ep is {layout.ep}; the model has no experts to share")
+        if layout.tp > 1 and any(routed):
+            raise InputError(f"tp is {layout.tp}; a model with experts is cut by ep, and tp is 1")
         if layout.tp > 1:
             split_tensors(here.tp, model, layout.sequence)
         self.blocks = ModuleList(model.stack.blocks[i] for i in self.numbers)
         if layout.cp > 1:
             for block in self.blocks:
                 self._cut_text(block)
+        if layout.ep > 1:
+            self._cut_experts()
         tied = model.config.tie
         if self.first or (self.last and tied):
             tokens = model.tokens
@@ -95,6 +103,16 @@ class Share(Module):
             block.attention.inside = cut
         else:
             block.attention = cut
+
+    def _cut_experts(self) -> None:
+        for block in self.blocks:
+            if hasattr(block.feed_forward, "router"):
+                block.feed_forward = SplitExperts(self._here.ep, block.feed_forward)
+
+    def experts(self) -> list[Parameter]:
+        """Parameters of which each rank of `ep` has other ones."""
+        layers = [m for m in self.modules() if isinstance(m, SplitExperts)]
+        return [p for layer in layers for each in layer.maps() for p in each.parameters()]
 
     def is_first(self, piece: int) -> bool:
         """Whether a stretch begins the model."""

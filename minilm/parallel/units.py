@@ -171,6 +171,11 @@ class Unit:
         start = self.comm.start_reduce_scatter if self.stage else self.comm.start_all_reduce
         self._leaving.append(start(flat))
 
+    def nudge(self) -> None:
+        """Let sums get on whose library has no thread of its own."""
+        for pending in self._leaving:
+            pending.done()
+
     def finish_reduce(self) -> None:
         """Wait for the sums, and keep those that this rank needs."""
         for pending in self._leaving:

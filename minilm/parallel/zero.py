@@ -77,6 +77,7 @@ class Zero:
         twins: (parameter, ranks that have it, too), such as a tied embedding on the first and the
             last stage of a pipeline.
         average: divide by the ranks.
+        others: parameters of the model that are not this object's matter.
 
     Raises:
         InputError: the stage is none, or two units share a parameter.
@@ -97,6 +98,7 @@ class Zero:
         counted: Callable[[Tensor], bool] = lambda p: True,
         twins: Sequence[tuple[Tensor, Communicator]] = (),
         average: bool = True,
+        others: Sequence[Tensor] = (),
     ) -> None:
         if stage not in (0, 1, 2, 3):
             raise InputError(f"stage is {stage}; it must be 0, 1, 2 or 3")
@@ -104,11 +106,12 @@ class Zero:
             raise InputError(f"ahead is {ahead}; it must be 0 or more")
         self.comm, self.stage, self.overlap, self.average = comm, stage, overlap, average
         names = {id(p): name for name, p in model.named_parameters()}
-        inside = [unit.parameters() for unit in units]
+        left = {id(p) for p in others}
+        inside = [[p for p in unit.parameters() if id(p) not in left] for unit in units]
         apart = [id(p) for part in inside for p in part] + [id(p) for p, _ in twins]
         if len(set(apart)) < len(apart):
             raise InputError("units share a parameter; each must be in one unit only")
-        rest = [p for p in model.parameters() if id(p) not in set(apart)]
+        rest = [p for p in model.parameters() if id(p) not in left.union(apart)]
         shelf = Shelf(offload, comm.rank)
 
         def unit(params: Sequence[Tensor], also: Communicator | None = None) -> Unit:
@@ -125,11 +128,24 @@ class Zero:
             for one in self.rest:
                 one.gather()
         self._remove = [
-            p.register_post_accumulate_grad_hook(_when_complete(one, overlap))
+            p.register_post_accumulate_grad_hook(self._when_complete(one))
             for one in self.all
             for p in one.params
             if stage >= 2 or overlap
         ]
+
+    def _when_complete(self, unit: Unit) -> Callable[[Tensor], None]:
+        """Reduces a unit once each of its parameters has a gradient."""
+
+        def hook(_: Tensor) -> None:
+            if all(p.grad is not None for p in unit.params):
+                unit.start_reduce()
+                if not self.overlap:
+                    unit.finish_reduce()
+            for one in self.all:
+                one.nudge()
+
+        return hook
 
     def reduce(self) -> None:
         """Sum what gradients are left over ranks, and wait for all sums."""
@@ -181,15 +197,3 @@ class Zero:
         if self.stage == 3:
             for unit in self.units:
                 unit.let_go()
-
-
-def _when_complete(unit: Unit, overlap: bool) -> Callable[[Tensor], None]:
-    """Reduces a unit once each of its parameters has a gradient."""
-
-    def hook(_: Tensor) -> None:
-        if all(p.grad is not None for p in unit.params):
-            unit.start_reduce()
-            if not overlap:
-                unit.finish_reduce()
-
-    return hook
