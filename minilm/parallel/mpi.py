@@ -16,7 +16,6 @@ rank adds up its own.
 """
 
 import os
-import pickle
 import sys
 import time
 import traceback
@@ -39,100 +38,25 @@ from minilm.parallel.communicator import (
     check_place,
     ring_sizes,
 )
+from minilm.parallel.waiting import (
+    ENDED,
+    HEAD,
+    PATIENCE,
+    Ready,
+    Request,
+    World,
+    library,
+    memory_of,
+    packed,
+    unpacked,
+)
 
 LAUNCHERS = ("PMI_SIZE", "PMI_RANK", "OMPI_COMM_WORLD_SIZE")  # what launchers set
-PATIENCE = 600.0  # seconds that a rank waits for others
-GRACE = 1.0  # seconds after which a rank that has ended is missed
-_HEAD = 512  # bytes of what is said about an array or a call
-_ENDED = 7  # the tag of a last word
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a process was started by mpiexec, from its environment variables."""
     return any(name in environment for name in LAUNCHERS)
-
-
-def _library() -> Any:
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise InputError(
-            "there is no MPI; it needs mpi4py and a library, such as pip install mpi4py mpich "
-            f"({error})"
-        ) from None
-    return MPI
-
-
-class _World:
-    """What all communicators of a process share: who has ended, and how long to wait."""
-
-    def __init__(self, comm: Any, checked: bool, patience: float) -> None:
-        self.comm, self.checked, self.patience = comm, checked, patience
-        self.ended: dict[int, float] = {}  # rank -> when its last word was heard
-
-    def missing(self, ranks: Sequence[int]) -> int | None:
-        """One of the ranks that ended a while ago, or None."""
-        status = _library().Status()
-        while self.comm.Iprobe(tag=_ENDED, status=status):
-            self.comm.recv(source=status.Get_source(), tag=_ENDED)
-            self.ended[status.Get_source()] = time.monotonic()
-        late = [r for r in ranks if time.monotonic() - self.ended.get(r, np.inf) > GRACE]
-        return late[0] if late else None
-
-
-class _Request:
-    """A started operation of MPI, waited for in small steps."""
-
-    def __init__(
-        self,
-        comm: "Mpi",
-        request: Any,
-        what: str,
-        result: Callable[[], Any],
-        keep: Any = None,
-        of: Sequence[int] | None = None,
-    ) -> None:
-        self._comm, self._request, self._what, self._result = comm, request, what, result
-        self._keep = keep  # buffers that must live until the end
-        self._of = comm.ranks if of is None else of  # the ranks that it needs
-
-    def done(self) -> bool:
-        if self._request is not None and self._request.Test():
-            self._request = self._keep = None
-        return self._request is None
-
-    def wait(self) -> Any:
-        began, pause = time.monotonic(), 0.0
-        while not self.done():
-            time.sleep(pause)
-            pause = min(1e-3, pause + 2e-6)
-            if pause == 1e-3:
-                self._check_others(time.monotonic() - began)
-        return self._result()
-
-    def _check_others(self, waited: float) -> None:
-        world, here = self._comm.world, self._comm.ranks[self._comm.rank]
-        ended = world.missing([rank for rank in self._of if rank != here])
-        if ended is not None:
-            raise RankError(f"rank {here} waits in {self._what}; rank {ended} has ended")
-        if waited > world.patience:
-            raise RankError(
-                f"rank {here} has waited {world.patience:g} s in {self._what}; another rank hangs, "
-                "or never calls it"
-            )
-
-
-class _Ready:
-    """A collective that has ended already."""
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def done(self) -> bool:
-        return True
-
-    def wait(self) -> Any:
-        return self._value
 
 
 class Mpi:
@@ -151,12 +75,12 @@ class Mpi:
     """
 
     def __init__(self, comm: Any = None, checked: bool = True, patience: float = PATIENCE) -> None:
-        everybody = _library().COMM_WORLD
+        everybody = library().COMM_WORLD
         self._join(everybody.Dup() if comm is None else comm, Ledger())
-        self.world = _World(everybody.Dup(), checked, patience)
+        self.world = World(everybody.Dup(), checked, patience)
 
     def _join(self, comm: Any, ledger: Ledger) -> None:
-        mpi = _library()
+        mpi = library()
         self._comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
         members, everybody = comm.Get_group(), mpi.COMM_WORLD.Get_group()
         self.ranks: list[int] = list(
@@ -177,7 +101,7 @@ class Mpi:
     @property
     def neighbours(self) -> int:
         """How many processes of the job run on this machine."""
-        mpi = _library()
+        mpi = library()
         here = self._comm.Split_type(mpi.COMM_TYPE_SHARED)
         count = here.Get_size()
         here.Free()
@@ -189,19 +113,19 @@ class Mpi:
         check_place(to, self.size, "to")
         x = np.array(x, order="C")
         self._forget_sent()
-        for kind, buffer in ((2 * tag, _packed((x.shape, x.dtype))), (2 * tag + 1, _bytes(x))):
+        for kind, buffer in ((2 * tag, packed((x.shape, x.dtype))), (2 * tag + 1, memory_of(x))):
             self._sent.append((self._comm.Isend(buffer, to, kind), buffer))
         self._count("send", x.nbytes, 1)
 
     def recv(self, source: int, tag: int = 0) -> Array:
         of = [self.ranks[check_place(source, self.size, "source")]]
         what = f"recv from rank {of[0]} at {call_site()}"
-        head = np.empty(_HEAD, np.uint8)
+        head = np.empty(HEAD, np.uint8)
         request = self._comm.Irecv(head, source, 2 * tag)
-        kind = _Request(self, request, what, lambda: _unpacked(head), of=of).wait()
+        kind = Request(self, request, what, lambda: unpacked(head), of=of).wait()
         x = np.empty(*kind)
-        request = self._comm.Irecv(_bytes(x), source, 2 * tag + 1)
-        return _Request(self, request, what, lambda: x, of=of).wait()
+        request = self._comm.Irecv(memory_of(x), source, 2 * tag + 1)
+        return Request(self, request, what, lambda: x, of=of).wait()
 
     def _forget_sent(self) -> None:
         self._sent = [(request, kept) for request, kept in self._sent if not request.Test()]
@@ -225,10 +149,10 @@ class Mpi:
         if is_half(x):
             shapes = [piece.shape for piece in chunks_of(x, self.size)]
             pieces = self._gather(self._reduced(x, op, what), shapes, what).wait()
-            return _Ready(np.concatenate(pieces).reshape(x.shape))
+            return Ready(np.concatenate(pieces).reshape(x.shape))
         out = np.empty_like(x)
-        code = getattr(_library(), op.upper())  # SUM, MAX or MIN
-        return _Request(self, self._comm.Iallreduce(x, out, code), what, lambda: out, x)
+        code = getattr(library(), op.upper())  # SUM, MAX or MIN
+        return Request(self, self._comm.Iallreduce(x, out, code), what, lambda: out, x)
 
     def start_reduce_scatter(self, x: Array) -> Any:
         x = np.asarray(x, order="C")
@@ -236,10 +160,10 @@ class Mpi:
         pieces = chunks_of(x, self.size)
         self._count_ring("reduce_scatter", pieces)
         if is_half(x):
-            return _Ready(self._reduced(x, "sum", what))
+            return Ready(self._reduced(x, "sum", what))
         out = np.empty_like(pieces[self.rank])
         request = self._comm.Ireduce_scatter(x, out, [piece.size for piece in pieces])
-        return _Request(self, request, what, lambda: out, x)
+        return Request(self, request, what, lambda: out, x)
 
     def start_all_gather(self, x: Array, sizes: Sequence[int] | None = None) -> Any:
         x = np.array(x, order="C")
@@ -254,12 +178,12 @@ class Mpi:
             raise InputError(f"x is None on rank {root}; the root must give an array")
         what = self._meet("broadcast", (root,))
         out = np.array(x, order="C") if self.rank == root else None
-        head = _packed(None if out is None else (out.shape, out.dtype))
-        kind = self._spread(head, root, what, lambda: _unpacked(head))
+        head = packed(None if out is None else (out.shape, out.dtype))
+        kind = self._spread(head, root, what, lambda: unpacked(head))
         out = np.empty(*kind) if out is None else out
         last = (root - 1) % self.size
         self._count("broadcast", 0 if self.rank == last else out.nbytes, int(self.rank != last))
-        return self._spread(_bytes(out), root, what, lambda: out)
+        return self._spread(memory_of(out), root, what, lambda: out)
 
     def all_to_all(self, parts: Sequence[Array]) -> list[Array]:
         mine = check_parts(parts, self.size)
@@ -270,7 +194,7 @@ class Mpi:
 
     def barrier(self) -> None:
         what = self._meet("barrier", None)
-        _Request(self, self._comm.Ibarrier(), what, lambda: None).wait()
+        Request(self, self._comm.Ibarrier(), what, lambda: None).wait()
 
     def group(self, ranks: Sequence[int]) -> "Mpi":
         ranks = check_group(ranks, self.rank, self.size)
@@ -285,7 +209,7 @@ class Mpi:
             self._forget_sent()
             time.sleep(1e-4)
         world = self.world.comm
-        words = [world.isend(None, rank, _ENDED) for rank in range(world.Get_size())]
+        words = [world.isend(None, rank, ENDED) for rank in range(world.Get_size())]
         last = world.Ibarrier()
         while not last.Test():
             time.sleep(1e-3)
@@ -311,8 +235,9 @@ class Mpi:
         """
         what = f"{kind}{f' of {fits}' if fits not in (None, ()) else ''} at {call_site()}"
         if self.checked and self.size > 1:
-            here, call = self.ranks[self.rank], (kind, str(fits))
-            for other, (theirs, words) in zip(self.ranks, self._all_say((call, what), what)):
+            here, call = self.ranks[self.rank], (kind, str(fits)[:120])
+            said = self._all_say((call, what[:200]), what)
+            for other, (theirs, words) in zip(self.ranks, said):
                 if theirs != call:
                     (a, first), (b, second) = sorted([(other, words), (here, what)])
                     raise RankError(
@@ -323,36 +248,36 @@ class Mpi:
 
     def _all_say(self, word: Any, what: str) -> list[Any]:
         """A small thing from every rank."""
-        given, heard = _packed(word), np.empty((self.size, _HEAD), np.uint8)
+        given, heard = packed(word), np.empty((self.size, HEAD), np.uint8)
         request = self._comm.Iallgather(given, heard)
-        _Request(self, request, what, lambda: None, given).wait()
-        return [_unpacked(row) for row in heard]
+        Request(self, request, what, lambda: None, given).wait()
+        return [unpacked(row) for row in heard]
 
     def _spread(self, buffer: Array, root: int, what: str, result: Callable[[], Any]) -> Any:
-        return _Request(self, self._comm.Ibcast(buffer, root), what, result, buffer).wait()
+        return Request(self, self._comm.Ibcast(buffer, root), what, result, buffer).wait()
 
-    def _gather(self, x: Array, shapes: Sequence[tuple[int, ...]], what: str) -> _Request:
+    def _gather(self, x: Array, shapes: Sequence[tuple[int, ...]], what: str) -> Request:
         counts = [int(np.prod(shape)) * x.itemsize for shape in shapes]
         flat = np.empty(sum(counts), np.uint8)
-        request = self._comm.Iallgatherv(_bytes(x), [flat, counts])
+        request = self._comm.Iallgatherv(memory_of(x), [flat, counts])
 
         def found() -> list[Array]:
             cut = np.split(flat, np.cumsum(counts)[:-1])
             return [c.view(x.dtype).reshape(shape) for c, shape in zip(cut, shapes)]
 
-        return _Request(self, request, what, found, x)
+        return Request(self, request, what, found, x)
 
     def _exchange(self, parts: list[Array], what: str) -> list[Array]:
         """One array to each rank, one from each."""
-        heads = np.stack([_packed((part.shape, part.dtype)) for part in parts])  # (P, bytes)
+        heads = np.stack([packed((part.shape, part.dtype)) for part in parts])  # (P, bytes)
         heard = np.empty_like(heads)
-        _Request(self, self._comm.Ialltoall(heads, heard), what, lambda: None, heads).wait()
-        found = [np.empty(*_unpacked(row)) for row in heard]
-        given = np.concatenate([_bytes(part) for part in parts])
+        Request(self, self._comm.Ialltoall(heads, heard), what, lambda: None, heads).wait()
+        found = [np.empty(*unpacked(row)) for row in heard]
+        given = np.concatenate([memory_of(part) for part in parts])
         flat = np.empty(sum(part.nbytes for part in found), np.uint8)
         counts = [[part.nbytes for part in side] for side in (parts, found)]
         request = self._comm.Ialltoallv([given, counts[0]], [flat, counts[1]])
-        _Request(self, request, what, lambda: None, given).wait()
+        Request(self, request, what, lambda: None, given).wait()
         cut = np.split(flat, np.cumsum(counts[1])[:-1])
         return [c.view(f.dtype).reshape(f.shape) for c, f in zip(cut, found)]
 
@@ -361,20 +286,6 @@ class Mpi:
         combine = {"sum": np.add, "max": np.maximum, "min": np.minimum}[op]
         wide = [part.astype(np.float32) for part in self._exchange(chunks_of(x, self.size), what)]
         return combine.reduce(wide).astype(x.dtype)
-
-
-def _bytes(x: Array) -> Array:
-    """The memory of a whole array as bytes."""
-    return x.reshape(-1).view(np.uint8)
-
-
-def _packed(word: Any) -> Array:
-    """A small thing as `_HEAD` bytes."""
-    return np.frombuffer(bytearray(pickle.dumps(word).ljust(_HEAD, b"\0")), np.uint8)
-
-
-def _unpacked(head: Array) -> Any:
-    return pickle.loads(head.tobytes())
 
 
 def run(worker: Callable[..., Any], *args: Any, **settings: Any) -> Any:
@@ -410,5 +321,5 @@ def stop(comm: Mpi, error: BaseException) -> NoReturn:
         print(f"minilm: rank {comm.rank} of {comm.size} raised this", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    _library().COMM_WORLD.Abort(status)
+    library().COMM_WORLD.Abort(status)
     os._exit(status)  # Abort may come back while the launcher does its work
