@@ -138,14 +138,12 @@ def test_a_killed_process_ends_the_job_and_fewer_go_on(tmp_path: Path) -> None:
         ranks = processes_of(out)
         assert sorted(ranks) == [0, 1, 2, 3], process.communicate()[0]
         os.kill(ranks[2], signal.SIGKILL)
-        began = time.monotonic()
-        said, _ = process.communicate(timeout=60)
-        assert time.monotonic() - began < 20
+        said, _ = process.communicate(timeout=30)  # seconds, where nothing else would end it
     finally:
         process.kill()
     assert process.returncode != 0
     assert "Traceback" not in said
-    assert said.lower().count("killed") == 1, said
+    assert said.count("signal 9") == 1, said
     assert not processes_of(out)
 
     step = read_manifest(out)["facts"]["step"]

@@ -53,6 +53,14 @@ def test_all_kinds_on_16_ranks_have_the_losses_of_one_process(typed, tmp_path, c
         np.testing.assert_allclose(array, wanted[name], rtol=0, atol=1e-3, err_msg=name)
 
 
+def test_pieces_of_a_pipeline_and_heads_of_a_ring(typed, tmp_path) -> None:
+    assert cli.main(typed("one", "--dp", "1")) == 0
+    options = ["--pp", "2", "--pieces", "1", "--cp", "2", "--ulysses", "2", "--recompute", "full"]
+    assert cli.main(typed("many", *options, "--micro", "4", "--schedule", "gpipe")) == 0
+    one, many = losses(tmp_path / "one"), losses(tmp_path / "many")
+    np.testing.assert_allclose(many, one, rtol=0, atol=2e-5)
+
+
 def test_other_ranks_resume_and_the_log_goes_on(typed, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     assert cli.main(typed("straight", "--dp", "1")) == 0
@@ -73,6 +81,7 @@ REFUSED = {
     "schedule": (["--pp", "2", "--schedule", "x"], "--schedule is 'x'; it must be one of gpipe"),
     "recompute": (["--recompute", "x"], "--recompute is 'x'; it must be one of none"),
     "micro": (["--pp", "2", "--micro", "0"], "--micro is 0; it must be at least 1"),
+    "pieces": (["--pp", "2", "--pieces", "2"], "layers is 2; there must be one for each of 2"),
     "below one": (["--dp", "0"], "dp is 0; it must be at least 1"),
     "heads": (["--tp", "4"], "heads is 2; it must be a multiple of tp, 4"),
     "batch": (["--dp", "5"], "batch is 4; it must have a sequence for each"),

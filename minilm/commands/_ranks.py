@@ -11,7 +11,8 @@ from minilm.commands._compare import HELD_OUT, TRAIN, comparison
 from minilm.errors import InputError
 
 SIZES = ("dp", "tp", "pp", "cp")
-OPTIONS = (*SIZES, "zero", "schedule", "micro", "recompute", "offload", "sequence")
+MORE = ("pieces", "ulysses")
+OPTIONS = (*SIZES, *MORE, "zero", "schedule", "micro", "recompute", "offload", "sequence")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +22,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("tp", "ranks that share each matrix"),
         ("pp", "ranks that share the layers"),
         ("cp", "ranks that share each text"),
+        ("ulysses", "of --cp, ranks that exchange heads; the others pass blocks round a ring"),
+        ("pieces", "stretches of layers on each --pp rank"),
     ):
         parser.add_argument(f"--{name}", type=int, metavar="N", help=what)
     parser.add_argument("--zero", type=int, metavar="STAGE", help="stage of ZeRO, 0 to 3")
-    parser.add_argument("--schedule", metavar="NAME", help="gpipe, 1f1b or zb-h1, with --pp")
+    parser.add_argument("--schedule", metavar="NAME", help="gpipe, 1f1b, interleaved or zb-h1")
     parser.add_argument("--micro", type=int, metavar="M", help="micro-batches of a step")
     parser.add_argument("--recompute", metavar="HOW", help="none, selective or full")
     parser.add_argument("--offload", metavar="DIR", help="optimizer in files of DIR, or 'host'")
@@ -97,7 +100,7 @@ def _spread(args: argparse.Namespace, ranks: int | None) -> Any:
     from minilm.train.ranks import Spread
 
     for name, allowed in (
-        ("schedule", [one for one in SCHEDULES if one != "interleaved"]),
+        ("schedule", SCHEDULES),
         ("recompute", RECOMPUTE),
         ("zero", range(4)),
     ):
@@ -109,16 +112,17 @@ def _spread(args: argparse.Namespace, ranks: int | None) -> Any:
     if args.micro is not None and args.micro < 1:
         raise InputError(f"--micro is {args.micro}; it must be at least 1")
     sizes = {name: getattr(args, name) for name in SIZES if getattr(args, name) is not None}
+    more = {name: getattr(args, name) for name in MORE if getattr(args, name) is not None}
     if ranks is not None and "dp" not in sizes:
         rest = int(np.prod(list(sizes.values()) or [1]))
         sizes["dp"] = max(1, ranks // max(1, rest))
-    layout = Layout(**sizes, sequence=bool(args.sequence))
+    layout = Layout(**sizes, **more, sequence=bool(args.sequence))
     if ranks is not None:
         layout.check_fit(ranks)
     return Spread(
         layout,
         args.zero or 0,
-        args.schedule or "1f1b",
+        args.schedule or ("interleaved" if layout.pieces > 1 else "1f1b"),
         args.micro or layout.pp,
         args.recompute or "none",
         overlap=layout.pp == 1,

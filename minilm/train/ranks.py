@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minilm.errors import InputError
 from minilm.interrupt import Interrupt
 from minilm.models import model_of
 from minilm.optim import AdamW
@@ -58,6 +59,11 @@ class _Job:
     ) -> None:
         layout, rows = spread.layout, plan.batch * plan.accumulate
         layout.check_fit(comm.size, model.config, rows, plan.context, spread.micro)
+        if layout.ep > 1 and keep.out is not None:
+            raise InputError(
+                f"out is {str(keep.out)!r}; with experts on many ranks (ep {layout.ep}) it must be "
+                "None"
+            )
         self.comm, self.plan, self.keep, self.config = comm, plan, keep, model.config
         self.first = comm.rank == 0
         self.folder = None if keep.out is None else Path(keep.out)
