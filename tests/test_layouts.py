@@ -63,6 +63,8 @@ def worker(comm, name, dtype, steps, layout, options):
 RUNS = {
     "dp, uneven": ("gpt2", Layout(dp=3), {"zero": 1}),
     "dp, zero 3": ("llama", Layout(dp=2), {"zero": 3, "overlap": True}),
+    "zero 3, micro-batches": ("gpt2", Layout(dp=2), {"zero": 3, "micro": 2, "overlap": True}),
+    "zero 3, zb-h1": ("gpt2", Layout(pp=2, dp=2), {"zero": 3, "micro": 2, "schedule": "zb-h1"}),
     "tp": ("gpt2", Layout(tp=4), {}),
     "tp, grouped": ("grouped", Layout(tp=2), {}),
     "tp by tokens": ("gpt2", Layout(tp=2, sequence=True), {}),

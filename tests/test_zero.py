@@ -188,6 +188,24 @@ def test_offload(stage: int, tmp_path: Path) -> None:
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) > 8 * build().num_parameters()
 
 
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_a_step_that_is_left_out_leaves_no_trace(stage: int) -> None:
+    """As where 16-bit gradients overflow."""
+
+    def worker(comm):
+        model = build()
+        zero = Zero(comm, model, model.stack.blocks, optimizer, stage)
+        mine = [np.split(x, comm.size)[comm.rank] for x in batch(0)]
+        before = [unit.own.copy() for unit in zero.all]
+        model.loss(*mine).backward()
+        zero.forget()
+        zero.step()
+        same = all(np.array_equal(unit.own, old) for unit, old in zip(zero.all, before))
+        return same, comm.ledger.held["gradients"]
+
+    assert simulate(worker, 2).values == [(True, 0)] * 2
+
+
 def test_weights_of_a_unit_are_gone_while_it_does_not_run() -> None:
     def worker(comm):
         model = build()

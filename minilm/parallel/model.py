@@ -69,8 +69,6 @@ class ParallelModel:
     ) -> None:
         layout = here.layout
         layout.check_fit(here.comm.size, model.config)
-        if zero == 3 and (layout.pp > 1 or micro > 1) and options.get("overlap"):
-            raise InputError("overlap with zero 3 needs pp 1 and micro-batches 1")
         if layout.pieces > 1 and schedule != "interleaved":
             raise InputError(f"pieces is {layout.pieces}; the schedule must be 'interleaved'")
         self.orders = pipeline_orders(layout.pp, micro, schedule, layout.pieces)

@@ -45,7 +45,7 @@ def run_pipeline(
     Returns:
         What this rank knows of the step's loss: all of it where the model ends, else 0.
     """
-    here = share._here
+    here = share.here
     stages = here.layout.pp
     split = any(task.kind == "W" for task in orders[here.at.pp])
     inputs, outputs, owed, kept = {}, {}, {}, {}

@@ -37,6 +37,7 @@ class Share(Module):
             sub-layers again, "full" whole layers.
 
     Attributes:
+        here: the place.
         blocks: this rank's layers, stretch after stretch.
         numbers: which layers of the model they are.
 
@@ -48,7 +49,7 @@ class Share(Module):
         if recompute not in RECOMPUTE:
             raise InputError(f"recompute is {recompute!r}; it must be {', '.join(RECOMPUTE)}")
         layout, self.config = here.layout, model.config
-        self._here, self._recompute, self._sequence = here, recompute, layout.sequence
+        self.here, self._recompute, self._sequence = here, recompute, layout.sequence
         count = layout.pp * layout.pieces
         stretches = np.array_split(np.arange(model.config.layers), count)
         own = [stretches[piece * layout.pp + here.at.pp] for piece in range(layout.pieces)]
@@ -92,7 +93,7 @@ class Share(Module):
                     )
 
     def _cut_text(self, block: Module) -> None:
-        here, tp = self._here, self._here.layout.tp
+        here, tp = self.here, self.here.layout.tp
 
         def places(size: int) -> list[np.ndarray]:
             return here.ring_places(size)
@@ -107,7 +108,7 @@ class Share(Module):
     def _cut_experts(self) -> None:
         for block in self.blocks:
             if hasattr(block.feed_forward, "router"):
-                block.feed_forward = SplitExperts(self._here.ep, block.feed_forward)
+                block.feed_forward = SplitExperts(self.here.ep, block.feed_forward)
 
     def experts(self) -> list[Parameter]:
         """Parameters of which each rank of `ep` has other ones."""
@@ -120,7 +121,7 @@ class Share(Module):
 
     def is_last(self, piece: int) -> bool:
         """Whether a stretch ends the model."""
-        return self.last and piece == self._here.layout.pieces - 1
+        return self.last and piece == self.here.layout.pieces - 1
 
     def forward(self, given: Any, where: np.ndarray, piece: int = 0) -> Tensor:
         """One stretch of layers.
@@ -133,7 +134,7 @@ class Share(Module):
         Returns:
             (B, T, C), or (B, T / tp, C) between layers that are cut by tokens.
         """
-        tp = self._here.tp
+        tp = self.here.tp
         x = given
         if self.is_first(piece):
             x, _ = embed(self, given, 0, positions=where)
@@ -167,11 +168,11 @@ class Share(Module):
         if config.positions == "rope":
             turns = config.rope
             rope = rope_table(where, config.D, turns.theta, turns.scaling, x.dtype)
-        return Sight(causal=time > 1 or self._here.cp.size > 1, window=window, rope=rope)
+        return Sight(causal=time > 1 or self.here.cp.size > 1, window=window, rope=rope)
 
     def loss(self, hidden: Tensor, targets: np.ndarray) -> Tensor:
         """Mean cross-entropy in nats of the tokens of this rank, where the model ends."""
-        scale, tp = self.config.logit_scale, self._here.tp
+        scale, tp = self.config.logit_scale, self.here.tp
         x = hidden if scale == 1.0 else F.mul(hidden, hidden.dtype.type(scale))
         weight = self.tokens.weight if self.config.tie else self.head.weight
         if tp.size == 1:
@@ -195,7 +196,7 @@ class Share(Module):
 
     def is_cut(self, whole: str) -> bool:
         """Whether the tensor parallel ranks have shares of a parameter, by its whole name."""
-        if self._here.tp.size == 1:
+        if self.here.tp.size == 1:
             return False
         return is_cut(whole) or whole in ("tokens.weight", "head.weight")
 

@@ -73,8 +73,9 @@ class Unit:
         comm.ledger.hold("weights", self.bytes)
         if stage == 3 or shelf.away:
             self.own = shelf.put(self.own.copy())
-            if shelf.away and stage < 3:  # a second copy, where the step is computed
-                comm.ledger.hold(shelf.kind, self.own.nbytes)
+        self._rest = 0 if shelf.away else self.own.nbytes  # bytes of the piece on the device
+        if shelf.away:  # a copy of the piece, where the step is computed
+            comm.ledger.hold(shelf.kind, self.own.nbytes)
         self._parts = [Tensor(self.own[a:b], requires_grad=True) for a, b, _, _ in self._runs]
         self.optimizer = optimizer(
             [{"params": [p], **run[2]} for p, run in zip(self._parts, self._runs)]
@@ -122,7 +123,7 @@ class Unit:
     def start_gather(self) -> None:
         """Ask for every rank's piece of the weights, where they are not here or on their way."""
         if not self.here and self._coming is None:
-            self.comm.ledger.hold("weights", self.bytes - self.own.nbytes)
+            self.comm.ledger.hold("weights", self.bytes - self._rest)
             self._coming = self.comm.start_all_gather(self._sent(), self.pieces)
 
     def gather(self) -> None:
@@ -141,7 +142,7 @@ class Unit:
             for p in self.params:
                 p.data = xp_of(p.data).broadcast_to(p.data.dtype.type(np.nan), p.shape)
             self._flat = None
-            self.comm.ledger.hold("weights", self.own.nbytes - self.bytes)
+            self.comm.ledger.hold("weights", self._rest - self.bytes)
 
     def _sent(self) -> Array:
         """The own piece, on the device of the parameters."""
