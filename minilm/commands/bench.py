@@ -23,6 +23,7 @@ PARTS = {  # and the modules that measure them
     "serve": "serve",
     "scaling": "scaling",
     "images": "images",
+    "parallel": "parallel",
     "gpu": "gpu",
 }
 FORMAT = 1  # of the JSON file

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minilm.commands import _ranks
 from minilm.commands._compare import HELD_OUT, TRAIN, comparison
 from minilm.commands._images import draws, train_images
 from minilm.commands._options import naming
@@ -52,6 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="cpu", metavar="NAME", help="cpu (default), cuda, or cuda:N for GPU N"
     )
+    _ranks.arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     if args.steps is not None and args.steps < 1:
         raise InputError(f"--steps is {args.steps}; it must be 1 or more")
     _refuse_mixed(args)
+    if _ranks.is_spread(args):
+        return _ranks.train_spread(args, _folder, _named_reporter)
     if args.sft is not None or is_tuning(args.resume):
         return fine_tune(args)
     if args.images is not None or (args.resume is not None and draws(args.resume)):
@@ -75,8 +79,24 @@ def run(args: argparse.Namespace) -> int:
     for name in ("size", "patch"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} was given without --images; it is for pictures")
-    folder = start(args) if args.resume is None else args.resume
-    return _train(folder, args)
+    if args.resume is not None and _is_sharded(args.resume):
+        return _ranks.train_spread(args, _folder, _named_reporter)
+    return _train(_folder(args), args)
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    """Where the run is, prepared."""
+    return start(args) if args.resume is None else args.resume
+
+
+def _is_sharded(folder: Path) -> bool:
+    from minilm.parallel.shards import MANIFEST
+
+    return (folder / MANIFEST).is_file()
+
+
+def _named_reporter(model: Any, tokenizer: Any, held_out: Any, name: str) -> Any:
+    return _reporter(model, tokenizer, held_out, OPENINGS.get(name, "The"))
 
 
 def _refuse_mixed(args: argparse.Namespace) -> None:
