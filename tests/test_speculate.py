@@ -174,7 +174,9 @@ def test_tokens_a_round_by_the_formula(guesses):
         total += len(accept(guessed, np.tile(q, (guesses, 1)), np.tile(p, (guesses + 1, 1)), rng))
     assert abs(total / rounds - expected_tokens(alpha, guesses)) < 4 * guesses / rounds**0.5
     assert (
-        expected_tokens(1.0, guesses) == guesses + 1 == expected_tokens(1 - 1e-12, guesses).round(6)
+        expected_tokens(1.0, guesses)
+        == guesses + 1
+        == round(expected_tokens(1 - 1e-12, guesses), 6)
     )
     # The paper's table 1: alpha 0.8, five guesses, a free draft.
     assert abs(expected_speedup(0.8, 5, 0.0) - 3.69) < 0.01
