@@ -78,7 +78,9 @@ _ASSIGNED = re.compile(
        |(?P<bare>[A-Za-z0-9_+/=.~-]{16,256})(?=\s|$|[;,]))
     """
 )
-_URL_PASSWORD = re.compile(r"(?<=://)[^\s:/@\"'<>{}$%]{1,64}:([^\s:/@\"'<>{}$%]{3,128})(?=@[\w.-]+)")
+_URL_PASSWORD = re.compile(
+    r"(?<=://)[^\s:/@\"'<>{}$%]{1,64}:([^\s:/@\"'<>{}$%]{3,128})(?=@[\w.-]+)"
+)
 _PLACE = re.compile(
     r"(?i)^[<\[{(%$]|[>\]})]$|\{|\$\(|%s|example|changeme|change_me|placeholder|dummy|your|^x+$|^\*+$"
     r"|^(passw(or)?d|secret|token|none|null|true|false|test|foo|bar|user|pass|default)[\d_]*$"

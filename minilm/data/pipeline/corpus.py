@@ -35,7 +35,7 @@ class Corpus:
         path = self.folder / ABOUT
         if not path.is_file():
             begun = (self.folder / "settings.json").is_file()
-            why = "whose run has not ended: repeat it" if begun else "which minilm data did not make"
+            why = "whose run has not ended: repeat it" if begun else "not made by minilm data"
             raise InputError(f"corpus is {str(folder)!r}, {why}")
         try:
             self.facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

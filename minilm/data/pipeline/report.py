@@ -211,8 +211,8 @@ def _corpus(found: dict[str, Tally]) -> list[str]:
 def _reasons(tally: Tally, counts: dict[str, list[int]]) -> list[str]:
     if not counts:
         return []
-    rows = [[_text(why), f"{n:,}", _size(size) if size else ""]
-            for why, (n, size) in sorted(counts.items(), key=lambda kv: (-kv[1][0], kv[0]))]  # fmt: skip
+    order = sorted(counts.items(), key=lambda item: (-item[1][0], item[0]))
+    rows = [[_text(why), f"{n:,}", _size(size) if size else ""] for why, (n, size) in order]
     out = [_table(["reason", "number", "size"], rows)]
     for why in sorted(counts):
         out += _samples(tally, why)

@@ -17,6 +17,7 @@ from minilm.files import make_folder, write_text
 
 SETTINGS = "settings.json"
 REPORT, CARD = "report.html", "data_card.md"
+MADE = (ABOUT, REPORT, CARD, tokens.TOKENIZER, "train.tokens", "held_out.tokens")
 
 
 class Workers(Protocol):
@@ -136,28 +137,32 @@ def _go_through(
 def _begin(root: Path, settings: Settings, restart: bool) -> None:
     """See that a folder is free, or holds a run with these settings."""
     path = root / SETTINGS
+    made = {*root.glob("*-?????.jsonl"), *(root / name for name in MADE)}
     if restart and path.is_file():
         shutil.rmtree(root / "work", ignore_errors=True)
-        for old in (*root.glob("*-?????.jsonl"), *root.glob("*.tokens"), root / ABOUT, path):
+        for old in made:
             old.unlink(missing_ok=True)
+        path.unlink()  # last, so that a restart that was stopped can be repeated
     if path.is_file():
         try:
-            before = Settings.from_json(path.read_text(encoding="utf-8"))
+            before = Settings.from_json(path.read_text(encoding="utf-8")).to_dict()
         except ValueError:
-            raise InputError(f"out is {str(root)!r}, whose {SETTINGS} is damaged") from None
-        for name, value in settings.to_dict().items():
-            held = before.to_dict()[name]
+            raise InputError(
+                f"out is {str(root)!r}, whose {SETTINGS} is damaged; begin anew with --restart"
+            ) from None
+        for name, value in json.loads(json.dumps(settings.to_dict())).items():
+            held = json.loads(json.dumps(before[name]))
             if held != value:
                 raise InputError(
                     f"out is {str(root)!r}, a run with {name} {_said(held)}, not {_said(value)}; "
                     "choose another folder, or begin anew with --restart"
                 )
         return
-    strange = [p.name for p in root.iterdir() if not p.name.startswith(".")]
+    strange = sorted(one.name for one in root.iterdir() if not one.name.startswith("."))
     if strange:
         raise InputError(
-            f"out is {str(root)!r}, which holds other files ({sorted(strange)[0]}); it must be "
-            "empty or a folder that minilm data made"
+            f"out is {str(root)!r}, which holds other files ({strange[0]}); it must be empty or a "
+            "folder that minilm data made"
         )
     write_text(path, json.dumps(settings.to_dict(), indent=2, sort_keys=True) + "\n")
 

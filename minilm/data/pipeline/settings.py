@@ -70,9 +70,7 @@ class Settings:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be {least} or more")
         for name in ("threshold", "held_out"):
             if not 0 < getattr(self, name) < 1:
-                raise InputError(
-                    f"{name} is {getattr(self, name)}; it must be above 0 and below 1"
-                )
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0 and below 1")
         for name, value in self.filters.items():
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{name} is {value}; it must be 0 or more, and finite")
