@@ -108,12 +108,43 @@ class InfillBatches:
         if rng.random() >= self.rate:
             return np.asarray(document, np.int32)
         text = self.tokenizer.decode(document.tolist())
+        if "\ufffd" in text:  # a part that begins or ends within a letter
+            return np.asarray(document, np.int32)
         return fim_encode(self.tokenizer, text, rng, 1.0, self.spm_rate)
 
 
-def split_documents(tokens: np.ndarray, end: int) -> list[np.ndarray]:
-    """The documents of a row of ids (T,), each without the id `end` that stands behind it."""
+def split_documents(
+    tokens: np.ndarray, end: int, longest: int | None = None, tokenizer: Tokenizer | None = None
+) -> list[np.ndarray]:
+    """The documents of a row of ids, each without the id `end` that stands behind it.
+
+    Args:
+        tokens: (T,) ids, any integer type; the parts are views of it.
+        end: the id behind each document.
+        longest: ids of a part at most: longer documents come in several, cut behind a line where
+            there is one.
+        tokenizer: what knows which ids end a line; needed with `longest`.
+
+    Raises:
+        InputError: `longest` below 1, or without a tokenizer.
+    """
     ends = np.flatnonzero(np.asarray(tokens) == end)
-    starts = np.concatenate([[0], ends + 1])
-    stops = np.concatenate([ends, [len(tokens)]])
-    return [tokens[a:b] for a, b in zip(starts.tolist(), stops.tolist()) if b > a]
+    starts = np.concatenate([[0], ends + 1]).tolist()
+    stops = np.concatenate([ends, [len(tokens)]]).tolist()
+    if longest is None:
+        return [tokens[a:b] for a, b in zip(starts, stops) if b > a]
+    if longest < 1 or tokenizer is None:
+        raise InputError(f"longest is {longest}; it must be 1 or more, with a tokenizer")
+    line = np.array(
+        [tokenizer.decode_bytes([i])[-1:] == b"\n" for i in range(tokenizer.vocab_size)]
+    )
+    found = []
+    for a, b in zip(starts, stops):
+        while b - a > longest:
+            good = np.flatnonzero(line[np.asarray(tokens[a : a + longest])])
+            cut = a + (int(good[-1]) + 1 if len(good) else longest)
+            found.append(tokens[a:cut])
+            a = cut
+        if b > a:
+            found.append(tokens[a:b])
+    return found

@@ -18,7 +18,8 @@ from minilm.errors import InputError
 
 LEVELS = (1, 2, 3)  # how many steps stand before the return
 KINDS = ("list", "string", "number")
-TESTS = 6  # calls of one problem
+TESTS = 8  # calls of one problem
+CHOICE = 40  # arguments that they are chosen from
 LARGEST = 30  # of the numbers in a text
 _NAMES = {"list": "x", "string": "s", "number": "n"}
 
@@ -246,7 +247,7 @@ def katas(
     while len(found) < count:
         kind = kinds[int(rng.integers(len(kinds)))]
         one = _draw(kind, levels[int(rng.integers(len(levels)))], rng)
-        if one.key in known:
+        if one.key in known or not _tells(one):
             idle += 1
             if idle > 20_000:  # in a row: what is left is next to nothing
                 raise InputError(
@@ -273,7 +274,7 @@ def _draw(kind: str, level: int, rng: np.random.Generator) -> Kata:
     prompt = f'def f({name}):\n    """{sentence}"""\n'
     lines = [*(f"{name} = {line}" for line in code[:-1]), f"return {code[-1]}"]
     solution = "".join(f"    {line}\n" for line in lines)
-    calls = [((given,), _answer(chain, numbers, given)) for given in _arguments(kind, rng)]
+    calls = _telling(chain, numbers, _arguments(kind, numbers, rng))
     return Kata(f"{kind}: {'; '.join(words)}", kind, level, prompt, solution, tuple(calls))
 
 
@@ -284,12 +285,41 @@ def _answer(chain: Sequence[Step], numbers: Sequence[int], given: Any) -> Any:
     return given
 
 
-def _arguments(kind: str, rng: np.random.Generator) -> list[Any]:
-    """Arguments of the calls: the smallest first, then random ones."""
+def _tells(one: Kata) -> bool:
+    """Whether the answers differ: a problem whose answer is always 0 asks for nothing."""
+    answers = {repr(answer) for _, answer in one.tests}
+    return len(answers) >= (2 if answers <= {"True", "False"} else 3)
+
+
+def _telling(
+    chain: Sequence[Step], numbers: Sequence[int], given: Sequence[Any]
+) -> list[tuple[tuple[Any, ...], Any]]:
+    """Calls for the tests: the first argument, then those whose answers differ from all before."""
+    answered = [(one, _answer(chain, numbers, one)) for one in given]
+    chosen, seen = [0], [answered[0][1]]
+    for i, (_, answer) in enumerate(answered[1:], 1):
+        if len(chosen) < TESTS and answer not in seen:
+            chosen.append(i)
+            seen.append(answer)
+    chosen += [i for i in range(len(answered)) if i not in chosen][: TESTS - len(chosen)]
+    return [((answered[i][0],), answered[i][1]) for i in sorted(chosen)]
+
+
+def _arguments(kind: str, numbers: Sequence[int], rng: np.random.Generator) -> list[Any]:
+    """Arguments for calls to choose from: the smallest first, then random ones.
+
+    The numbers of the problem and their neighbours come often, for there the answers change.
+    """
+    near = [k + d for k in numbers for d in (-1, 0, 1)]
     if kind == "number":
-        return [0, *(int(n) for n in rng.integers(-60, 61, TESTS - 1))]
+        far = rng.integers(-60, 61, CHOICE // 2)
+        return [0, *near, *(int(n) for n in far), *(int(n) for n in 40 * far)]
     if kind == "list":
-        lengths = rng.integers(3, 9, TESTS - 1)
-        return [[], *([int(v) for v in rng.integers(-20, 41, n)] for n in lengths)]
+        lists = []
+        for n in rng.integers(3, 9, CHOICE):
+            values = [int(v) for v in rng.integers(-20, 41, n)]
+            lists.append([near[v % len(near)] if v % 3 == 0 else v for v in values])
+        return [[], *lists]
     letters = np.array(list("aAbBcdeEfiklmnorstTuwxyz0123456789   "))
-    return ["", *("".join(rng.choice(letters, n)) for n in rng.integers(4, 25, TESTS - 1))]
+    lengths = rng.integers(3, 36, CHOICE)
+    return ["", *("".join(rng.choice(letters, n)) for n in lengths)]
