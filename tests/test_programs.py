@@ -1,4 +1,4 @@
-"""Untrusted programs: those that try to get out fail safely, good ones pass, one leaves no trace."""
+"""Untrusted programs: hostile ones fail safely, good ones pass, one leaves no trace."""
 
 import os
 from collections.abc import Iterator
