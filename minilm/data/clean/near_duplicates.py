@@ -6,6 +6,7 @@ exactly that probability (Broder 1997). Signatures are cut into bands; texts tha
 band are compared. The numbers are those of The Stack (arXiv 2211.15533).
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -75,6 +76,7 @@ def collision_probability(similarity: float, bands: int, rows: int) -> float:
     return 1 - (1 - similarity**rows) ** bands
 
 
+@functools.lru_cache(maxsize=32)
 def optimal_bands(threshold: float, count: int = 256) -> tuple[int, int]:
     """The numbers of bands and of rows per band that best separate pairs at a similarity threshold.
 
@@ -102,31 +104,21 @@ def clusters(texts: Sequence[str], threshold: float = 0.7, seed: int = 0) -> lis
 
     Pairs that agree in a band are kept if their runs of words really are that similar.
     """
+    from minilm.data.clean.fast_minhash import run_hashes, signature
+    from minilm.data.clean.groups import groups_of
+
+    if not 0 < threshold < 1:
+        raise InputError(f"threshold is {threshold}; it must be above 0 and below 1")
+    if not texts:
+        return []
     a, b = permutations(256, seed)
-    bands, rows = optimal_bands(threshold)
-    sets = [shingles(text) for text in texts]
-    parent = list(range(len(texts)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    signatures = [minhash(runs, a, b) for runs in sets]
-    for band in range(bands):
-        buckets: dict[bytes, list[int]] = {}
-        for i, signature in enumerate(signatures):
-            key = signature[band * rows : (band + 1) * rows].tobytes()
-            buckets.setdefault(key, []).append(i)
-        for members in buckets.values():
-            for place, i in enumerate(members):
-                for j in members[:place]:
-                    if root(i) != root(j) and jaccard(sets[i], sets[j]) >= threshold:
-                        parent[root(i)] = root(j)
+    sets = [run_hashes(text) for text in texts]
+    signatures = np.stack([signature(hashes, a, b) for hashes in sets])  # (D, P)
+    offsets = np.cumsum([0, *map(len, sets)])
+    roots = groups_of(signatures, np.concatenate(sets), offsets, threshold)
     groups: dict[int, list[int]] = {}
-    for i in range(len(texts)):
-        groups.setdefault(root(i), []).append(i)
+    for i, root in enumerate(roots.tolist()):
+        groups.setdefault(root, []).append(i)
     return list(groups.values())
 
 
