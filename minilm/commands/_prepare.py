@@ -19,6 +19,7 @@ LEAST = 1000  # characters
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2_000_000  # characters that a model is tested on
 LONG = 5_000_000  # characters from which each part of the work takes long enough to be named
 BYTES = 257  # ids of the smallest vocabulary: every byte, and the end of a document
+HOLE = 2  # a text with holes has this share of a context at most, so that most are read whole
 
 
 def start(args: argparse.Namespace) -> Path:
@@ -68,6 +69,7 @@ def _prepare(args: argparse.Namespace, recipe: Any, folder: Path, name: str) -> 
     """The part of `start` that takes time."""
     from minilm import data
     from minilm.models import Transformer
+    from minilm.tokenizers.infill import FIM_TOKENS
     from minilm.train import checkpoints
 
     if args.text is None:
@@ -89,13 +91,21 @@ def _prepare(args: argparse.Namespace, recipe: Any, folder: Path, name: str) -> 
     if args.vocab is None:  # more would be learnt by heart than from examples
         asked = min(asked, BYTES + size // 64)
     with naming(**({} if args.vocab is None else {"vocab_size": "--vocab"})):
-        tokenizer, ids = _encoded(known, held_out, asked, config.context, size)
+        special = [END] if args.fim is None else [END, *FIM_TOKENS]
+        tokenizer, ids = _encoded(known, held_out, asked, config.context, size, special)
     config = recipe.config(tokenizer.vocab_size)
     Transformer(config, allocate=False)  # a config that cannot be built is refused before a write
     if args.out is None:
         set_aside(folder)
     seed = args.seed or 0
-    facts = {"name": name, "seed": seed, "dtype": args.dtype or "float32", "minutes": args.minutes}
+    facts: dict[str, Any] = {
+        "name": name,
+        "seed": seed,
+        "dtype": args.dtype or "float32",
+        "minutes": args.minutes,
+    }
+    if args.fim is not None:
+        facts["fim"] = args.fim
     with naming(out="--out"):
         checkpoints.begin(folder, config, tokenizer, {**facts, "recipe": recipe.to_dict()})
     for file, part in zip((TRAIN, HELD_OUT), ids):
@@ -127,7 +137,12 @@ def _divided(documents: Sequence[str], size: int) -> tuple[list[str], list[str]]
 
 
 def _encoded(
-    known: list[str], held_out: list[str], asked: int, context: int, size: int
+    known: list[str],
+    held_out: list[str],
+    asked: int,
+    context: int,
+    size: int,
+    special: Sequence[str],
 ) -> tuple[Any, list[Any]]:
     """A tokenizer and the ids of both parts.
 
@@ -138,6 +153,7 @@ def _encoded(
             train on: then half of the merges are given up, and half again.
         context: tokens that a model reads at once.
         size: characters in all.
+        special: tokens beside those of the text.
 
     Raises:
         InputError: too little text even where every byte is a token.
@@ -147,17 +163,28 @@ def _encoded(
 
     while True:
         say_if_long(size, f"learning {asked:,} tokens from {_amount(size)}")
-        tokenizer = train_bpe(known, asked, special=[END], fewer=True)
+        tokenizer = train_bpe(known, max(asked, 256 + len(special)), special=special, fewer=True)
         say_if_long(size, f"encoding {_amount(size)}")
         ids = [data.encode_documents(tokenizer, texts) for texts in (known, held_out)]
         if len(ids[0]) > context and len(ids[1]) > 2:
             return tokenizer, ids
-        if tokenizer.vocab_size <= BYTES:
+        if tokenizer.vocab_size <= 256 + len(special):
             raise InputError(
                 f"the text has {len(ids[0])} tokens; a context of {context} needs at least "
                 f"{context + 1}"
             )
         asked = BYTES + (tokenizer.vocab_size - BYTES) // 2
+
+
+def with_holes(text: Any, tokenizer: Any, batch: int, context: int, facts: dict[str, Any]) -> Any:
+    """Batches of a token file's documents with holes in them, in parts that fit the context."""
+    from minilm import data
+
+    end = tokenizer.special_id(END)
+    parts = data.split_documents(text.tokens, end, context // HOLE, tokenizer)
+    return data.InfillBatches(
+        parts, tokenizer, batch, context, facts["seed"], facts["fim"], end=END
+    )
 
 
 def say_if_long(size: int, doing: str) -> None:
