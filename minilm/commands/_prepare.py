@@ -168,7 +168,7 @@ def _of_corpus(args: argparse.Namespace, context: int, special: Sequence[str]) -
     with naming(corpus="--corpus"):
         corpus = Corpus(args.corpus)
     sides = [corpus.facts[side] for side in ("train", "held_out")]
-    size = sum(side["bytes"] for side in sides)
+    size = sum(side["characters"] for side in sides)
     if args.vocab is None:
         tokenizer = corpus.tokenizer().with_special(special)
         ids = [corpus.tokens(side).tokens for side in ("train", "held_out")]
@@ -182,7 +182,7 @@ def _of_corpus(args: argparse.Namespace, context: int, special: Sequence[str]) -
         with naming(vocab_size="--vocab"):
             tokenizer, ids = _encoded(*texts, args.vocab, context, size, special)
     documents = sum(side["documents"] for side in sides)
-    return _Encoded(tokenizer, ids, documents, sides[1]["documents"], size, sides[1]["bytes"])
+    return _Encoded(tokenizer, ids, documents, sides[1]["documents"], size, sides[1]["characters"])
 
 
 def _divided(documents: Sequence[str], size: int) -> tuple[list[str], list[str]]:

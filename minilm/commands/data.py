@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         if settings.tests:
             from minilm.data.clean.contamination import read_tests
 
-            read_tests(settings.tests)  # says at once what is wrong with them
+            read_tests(args.tests)  # says at once what is wrong with them
         with _workers(args) as workers:
             try:
                 corpus = prepare(settings, out, workers, bar.told, args.restart)

@@ -46,7 +46,9 @@ def card(settings: Settings, found: dict[str, Tally], facts: dict[str, Any]) -> 
         if limit.by_language:
             low += "".join(f"({k} {v:g}) " for k, v in limit.by_language.items())
         high = "" if limit.high is None else f"up to {limit.high:g} "
-        lines.append(f"| {limit.name} | {low}{high}{limit.unit} | {removed:,} |")
+        applied = limit.name in found["filter"].histograms
+        number = f"{removed:,}" if applied else "not applied"
+        lines.append(f"| {limit.name} | {low}{high}{limit.unit} | {number} |")
     exact = found["exact"].counts["exact duplicate"][0]
     near = found["near"].counts["near duplicate"][0]
     secrets = found["redact"].numbers

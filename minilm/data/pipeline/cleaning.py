@@ -45,10 +45,14 @@ def _around(text: str, one: Finding) -> str:
     return " \u2026 ".join(redact(part)[0].strip() for part in line)
 
 
-@functools.lru_cache(maxsize=1)
 def _tests(paths: tuple[str, ...]) -> TestSet:
-    """The tests, once for each process."""
-    return TestSet(read_tests(paths))
+    """The tests, made ready once for each process and content of the files."""
+    return _ready(tuple(read_tests(paths)))
+
+
+@functools.lru_cache(maxsize=1)
+def _ready(tests: tuple[str, ...]) -> TestSet:
+    return TestSet(tests)
 
 
 def decontaminate_part(root: str, settings: Settings, part: int) -> None:

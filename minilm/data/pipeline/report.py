@@ -141,6 +141,12 @@ def _filters(settings: Settings, tally: Tally) -> list[str]:
             low = [f"{least:g} in {name}" for name, least in limit.by_language.items()]
             low = [f"at least {', '.join(low)}, {limit.low:g} elsewhere"]
         high = [] if limit.high is None else [f"at most {limit.high:g}"]
+        if limit.name not in tally.histograms:
+            why = "there is too little text to learn from what a token is" * (
+                limit.name == "fertility"
+            )
+            out.append(f"<h3>{limit.name}</h3><p>Not applied{': ' * bool(why)}{why}.</p>")
+            continue
         out += [
             f"<h3>{limit.name}: {' and '.join(low + high)} {limit.unit}</h3>",
             f"<p>Removed {removed:,} documents ({_size(size)}); {alone:,} do not pass it, "

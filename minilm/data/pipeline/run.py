@@ -17,6 +17,7 @@ from minilm.files import make_folder, write_text
 
 SETTINGS = "settings.json"
 REPORT, CARD = "report.html", "data_card.md"
+OLD = ".work-old"  # what a restart throws away
 MADE = (ABOUT, REPORT, CARD, tokens.TOKENIZER, "train.tokens", "held_out.tokens")
 
 
@@ -137,12 +138,15 @@ def _go_through(
 def _begin(root: Path, settings: Settings, restart: bool) -> None:
     """See that a folder is free, or holds a run with these settings."""
     path = root / SETTINGS
-    made = {*root.glob("*-?????.jsonl"), *(root / name for name in MADE)}
     if restart and path.is_file():
-        shutil.rmtree(root / "work", ignore_errors=True)
-        for old in made:
+        (root / ABOUT).unlink(missing_ok=True)  # from here on the corpus is not whole
+        if (root / "work").is_dir():  # in one step: a half of it would be taken for work done
+            shutil.rmtree(root / OLD, ignore_errors=True)
+            (root / "work").rename(root / OLD)
+        for old in {*root.glob("*-?????.jsonl"), *(root / name for name in MADE)}:
             old.unlink(missing_ok=True)
-        path.unlink()  # last, so that a restart that was stopped can be repeated
+        path.unlink()
+    shutil.rmtree(root / OLD, ignore_errors=True)
     if path.is_file():
         try:
             before = Settings.from_json(path.read_text(encoding="utf-8")).to_dict()
@@ -181,7 +185,9 @@ def tallies(store: Store) -> dict[str, Tally]:
                 found[stage.name] = Tally.from_dict(facts["tally"]) if "tally" in facts else Tally()
             continue
         if stage.over == "buckets":
-            names = shuffling.buckets(store) if store.is_done("split") else []
+            if not store.is_done("split"):
+                continue
+            names: list[Any] = shuffling.buckets(store)
         else:
             names = list(range(store.read_json("discover", "done")["parts"]))
         if all(store.is_done(stage.name, name) for name in names):
