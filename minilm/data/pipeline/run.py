@@ -99,6 +99,7 @@ def prepare(
         if store.is_done("near"):  # the report says what became of the files
             _report(store, settings)
         raise
+    store.sweep()  # what a worker that was killed left
     facts = about(store, settings)
     write_text(root / ABOUT, json.dumps(facts, indent=2, sort_keys=True) + "\n")
     _report(store, settings)
