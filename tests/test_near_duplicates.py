@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -180,3 +181,20 @@ def test_few_and_mistaken_documents():
     with pytest.raises(InputError, match="threshold is 0"):
         clusters(["a", "b"], 0)
     assert optimal_bands(0.7, 256) == (25, 10)
+
+
+def test_grouping_needs_little_memory_for_each_document():
+    """Beside what lies on disk, at most 64 bytes a document, for twice as many twice as much."""
+    a, b = permutations()
+    peaks = []
+    for count in (4000, 8000):
+        rng = np.random.default_rng(0)
+        sets = np.sort(rng.integers(0, 2**32, (count, 6), dtype=np.uint32), axis=1)
+        signatures = np.stack([signature(one, a, b) for one in sets])
+        offsets = np.arange(count + 1) * 6
+        groups_of(signatures[:3], sets.reshape(-1), offsets[:4])  # compiled
+        tracemalloc.start()
+        groups_of(signatures, sets.reshape(-1), offsets)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 64 * 8000 and peaks[1] < 2.2 * peaks[0]
