@@ -41,8 +41,10 @@ _NOBODY = re.compile(
     r"|\.(png|jpe?g|gif|svg|py|js|css|html?|json)$"
 )
 _V4 = re.compile(r"(?<![\w.:/-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)", re.ASCII)
+# every address that the internet routes to one machine begins with 2 or 3 (RFC 4291, 2.4)
 _V6 = re.compile(
-    r"(?<![\w.:])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::|[0-9A-Fa-f]{1,4})(?::?[0-9A-Fa-f]{1,4}){0,5}"
+    r"(?<![\w.:])[23][0-9A-Fa-f]{3}:(?:[0-9A-Fa-f]{1,4}:){0,6}(?::|[0-9A-Fa-f]{1,4})"
+    r"(?::?[0-9A-Fa-f]{1,4}){0,5}"
     r"(?![\w:]|\.\w)", re.ASCII,
 )  # fmt: skip
 _TWO_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
