@@ -79,7 +79,8 @@ version = "1.20.3.4"; v4.12.0.1; requires ==2.31.0.6; section 8.14.21.3
 localhost = "127.0.0.1", "0.0.0.0", "10.0.0.12", "192.168.1.7", "169.254.3.4", "::1", "fe80::12"
 documentation = "192.0.2.17", "198.51.100.3", "2001:db8::8:800:200c:417a", "someone@example.com"
 public = "8.8.8.8", "1.1.1.1"
-git@github.com:owner/name.git  icon@2x.png  std::vector<a::b> a:b::c dead:beef::1 x[1::2]  10:20:30  00:1b:44:11:3a:b7
+git@github.com:owner/name.git  icon@2x.png  std::vector<a::b> a:b::c dead:beef::1
+x[1::2]  10:20:30  00:1b:44:11:3a:b7
 token = tokens[position]; password = getpass.getpass(); secret = os.environ["SECRET_NAME_HERE"]
 password = "changeme"; api_key = "your-api-key-goes-here"; token = "{token}"; pwd = "%s" % pwd
 password = "password"; next_token = "end_of_the_document"; secret_key = "<secret>"

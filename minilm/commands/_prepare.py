@@ -225,7 +225,9 @@ def _encoded(
 
     while True:
         say_if_long(size, f"learning {asked:,} tokens from {_amount(size)}")
-        tokenizer = train_bpe(known, max(asked, 256 + len(special)), special=special, fewer=True)
+        if asked >= BYTES:  # less is a mistake in a recipe, which is refused below
+            asked = max(asked, 256 + len(special))
+        tokenizer = train_bpe(known, asked, special=special, fewer=True)
         say_if_long(size, f"encoding {_amount(size)}")
         ids = [data.encode_documents(tokenizer, texts) for texts in (known, held_out)]
         if len(ids[0]) > context and len(ids[1]) > 2:
