@@ -11,6 +11,7 @@ from minilm.data import encode_documents
 from minilm.data.corpora import sources
 from minilm.data.worlds.katas import Kata, katas
 from minilm.inference import generate
+from minilm.models import Config
 from minilm.models.language_model import LanguageModel
 from minilm.studies.runs import SIZES, config_of
 from minilm.tokenizers import BPE, fim_prompt, train_bpe
@@ -31,8 +32,19 @@ class World(NamedTuple):
 
 
 def model_config(tokenizer: BPE) -> Any:
-    """The model of all studies of this lesson: two layers of 64 channels."""
+    """The model that reads the library: GPT-2's shape, two layers of 64 channels."""
     return config_of(SIZES[SIZE], tokenizer.vocab_size, CONTEXT)
+
+
+def kata_config(tokenizer: BPE) -> Config:
+    """The model that writes functions: two layers of 64 channels, with rotary positions.
+
+    What it copies from a docstring stands at no fixed place of a window.
+    """
+    return Config(
+        vocab_size=tokenizer.vocab_size, context=CONTEXT, layers=2, heads=4, channels=64,
+        norm="rms", positions="rope", bias=False, init_std=0.06,
+    )  # fmt: skip
 
 
 def _tokenizer(texts: Sequence[str]) -> BPE:

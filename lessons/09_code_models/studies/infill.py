@@ -38,7 +38,7 @@ def train_one(model: str, seed: int, lr: float, steps: int, at: Sequence[int]) -
         return found
 
     stream = (batches(number) for number in range(steps + 1))
-    return train_and_test(E.model_config(tokenizer), stream, test, at, steps, E.BATCH, lr, seed)
+    return train_and_test(E.kata_config(tokenizer), stream, test, at, steps, E.BATCH, lr, seed)
 
 
 def study(

@@ -66,7 +66,7 @@ def train_one(
         found = {"bits": bits_per_byte(trained, unseen, tokenizer.byte_lengths)}
         return found if exam is None else {**found, **exam(trained)}
 
-    config = E.model_config(tokenizer)
+    config = E.kata_config(tokenizer)
     return train_and_test(
         config, batches(tokens, E.BATCH, E.CONTEXT, seed), test, [steps], steps, E.BATCH, lr, seed
     )

@@ -20,7 +20,7 @@ LEVELS = (1, 2, 3)  # how many steps stand before the return
 KINDS = ("list", "string", "number")
 TESTS = 8  # calls of one problem
 CHOICE = 40  # arguments that they are chosen from
-LARGEST = 30  # of the numbers in a text
+LARGEST = 9  # of the numbers in a text
 _NAMES = {"list": "x", "string": "s", "number": "n"}
 
 
