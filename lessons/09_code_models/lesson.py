@@ -45,7 +45,7 @@ import numpy as np
 
 from minilm.analysis.attribution import Attribution
 from minilm.analysis.passes import naive_pass_at_k, pass_at_k
-from minilm.course import interact, lesson_folder, progress, seeds, source
+from minilm.course import interact, lesson_folder, progress, seeds
 from minilm.data import InfillBatches
 from minilm.data.clean import near_duplicates as near
 from minilm.data.clean.redaction import redact
@@ -54,7 +54,6 @@ from minilm.data.pipeline import run as pipeline
 from minilm.data.pipeline.settings import Settings
 from minilm.data.pipeline.store import Store
 from minilm.data.pipeline.workers import Processes
-from minilm.data.worlds.katas import katas
 from minilm.inference import infilling
 from minilm.inference.solving import judge, write_programs
 from minilm.models import Transformer
@@ -348,7 +347,7 @@ assert [cut_a_hole(t, rngs[0]) for t in texts] == [fim_permute(t, rngs[1]) for t
 #
 # Real files need a real model. Ours is small, so it gets a small language: functions of two to four
 # lines whose docstring says what they do. There are hundreds of thousands of them, each made by a
-# seed, and with each come tests. Here is one; then a model of 165,000 parameters reads 8,000 of them,
+# seed, and with each come tests. Here is one; then a model of 131,000 parameters reads 8,000 of them,
 # half with holes.
 
 # %%
@@ -358,7 +357,7 @@ for given, wanted in fresh[2].tests[1:4]:
     print(f"f{given} -> {wanted!r}")
 
 # %%
-tokenizer, steps = E.kata_tokenizer(), 600
+tokenizer, steps = E.kata_tokenizer(), 500
 batches = InfillBatches([one.text for one in known], tokenizer, E.BATCH, E.CONTEXT, SEED, rate=0.5)
 model = Transformer(E.kata_config(tokenizer), seed=SEED)
 with progress(total=steps) as bar:

@@ -4,7 +4,8 @@
 
 One model learns small Python functions (`minilm.data.worlds.katas`). Its test problems are hidden in
 its training data 0, 1, 10 or 100 times. It is then examined on these and on problems drawn later,
-which nobody can have seen: programs are sampled at several temperatures and run in the sandbox.
+which nobody can have seen; the one without a leak at several temperatures. Programs run in the
+sandbox. The learning rate is tuned once, on the data without a leak.
 """
 
 import time
@@ -26,7 +27,7 @@ from minilm.train import bits_per_byte
 from .. import experiments as E
 
 MODELS = {"0 copies": 0, "1 copy": 1, "10 copies": 10, "100 copies": 100}
-STEPS = 400
+STEPS = 500
 START = 8e-3
 PROBLEMS = 48  # of each examination, the same number of each level
 SAMPLES = 20
@@ -109,7 +110,7 @@ def study(
 
     def tuned(model: str) -> dict[str, Any]:
         def final(lr: float) -> float:
-            return train_one(model, TUNING_SEED, lr, steps // 2, None)["points"][-1]["bits"]
+            return train_one("0 copies", TUNING_SEED, lr, steps // 2, None)["points"][-1]["bits"]
 
         return tune(START, final, factor=2.0, widest=4)
 
@@ -119,14 +120,13 @@ def study(
             _, published, later = problems(seed)
 
             def exam(trained: Any) -> dict[str, Any]:
+                asked = TEMPERATURES if model == "0 copies" else TEMPERATURES[:1]
+                asked = TEMPERATURES if model == "0 copies" else TEMPERATURES[:1]
                 found = {
-                    f"later at {t:g}": examined(trained, later, t, seed, programs)
-                    for t in TEMPERATURES
+                    f"later at {t:g}": examined(trained, later, t, seed, programs) for t in asked
                 }
-                return {
-                    **found,
-                    "published at 0.2": examined(trained, published, 0.2, seed, programs),
-                }
+                found["published at 0.2"] = examined(trained, published, 0.2, seed, programs)
+                return found
 
             began = time.process_time()
             made = train_one(model, seed, lr, steps, exam)
