@@ -121,7 +121,6 @@ def study(
 
             def exam(trained: Any) -> dict[str, Any]:
                 asked = TEMPERATURES if model == "0 copies" else TEMPERATURES[:1]
-                asked = TEMPERATURES if model == "0 copies" else TEMPERATURES[:1]
                 found = {
                     f"later at {t:g}": examined(trained, later, t, seed, programs) for t in asked
                 }
