@@ -19,7 +19,7 @@ WRONG = [
     # one factor too few
     ("pass_at_k", 0, change("pass_at_k", ("n - c + 1, n + 1", "n - c + 1, n"))),
     # the edge is 0
-    ("pass_at_k", 3, change("pass_at_k", ("return 1.0\n", "return 0.0\n"))),
+    ("pass_at_k", 1, change("pass_at_k", ("return 1.0\n", "return 0.0\n"))),
     # floats overflow
     (
         "pass_at_k",
@@ -32,11 +32,11 @@ WRONG = [
     ("basic_filters", 3, change("basic_filters", ("<= 1000", "< 1000"))),
     ("basic_filters", 3, change("basic_filters", ("<= 100 and", "< 100 and"))),
     # more than a quarter
-    ("basic_filters", 2, change("basic_filters", (">= 0.25", "> 0.25"))),
+    ("basic_filters", 3, change("basic_filters", (">= 0.25", "> 0.25"))),
     # line ends are not counted
     (
         "basic_filters",
-        3,
+        2,
         change("basic_filters", ("0.25 * len(text)", "0.25 * len(text.replace('\\n', ''))")),
     ),
     # an empty text passes
@@ -69,11 +69,11 @@ WRONG = [
     # the cuts are not put in order
     ("fim_permute", 0, change("fim_permute", ("a, b = sorted", "a, b = list"))),
     # as they stand
-    ("fim_restore", 0, change("fim_restore", ("prefix + end + suffix", "prefix + suffix + end"))),
+    ("fim_restore", 1, change("fim_restore", ("prefix + end + suffix", "prefix + suffix + end"))),
     # SPM is forgotten
     (
         "fim_restore",
-        1,
+        0,
         change(
             "fim_restore",
             ("return prefix + end + suffix", "return prefix + end + suffix if prefix else suffix"),
