@@ -31,14 +31,18 @@ def start(args: argparse.Namespace) -> Path:
     Raises:
         InputError: a mistake in what was typed, or in the files that it names.
     """
+    from minilm.data.pipeline.corpus import Corpus
     from minilm.train import checkpoints
     from minilm.train.recipes import DEFAULT, find_recipe
     from minilm.train.warm import compiling
 
     if args.text is not None and args.corpus is not None:
         raise InputError("--text and --corpus were both given; choose one")
-    if args.corpus not in (None, *CORPORA):
-        raise InputError(f"--corpus is {args.corpus!r}; it must be {' or '.join(CORPORA)}")
+    if args.corpus not in (None, *CORPORA) and not Corpus.is_one(args.corpus):
+        raise InputError(
+            f"--corpus is {args.corpus!r}; it must be {' or '.join(CORPORA)}, or a folder that "
+            "minilm data made"
+        )
     if args.seed is not None and args.seed < 0:
         raise InputError(f"--seed is {args.seed}; it must be 0 or more")
     if args.vocab is not None and args.vocab < BYTES:
@@ -54,6 +58,8 @@ def start(args: argparse.Namespace) -> Path:
         if typed is not None:
             recipe = dataclasses.replace(recipe, **{field: typed})
     name = args.corpus or CORPORA[0] if args.text is None else name_of(args.text)
+    if args.text is None and name not in CORPORA:
+        name = name_of(name)
     folder = args.out if args.out is not None else RUNS / name
     try_folder(folder, "--out")
     if args.out is not None:
@@ -72,27 +78,18 @@ def _prepare(args: argparse.Namespace, recipe: Any, folder: Path, name: str) -> 
     from minilm.tokenizers.infill import FIM_TOKENS
     from minilm.train import checkpoints
 
-    if args.text is None:
-        documents: Sequence[str] = data.documents(name)
-    else:
-        with naming(path="--text"):
-            documents = data.load_documents(args.text)
-    size = sum(map(len, documents))
-    if size < LEAST:
-        raise InputError(f"the text has {size} characters; at least {LEAST} are needed to train")
     config = recipe.config(recipe.vocab_size)
     if config.kind != "decoder":
         raise InputError(
             f"the config's kind is {config.kind!r}; it must be 'decoder', which predicts the next "
             "token"
         )
-    known, held_out = _divided(documents, size)
-    asked = recipe.vocab_size
-    if args.vocab is None:  # more would be learnt by heart than from examples
-        asked = min(asked, BYTES + size // 64)
-    with naming(**({} if args.vocab is None else {"vocab_size": "--vocab"})):
-        special = [END] if args.fim is None else [END, *FIM_TOKENS]
-        tokenizer, ids = _encoded(known, held_out, asked, config.context, size, special)
+    special = [END] if args.fim is None else [END, *FIM_TOKENS]
+    if args.corpus in (None, *CORPORA):
+        text = _of_texts(args, recipe.vocab_size, name, config.context, special)
+    else:
+        text = _of_corpus(args, config.context, special)
+    tokenizer = text.tokenizer
     config = recipe.config(tokenizer.vocab_size)
     Transformer(config, allocate=False)  # a config that cannot be built is refused before a write
     if args.out is None:
@@ -108,19 +105,84 @@ def _prepare(args: argparse.Namespace, recipe: Any, folder: Path, name: str) -> 
         facts["fim"] = args.fim
     with naming(out="--out"):
         checkpoints.begin(folder, config, tokenizer, {**facts, "recipe": recipe.to_dict()})
-    for file, part in zip((TRAIN, HELD_OUT), ids):
+    for file, part in zip((TRAIN, HELD_OUT), text.ids):
         data.TokenFile.write(folder / file, part, tokenizer.vocab_size)
-    many, unseen = len(documents) > 1, sum(map(len, held_out))
-    what = f"{len(held_out)} of {len(documents)} documents are" if many else "the end is"
+    many = text.documents > 1
+    what = f"{text.unseen} of {text.documents} documents are" if many else "the end is"
     fewer = f"; {recipe.vocab_size:,} were asked for, more than this text allows"
     print(
-        f"{name}: {_amount(size)} of text; {what} held out ({_amount(unseen)})\n"
+        f"{name}: {_amount(text.size)} of text; {what} held out ({_amount(text.unseen_size)})\n"
         f"vocabulary: {tokenizer.vocab_size:,} tokens of "
-        f"{(size - unseen) / len(ids[0]):.1f} characters on average"
+        f"{(text.size - text.unseen_size) / len(text.ids[0]):.1f} characters on average"
         + fewer
         * (tokenizer.vocab_size < recipe.vocab_size)
     )
     return folder
+
+
+@dataclasses.dataclass(frozen=True)
+class _Encoded:
+    """A text as ids.
+
+    Attributes:
+        tokenizer: that made them.
+        ids: to train on and held out.
+        documents, unseen: all documents, and those that are held out.
+        size, unseen_size: characters of both.
+    """
+
+    tokenizer: Any
+    ids: Sequence[Any]
+    documents: int
+    unseen: int
+    size: int
+    unseen_size: int
+
+
+def _of_texts(
+    args: argparse.Namespace, asked: int, name: str, context: int, special: Sequence[str]
+) -> _Encoded:
+    """The text that --text names, or one that every machine has."""
+    from minilm import data
+
+    if args.text is None:
+        documents: Sequence[str] = data.documents(name)
+    else:
+        with naming(path="--text"):
+            documents = data.load_documents(args.text)
+    size = sum(map(len, documents))
+    if size < LEAST:
+        raise InputError(f"the text has {size} characters; at least {LEAST} are needed to train")
+    known, held_out = _divided(documents, size)
+    if args.vocab is None:  # more would be learnt by heart than from examples
+        asked = min(asked, BYTES + size // 64)
+    with naming(**({} if args.vocab is None else {"vocab_size": "--vocab"})):
+        tokenizer, ids = _encoded(known, held_out, asked, context, size, special)
+    return _Encoded(tokenizer, ids, len(documents), len(held_out), size, sum(map(len, held_out)))
+
+
+def _of_corpus(args: argparse.Namespace, context: int, special: Sequence[str]) -> _Encoded:
+    """What `minilm data` made: its own tokens, or others where --vocab asks for them."""
+    from minilm.data.pipeline.corpus import Corpus
+
+    with naming(corpus="--corpus"):
+        corpus = Corpus(args.corpus)
+    sides = [corpus.facts[side] for side in ("train", "held_out")]
+    size = sum(side["characters"] for side in sides)
+    if args.vocab is None:
+        tokenizer = corpus.tokenizer().with_special(special)
+        ids = [corpus.tokens(side).tokens for side in ("train", "held_out")]
+        if len(ids[0]) <= context:
+            raise InputError(
+                f"--corpus has {len(ids[0])} tokens to train on; a context of {context} needs at "
+                f"least {context + 1}"
+            )
+    else:
+        texts = [list(corpus.texts(side)) for side in ("train", "held_out")]
+        with naming(vocab_size="--vocab"):
+            tokenizer, ids = _encoded(*texts, args.vocab, context, size, special)
+    documents = sum(side["documents"] for side in sides)
+    return _Encoded(tokenizer, ids, documents, sides[1]["documents"], size, sides[1]["characters"])
 
 
 def _divided(documents: Sequence[str], size: int) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""`minilm data`: a folder of files in, a corpus to train on out, and a page that says what it did."""
+"""`minilm data`: folders of files in, a corpus to train on out, and a page that tells the rest."""
 
 import argparse
 import sysconfig
@@ -53,8 +53,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", type=int, default=4_000_000, metavar="BYTES",
                         help="of files that are worked on at a time (4000000)")  # fmt: skip
     for name in FILTERS:
-        parser.add_argument(NAMES[name], type=float, metavar="X",
-                            help=f"another bound of a filter: {name.replace('_', ' ')}")  # fmt: skip
+        what = f"another bound of a filter: {name.replace('_', ' ')}"
+        parser.add_argument(NAMES[name], type=float, metavar="X", help=what)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         if settings.tests:
             from minilm.data.clean.contamination import read_tests
 
-            read_tests(settings.tests)  # says at once what is wrong with them
+            read_tests(args.tests)  # says at once what is wrong with them
         with _workers(args) as workers:
             try:
                 corpus = prepare(settings, out, workers, bar.told, args.restart)

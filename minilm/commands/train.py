@@ -25,7 +25,7 @@ NAMES = {"source": "from"}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `minilm train` takes."""
     parser.add_argument("--text", metavar="PATH", help="a text file or a folder of them")
-    parser.add_argument("--corpus", metavar="NAME", help="python-docs (default) or python-code")
+    parser.add_argument("--corpus", metavar="NAME", help="python-docs (default), python-code, DIR")
     parser.add_argument(
         "--images", metavar="NAME|DIR", help="digits, glyphs, sprites or a folder of pictures"
     )

@@ -17,9 +17,7 @@ STYLES = {
     ),
 }
 
-_NEWLINE, _QUOTE, _APOSTROPHE, _HASH, _SLASH, _STAR, _BACKSLASH, _BACKTICK = map(
-    ord, "\n\"'#/*\\`"
-)
+_NEWLINE, _QUOTE, _APOSTROPHE, _HASH, _SLASH, _STAR, _BACKSLASH, _BACKTICK = map(ord, "\n\"'#/*\\`")
 
 
 def code_points(text: str) -> np.ndarray:

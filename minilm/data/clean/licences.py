@@ -20,12 +20,13 @@ _SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() -]+)")
 _PHRASES = tuple(
     (re.compile(pattern, re.IGNORECASE), name)
     for pattern, name in (
+        # Python's licence says of itself that it is compatible with the GPL
+        (r"python software foundation license|licensed to psf under a contributor", "PSF-2.0"),
         (r"gnu affero general public license", "AGPL-3.0"),
         (r"gnu (lesser|library) general public license", "LGPL"),
-        (r"gnu general public license|\bgpl(v?[23])?\b licen[sc]e", "GPL"),
+        (r"gnu general public license|under (the terms of )?the gpl\b", "GPL"),
         (r"mozilla public license,? (version|v\.?) ?2", "MPL-2.0"),
         (r"eclipse public license", "EPL-2.0"),
-        (r"python software foundation license", "PSF-2.0"),
         (r"apache license,? *version 2|apache-2\.0|apache license 2\.0", "Apache-2.0"),
         (r"boost software license", "BSL-1.0"),
         (r"permission is hereby granted, free of charge", "MIT"),
@@ -36,7 +37,6 @@ _PHRASES = tuple(
         (r"this software is provided 'as-is', without any express or implied", "Zlib"),
         (r"(licensed|released|distributed) under (the terms of )?the mit licen[sc]e", "MIT"),
         (r"(licensed|released|distributed) under (the terms of )?the (new )?bsd", "BSD-3-Clause"),
-        (r"licensed to psf under a contributor agreement", "PSF-2.0"),
         (r"creative commons.{0,80}\bzero\b|\bcc0\b", "CC0-1.0"),
         (r"proprietary and confidential|unauthori[sz]ed copying of this file", "proprietary"),
     )

@@ -14,10 +14,10 @@ def card(settings: Settings, found: dict[str, Tally], facts: dict[str, Any]) -> 
     lines = [
         "# Data card",
         "",
-        f"{train['documents']:,} documents ({train['bytes'] / 1e6:.2f} MB, {train['tokens']:,} "
-        f"tokens) to train on, {held['documents']:,} ({held['bytes'] / 1e6:.2f} MB, "
-        f"{held['tokens']:,} tokens) held out. Vocabulary: {facts['vocabulary']:,} byte-pair tokens "
-        "learnt from the training side.",
+        f"{train['documents']:,} documents to train on ({train['bytes'] / 1e6:.2f} MB, "
+        f"{train['tokens']:,} tokens), {held['documents']:,} ({held['bytes'] / 1e6:.2f} MB, "
+        f"{held['tokens']:,} tokens) held out. Vocabulary: {facts['vocabulary']:,} byte-pair "
+        "tokens learnt from the training side.",
         "",
         "## Where it is from",
         "",
@@ -46,7 +46,9 @@ def card(settings: Settings, found: dict[str, Tally], facts: dict[str, Any]) -> 
         if limit.by_language:
             low += "".join(f"({k} {v:g}) " for k, v in limit.by_language.items())
         high = "" if limit.high is None else f"up to {limit.high:g} "
-        lines.append(f"| {limit.name} | {low}{high}{limit.unit} | {removed:,} |")
+        applied = limit.name in found["filter"].histograms
+        number = f"{removed:,}" if applied else "not applied"
+        lines.append(f"| {limit.name} | {low}{high}{limit.unit} | {number} |")
     exact = found["exact"].counts["exact duplicate"][0]
     near = found["near"].counts["near duplicate"][0]
     secrets = found["redact"].numbers
@@ -63,8 +65,8 @@ def card(settings: Settings, found: dict[str, Tally], facts: dict[str, Any]) -> 
         "",
         "## Personal data",
         "",
-        f"Replaced: {replaced or 'nothing was found'}. Found by pattern and entropy: names of people "
-        "are not looked for, and some secrets will have been missed.",
+        f"Replaced: {replaced or 'nothing was found'}. Found by pattern and entropy: names of "
+        "people are not looked for, and some secrets will have been missed.",
         "",
         "## Contamination",
         "",

@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from minilm.data.clean.contamination import TestSet, read_tests
-from minilm.data.clean.redaction import find_secrets, redact
+from minilm.data.clean.redaction import Finding, find_secrets, redact, replace
 from minilm.data.pipeline.duplicates import alive_rows
 from minilm.data.pipeline.settings import Settings
 from minilm.data.pipeline.store import Store
@@ -22,20 +22,15 @@ def redact_part(root: str, settings: Settings, part: int) -> None:
     starts, place = [], 0
     with atomic_file(store.path("redact", part, ".jsonl")) as file:
         for row in alive_rows(store, part):
-            found = find_secrets(row["text"])
-            before, (row["text"], counts) = row["text"], redact(row["text"])
-            size = len(row["text"].encode())
-            tally.count("redacted" if counts else "kept", size)
-            for kind, number in sorted(counts.items()):
-                tally.add(kind, number)
-                one = next(f for f in found if f.kind == kind)
-                around = (
-                    before[max(0, one.start - _AROUND) : one.start],
-                    before[one.end : one.end + _AROUND],
-                )
-                # the report must not tell what the corpus no longer does
-                shown = " ... ".join(redact(part)[0].strip() for part in around)
-                tally.sample(kind, row["path"], shown)
+            before, found = row["text"], find_secrets(row["text"])
+            row["text"] = replace(before, found)
+            tally.count("redacted" if found else "kept", len(row["text"].encode()))
+            shown = set()
+            for one in found:
+                tally.add(one.kind, 1)
+                if one.kind not in shown:
+                    shown.add(one.kind)
+                    tally.sample(one.kind, row["path"], _around(before, one))
             starts.append(place)
             content = json.dumps(row, ensure_ascii=False).encode() + b"\n"
             file.write(content)
@@ -44,10 +39,20 @@ def redact_part(root: str, settings: Settings, part: int) -> None:
     store.write_json("redact", part, tally.to_dict())
 
 
-@functools.lru_cache(maxsize=1)
+def _around(text: str, one: Finding) -> str:
+    """What stands around a finding, without what was found: a report must not tell it either."""
+    line = text[max(0, one.start - _AROUND) : one.start], text[one.end : one.end + _AROUND]
+    return " \u2026 ".join(redact(part)[0].strip() for part in line)
+
+
 def _tests(paths: tuple[str, ...]) -> TestSet:
-    """The tests, once for each process."""
-    return TestSet(read_tests(paths))
+    """The tests, made ready once for each process and content of the files."""
+    return _ready(tuple(read_tests(paths)))
+
+
+@functools.lru_cache(maxsize=1)
+def _ready(tests: tuple[str, ...]) -> TestSet:
+    return TestSet(tests)
 
 
 def decontaminate_part(root: str, settings: Settings, part: int) -> None:

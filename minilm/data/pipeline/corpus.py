@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minilm.data.pipeline.settings import Settings
-from minilm.data.pipeline.shuffling import HELD_OUT, TRAIN
+from minilm.data.pipeline.shuffling import HELD_OUT, TRAIN, buckets
 from minilm.data.pipeline.store import Store, read_lines
 from minilm.data.pipeline.tokens import TOKENIZER
 from minilm.data.tokens import TokenFile
@@ -35,7 +35,7 @@ class Corpus:
         path = self.folder / ABOUT
         if not path.is_file():
             begun = (self.folder / "settings.json").is_file()
-            why = "whose run has not ended: repeat it" if begun else "which minilm data did not make"
+            why = "whose run has not ended: repeat it" if begun else "not made by minilm data"
             raise InputError(f"corpus is {str(folder)!r}, {why}")
         try:
             self.facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -84,11 +84,12 @@ def about(store: Store, settings: Settings) -> dict[str, Any]:
     facts: dict[str, Any] = {"format": FORMAT, "seed": settings.seed}
     facts["vocabulary"] = store.read_json("vocabulary", "done")["tokens"]
     for side in (TRAIN, HELD_OUT):
-        rows = len(TokenFile(store.root / f"{side}.tokens"))
+        own = [store.read_json("gather", name) for name in buckets(store) if name.startswith(side)]
         facts[side] = {
             "files": split[side]["buckets"],
             "documents": split[side]["documents"],
-            "bytes": split[side]["bytes"],
-            "tokens": rows,
+            "bytes": sum(tally["counts"][side][1] for tally in own),
+            "characters": sum(tally["numbers"]["characters"] for tally in own),
+            "tokens": len(TokenFile(store.root / f"{side}.tokens")),
         }
     return facts

@@ -17,6 +17,7 @@ from minilm.data.pipeline.tally import Tally
 
 END = "<|endoftext|>"
 YARDSTICK = 4_000_000  # characters from which the tokenizer of the fertility filter learns
+LEAST_TOKENS = 4000  # of it: with fewer, every text has few characters a token
 SIZES = (0, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 10**12)  # bytes
 KEY = np.dtype([("digest", "<u8", 2), ("length", "<i8"), ("size", "<i8")])  # of a document
 
@@ -72,12 +73,15 @@ def _is_allowed(licence: str | None, which: str) -> bool:
 def make_yardstick(store: Store, settings: Settings) -> None:
     """The tokenizer that the fertility filter counts with: learnt from a sample of the documents.
 
-    The sample are the documents with the smallest digests, as many as fit.
+    The sample are the documents with the smallest digests, as many as fit, of which those count
+    that pass the other filters. Where there is too little text for a tokenizer like the published
+    ones, the fertility filter is not applied.
     """
     from minilm.tokenizers import train_bpe
 
     parts = store.read_json("discover", "done")["parts"]
-    chosen: list[tuple[int, int, int]] = []
+    table = limits(**settings.filters)
+    wanted: set[tuple[int, int]] = set()
     keys = [store.read_array("decode", part) for part in range(parts)]
     order = sorted(
         (int(key["digest"][0]), part, place, int(key["length"]))
@@ -85,27 +89,34 @@ def make_yardstick(store: Store, settings: Settings) -> None:
         for place, key in enumerate(own)
     )
     total = 0
-    for digest, part, place, length in order:
-        if total + length > YARDSTICK and chosen:
+    for _, part, place, length in order:
+        if total + length > YARDSTICK and wanted:
             break
-        chosen.append((part, place, digest))
+        wanted.add((part, place))
         total += length
-    wanted = {(part, place) for part, place, _ in chosen}
     texts = []
     for part in sorted({part for part, _ in wanted}):
         for place, row in enumerate(store.read_lines("decode", part)):
             if (part, place) in wanted:
-                texts.append(row["text"])
-    if texts:
-        size = max(300, min(settings.vocabulary, 257 + total // 64))
-        bpe = train_bpe(texts, size, special=[END], fewer=True)
+                found = measure(row["text"], row["language"])
+                if not failed(found, row["language"], table):
+                    texts.append(row["text"])
+    total = sum(map(len, texts))
+    used = total // 64 >= LEAST_TOKENS
+    if used:
+        bpe = train_bpe(texts, min(8192, total // 64), special=[END], fewer=True)
         bpe.save(store.path("yardstick", "tokenizer", ".json"))
-    store.write_json("yardstick", "done", {"documents": len(texts), "characters": total})
+    facts = {"documents": len(texts), "characters": total, "used": used}
+    store.write_json("yardstick", "done", facts)
+
+
+def load_tokenizer(path: str | Path) -> Any:
+    """A tokenizer, made once for each process and content of the file."""
+    return _loaded(str(path), hashlib.sha256(Path(path).read_bytes()).hexdigest())
 
 
 @functools.lru_cache(maxsize=2)
-def load_tokenizer(path: str) -> Any:
-    """A tokenizer, once for each process."""
+def _loaded(path: str, digest: str) -> Any:
     from minilm import tokenizers
 
     return tokenizers.load(path)
@@ -116,7 +127,7 @@ def filter_part(root: str, settings: Settings, part: int) -> None:
     store, tally = Store(root), Tally()
     table = limits(**settings.filters)
     path = store.path("yardstick", "tokenizer", ".json")
-    tokenizer = load_tokenizer(str(path)) if path.is_file() else None
+    tokenizer = load_tokenizer(path) if path.is_file() else None
 
     def tokens(text: str) -> int:
         return len(tokenizer.encode_array(text, (), (), add_special_tokens=False))

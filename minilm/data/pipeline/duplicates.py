@@ -78,7 +78,8 @@ def sign_part(root: str, settings: Settings, part: int) -> None:
             sets.append(run_hashes(row["text"]))
             signatures.append(signature(sets[-1], a, b)[None])
     store.write_array("signatures", f"{part:05}-sets", np.concatenate(sets))
-    store.write_array("signatures", f"{part:05}-sizes", np.array(list(map(len, sets[1:])), np.int64))
+    sizes = np.array([len(one) for one in sets[1:]], np.int64)
+    store.write_array("signatures", f"{part:05}-sizes", sizes)
     store.write_array("signatures", part, np.concatenate(signatures))
     store.write_json("signatures", part, Tally().to_dict())
 

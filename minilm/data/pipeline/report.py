@@ -141,6 +141,12 @@ def _filters(settings: Settings, tally: Tally) -> list[str]:
             low = [f"{least:g} in {name}" for name, least in limit.by_language.items()]
             low = [f"at least {', '.join(low)}, {limit.low:g} elsewhere"]
         high = [] if limit.high is None else [f"at most {limit.high:g}"]
+        if limit.name not in tally.histograms:
+            why = "there is too little text to learn from what a token is" * (
+                limit.name == "fertility"
+            )
+            out.append(f"<h3>{limit.name}</h3><p>Not applied{': ' * bool(why)}{why}.</p>")
+            continue
         out += [
             f"<h3>{limit.name}: {' and '.join(low + high)} {limit.unit}</h3>",
             f"<p>Removed {removed:,} documents ({_size(size)}); {alone:,} do not pass it, "
@@ -211,8 +217,8 @@ def _corpus(found: dict[str, Tally]) -> list[str]:
 def _reasons(tally: Tally, counts: dict[str, list[int]]) -> list[str]:
     if not counts:
         return []
-    rows = [[_text(why), f"{n:,}", _size(size) if size else ""]
-            for why, (n, size) in sorted(counts.items(), key=lambda kv: (-kv[1][0], kv[0]))]  # fmt: skip
+    order = sorted(counts.items(), key=lambda item: (-item[1][0], item[0]))
+    rows = [[_text(why), f"{n:,}", _size(size) if size else ""] for why, (n, size) in order]
     out = [_table(["reason", "number", "size"], rows)]
     for why in sorted(counts):
         out += _samples(tally, why)

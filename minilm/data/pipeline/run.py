@@ -17,6 +17,8 @@ from minilm.files import make_folder, write_text
 
 SETTINGS = "settings.json"
 REPORT, CARD = "report.html", "data_card.md"
+OLD = ".work-old"  # what a restart throws away
+MADE = (ABOUT, REPORT, CARD, tokens.TOKENIZER, "train.tokens", "held_out.tokens")
 
 
 class Workers(Protocol):
@@ -137,27 +139,34 @@ def _begin(root: Path, settings: Settings, restart: bool) -> None:
     """See that a folder is free, or holds a run with these settings."""
     path = root / SETTINGS
     if restart and path.is_file():
-        shutil.rmtree(root / "work", ignore_errors=True)
-        for old in (*root.glob("*-?????.jsonl"), *root.glob("*.tokens"), root / ABOUT, path):
+        (root / ABOUT).unlink(missing_ok=True)  # from here on the corpus is not whole
+        if (root / "work").is_dir():  # in one step: a half of it would be taken for work done
+            shutil.rmtree(root / OLD, ignore_errors=True)
+            (root / "work").rename(root / OLD)
+        for old in {*root.glob("*-?????.jsonl"), *(root / name for name in MADE)}:
             old.unlink(missing_ok=True)
+        path.unlink()
+    shutil.rmtree(root / OLD, ignore_errors=True)
     if path.is_file():
         try:
-            before = Settings.from_json(path.read_text(encoding="utf-8"))
+            before = Settings.from_json(path.read_text(encoding="utf-8")).to_dict()
         except ValueError:
-            raise InputError(f"out is {str(root)!r}, whose {SETTINGS} is damaged") from None
-        for name, value in settings.to_dict().items():
-            held = before.to_dict()[name]
+            raise InputError(
+                f"out is {str(root)!r}, whose {SETTINGS} is damaged; begin anew with --restart"
+            ) from None
+        for name, value in json.loads(json.dumps(settings.to_dict())).items():
+            held = json.loads(json.dumps(before[name]))
             if held != value:
                 raise InputError(
                     f"out is {str(root)!r}, a run with {name} {_said(held)}, not {_said(value)}; "
                     "choose another folder, or begin anew with --restart"
                 )
         return
-    strange = [p.name for p in root.iterdir() if not p.name.startswith(".")]
+    strange = sorted(one.name for one in root.iterdir() if not one.name.startswith("."))
     if strange:
         raise InputError(
-            f"out is {str(root)!r}, which holds other files ({sorted(strange)[0]}); it must be "
-            "empty or a folder that minilm data made"
+            f"out is {str(root)!r}, which holds other files ({strange[0]}); it must be empty or a "
+            "folder that minilm data made"
         )
     write_text(path, json.dumps(settings.to_dict(), indent=2, sort_keys=True) + "\n")
 
@@ -176,7 +185,9 @@ def tallies(store: Store) -> dict[str, Tally]:
                 found[stage.name] = Tally.from_dict(facts["tally"]) if "tally" in facts else Tally()
             continue
         if stage.over == "buckets":
-            names = shuffling.buckets(store) if store.is_done("split") else []
+            if not store.is_done("split"):
+                continue
+            names: list[Any] = shuffling.buckets(store)
         else:
             names = list(range(store.read_json("discover", "done")["parts"]))
         if all(store.is_done(stage.name, name) for name in names):

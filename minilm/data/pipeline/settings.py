@@ -60,19 +60,16 @@ class Settings:
         from minilm.data.clean.origin import LANGUAGES, NAMED
 
         known = {*LANGUAGES.values(), *NAMED.values()}
-        for language in self.languages:
-            if language not in known:
-                raise InputError(
-                    f"languages holds {language!r}; allowed are {', '.join(sorted(known))}"
-                )
+        if not known.issuperset(self.languages):
+            raise InputError(
+                f"languages is {', '.join(self.languages)}; allowed are {', '.join(sorted(known))}"
+            )
         for name, least in (("largest", 1), ("part", 1), ("seed", 0), ("vocabulary", 257)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be {least} or more")
         for name in ("threshold", "held_out"):
             if not 0 < getattr(self, name) < 1:
-                raise InputError(
-                    f"{name} is {getattr(self, name)}; it must be above 0 and below 1"
-                )
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0 and below 1")
         for name, value in self.filters.items():
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{name} is {value}; it must be 0 or more, and finite")

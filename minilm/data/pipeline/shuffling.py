@@ -136,9 +136,9 @@ def gather_bucket(root: str, settings: Settings, bucket: str) -> None:
                 row = json.loads(file.read(int(starts[line + 1] - starts[line])))
                 del row["number"]
                 rows.append((place, row))
-                tally.count(bucket.split("-")[0], len(row["text"].encode()))
-                tally.count(f"language: {row['language']}", len(row["text"].encode()))
-                tally.count(f"under: {row['licence'] or 'no licence found'}", len(row["text"].encode()))
+                licence = f"under: {row['licence'] or 'no licence found'}"
+                for what in (bucket.split("-")[0], f"language: {row['language']}", licence):
+                    tally.count(what, len(row["text"].encode()))
                 tally.add("characters", len(row["text"]))
     rows.sort(key=lambda pair: pair[0])
     write_lines(store.root / f"{bucket}.jsonl", (row for _, row in rows))

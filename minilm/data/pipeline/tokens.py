@@ -34,7 +34,7 @@ def learn_vocabulary(store: Store, settings: Settings) -> None:
 def tokenise_bucket(root: str, settings: Settings, bucket: str) -> None:
     """Write the ids of a bucket's documents, each followed by the end of a document."""
     store, tally = Store(root), Tally()
-    tokenizer = load_tokenizer(str(store.root / TOKENIZER))
+    tokenizer = load_tokenizer(store.root / TOKENIZER)
     parts = []
     for row in read_lines(store.root / f"{bucket}.jsonl"):
         parts.append(encode_documents(tokenizer, [row["text"]], END))
