@@ -572,7 +572,7 @@ verdicts.contamination(asked)
 # We write a function that takes six lines from the library, and ask who wrote them.
 
 # %%
-files = {name: text for name, text in sources().items() if "/" not in name and len(text) < 60_000}
+files = {name: text for name, text in sources().items() if "/" not in name and len(text) < 25_000}
 index = Attribution(list(files.values()))
 stolen = "\n".join(files["textwrap.py"].split("\n")[210:216])
 for passage in index.passages(

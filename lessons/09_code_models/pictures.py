@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minilm.analysis.laws import HOFFMANN, HOFFMANN_ROUNDED, REFIT_2024
+from minilm.analysis.laws import HOFFMANN, HOFFMANN_ROUNDED, Chinchilla
 from minilm.analysis.repetition import effective_tokens, fit_r_star
 from minilm.course.show.figures import bars, lines
 from minilm.course.show.style import (
@@ -26,6 +26,7 @@ from minilm.course.show.style import (
 from minilm.data.clean.near_duplicates import collision_probability
 from minilm.studies.recorded import Recorded
 
+REFITTED = Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658)  # arXiv 2404.10102, as printed
 OPENING = (  # what The Stack v1 kept at each step, terabytes
     ("cloned", 100.0),
     ("source code", 90.0),
@@ -124,19 +125,23 @@ def copies(record: Recorded) -> None:
         1, 2, alt="With copies the loss on unseen files is higher at equal tokens; only the model "
         "that trains on them twice as long recites them.", size=(12.2, 4.6),
     ) as axes:  # fmt: skip
-        for ax, name, title in zip(
-            axes, ("bits", "copied"), ("bits per byte, unseen files", "copied passages recited, %")
+        bits, copied = (
+            np.array([_last(record, case, name) for case in names]) for name in ("bits", "copied")
+        )  # (cases, seeds) each
+        for row in bits.T:
+            axes[0].plot(range(3), row, "-", color=MUTED, linewidth=2)
+        for ax, rows, title in zip(
+            axes,
+            (bits, 100 * copied),
+            ("bits per byte, unseen files", "copied passages recited, %"),
         ):
-            rows = np.array([_last(record, case, name) for case in names])
-            scale = 100 if name == "copied" else 1
-            ax.bar(range(3), scale * rows.mean(1), color=[BLUE, VERMILION, ORANGE], width=0.6)
-            for x, row in enumerate(rows):
-                ax.plot([x] * len(row), scale * row, "o", color=INK, markersize=7)
+            for x, (row, colour) in enumerate(zip(rows, (BLUE, VERMILION, ORANGE))):
+                ax.plot([x] * len(row), row, "o", color=colour, markersize=13)
             ax.set_xticks(range(3), labels, fontsize=15)
+            ax.set_xlim(-0.4, 2.4)
             ax.set_title(title, fontsize=19)
             ax.grid(visible=False, axis="x")
-        low = min(_last(record, case, "bits") for case in names)
-        axes[0].set_ylim(0.9 * min(low), None)
+        axes[1].set_ylim(-4, 100)
 
 
 def filters(record: Recorded) -> None:
@@ -219,7 +224,10 @@ def tries(found: dict[float, dict[int, list[float]]]) -> None:
     ks = sorted(next(iter(found.values())))
     lines(
         ks,
-        {f"T = {t:g}": [100 * np.array(row[k]) for k in ks] for t, row in sorted(found.items())},
+        {
+            f"T = {t:g}": 100 * np.array([row[k] for k in ks]).T  # (seeds, k)
+            for t, row in sorted(found.items())
+        },
         xlabel="k, programs handed in",
         ylabel="problems solved, %",
         xscale="log",
@@ -246,7 +254,7 @@ def leak(found: dict[str, tuple[list[float], list[float]]]) -> None:
 def small_and_long(size: float, tokens: float) -> None:
     """Extra training compute against a model's share of the best size, for three fits."""
     shares = np.linspace(0.25, 1.0, 61)
-    fits = {"as printed": HOFFMANN_ROUNDED, "unrounded": HOFFMANN, "refitted": REFIT_2024}
+    fits = {"as printed": HOFFMANN_ROUNDED, "unrounded": HOFFMANN, "refitted": REFITTED}
     colours = {"as printed": BLUE, "unrounded": ORANGE, "refitted": VERMILION}
     with figure(
         alt="The smaller the model, the more extra compute for the same loss; three published fits "
