@@ -113,8 +113,8 @@ for name, tally in pipeline.tallies(Store(place)).items():
             print(f"{reason:15} {tally.counts.get(reason, [''])[0]:>4}   {kept[0][1]}")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# A library written with care is no GitHub. Three files in a hundred fail a rule here, and there it was
-# more than nine tenths of the bytes at the licence alone. The report page that `minilm data` writes
+# A library written with care is no GitHub. One file in twenty fails a rule here; there the licence alone
+# took more than nine tenths of the bytes. The report page that `minilm data` writes
 # beside the corpus shows every reason with samples, and the histogram that its threshold cuts.
 #
 # **To remember:** a filter is a guess about quality. Read what it removes before you believe it.
@@ -124,7 +124,7 @@ for name, tally in pipeline.tallies(Store(place)).items():
 #
 # Code is signed. Who trains on it learns names, mailboxes and, worse, keys that somebody forgot to
 # take out. BigCode trained a recogniser of its own on hand-marked files, and its run over the corpus
-# took 800 hours of GPUs (34:20). Patterns catch the rest: an address has a form, and a key has more
+# took 800 hours of GPUs (33:40). Patterns catch the rest: an address has a form, and a key has more
 # disorder than a word.
 
 # %%
@@ -245,10 +245,10 @@ verdicts.near_duplicates(library)
 # ## 4. Filters that surprise
 #
 # Good code is documented, one would think, and good projects have stars. Both ideas were tried, on
-# small models and with two or three seeds, because a difference between two runs says little (29:20).
+# small models and with two or three seeds, because a difference between two runs says little (28:34).
 # Dropping files with hardly any comments changed nothing worth the name (27:38). Dropping projects
 # with fewer than five stars took away more than 70 % of the text and made the **worst** model of all
-# (28:10).
+# (27:38).
 #
 # Our library has comments, but no stars. So ours fall from the sky: each file keeps with a chance of
 # three in ten, whatever is in it. That is only a half of the talk's filter. It leaves out what stars
@@ -305,7 +305,8 @@ verdicts.four_epochs(library)
 # store its text has no reason to understand it. Theirs had more text than parameters. The shape of
 # the law is what one can look for here, its constant is not theirs.
 #
-# **To remember:** the second reading is nearly as good as the first, the twentieth is nearly nothing.
+# **To remember:** each reading is worth less than the one before; how soon it is worth nothing
+# depends on how much there is to read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Let them read the right picture: where does the curve leave the diagonal?
@@ -567,7 +568,7 @@ verdicts.contamination(asked)
 # Free licences ask for one thing: say whose it is. StarCoder comes with a search over its training
 # data, so that what it writes can be traced (45:19). An index of all *suffixes* of the text, sorted,
 # does it: whatever passage one looks for, the places that begin with it stand side by side. Two
-# steps halve the list about twenty times, and all of them are found.
+# searches, each of which halves the list some twenty times, find the first and the last.
 #
 # We write a function that takes six lines from the library, and ask who wrote them.
 
@@ -583,8 +584,8 @@ for passage in index.passages(
     print(f"{passage.stop - passage.start} bytes from {', '.join(owners)}: {first} ...")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# And the six functions of your own model's homework that passed? They stand in nobody's file: they
-# were asked for after it had learnt.
+# And what your own model wrote in its homework? Lines of it stand in its training data, word for word:
+# its language has few. A passage is evidence only where it is long and could have been written otherwise.
 #
 # **To remember:** open means that one can look it up: weights, data, and who wrote what.
 
@@ -594,7 +595,7 @@ for passage in index.passages(
 # The best model for a training budget is not the best to *have*. A smaller one that reads more can
 # reach the same loss; it costs more to train, once, and less to run, for ever. The talk gives a number:
 # 7 billion parameters on a trillion tokens cost about 13 % more training than the best choice, and
-# about half to run (11:30).
+# about half to run (09:49).
 #
 # The law behind it is $L = E + A/N^\alpha + B/D^\beta$. Ask it for the cheapest model of the same loss.
 # Three sets of its constants are in print: as the paper gives them, the same before rounding, and a
@@ -622,7 +623,7 @@ verdicts.overhead()
 # ## What came out, and what did not
 #
 # **On your machine.** The published rules leave most of a careful library standing. What goes is made by
-# programs: tables for alphabets, nearly equal. Hundreds of people's addresses were in the rest.
+# programs: tables for alphabets, nearly equal. Dozens of people's addresses were in the rest.
 #
 # **By experiment.** The cards above say it in numbers: what copies cost and who recites them, what a
 # filter on comments and a filter by lot do, how long repeating pays, what a hole costs, what a

@@ -92,7 +92,7 @@ def stars(record: Recorded) -> Verdict:
     worse = [y / x - 1 for x, y in zip(a, b, strict=True)]
     return claim(
         "a filter that removes 70 % of the files makes the worst model",
-        source=f"{TALK} 28:10",
+        source=f"{TALK} 27:38",
         measure="bits per byte on unseen files over those of a model that read all, less 1, equal "
         "tokens",
         expected="0.01 or more",
@@ -260,7 +260,7 @@ def overhead() -> Verdict:
     both = {name: law.overhead(7e9, 1e12) for name, law in fits.items()}
     return claim(
         "a 7B model on a trillion tokens costs about 13 % more to train and half as much to run",
-        source=f"{TALK} 11:30, after Harm de Vries",
+        source=f"{TALK} 09:49, after Harm de Vries",
         measure="extra training compute over the best model of equal loss, by three published fits",
         expected="0.10 to 0.16 by all three",
         measured={name: [extra] for name, (extra, _) in both.items()},

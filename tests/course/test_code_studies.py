@@ -1,0 +1,67 @@
+"""What the studies of lesson 09 rest on: half a corpus is copies, a hole is one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minilm.course.places import lesson_folder
+from minilm.data.clean.near_duplicates import dedup
+from minilm.data.worlds.katas import katas
+from minilm.studies.recorded import Recorded
+
+HERE = lesson_folder("09", Path(__file__))
+E = HERE.module("experiments")
+library = HERE.study("library")
+
+
+def test_pieces_of_a_file_are_the_file() -> None:
+    text = "".join(f"line {i}\n" * (i % 7 + 1) for i in range(200)) + "no end"
+    parts = E.pieces(text, 300)
+    assert "".join(parts) == text and len(parts) > 5
+    assert all(part.endswith("\n") for part in parts[:-1]) and max(map(len, parts)) <= 300
+    assert E.pieces("x" * 50, 10) == ["x" * 50]  # a line is never cut
+
+
+def test_a_copy_differs_in_about_as_many_lines_as_asked() -> None:
+    text = "".join(f"a{i} b{i} c{i}\n" for i in range(4000))
+    rng = np.random.default_rng(0)
+    assert library.edited(text, 0.0, rng) == text
+    same = set(text.splitlines()) & set(library.edited(text, 0.3, rng).splitlines())
+    assert 0.7 < len(same) / 4000 < 0.83  # a doubled line is still there
+
+
+def test_half_of_the_corpus_is_copies_and_deduplication_finds_most(monkeypatch) -> None:
+    monkeypatch.setattr(library, "UNIQUE", 12_000)
+    raw, popular = library.with_copies(3)
+    unique = E.pool(3, 12_000, library.SHORT)
+    share = sum(map(len, raw[len(unique) :])) / sum(map(len, raw))
+    assert 0.48 < share < 0.56 and popular == unique[: len(popular)]
+    left = dedup(raw)
+    assert len(unique) * 0.9 <= len(left) < len(raw) * 0.85
+
+
+def test_a_hole_is_one_line_of_the_solution() -> None:
+    for seed, one in enumerate(katas(40, seed=5)):
+        before, line, after = E.line_hole(one, np.random.default_rng(seed))
+        assert before + line + after == one.text
+        assert before.endswith("\n    ") and "\n" not in line
+
+
+def test_no_problem_is_in_two_sets() -> None:
+    passes = HERE.study("passes")
+    known, published, later = passes.problems(0)
+    keys = [{one.key for one in group} for group in (known, published, later)]
+    assert not keys[0] & keys[1] and not keys[0] & keys[2] and not keys[1] & keys[2]
+    assert [len(group) for group in keys] == [E.KATAS, passes.PROBLEMS, passes.PROBLEMS]
+    assert [sum(one.level == level for one in later) for level in (1, 2, 3)] == [16, 16, 16]
+
+
+@pytest.mark.parametrize("name", ["library", "infill", "passes"])
+def test_records_are_whole_and_say_how_they_were_made(name: str) -> None:
+    record = Recorded(HERE.data / f"{name}.json")
+    models = HERE.study(name).MODELS
+    assert record.data["missing"] == [] and set(record.cases) == set(models)
+    assert all(record.seeds_of(case) == [0, 1, 2] for case in models)
+    assert all(len(run["commit"]) == 40 for run in record.data["runs"])
+    assert record.data["command"].startswith(f"minilm study run 09/{name} --out FILE")
