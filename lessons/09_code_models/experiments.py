@@ -20,7 +20,8 @@ from minilm.tokenizers.infill import FIM_TOKENS
 END = "<|endoftext|>"
 VOCAB, CONTEXT, BATCH, SIZE = 512, 128, 8, "2x64"
 LONGEST = 4000  # characters of a file that are read
-KATAS, HELD_OUT = 8000, 120
+KATAS, HELD_OUT, KATA_VOCAB = 4000, 120, 400
+KINDS = ("list",)  # of problems: one kind is learnt in a third of the time
 
 
 class World(NamedTuple):
@@ -47,21 +48,22 @@ def kata_config(tokenizer: BPE) -> Config:
     )  # fmt: skip
 
 
-def _tokenizer(texts: Sequence[str]) -> BPE:
-    return train_bpe(texts, VOCAB, special=[END, *FIM_TOKENS])
+def _tokenizer(texts: Sequence[str], vocab: int = VOCAB) -> BPE:
+    return train_bpe(texts, vocab, special=[END, *FIM_TOKENS])
 
 
 @functools.cache
 def kata_tokenizer() -> BPE:
     """Learnt from problems of a seed that no study uses."""
-    return _tokenizer([one.text for one in katas(2000, seed=10_000)])
+    return _tokenizer([one.text for one in katas(2000, 10_000, kinds=KINDS)], KATA_VOCAB)
 
 
 @functools.lru_cache(maxsize=2)
 def kata_world(seed: int, count: int = KATAS) -> tuple[list[Kata], list[Kata]]:
     """Problems to train on, and fresh ones, drawn after the first and not among them."""
-    known = katas(count, seed)
-    return known, katas(HELD_OUT, 1000 + seed, without={one.key for one in known})
+    known = katas(count, seed, kinds=KINDS)
+    keys = {one.key for one in known}
+    return known, katas(HELD_OUT, 1000 + seed, kinds=KINDS, without=keys)
 
 
 def pieces(text: str, longest: int) -> list[str]:

@@ -32,7 +32,7 @@ WRONG = [
     ("basic_filters", 3, change("basic_filters", ("<= 1000", "< 1000"))),
     ("basic_filters", 3, change("basic_filters", ("<= 100 and", "< 100 and"))),
     # more than a quarter
-    ("basic_filters", 3, change("basic_filters", (">= 0.25", "> 0.25"))),
+    ("basic_filters", 2, change("basic_filters", (">= 0.25", "> 0.25"))),
     # line ends are not counted
     (
         "basic_filters",
@@ -114,7 +114,7 @@ WRONG = [
     # bands and rows are mixed up
     ("optimal_br", 0, change("optimal_br", ("best[1], best[2]", "best[2], best[1]"))),
     # as many rows as there is room for
-    ("optimal_br", 1, change("optimal_br", ("range(1, count // b + 1)", "[count // b]"))),
+    ("optimal_br", 0, change("optimal_br", ("range(1, count // b + 1)", "[count // b]"))),
     # only neighbours of the survivor, no chains
     (
         "dedup",
