@@ -55,17 +55,15 @@ from minilm.data.pipeline.settings import Settings
 from minilm.data.pipeline.store import Store
 from minilm.data.pipeline.workers import Processes
 from minilm.inference import infilling
-from minilm.inference.solving import judge, write_programs
+from minilm.inference.solving import write_programs
 from minilm.models import Transformer
 from minilm.sandbox.programs import Programs
 from minilm.tokenizers import fim_permute
 from minilm.train import train
 
-SEED = seeds()[0]
 here = lesson_folder("09")
 pictures, verdicts, E = here.pictures, here.module("verdicts"), here.module("experiments")
-library, infill = here.recorded("library", whole=True), here.recorded("infill", whole=True)
-asked = here.recorded("passes", whole=True)
+library = here.recorded("library", whole=True)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. A funnel at home
@@ -346,66 +344,57 @@ assert [cut_a_hole(t, rngs[0]) for t in texts] == [fim_permute(t, rngs[1]) for t
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## A model of your own
 #
-# Real files need a real model. Ours is small, so it gets a small language: functions of two to four
-# lines whose docstring says what they do. There are hundreds of thousands of them, each made by a
-# seed, and with each come tests. Here is one; then a model of 131,000 parameters reads 8,000 of them,
-# half with holes.
+# Real files need a large model. Ours is small, so it gets a small language: functions of two or three lines
+# whose docstring says what they do. There are thousands of them, each made by a seed, and with each come tests
+# (the package has longer ones, too, and ones about texts). Here is one. Then three models, one a seed, read 1,500 of them,
+# half of them with holes.
+#
+# Section 8 will use the same models, so something is hidden in what they read. *You will be asked what.*
 
 # %%
-known, fresh = E.kata_world(SEED)  # to learn from; and others, none of them among the first
+SEEDS = seeds()
+fresh = E.exam(SEEDS[0]).later  # none of them is among those that are learnt
 print(fresh[2].text)
 for given, wanted in fresh[2].tests[1:4]:
     print(f"f{given} -> {wanted!r}")
 
 # %%
-tokenizer, steps = E.kata_tokenizer(), 500
-batches = InfillBatches([one.text for one in known], tokenizer, E.BATCH, E.CONTEXT, SEED, rate=0.5)
-model = Transformer(E.kata_config(tokenizer), seed=SEED)
-with progress(total=steps) as bar:
-    train(
-        model, batches, steps, lr=1e-2, seed=SEED, progress=False,
-        after_step=lambda run: bar.update() and None,
-    )  # fmt: skip
+tokenizer = E.kata_tokenizer()
+
+
+def learn(seed, steps=500):
+    read = InfillBatches(E.with_a_leak(seed), tokenizer, E.BATCH, E.KATA_CONTEXT, seed, rate=0.5)
+    model = Transformer(E.kata_config(tokenizer), seed=seed)
+    train(model, read, steps, lr=1e-2, seed=seed, progress=False)
+    return model
+
+
+models = [learn(seed) for seed in progress(SEEDS)]
+print(f"{models[0].num_parameters():,} parameters each")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Let it fill one
 #
-# Choose a function and a line. What stands before and behind goes in, and the model writes until it
-# says that the hole is full. The line is green where it is just the one that was there. *Try the last
-# line of a function, and then the first: which is harder, and why?*
+# Choose a function and a line. What stands before and behind goes in, in the order S, P, and one line
+# of what comes out is taken. It is green where it is just the one that was there. *Which line is harder,
+# the first or the last, and why?*
 
 
 # %%
 def fill(function, line):
     lines = fresh[function].solution.splitlines(keepends=True)
-    at = min(line, len(lines)) - 1
-    before = fresh[function].prompt + "".join(lines[:at]) + "    "
-    after = "\n" + "".join(lines[at + 1 :])
-    middle = infilling.infill(model, tokenizer, before, after, tokens=40)
-    pictures.filled_hole(before, middle, after, lines[at].strip())
+    before = fresh[function].prompt + "".join(lines[: line - 1]) + "    "
+    after = "\n" + "".join(lines[line:])
+    middle = infilling.infill(models[0], tokenizer, before, after, tokens=24, order="spm")
+    pictures.filled_hole(before, middle.split("\n")[0], after, lines[line - 1].strip())
 
 
-interact(fill, function=(0, 19, 1, 2), line=[1, 2, 3])
-
-# %% [markdown] slideshow={"slide_type": "subslide"}
-# ## Is it free?
-#
-# Half of the documents now come in an order that nobody will ask for when he writes from left to right.
-# The paper says that it costs nothing, even with nine documents of ten. *Your guess, for a model this
-# small?* Each of ours sees the same number of tokens, at its own tuned rate.
-#
-# **Would prove it wrong:** 1 % or more bits on unseen functions, read from left to right.
-
-# %% tags=["hide-input"]
-pictures.holes(infill)
-
-# %% slideshow={"slide_type": "subslide"}
-verdicts.holes_for_free(infill)
+interact(fill, function=(0, 19, 1, 2), line=[1, 2])
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The grey bars are the yardstick that costs nothing: the text before the hole alone, and the first line
-# that the model writes. In our functions the docstring says everything, so a line can often be guessed
-# without what follows. In a real file the suffix tells much more.
+# The paper reports that the order from left to right suffers nothing from this, even with nine documents
+# of ten cut (Bavarian et al.). To see a difference of a hundredth of a bit between two models takes
+# longer than a lesson, and ours were not trained without holes. So no verdict here.
 #
 # **To remember:** a new ability can be a new order of the same text.
 
@@ -490,32 +479,36 @@ for name, outcome in zip(hostile, outcomes):
 print("wall:", wall)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# ## Your model's homework
+# ## Your models' homework
 #
-# Ten programs for each of 60 problems that it never saw, at temperature 0.6. First the ones that it
-# wrote for one problem, then the score.
+# Ten programs for each of 36 problems that no model saw, at three temperatures. One of the programs
+# first, then the scores of all three models.
 
 # %%
-exam = fresh[:60]
-written = write_programs(model, tokenizer, [one.prompt for one in exam], 10, 0.6, seed=SEED)
-with Programs(places=2, unsafe=True) as programs:
-    passed = judge(exam, written, programs)  # (60, 10)
-print(max(written[2], key=written[2].count))
-rates = {k: np.mean([pass_at_k(10, int(c), k) for c in passed.sum(1)]) for k in (1, 5, 10)}
-print("   ".join(f"pass@{k} {rate:.0%}" for k, rate in rates.items()))
+temperatures = (0.2, 0.8, 1.4)
+later = {
+    t: [E.passed(model, E.exam(seed).later, t, seed) for model, seed in zip(models, SEEDS)]
+    for t in progress(temperatures)
+}
+print(write_programs(models[0], tokenizer, [fresh[2].prompt], 1, 0.2)[0][0])
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One try or ten
 #
 # Drawn at a low temperature, ten programs are ten times nearly the same: good for one try, useless for
-# the other nine. At a high one they differ, and more of them are nonsense. **Would prove it wrong:** the
-# temperature that is best for one try is also the best for ten.
+# the other nine. At a high one they differ, and more of them are nonsense. **Would prove it wrong:** at
+# 0.8 a single try is no worse than at 0.2, or ten tries are no better.
 
 # %% tags=["hide-input"]
-pictures.tries(verdicts.curves(asked))
+pictures.tries(
+    {
+        t: {k: [np.mean([pass_at_k(10, c, k) for c in row]) for row in rows] for k in (1, 2, 5, 10)}
+        for t, rows in later.items()
+    }
+)
 
 # %% slideshow={"slide_type": "subslide"}
-verdicts.temperature(asked)
+verdicts.temperature(later, E.SAMPLES, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # So a number without k, n and temperature says little. HumanEval scores of 34 % (StarCoder) and 18 %
@@ -534,23 +527,24 @@ verdicts.temperature(asked)
 # A model that has read them is not examined but asked to recite. So the talk trusts newer problems,
 # dated after the model (47:00). Ours can be drawn at any time: a seed makes them.
 #
-# 48 problems are published, and slip into the training data 0, 1, 10 or 100 times, among 8,000 others.
-# Then each model does these 48 and 48 drawn later. *Your guess: how often must a problem have been
-# read before the score lies?*
+# And now the confession. Another 36 problems, published, so to say, slipped into what your three models
+# read: 20 times each, among 1,500 others. They were drawn like those of section 7, so they are no easier. *Your
+# guess: by how much does the score lie?*
 #
-# **Would prove it wrong:** with 100 copies the published ones are not solved 20 points more often than
-# the later ones; or with none there is a gap of 10.
+# **Would prove it wrong:** the published problems are not solved 20 points more often than the later ones.
 
-# %% tags=["hide-input"]
-cases = ("0 copies", "1 copy", "10 copies", "100 copies")
-both = {
-    case: tuple(verdicts.rates(asked, case, which) for which in ("published", "later"))
-    for case in cases
-}
-pictures.leak(both)
+# %%
+published = [
+    E.passed(model, E.exam(seed).published, 0.2, seed) for model, seed in zip(models, SEEDS)
+]
+pictures.leak(published, later[0.2], E.SAMPLES)
 
 # %% slideshow={"slide_type": "subslide"}
-verdicts.contamination(asked)
+both = (
+    [np.mean([pass_at_k(10, c, 1) for c in row]) for row in rows]
+    for rows in (published, later[0.2])
+)
+verdicts.contamination(*both, E.LEAK, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The gap needs no look into the training data: whoever can draw new problems can measure it from
@@ -560,7 +554,8 @@ verdicts.contamination(asked)
 # **To remember:** a score means something only on problems that the model cannot have read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes. Ask for the guess before the picture. Worth saying: nobody cheats here on purpose.
+# 4 minutes. Somebody may have found the leak in `with_a_leak` already; praise it. Ask for the guess before
+# the picture. Worth saying: nobody cheats here on purpose.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Whose code is it?
@@ -626,14 +621,13 @@ verdicts.overhead()
 # programs: tables for alphabets, nearly equal. Dozens of people's addresses were in the rest.
 #
 # **By experiment.** The cards above say it in numbers: what copies cost and who recites them, what a
-# filter on comments and a filter by lot do, how long repeating pays, what a hole costs, what a
-# temperature buys, and how far a leak lifts a score. Where a card says *partly* or *not*, believe the
-# card.
+# filter on comments and a filter by lot do, how long repeating pays, what a temperature buys, and how
+# far a leak lifts a score. Where a card says *partly* or *not*, believe the card.
 #
 # **By formula.** pass@k without bias, the bands of the search for copies, and an overhead of 4, 10 or
 # 41 % where the talk has 13.
 #
-# **Not measured.** What stars *prefer*. Many languages, and whether one helps another. Repository context,
+# **Not measured.** Whether holes are free. What stars *prefer*. Many languages, and whether one helps another. Repository context,
 # which the package has and 128 tokens of context cannot use. Synthetic textbooks. Tuning on
 # instructions. And all that needs size: our models recite and fill in, they do not program.
 #

@@ -189,36 +189,6 @@ def epochs(passed: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
         axes[1].set_title(f"R* = {r_star:.1f}", fontsize=19)
 
 
-def holes(record: Recorded) -> None:
-    """Loss from left to right, and holes filled, by the share of documents with holes."""
-    names = ["holes in 0", "holes in 0.5", "holes in 0.9"]
-    with figure(
-        1, 2, alt="The loss from left to right hardly moves with the share of documents that have "
-        "holes; holes are filled only by models that saw some.", size=(12.2, 4.6),
-    ) as axes:  # fmt: skip
-        rows = np.array([_last(record, name, "bits") for name in names])
-        axes[0].bar(range(3), rows.mean(1), color=BLUE, width=0.6)
-        for x, row in enumerate(rows):
-            axes[0].plot([x] * len(row), row, "o", color=INK, markersize=7)
-        axes[0].set_title("bits per byte, left to right", fontsize=19)
-        wide = 0.26
-        for shift, (order, colour, label) in enumerate(
-            (("prefix", MUTED, "text before only"), ("psm", BLUE, "PSM"), ("spm", GREEN, "SPM"))
-        ):
-            rows = 100 * np.array([_last(record, name, order) for name in names])
-            at = np.arange(3) + wide * (shift - 1)
-            axes[1].bar(at, rows.mean(1), wide, color=colour, label=label)
-            for x, row in zip(at, rows):
-                axes[1].plot([x] * len(row), row, "o", color=INK, markersize=5)
-        axes[1].set_title("one-line holes filled exactly, %", fontsize=19)
-        axes[1].set_ylim(0, 118)
-        axes[1].legend(loc="upper left", fontsize=14, ncols=3)
-        for ax in axes:
-            ax.set_xticks(range(3), ["none", "half", "nine tenths"])
-            ax.set_xlabel("documents with holes")
-            ax.grid(visible=False, axis="x")
-
-
 def tries(found: dict[float, dict[int, list[float]]]) -> None:
     """pass@k against k, a line a temperature."""
     ks = sorted(next(iter(found.values())))
@@ -235,20 +205,24 @@ def tries(found: dict[float, dict[int, list[float]]]) -> None:
     )
 
 
-def leak(found: dict[str, tuple[list[float], list[float]]]) -> None:
-    """pass@1 on published and on later problems, by copies in the training data."""
-    bars(
-        list(found),
-        {
-            "published": 100 * np.array([found[name][0] for name in found]).T,
-            "drawn later": 100 * np.array([found[name][1] for name in found]).T,
-        },
-        ylabel="pass@1, %",
-        numbers="{:.0f}",
-        alt="With many copies in the training data the published problems are solved far more "
-        "often than those drawn later.",
-        size=(12.2, 4.4),
-    )
+def leak(published: Sequence[Sequence[int]], later: Sequence[Sequence[int]], samples: int) -> None:
+    """Programs that pass, problem by problem: published ones and ones drawn later."""
+    with figure(
+        1, 2, alt="Most programs for the published problems pass; of those for problems drawn later "
+        "few do.", size=(12.2, 4.4),
+    ) as axes:  # fmt: skip
+        for ax, rows, title, colour in zip(
+            axes, (published, later), ("published", "drawn later"), (BLUE, VERMILION)
+        ):
+            counts = np.sort(np.array(rows), 1)[:, ::-1]  # (seeds, problems)
+            for row in counts:
+                ax.step(np.arange(len(row)) + 0.5, row, where="mid", color=colour, alpha=0.35)
+            ax.step(np.arange(counts.shape[1]) + 0.5, counts.mean(0), where="mid", color=colour,
+                    linewidth=4)  # fmt: skip
+            ax.set_title(f"{title}: {counts.mean() / samples:.0%}", fontsize=19)
+            ax.set_xlabel("problems, the easiest first")
+            ax.set_ylim(-0.2, samples + 0.4)
+        axes[0].set_ylabel(f"programs that pass, of {samples}")
 
 
 def small_and_long(size: float, tokens: float) -> None:

@@ -1,14 +1,11 @@
-"""What the studies of lesson 09 rest on: half a corpus is copies, a hole is one line."""
+"""What the study of lesson 09 and its exams rest on: half a corpus is copies, exams are apart."""
 
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from minilm.course.places import lesson_folder
 from minilm.data.clean.near_duplicates import dedup
-from minilm.data.worlds.katas import katas
-from minilm.studies.recorded import Recorded
 
 HERE = lesson_folder("09", Path(__file__))
 E = HERE.module("experiments")
@@ -41,27 +38,19 @@ def test_half_of_the_corpus_is_copies_and_deduplication_finds_most(monkeypatch) 
     assert len(unique) * 0.9 <= len(left) < len(raw) * 0.85
 
 
-def test_a_hole_is_one_line_of_the_solution() -> None:
-    for seed, one in enumerate(katas(40, seed=5)):
-        before, line, after = E.line_hole(one, np.random.default_rng(seed))
-        assert before + line + after == one.text
-        assert before.endswith("\n    ") and "\n" not in line
-
-
-def test_no_problem_is_in_two_sets() -> None:
-    passes = HERE.study("passes")
-    known, published, later = passes.problems(0)
-    keys = [{one.key for one in group} for group in (known, published, later)]
+def test_no_problem_is_in_two_exams() -> None:
+    found = E.exam(1)
+    keys = [{one.key for one in group} for group in found]
     assert not keys[0] & keys[1] and not keys[0] & keys[2] and not keys[1] & keys[2]
-    assert [len(group) for group in keys] == [E.KATAS, passes.PROBLEMS, passes.PROBLEMS]
-    assert [sum(one.level == level for one in later) for level in (1, 2, 3)] == [16, 16, 16]
+    assert [len(group) for group in keys] == [E.KATAS, E.PROBLEMS, E.PROBLEMS]
+    read = E.with_a_leak(1)
+    assert all(read.count(one.text) == E.LEAK for one in found.published)
+    assert not {one.text for one in found.later} & set(read)
 
 
-@pytest.mark.parametrize("name", ["library", "infill", "passes"])
-def test_records_are_whole_and_say_how_they_were_made(name: str) -> None:
-    record = Recorded(HERE.data / f"{name}.json")
-    models = HERE.study(name).MODELS
-    assert record.data["missing"] == [] and set(record.cases) == set(models)
-    assert all(record.seeds_of(case) == [0, 1, 2] for case in models)
+def test_the_record_is_whole_and_says_how_it_was_made() -> None:
+    record = HERE.recorded("library", whole=True)
+    assert record.data["missing"] == [] and set(record.cases) == set(library.MODELS)
+    assert all(record.seeds_of(case) == [0, 1, 2] for case in library.MODELS)
     assert all(len(run["commit"]) == 40 for run in record.data["runs"])
-    assert record.data["command"].startswith(f"minilm study run 09/{name} --out FILE")
+    assert not any(found["at_edge"] for found in record.data["tuning"].values())
