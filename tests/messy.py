@@ -1,8 +1,12 @@
 """A folder as one finds them: good files, copies, near copies, secrets, and every kind of mess."""
 
+import hashlib
 import os
 import random
 from pathlib import Path
+from typing import Any
+
+from minilm.data.pipeline.settings import Settings
 
 WORDS = (
     "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar "
@@ -92,3 +96,20 @@ def messy_folder(root: Path, programs: int = 24) -> Path:
     os.symlink("nowhere", root / "pkg1" / "dangling.py")
     os.mkfifo(root / "pipe.py")
     return root
+
+
+PART = 20_000  # bytes, so that the small folder has several parts
+
+
+def settings_of(root: Path, **changes: Any) -> Settings:
+    """Settings for small folders."""
+    return Settings(**{"roots": (str(root),), "part": PART, "vocabulary": 600, **changes})
+
+
+def content_of(out: Path) -> dict[str, str]:
+    """The digest of every file of a corpus, of the work as well."""
+    return {
+        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }

@@ -1,44 +1,23 @@
 """`minilm data`: a messy folder becomes a corpus, whatever happens on the way."""
 
-import hashlib
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from messy import SECRETS, edited, messy_folder, program
+from messy import SECRETS, content_of, edited, messy_folder, program, settings_of
 
-from minilm import files
 from minilm.cli import main
 from minilm.data import TokenFile
 from minilm.data.clean.near_duplicates import jaccard, shingles
 from minilm.data.pipeline import store as stores
 from minilm.data.pipeline.corpus import Corpus
-from minilm.data.pipeline.run import STAGES, prepare, tallies
-from minilm.data.pipeline.settings import Settings
+from minilm.data.pipeline.run import prepare, tallies
 from minilm.data.pipeline.store import Store
 from minilm.data.pipeline.tally import Tally
 from minilm.data.pipeline.workers import Processes
 from minilm.errors import InputError
-
-PART = 20_000  # bytes, so that the small folder has several parts
-
-
-def settings_of(root, **changes):
-    return Settings(**{"roots": (str(root),), "part": PART, "vocabulary": 600, **changes})
-
-
-def content_of(out: Path) -> dict[str, str]:
-    """The digest of every file of a corpus, of the work as well."""
-    return {
-        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(out.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -160,15 +139,6 @@ def test_the_command_makes_what_training_reads(messy, tmp_path, capsys, monkeypa
     assert "or a folder that minilm data made" in capsys.readouterr().err
 
 
-# Whoever does the work, and whatever happens to them
-
-
-def test_two_processes_give_the_same_bytes(messy, expected, tmp_path):
-    with Processes(2) as workers:
-        prepare(settings_of(messy), tmp_path / "two", workers)
-    assert content_of(tmp_path / "two") == expected
-
-
 def test_a_finished_run_is_left_alone_and_other_settings_are_refused(messy, made, expected):
     before = {path: path.stat().st_mtime_ns for path in made.folder.rglob("*") if path.is_file()}
     prepare(settings_of(messy), made.folder, Processes(1))
@@ -184,151 +154,6 @@ def test_restart_begins_anew(messy, expected, tmp_path):
     prepare(settings_of(messy, seed=3), tmp_path / "out", Processes(1))
     assert content_of(tmp_path / "out") != expected
     prepare(settings_of(messy), tmp_path / "out", Processes(1), restart=True)
-    assert content_of(tmp_path / "out") == expected
-
-
-class Killed(BaseException):
-    """What stands for kill -9 within one process: nothing catches it."""
-
-
-def test_stopped_at_any_write_of_any_stage_it_goes_on(messy, expected, tmp_path, monkeypatch):
-    """Ends just before a file gets its name, or just after, leave what a kill would leave."""
-    real, rng = os.replace, random.Random(0)
-    writes: list[str] = []
-
-    def noting(source, target):
-        writes.append(Path(target).parent.name)
-        real(source, target)
-
-    monkeypatch.setattr(files.os, "replace", noting)
-    prepare(settings_of(messy), tmp_path / "whole", Processes(1))
-    assert {stage.name for stage in STAGES} <= set(writes)
-    moments = [rng.choice([i for i, name in enumerate(writes) if name == stage.name])
-               for stage in STAGES]  # fmt: skip
-    for number, moment in enumerate([*moments, len(writes) - 1, 0]):
-        count, after = 0, rng.random() < 0.5
-
-        def dying(source, target, moment=moment, after=after):
-            nonlocal count
-            count += 1
-            if count == moment + 1:
-                if after:
-                    real(source, target)
-                else:  # half a file stays behind, as its name was never given
-                    Path(f"{source}.half").write_bytes(Path(source).read_bytes()[:7])
-                raise Killed
-            real(source, target)
-
-        out = tmp_path / f"{number}"
-        monkeypatch.setattr(files.os, "replace", dying)
-        with pytest.raises(Killed):
-            prepare(settings_of(messy), out, Processes(1))
-        monkeypatch.setattr(files.os, "replace", real)
-        prepare(settings_of(messy), out, Processes(1))
-        assert content_of(out) == expected, (number, moment, after)
-
-
-KILLING = """
-import os, random, signal, sys, time
-from minilm.data.pipeline.run import prepare
-from minilm.data.pipeline.settings import Settings
-from minilm.data.pipeline.workers import Processes
-
-root, out, warm = sys.argv[1:]
-settings = Settings(roots=(root,), part=20_000, vocabulary=600)
-prepare(settings, warm, Processes(1))  # compiles, and says how long a run takes
-begin = time.perf_counter()
-prepare(settings, warm, Processes(1), restart=True)
-took = time.perf_counter() - begin
-rng, killed = random.Random(5), 0
-for _ in range(10):
-    child = os.fork()
-    if child == 0:
-        prepare(settings, out, Processes(1), restart=rng.random() < 0.2)
-        os._exit(0)
-    rng.random()
-    time.sleep(rng.uniform(0.02, 0.6) * took)
-    os.kill(child, signal.SIGKILL)
-    killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-prepare(settings, out, Processes(1))
-print(killed)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills children that it forks")
-def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(messy, expected, tmp_path):
-    arguments = [str(messy), str(tmp_path / "out"), str(tmp_path / "warm")]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLING, *arguments], capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 5  # the others had ended before
-    assert content_of(tmp_path / "out") == expected
-
-
-def die_once(folder: str, number: int) -> None:
-    """A task whose first worker is killed."""
-    mark = Path(folder, f"{number}.begun")
-    if number == 2 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    Path(folder, f"{number}.done").touch()
-
-
-def die(folder: str, number: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def refuse(folder: str, number: int) -> None:
-    raise InputError("number is wrong")
-
-
-def test_a_worker_that_dies_is_replaced(tmp_path):
-    told = []
-    with Processes(2) as workers:
-        workers.run(die_once, [(str(tmp_path), i) for i in range(5)], lambda: told.append(1))
-        assert len(list(tmp_path.glob("*.done"))) == 5 == len(told)
-        with pytest.raises(InputError, match="a worker was killed 3 times on the same part"):
-            workers.run(die, [(str(tmp_path), i) for i in range(2)])
-        with pytest.raises(InputError, match="number is wrong"):
-            workers.run(refuse, [(str(tmp_path), i) for i in range(2)])
-    with pytest.raises(InputError, match="processes is 0; it must be 1 or more"):
-        Processes(0)
-
-
-CLUSTER = """
-import os, signal, sys, threading
-from minilm.data.pipeline.cluster import Cluster
-from minilm.data.pipeline.run import prepare
-from minilm.data.pipeline.settings import Settings
-
-if __name__ == "__main__":
-    root, out = sys.argv[1:]
-    killed = []
-    with Cluster("local:2") as cluster:
-        pids = {w: i["id"] for w, i in cluster.client.scheduler_info()["workers"].items()}
-        pids = list(cluster.client.run(os.getpid).values())
-
-        def told(title, done, total):
-            if title == "filtering" and done == 2 and not killed:
-                killed.append(pids[0])
-                os.kill(pids[0], signal.SIGKILL)
-
-        prepare(Settings(roots=(root,), part=20_000, vocabulary=600), out, cluster, told)
-        now = list(cluster.client.run(os.getpid).values())
-    print(len(pids), len(killed), pids[0] in now)
-"""
-
-
-def test_a_cluster_one_of_whose_workers_is_killed_gives_the_same_bytes(messy, expected, tmp_path):
-    script = tmp_path / "on_a_cluster.py"
-    script.write_text(CLUSTER)
-    done = subprocess.run(
-        [sys.executable, str(script), str(messy), str(tmp_path / "out")],
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == ["2", "1", "False"]
     assert content_of(tmp_path / "out") == expected
 
 
@@ -494,3 +319,26 @@ def test_tallies_add_up_in_any_order():
     assert Tally.total([Tally.total(parts[:2]), Tally.total(parts[2:])]).to_dict() == total
     assert sum(total["histograms"]["bars"]) == 180 == sum(n for n, _ in total["counts"].values())
     assert all(len(kept) == 5 for kept in total["samples"].values())
+
+
+def test_the_corpus_may_lie_among_the_files_it_is_made_of(messy, tmp_path, monkeypatch):
+    for i in range(6):
+        (tmp_path / f"{i}.py").write_text(program(i))
+    out = tmp_path / "runs" / "data"
+    for restart in (False, True):
+        corpus = prepare(settings_of(tmp_path), out, Processes(1), restart=restart)
+        rows = [row["path"] for side in ("train", "held_out") for row in corpus.rows(side)]
+        assert sorted(rows) == [f"{tmp_path.name}/{i}.py" for i in range(6)]
+
+
+def test_other_tests_under_the_same_name_are_another_run(tmp_path):
+    (tmp_path / "src").mkdir()
+    for i in range(4):
+        (tmp_path / "src" / f"{i}.py").write_text(program(i))
+    tests = tmp_path / "tests.txt"
+    tests.write_text("a text that no program holds at all")
+    settings = settings_of(tmp_path / "src", tests=(str(tests),))
+    prepare(settings, tmp_path / "out", Processes(1))
+    tests.write_text("another text that no program holds")
+    with pytest.raises(InputError, match="a run with tests_sha256 "):
+        prepare(settings, tmp_path / "out", Processes(1))

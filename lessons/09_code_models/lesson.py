@@ -47,7 +47,8 @@ from minilm.analysis.attribution import Attribution
 from minilm.analysis.passes import naive_pass_at_k, pass_at_k
 from minilm.course import interact, lesson_folder, progress, seeds
 from minilm.data import InfillBatches
-from minilm.data.clean import near_duplicates as near
+from minilm.data.clean import bands as tables
+from minilm.data.clean.near_duplicates import jaccard
 from minilm.data.clean.redaction import redact
 from minilm.data.corpora import sources
 from minilm.data.pipeline import run as pipeline
@@ -154,7 +155,7 @@ agree = 0
 for _ in range(256):
     number = dict(zip("abcdefghi", rng.permutation(9)))
     agree += min(number[r] for r in left) == min(number[r] for r in right)
-print(f"J = {near.jaccard(left, right):.3f}, 256 smallest numbers agree in {agree / 256:.3f}")
+print(f"J = {jaccard(left, right):.3f}, 256 smallest numbers agree in {agree / 256:.3f}")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Bands
@@ -185,10 +186,10 @@ def best_bands(threshold, count):
 # %% slideshow={"slide_type": "subslide"}
 thresholds = (0.5, 0.7, 0.85)
 bands = [best_bands(t, 256) for t in thresholds]
-apart = sum(near.optimal_bands(t) != found for t, found in zip(thresholds, bands))
+apart = sum(tables.optimal_bands(t) != found for t, found in zip(thresholds, bands))
 b, r = bands[1]
 alike = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
-chances = [near.collision_probability(s, b, r) for s in alike]
+chances = [tables.collision_probability(s, b, r) for s in alike]
 pictures.s_curve(b, r)
 verdicts.banding(bands, chances, apart)
 

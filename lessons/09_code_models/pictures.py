@@ -23,7 +23,7 @@ from minilm.course.show.style import (
     render,
     styled,
 )
-from minilm.data.clean.near_duplicates import collision_probability
+from minilm.data.clean.bands import collision_probability
 from minilm.studies.recorded import Recorded
 
 REFITTED = Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658)  # arXiv 2404.10102, as printed

@@ -23,6 +23,7 @@ PARTS = {  # and the modules that measure them
     "scaling": "scaling",
     "images": "images",
     "sandbox": "sandbox",
+    "data": "data",
     "gpu": "gpu",
 }
 FORMAT = 1  # of the JSON file

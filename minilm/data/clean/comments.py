@@ -9,9 +9,10 @@ import numpy as np
 from minilm.kernels.numba_tools.jit import jit
 
 PYTHON, HASH, SLASHES = 1, 2, 3
+# Programming languages. Settings (TOML, YAML) need no comments, so none are asked of them.
 STYLES = {
     **dict.fromkeys(["python"], PYTHON),
-    **dict.fromkeys("shell ruby perl r julia toml yaml cmake makefile dockerfile".split(), HASH),
+    **dict.fromkeys("shell ruby perl r julia".split(), HASH),
     **dict.fromkeys(
         "c c++ java javascript typescript go rust c# swift kotlin scala php".split(), SLASHES
     ),

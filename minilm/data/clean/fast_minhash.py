@@ -1,6 +1,6 @@
 """MinHash compiled: words, SHA-1 of each run of words, and the smallest of 256 permutations.
 
-What `near_duplicates.minhash` says in NumPy, with the same numbers. Sixteen runs are hashed side by
+What `near_duplicates.minhash` says in NumPy, with the same numbers. 32 runs are hashed side by
 side, so that the 80 rounds of SHA-1 (FIPS 180-4) fill vector registers; the products modulo
 2**61 - 1 are made of multiplications of 32 bits, which vectorise as well.
 """
@@ -10,8 +10,9 @@ import re
 import numpy as np
 
 from minilm.kernels.numba_tools.jit import jit
+from minilm.tokenizers.fast_memory import address_of, load64
 
-_LANES = 16
+_LANES = 32  # fewer, and the compiler unrolls their loop instead of using vectors
 _PADDING = 72  # spare bytes, so that a block may be read past the end of the text
 _WORD = re.compile(r"\W+")
 _IS_WORD = np.zeros(256, np.bool_)
@@ -19,13 +20,14 @@ _IS_WORD[[ord(c) for c in "abcdefghijklmnopqrstuvwxyz0123456789_"]] = True
 _NOT_BLANK = np.ones(256, np.bool_)
 _NOT_BLANK[32] = False
 _START = np.array([0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0], np.uint32)
-_K = np.repeat(np.array([0x5A827999, 0x6ED9EBA1, 0x8F1BBCDC, 0xCA62C1D6], np.uint32), 20)
+_K0, _K1, _K2, _K3 = map(np.uint32, (0x5A827999, 0x6ED9EBA1, 0x8F1BBCDC, 0xCA62C1D6))
 
 _u32, _u64 = np.uint32, np.uint64
-_S1, _S2, _S5, _S27, _S30, _S31 = map(np.uint32, (1, 2, 5, 27, 30, 31))
+_S1, _S2, _S5, _S8, _S24, _S27, _S30, _S31 = map(np.uint32, (1, 2, 5, 8, 24, 27, 30, 31))
+_ALL, _TOP, _BYTE_1, _BYTE_2 = map(np.uint32, (0xFFFFFFFF, 1 << 31, 0xFF00, 0xFF0000))
 _P61 = np.uint64((1 << 61) - 1)
 _LOW29, _LOW32 = np.uint64((1 << 29) - 1), np.uint64(0xFFFFFFFF)
-_B29, _B32, _B61 = map(np.uint64, (29, 32, 61))
+_ONE, _B29, _B32, _B61 = map(np.uint64, (1, 29, 32, 61))
 
 
 @jit
@@ -54,32 +56,38 @@ def _words(text, size, is_word, flat, begins, ends):
     return count
 
 
-@jit
-def _four_bytes(text, at, left):
-    """Four bytes as one number, the first highest; after `left` of them a one bit, then zeros."""
-    if left >= 4:
-        return (
-            _u32(text[at]) << _u32(24)
-            | _u32(text[at + 1]) << _u32(16)
-            | _u32(text[at + 2]) << _u32(8)
-            | _u32(text[at + 3])
-        )
-    if left < 0:
-        return _u32(0)
-    value = _u32(0)
-    for k in range(4):
-        byte = _u32(0)
-        if k < left:
-            byte = _u32(text[at + k])
-        elif k == left:
-            byte = _u32(0x80)
-        value = value << _u32(8) | byte
-    return value
+@jit(inline="always")
+def _turned_round(x):
+    """The four bytes of a number in the other order."""
+    return x >> _S24 | (x >> _S8 & _BYTE_1) | (x << _S8 & _BYTE_2) | x << _S24
 
 
 @jit
-def _sha1_group(text, begins, ends, which, blocks, w, a, state, out):
-    """The first word of the SHA-1 of `_LANES` runs that take `blocks` blocks each."""
+def _fill(text, at, left, rows, lane):
+    """Put 64 bytes into a lane as 16 numbers; after `left` of them a one bit, then zeros.
+
+    Eight bytes are read at a time, also some past the end: the text is padded.
+    """
+    where = address_of(text) + _u64(at)
+    for t in range(0, 16, 2):
+        pair = load64(where + _u64(4 * t))
+        rows[t, lane] = _turned_round(_u32(pair & _LOW32))
+        rows[t + 1, lane] = _turned_round(_u32(pair >> _B32))
+    if left < 64:
+        t = left >> 2
+        bits = _u32(8 * (left & 3))
+        rows[t, lane] = (rows[t, lane] & ~(_ALL >> bits)) | _TOP >> bits
+        for z in range(t + 1, 16):
+            rows[z, lane] = _u32(0)
+
+
+@jit
+def _sha1_group(text, begins, ends, which, blocks, rows, state, out):
+    """The first word of the SHA-1 of `_LANES` runs that take `blocks` blocks each.
+
+    Rows 0 to 79 hold the message, rows 80 to 164 the first word of each round: in one array, so
+    that the compiler sees that they do not overlap.
+    """
     for s in range(5):
         for lane in range(_LANES):
             state[s, lane] = _START[s]
@@ -88,70 +96,69 @@ def _sha1_group(text, begins, ends, which, blocks, w, a, state, out):
             run = which[lane]
             at = begins[run] + 64 * block
             left = ends[run] - at
-            for t in range(16):
-                w[t, lane] = _four_bytes(text, at + 4 * t, left - 4 * t)
+            if left >= 0:
+                _fill(text, at, left, rows, lane)
+            else:  # the one bit was in the block before
+                for t in range(16):
+                    rows[t, lane] = _u32(0)
             if block == blocks - 1:
-                w[15, lane] = _u32(8 * (ends[run] - begins[run]))
+                rows[15, lane] = _u32(8 * (ends[run] - begins[run]))
         for t in range(16, 80):
             for lane in range(_LANES):
-                x = w[t - 3, lane] ^ w[t - 8, lane] ^ w[t - 14, lane] ^ w[t - 16, lane]
-                w[t, lane] = x << _S1 | x >> _S31
-        # a[t + 4] .. a[t] are the five words of round t; the last three lack their rotation by 30
+                x = rows[t - 3, lane] ^ rows[t - 8, lane] ^ rows[t - 14, lane] ^ rows[t - 16, lane]
+                rows[t, lane] = x << _S1 | x >> _S31
+        # rows 84 + t to 80 + t are the five words of round t; three lack their rotation by 30
         for lane in range(_LANES):
-            a[4, lane] = state[0, lane]
-            a[3, lane] = state[1, lane]
-            a[2, lane] = state[2, lane] << _S2 | state[2, lane] >> _S30
-            a[1, lane] = state[3, lane] << _S2 | state[3, lane] >> _S30
-            a[0, lane] = state[4, lane] << _S2 | state[4, lane] >> _S30
-        for t in range(80):
-            k = _K[t]
-            kind = t // 20
-            if kind == 0:
-                for lane in range(_LANES):
-                    b, c, d, e = _turned(a, t, lane)
-                    x = a[t + 4, lane]
-                    f = (b & c) | (~b & d)
-                    a[t + 5, lane] = (x << _S5 | x >> _S27) + f + e + k + w[t, lane]
-            elif kind == 2:
-                for lane in range(_LANES):
-                    b, c, d, e = _turned(a, t, lane)
-                    x = a[t + 4, lane]
-                    f = (b & c) | (b & d) | (c & d)
-                    a[t + 5, lane] = (x << _S5 | x >> _S27) + f + e + k + w[t, lane]
-            else:
-                for lane in range(_LANES):
-                    b, c, d, e = _turned(a, t, lane)
-                    x = a[t + 4, lane]
-                    f = b ^ c ^ d
-                    a[t + 5, lane] = (x << _S5 | x >> _S27) + f + e + k + w[t, lane]
+            rows[84, lane] = state[0, lane]
+            rows[83, lane] = state[1, lane]
+            rows[82, lane] = state[2, lane] << _S2 | state[2, lane] >> _S30
+            rows[81, lane] = state[3, lane] << _S2 | state[3, lane] >> _S30
+            rows[80, lane] = state[4, lane] << _S2 | state[4, lane] >> _S30
+        for t in range(20):
+            for lane in range(_LANES):
+                b, c, d, e, x = _words_of(rows, t, lane)
+                rows[t + 85, lane] = x + (d ^ (b & (c ^ d))) + e + _K0 + rows[t, lane]
+        for t in range(20, 40):
+            for lane in range(_LANES):
+                b, c, d, e, x = _words_of(rows, t, lane)
+                rows[t + 85, lane] = x + (b ^ c ^ d) + e + _K1 + rows[t, lane]
+        for t in range(40, 60):
+            for lane in range(_LANES):
+                b, c, d, e, x = _words_of(rows, t, lane)
+                rows[t + 85, lane] = x + ((b & c) | (d & (b | c))) + e + _K2 + rows[t, lane]
+        for t in range(60, 80):
+            for lane in range(_LANES):
+                b, c, d, e, x = _words_of(rows, t, lane)
+                rows[t + 85, lane] = x + (b ^ c ^ d) + e + _K3 + rows[t, lane]
         for lane in range(_LANES):
-            b, c, d, e = _turned(a, 80, lane)
-            state[0, lane] += a[84, lane]
+            b, c, d, e, _ = _words_of(rows, 80, lane)
+            state[0, lane] += rows[164, lane]
             state[1, lane] += b
             state[2, lane] += c
             state[3, lane] += d
             state[4, lane] += e
     for lane in range(_LANES):
-        x = state[0, lane]
-        out[which[lane]] = (
-            x >> _u32(24)
-            | (x >> _u32(8) & _u32(0xFF00))
-            | (x << _u32(8) & _u32(0xFF0000))
-            | x << _u32(24)
-        )
+        out[which[lane]] = _turned_round(state[0, lane])
 
 
 @jit(inline="always")
-def _turned(a, t, lane):
-    c, d, e = a[t + 2, lane], a[t + 1, lane], a[t, lane]
-    return a[t + 3, lane], c << _S30 | c >> _S2, d << _S30 | d >> _S2, e << _S30 | e >> _S2
+def _words_of(rows, t, lane):
+    """Words b to e of round t, and the first one turned by 5."""
+    x, c = rows[t + 84, lane], rows[t + 82, lane]
+    d, e = rows[t + 81, lane], rows[t + 80, lane]
+    return (
+        rows[t + 83, lane],
+        c << _S30 | c >> _S2,
+        d << _S30 | d >> _S2,
+        e << _S30 | e >> _S2,
+        x << _S5 | x >> _S27,
+    )
 
 
 @jit
 def _run_hashes(text, begins, ends, count, out):
     """The first 32 bits (as little-endian bytes) of the SHA-1 of each run of words."""
-    w = np.empty((80, _LANES), np.uint32)
-    a = np.empty((85, _LANES), np.uint32)
+    rows = np.empty((165, _LANES), np.uint32)
     state = np.empty((5, _LANES), np.uint32)
     waiting = np.empty((4, _LANES), np.int64)  # runs of one to three blocks, and longer ones
     sizes = np.zeros(4, np.int64)
@@ -163,32 +170,45 @@ def _run_hashes(text, begins, ends, count, out):
         if kind == 3 or sizes[kind] == _LANES:
             for k in range(sizes[kind], _LANES):
                 waiting[kind, k] = waiting[kind, 0]
-            _sha1_group(text, begins, ends, waiting[kind], blocks, w, a, state, out)
+            _sha1_group(text, begins, ends, waiting[kind], blocks, rows, state, out)
             sizes[kind] = 0
     for kind in range(3):
         if sizes[kind]:
             for k in range(sizes[kind], _LANES):
                 waiting[kind, k] = waiting[kind, 0]
-            _sha1_group(text, begins, ends, waiting[kind], kind + 1, w, a, state, out)
+            _sha1_group(text, begins, ends, waiting[kind], kind + 1, rows, state, out)
+
+
+@jit(inline="always")
+def _permuted(h, low, high, b):
+    """The low 32 bits of `(a h + b) mod (2**61 - 1)`, where a is high * 2**32 + low."""
+    # 2**61 is 1 modulo this prime: a product's upper half is turned, not divided
+    upper = h * _u64(high)  # below 2**61
+    lower = h * _u64(low)  # below 2**64
+    x = ((upper & _LOW29) << _B32) + (upper >> _B29) + b
+    x += (lower & _P61) + (lower >> _B61)
+    x = (x & _P61) + (x >> _B61)
+    # x is at most the prime + 3: one more turn makes the prime and above small
+    return np.int64((x + ((x + _ONE) >> _B61)) & _LOW32)
 
 
 @jit
-def _smallest(hashes, low, high, b, out):
+def _smallest(hashes, low, high, b, best):
     """For each permutation, the smallest of `(a h + b) mod (2**61 - 1)`, low 32 bits."""
-    for p in range(out.size):
-        out[p] = _u32(0xFFFFFFFF)
-    for k in range(hashes.size):
+    for p in range(best.size):
+        best[p] = np.int64(0xFFFFFFFF)
+    k = 0
+    while k + 1 < hashes.size:  # two at a time, which halves the traffic of what is not h
+        h, i = _u64(hashes[k]), _u64(hashes[k + 1])
+        for p in range(best.size):
+            one = _permuted(h, low[p], high[p], b[p])
+            other = _permuted(i, low[p], high[p], b[p])
+            best[p] = min(best[p], min(one, other))
+        k += 2
+    if k < hashes.size:
         h = _u64(hashes[k])
-        for p in range(out.size):
-            # 2**61 is 1 modulo this prime: a product's upper half is turned, not divided
-            upper = h * _u64(high[p])  # below 2**61
-            lower = h * _u64(low[p])  # below 2**64
-            x = ((upper & _LOW29) << _B32) + (upper >> _B29) + b[p]
-            x += (lower & _P61) + (lower >> _B61)
-            x = (x & _P61) + (x >> _B61)
-            # x is at most the prime + 3: one more turn makes the prime and above small
-            x = (x + ((x + _u64(1)) >> _B61)) & _P61
-            out[p] = min(out[p], _u32(x & _LOW32))
+        for p in range(best.size):
+            best[p] = min(best[p], _permuted(h, low[p], high[p], b[p]))
 
 
 def run_hashes(text: str, n: int = 5) -> np.ndarray:
@@ -233,7 +253,7 @@ def signature(hashes: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Returns:
         uint32 (P,).
     """
-    out = np.empty(a.size, np.uint32)
+    best = np.empty(a.size, np.int64)
     low, high = (a & _LOW32).astype(np.uint32), (a >> _B32).astype(np.uint32)
-    _smallest(hashes, low, high, b, out)
-    return out
+    _smallest(hashes, low, high, b, best)
+    return best.astype(np.uint32)

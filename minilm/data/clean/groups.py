@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minilm.data.clean.near_duplicates import optimal_bands
+from minilm.data.clean.bands import optimal_bands
 from minilm.errors import InputError
 from minilm.kernels.numba_tools.jit import jit
 

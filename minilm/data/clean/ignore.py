@@ -83,16 +83,17 @@ def _regex(glob: str) -> str | None:
     """A glob as a regular expression; None where it matches nothing."""
     out, i = [], 0
     while i < len(glob):
-        if glob.startswith("**/", i) and (i == 0 or glob[i - 1] == "/"):
-            out.append("(?:.*/)?")
-            i += 3
-        elif glob[i:] == "**" and i and glob[i - 1] == "/":
-            out.append(".+")
-            i += 2
-        elif glob[i] == "*":
+        if glob[i] == "*":
+            first, fresh = i, i == 0 or glob[i - 1] == "/"
             while i < len(glob) and glob[i] == "*":
                 i += 1
-            out.append("[^/]*")
+            if i - first == 1 or not fresh or glob[i : i + 1] not in ("", "/"):
+                out.append("[^/]*")
+            elif i == len(glob):
+                out.append(".*")
+            else:  # two stars or more, alone between slashes
+                out.append("(?:.*/)?")
+                i += 1
         elif glob[i] == "?":
             out.append("[^/]")
             i += 1

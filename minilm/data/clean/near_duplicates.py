@@ -6,7 +6,6 @@ exactly that probability (Broder 1997). Signatures are cut into bands; texts tha
 band are compared. The numbers are those of The Stack (arXiv 2211.15533).
 """
 
-import functools
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from minilm import backend
+from minilm.data.clean.bands import collision_probability, optimal_bands
 from minilm.errors import InputError
+
+__all__ = [
+    "clusters",
+    "collision_probability",
+    "dedup",
+    "jaccard",
+    "minhash",
+    "optimal_bands",
+    "permutations",
+    "shingles",
+]
 
 _PRIME = (1 << 61) - 1
 _WORD = re.compile(r"\W+")
@@ -69,34 +80,6 @@ def _reduce(x: np.ndarray) -> np.ndarray:
     """The same modulo 2**61 - 1, at most a little above it."""
     x = (x & np.uint64(_PRIME)) + (x >> np.uint64(61))
     return np.where(x >= np.uint64(_PRIME), x - np.uint64(_PRIME), x)
-
-
-def collision_probability(similarity: float, bands: int, rows: int) -> float:
-    """The chance that two texts of this similarity agree in at least one band."""
-    return 1 - (1 - similarity**rows) ** bands
-
-
-@functools.lru_cache(maxsize=32)
-def optimal_bands(threshold: float, count: int = 256) -> tuple[int, int]:
-    """The numbers of bands and of rows per band that best separate pairs at a similarity threshold.
-
-    They minimise the chance of reporting a pair below it plus the chance of missing one above it,
-    both integrated over the similarity, with bands x rows <= count.
-
-    Raises:
-        InputError: a threshold that is not between 0 and 1.
-    """
-    if not 0 < threshold < 1:
-        raise InputError(f"threshold is {threshold}; it must be above 0 and below 1")
-    below = np.linspace(0, threshold, 501)
-    above = np.linspace(threshold, 1, 501)
-    best = (np.inf, 1, 1)
-    for bands in range(1, count + 1):
-        for rows in range(1, count // bands + 1):
-            wrong = np.trapezoid(1 - (1 - below**rows) ** bands, below)
-            missed = np.trapezoid((1 - above**rows) ** bands, above)
-            best = min(best, (float(wrong + missed), bands, rows))
-    return best[1], best[2]
 
 
 def clusters(texts: Sequence[str], threshold: float = 0.7, seed: int = 0) -> list[list[int]]:

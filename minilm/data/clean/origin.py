@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
-# By the end of a name. Comments are written as in the language beside it (`comments.STYLES`).
+# By the end of a name.
 LANGUAGES = {
     ".py": "python", ".pyi": "python", ".pyx": "python",
     ".c": "c", ".h": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++", ".hpp": "c++", ".hh": "c++",

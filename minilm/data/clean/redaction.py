@@ -43,7 +43,7 @@ _NOBODY = re.compile(
 _V4 = re.compile(r"(?<![\w.:/-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)", re.ASCII)
 _V6 = re.compile(
     r"(?<![\w.:])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::|[0-9A-Fa-f]{1,4})(?::?[0-9A-Fa-f]{1,4}){0,5}"
-    r"(?![\w:.])", re.ASCII,
+    r"(?![\w:]|\.\w)", re.ASCII,
 )  # fmt: skip
 _TWO_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _VERSION = re.compile(r"(?i)(version|release|\bver|\bv|==|>=|<=|~=|\bsection|§|\boid)[\"' :=,(]*$")
@@ -108,7 +108,7 @@ def looks_random(text: str) -> bool:
         return False
     hexadecimal = re.fullmatch(r"[0-9a-fA-F]+", text) is not None
     digits = sum(c.isdigit() for c in text)
-    if digits < len(text) / 16 or digits == len(text) or len(set(text)) < 8:
+    if digits in (0, len(text)) or len(set(text)) < 8:
         return False
     # 16 random hexadecimal digits have 3.3 bits on average, 16 of 64 characters 3.8
     return entropy(text) >= (2.8 if hexadecimal else 3.3)
@@ -153,12 +153,14 @@ def _candidates(text: str) -> Iterator[Finding]:
     yield from _find_keys(text)
     yield from _find_assigned(text)
     for begin, end in _lines(text, _places(text, "@")):
+        logins = [match.span(1) for match in _URL_PASSWORD.finditer(text, begin, end)]
+        for first, last in logins:
+            if not _PLACE.search(text[first:last]):
+                yield Finding(PASSWORD, first, last)
         for match in _EMAIL.finditer(text, begin, end):
-            if not _NOBODY.search(match[0]):
+            inside = any(first < match.end() and match.start() < last for first, last in logins)
+            if not inside and not _NOBODY.search(match[0]):
                 yield Finding(EMAIL, *match.span())
-        for match in _URL_PASSWORD.finditer(text, begin, end):
-            if not _PLACE.search(match[1]):
-                yield Finding(PASSWORD, *match.span(1))
     for match in _V4.finditer(text):
         before = text[max(0, match.start() - 12) : match.start()]
         if _is_somebodys(match[0]) and not _VERSION.search(before):
@@ -171,6 +173,8 @@ def _candidates(text: str) -> Iterator[Finding]:
 
 def _find_keys(text: str) -> Iterator[Finding]:
     for place in _places(text, _BEGINNINGS):
+        if text.startswith("-----", place) and text.find("-----END ", place, place + 20_100) < 0:
+            continue
         match = _KEYS.match(text, place)
         if match and (match[0].startswith("-----") or not _PLACE.search(match[0][4:])):
             yield Finding(KEY, *match.span())

@@ -13,6 +13,8 @@ from minilm.data.pipeline.store import Store
 from minilm.data.pipeline.tally import Tally
 from minilm.files import atomic_file
 
+# A document: its number among all, and where its text is.
+PLACE = np.dtype([("number", "<i8"), ("part", "<i8"), ("line", "<i8")])
 _AROUND = 40  # characters shown on either side of what was replaced
 
 
@@ -56,18 +58,18 @@ def _ready(tests: tuple[str, ...]) -> TestSet:
 
 
 def decontaminate_part(root: str, settings: Settings, part: int) -> None:
-    """Write the numbers of a part's documents that give no test away."""
+    """Write the places of a part's documents that give no test away."""
     store, tally = Store(root), Tally()
     tests = _tests(settings.tests) if settings.tests else None
-    numbers = []
-    for row in store.read_lines("redact", part):
+    places = []
+    for line, row in enumerate(store.read_lines("redact", part)):
         size = len(row["text"].encode())
         found = None if tests is None else tests.find(row["text"])
         if found is None:
-            numbers.append(row["number"])
+            places.append((row["number"], part, line))
             tally.count("kept", size)
         else:
             tally.count("holds a test", size)
             tally.sample("holds a test", f"{row['path']}, test {found[0] + 1}", found[1])
-    store.write_array("decontaminate", part, np.array(numbers, np.int64))
+    store.write_array("decontaminate", part, np.array(places, PLACE))
     store.write_json("decontaminate", part, tally.to_dict())

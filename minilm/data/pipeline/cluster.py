@@ -70,6 +70,11 @@ class Cluster:
                 f"dask lost several workers on the same part ({error.task}), perhaps for want of "
                 "memory; it must have larger ones"
             ) from None
+        except OSError as error:
+            raise InputError(
+                f"dask's workers cannot use {str(tasks[0][0])!r} ({error.strerror or error}); it "
+                "must be a folder that all of them share, as the source must be"
+            ) from None
         finally:
             for future in futures:
                 future.release()

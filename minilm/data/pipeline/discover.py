@@ -25,7 +25,7 @@ def discover(store: Store, settings: Settings) -> None:
     """Write the list of files, cut into parts of about equal size, and what was left out."""
     tally = Tally()
     part, rows, size = 0, [], 0
-    for row in find_files(settings, tally):
+    for row in find_files(settings, tally, store.root):
         rows.append(row)
         size += row["size"]
         if size >= settings.part:
@@ -37,12 +37,15 @@ def discover(store: Store, settings: Settings) -> None:
     store.write_json("discover", "done", {"parts": part, "tally": tally.to_dict()})
 
 
-def find_files(settings: Settings, tally: Tally) -> Iterator[dict]:
-    """The files to read, in the order of their paths, as {root, file, path, language, ...}."""
+def find_files(settings: Settings, tally: Tally, out: Path) -> Iterator[dict]:
+    """The files to read, in the order of their paths, as {root, file, path, language, ...}.
+
+    The folder `out`, which is being written, is not entered.
+    """
     roots = sorted(set(settings.roots))
     names = _root_names(roots)
     for place, root in enumerate(roots):
-        for row in _walk(Path(root), settings, tally, names[place]):
+        for row in _walk(Path(root), settings, tally, names[place], out):
             yield {"root": root, **row, "path": f"{names[place]}/{row['file']}"}
 
 
@@ -58,19 +61,19 @@ def _root_names(roots: list[str]) -> list[str]:
     return names
 
 
-def _walk(root: Path, settings: Settings, tally: Tally, label: str) -> Iterator[dict]:
+def _walk(root: Path, settings: Settings, tally: Tally, label: str, out: Path) -> Iterator[dict]:
     """The files below one root, deepest folders in their place, without recursion."""
-    seen: set[tuple[int, int]] = set()
+    seen = {_identity(os.stat(out))}
     # folder relative to the root, rules of the ignore files above, licence found above
     waiting: list[tuple[str, tuple[tuple[str, list[Rule]], ...], str | None]] = [("", (), None)]
     while waiting:
         folder, rules, licence = waiting.pop()
         try:
-            about = os.stat(root / folder)
-            if (about.st_dev, about.st_ino) in seen and about.st_ino:
-                tally.count("folder seen before", 0)
+            identity = _identity(os.stat(root / folder))
+            if identity in seen and identity[1]:
+                tally.count("folder seen before, or of the corpus", 0)
                 continue
-            seen.add((about.st_dev, about.st_ino))
+            seen.add(identity)
             with os.scandir(root / folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
@@ -96,6 +99,11 @@ def _walk(root: Path, settings: Settings, tally: Tally, label: str) -> Iterator[
                     "licence": licence,
                 }
         waiting += reversed(below)
+
+
+def _identity(about: os.stat_result) -> tuple[int, int]:
+    """What two paths to one folder have in common; the second number is 0 where unknown."""
+    return about.st_dev, about.st_ino
 
 
 def _verdict(

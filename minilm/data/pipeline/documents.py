@@ -60,6 +60,7 @@ def decode_part(root: str, settings: Settings, part: int) -> None:
         tally.count(f"under: {licence or 'no licence found'}", size)
         tally.bar("bytes", size, SIZES)
     store.write_lines("decode", part, rows)
+    store.write_json("decode", f"{part:05}-paths", [row["path"] for row in rows])
     store.write_array("decode", part, np.array(keys, KEY))
     store.write_json("decode", part, tally.to_dict())
 

@@ -4,6 +4,7 @@ What is global here is small: 32 bytes a document for exact duplicates; for near
 `clean.groups`, of which the large ones stay on disk.
 """
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -149,16 +150,20 @@ def _sample_pairs(
 ) -> None:
     """Samples of removed documents, each with the one that stays in its place."""
     offsets = _offsets(store, parts)
-    paths: dict[int, tuple[str, str]] = {}
-    wanted = {number for pair in pairs for number in pair}
-    for part in range(parts):
-        if any(offsets[part] <= number < offsets[part + 1] for number in wanted):
-            for place, row in enumerate(store.read_lines("decode", part)):
-                number = int(offsets[part]) + place
-                if number in wanted:
-                    paths[number] = row["path"], row["text"][:EXCERPT]
+    wanted = np.unique(np.array(pairs, np.int64))
+    where = np.searchsorted(offsets, wanted, side="right") - 1
+    paths: dict[int, str] = {}
+    for part in np.unique(where).tolist():
+        own = store.read_json("decode", f"{part:05}-paths")
+        paths |= {n: own[n - offsets[part]] for n in wanted[where == part].tolist()}
     for removed, stays in pairs:
-        tally.sample(reason, f"{paths[removed][0]}, like {paths[stays][0]}", paths[removed][1])
+        tally.sample(reason, f"{paths[removed]}, like {paths[stays]}", "")
+    shown = {f"{paths[removed]}, like {paths[stays]}": removed for removed, stays in pairs}
+    for sample in tally.samples.get(reason, []):  # of the few that were drawn, also the text
+        number = shown[sample[1]]
+        part = int(np.searchsorted(offsets, number, side="right")) - 1
+        rows = itertools.islice(store.read_lines("decode", part), number - offsets[part], None)
+        sample[2] = next(rows)["text"][:EXCERPT]
 
 
 def alive_rows(store: Store, part: int) -> list[dict[str, Any]]:

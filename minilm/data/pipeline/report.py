@@ -64,6 +64,10 @@ def page(settings: Settings, found: dict[str, Tally]) -> str:
     )
 
 
+def _documents(count: int) -> str:
+    return f"{count:,} document{'s' * (count != 1)}"
+
+
 def _name(root: str) -> str:
     return root.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
@@ -148,9 +152,9 @@ def _filters(settings: Settings, tally: Tally) -> list[str]:
             out.append(f"<h3>{limit.name}</h3><p>Not applied{': ' * bool(why)}{why}.</p>")
             continue
         out += [
-            f"<h3>{limit.name}: {' and '.join(low + high)} {limit.unit}</h3>",
-            f"<p>Removed {removed:,} documents ({_size(size)}); {alone:,} do not pass it, "
-            "counting those that an earlier one removed.</p>",
+            f"<h3>{limit.name} ({limit.unit}): {' and '.join(low + high)}</h3>",
+            f"<p>Removed {_documents(removed)} ({_size(size)}). With what an earlier filter "
+            f"removed, {_documents(alone)} did not pass.</p>",
             *_histogram(tally.histograms.get(limit.name), limit.edges, limit.unit,
                         limit.low, limit.high),
             *_samples(tally, limit.name),
@@ -162,7 +166,7 @@ def _duplicates(settings: Settings, found: dict[str, Tally]) -> list[str]:
     out = ["<h2>Duplicates</h2>"]
     for name, reason in (("exact", "exact duplicate"), ("near", "near duplicate")):
         removed, size = found[name].counts[reason]
-        out += [f"<p>{removed:,} {reason}s ({_size(size)}) removed.</p>"]
+        out += [f"<p>{removed:,} {reason}{'s' * (removed != 1)} ({_size(size)}) removed.</p>"]
         out += _samples(found[name], reason)
     near = found["near"]
     return [
@@ -182,7 +186,7 @@ def _secrets(tally: Tally) -> list[str]:
     if not tally.numbers:
         return [*out, "<p>None found.</p>"]
     total = ", ".join(f"{count:,} of kind {kind}" for kind, count in sorted(tally.numbers.items()))
-    out.append(f"<p>Replaced in {documents:,} documents: {total}. What was found is not shown; "
+    out.append(f"<p>Replaced in {_documents(documents)}: {total}. What was found is not shown; "
                "&hellip; stands in its place.</p>")  # fmt: skip
     for kind in sorted(tally.numbers):
         out += _samples(tally, kind)
@@ -194,7 +198,7 @@ def _contamination(settings: Settings, tally: Tally) -> list[str]:
     if not settings.tests:
         return [*out, "<p>No tests were named, so none were looked for.</p>"]
     removed, size = tally.counts.get("holds a test", [0, 0])
-    out.append(f"<p>{removed:,} documents ({_size(size)}) that hold a test were removed.</p>")
+    out.append(f"<p>{_documents(removed)} ({_size(size)}) removed for holding a test.</p>")
     return [*out, *_samples(tally, "holds a test")]
 
 
@@ -264,6 +268,8 @@ def _histogram(
     """Bars of equal width, whatever their edges, each with its number."""
     if not bars:
         return []
+    last = max((i for i, count in enumerate(bars) if count), default=0)
+    bars, edges = bars[: last + 1], edges[: last + 2]  # empty ones at the end say nothing
     most, wide, tall = max([*bars, 1]), 66, 110
     parts = []
     for i, count in enumerate(bars):
@@ -281,7 +287,7 @@ def _histogram(
                          f"text-anchor='middle'>{count:,}</text>")  # fmt: skip
     for i, edge in enumerate(edges):
         x = i * wide + 30
-        if i < len(edges) - 1 or edge < 10**6:
+        if edge < 10**6:  # the last one may stand for infinity
             parts.append(f"<text class='soft' x='{x}' y='{tall + 36}' text-anchor='middle'>"
                          f"{_short(edge)}</text>")  # fmt: skip
         if edge in (low, high):

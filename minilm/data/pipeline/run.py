@@ -1,5 +1,7 @@
 """The stages one after the other; a run that was stopped goes on where it was."""
 
+import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from minilm.data.clean.contamination import read_tests
 from minilm.data.pipeline import cleaning, discover, documents, duplicates, shuffling, tokens
 from minilm.data.pipeline.corpus import ABOUT, Corpus, about
 from minilm.data.pipeline.settings import Settings
@@ -88,6 +91,9 @@ def prepare(
             other settings, or files of which nothing is left.
     """
     settings.check()
+    if settings.tests:
+        texts = json.dumps(read_tests(settings.tests)).encode()
+        settings = dataclasses.replace(settings, tests_sha256=hashlib.sha256(texts).hexdigest())
     root = make_folder(out, "out")
     _begin(root, settings, restart)
     store = Store(root)
@@ -99,6 +105,7 @@ def prepare(
         if store.is_done("near"):  # the report says what became of the files
             _report(store, settings)
         raise
+    store.sweep()  # what a worker that was killed left
     facts = about(store, settings)
     write_text(root / ABOUT, json.dumps(facts, indent=2, sort_keys=True) + "\n")
     _report(store, settings)

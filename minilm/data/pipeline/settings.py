@@ -30,6 +30,7 @@ class Settings:
         vocabulary: number of tokens.
         seed: of the permutations, the split and the order.
         part: bytes of source files in a part of the work, about.
+        tests_sha256: of the tests' texts; filled in by `run.prepare`.
     """
 
     roots: tuple[str, ...]
@@ -43,6 +44,7 @@ class Settings:
     vocabulary: int = 8192
     seed: int = 0
     part: int = 4_000_000
+    tests_sha256: str = ""
 
     def check(self) -> None:
         """Refuse what makes no sense.

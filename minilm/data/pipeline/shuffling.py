@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minilm.data.pipeline.cleaning import PLACE
 from minilm.data.pipeline.duplicates import document_keys
 from minilm.data.pipeline.settings import Settings
 from minilm.data.pipeline.store import Store, write_lines
@@ -17,7 +18,6 @@ from minilm.data.pipeline.tally import Tally
 from minilm.errors import InputError
 
 TRAIN, HELD_OUT = "train", "held_out"
-PLACE = np.dtype([("number", "<i8"), ("part", "<i8"), ("line", "<i8")])
 
 
 def hashed(values: np.ndarray, seed: int, stream: int) -> np.ndarray:
@@ -39,13 +39,8 @@ def divide(store: Store, settings: Settings) -> None:
         InputError: nothing is left, or nothing that can be divided.
     """
     parts = store.read_json("discover", "done")["parts"]
-    places = []
-    for part in range(parts):
-        kept = set(store.read_array("decontaminate", part).tolist())
-        for line, row in enumerate(store.read_lines("redact", part)):
-            if row["number"] in kept:
-                places.append((row["number"], part, line))
-    where = np.array(places, PLACE)
+    own = (store.read_array("decontaminate", part) for part in range(parts))
+    where = np.concatenate([np.zeros(0, PLACE), *own])
     keys = document_keys(store)[where["number"]]
     families = store.read_array("near", "families")[where["number"]]
     held_out = choose(keys["digest"][:, 0], keys["length"], families, settings)

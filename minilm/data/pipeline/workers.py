@@ -3,7 +3,8 @@
 import contextlib
 import multiprocessing
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -98,7 +99,8 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=_work, args=(there,), daemon=True)
-        process.start()
+        with _deaf():
+            process.start()
         there.close()
         self._workers.append((process, here))
         return here
@@ -114,9 +116,22 @@ class Processes:
                 return
 
 
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """A process that is started inside ignores Ctrl-C: it is for the one that started it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _work(pipe: Connection) -> None:
     """Do what comes through the pipe until the other end is closed, or its process killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from minilm import backend
 
     backend.set_threads(1)
