@@ -89,12 +89,13 @@ def with_a_leak(seed: int) -> list[str]:
     return [one.text for one in found.known] + [one.text for one in found.published] * LEAK
 
 
-def passed(model: LanguageModel, asked: Sequence[Kata], temperature: float, seed: int) -> list[int]:
-    """How many of `SAMPLES` programs for each problem pass, run in the sandbox."""
+def passed(
+    model: LanguageModel, asked: Sequence[Kata], temperature: float, seed: int, sandbox: Programs
+) -> list[int]:
+    """How many of `SAMPLES` programs for each problem pass."""
     prompts = [one.prompt for one in asked]
     programs = write_programs(model, kata_tokenizer(), prompts, SAMPLES, temperature, 48, seed)
-    with Programs(places=2, unsafe=True) as sandbox:
-        return [int(n) for n in judge(asked, programs, sandbox).sum(1)]
+    return [int(n) for n in judge(asked, programs, sandbox).sum(1)]
 
 
 def pieces(text: str, longest: int) -> list[str]:

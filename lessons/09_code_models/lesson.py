@@ -47,7 +47,7 @@ from minilm.analysis.attribution import Attribution
 from minilm.analysis.passes import naive_pass_at_k, pass_at_k
 from minilm.course import interact, lesson_folder, progress, seeds
 from minilm.data import InfillBatches
-from minilm.data.clean import bands as tables
+from minilm.data.clean.bands import collision_probability, optimal_bands
 from minilm.data.clean.near_duplicates import jaccard
 from minilm.data.clean.redaction import redact
 from minilm.data.corpora import sources
@@ -186,10 +186,10 @@ def best_bands(threshold, count):
 # %% slideshow={"slide_type": "subslide"}
 thresholds = (0.5, 0.7, 0.85)
 bands = [best_bands(t, 256) for t in thresholds]
-apart = sum(tables.optimal_bands(t) != found for t, found in zip(thresholds, bands))
+apart = sum(optimal_bands(t) != found for t, found in zip(thresholds, bands))
 b, r = bands[1]
 alike = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
-chances = [tables.collision_probability(s, b, r) for s in alike]
+chances = [collision_probability(s, b, r) for s in alike]
 pictures.s_curve(b, r)
 verdicts.banding(bands, chances, apart)
 
@@ -487,10 +487,11 @@ print("wall:", wall)
 
 # %%
 temperatures = (0.2, 0.8, 1.4)
-later = {
-    t: [E.passed(model, E.exam(seed).later, t, seed) for model, seed in zip(models, SEEDS)]
-    for t in progress(temperatures)
-}
+with Programs(places=2, unsafe=True) as programs:
+    later = {
+        t: [E.passed(m, E.exam(s).later, t, s, programs) for m, s in zip(models, SEEDS)]
+        for t in progress(temperatures)
+    }
 print(write_programs(models[0], tokenizer, [fresh[2].prompt], 1, 0.2)[0][0])
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -535,9 +536,8 @@ verdicts.temperature(later, E.SAMPLES, SEEDS)
 # **Would prove it wrong:** the published problems are not solved 20 points more often than the later ones.
 
 # %%
-published = [
-    E.passed(model, E.exam(seed).published, 0.2, seed) for model, seed in zip(models, SEEDS)
-]
+with Programs(places=2, unsafe=True) as programs:
+    published = [E.passed(m, E.exam(s).published, 0.2, s, programs) for m, s in zip(models, SEEDS)]
 pictures.leak(published, later[0.2], E.SAMPLES)
 
 # %% slideshow={"slide_type": "subslide"}
