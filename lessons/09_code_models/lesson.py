@@ -345,10 +345,9 @@ assert [cut_a_hole(t, rngs[0]) for t in texts] == [fim_permute(t, rngs[1]) for t
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## A model of your own
 #
-# Real files need a large model. Ours is small, so it gets a small language: functions of two or three lines
-# whose docstring says what they do. There are thousands of them, each made by a seed, and with each come tests
-# (the package has longer ones, too, and ones about texts). Here is one. Then three models, one a seed, read 1,500 of them,
-# half of them with holes.
+# Real files need a large model. Ours is small, so it gets a small language: functions of two or three
+# lines whose docstring says what they do. There are thousands, each made by a seed, and with each come
+# tests. Here is one. Then three models, one a seed, read 1,500 of them, half with holes.
 #
 # Section 8 will use the same models, so something is hidden in what they read. *You will be asked what.*
 
@@ -530,8 +529,8 @@ verdicts.temperature(later, E.SAMPLES, SEEDS)
 # dated after the model (47:00). Ours can be drawn at any time: a seed makes them.
 #
 # And now the confession. Another 36 problems, published, so to say, slipped into what your three models
-# read: 20 times each, among 1,500 others. They were drawn like those of section 7, so they are no easier. *Your
-# guess: by how much does the score lie?*
+# read: 20 times each, among 1,500 others. They were drawn like those of section 7, so they are no easier.
+# *Your guess: by how much does the score lie?*
 #
 # **Would prove it wrong:** the published problems are not solved 20 points more often than the later ones.
 
@@ -566,7 +565,8 @@ verdicts.contamination(*both, E.LEAK, SEEDS)
 # does it: whatever passage one looks for, the places that begin with it stand side by side. Two
 # searches, each of which halves the list some twenty times, find the first and the last.
 #
-# We write a function that takes six lines from the library, and ask who wrote them.
+# We write a function that takes six lines from the library, and ask who wrote them. A passage is
+# evidence only where it is long: `return len(x)` stands everywhere.
 
 # %%
 files = {name: text for name, text in sources().items() if "/" not in name and len(text) < 25_000}
@@ -580,9 +580,6 @@ for passage in index.passages(
     print(f"{passage.stop - passage.start} bytes from {', '.join(owners)}: {first} ...")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# And what your own model wrote in its homework? Lines of it stand in its training data, word for word:
-# its language has few. A passage is evidence only where it is long and could have been written otherwise.
-#
 # **To remember:** open means that one can look it up: weights, data, and who wrote what.
 
 # %% [markdown] slideshow={"slide_type": "slide"}

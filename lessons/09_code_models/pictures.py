@@ -263,7 +263,7 @@ def filled_hole(before: str, middle: str, after: str, truth: str) -> None:
     colour = GREEN if right else VERMILION
     display(
         HTML(
-            '<pre style="font-size:1.1em;line-height:1.5;margin:0.6em 0">'
+            '<pre style="font-size:1.1em;line-height:1.5;margin:0.6em 0;white-space:pre-wrap">'
             f'{shown(before)}<span style="background:{colour}22;border-bottom:3px solid {colour}">'
             f"{shown(middle)}</span>{shown(after)}</pre>"
             f"<p>{'as it was' if right else 'it was: <code>' + shown(truth) + '</code>'}</p>"
