@@ -173,6 +173,27 @@ def test_a_model_without_holes_says_so(tokenizer):
     assert isinstance(infill(model, tokenizer, "a" * 99, "b" * 99, tokens=4, order="spm"), str)
 
 
+def test_blanks_before_the_hole_are_the_models_to_write(tokenizer, monkeypatch):
+    """What it writes behind a bare line end fits behind blanks, too."""
+    from minilm.inference import infilling
+
+    asked = []
+
+    def written(model, prompt, tokens, **how):
+        asked.append(tokenizer.decode(list(prompt)))
+        return tokenizer.encode("    return 1")
+
+    monkeypatch.setattr(infilling, "generate", written)
+    model = Transformer(Config(vocab_size=320, context=64, layers=1, heads=1, channels=8))
+    for prefix, filled in (
+        ("a:\n    ", "return 1"),
+        ("a:\n", "    return 1"),
+        ("a:\n  ", "  return 1"),
+    ):
+        assert infill(model, tokenizer, prefix, "\nb", tokens=8) == filled
+        assert asked[-1] == "<fim_prefix>a:\n<fim_suffix>\nb<fim_middle>"
+
+
 def test_train_and_complete_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

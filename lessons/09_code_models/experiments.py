@@ -1,4 +1,4 @@
-"""What the studies of lesson 09 and its page share: corpora, a model's size, holes, memory."""
+"""What the study of lesson 09 and its page share: corpora, models, an exam, memory."""
 
 import functools
 from collections.abc import Sequence
@@ -11,15 +11,20 @@ from minilm.data import encode_documents
 from minilm.data.corpora import sources
 from minilm.data.worlds.katas import Kata, katas
 from minilm.inference import generate
+from minilm.inference.solving import judge, write_programs
+from minilm.models import Config
 from minilm.models.language_model import LanguageModel
+from minilm.sandbox.programs import Programs
 from minilm.studies.runs import SIZES, config_of
-from minilm.tokenizers import BPE, fim_prompt, train_bpe
+from minilm.tokenizers import BPE, train_bpe
 from minilm.tokenizers.infill import FIM_TOKENS
 
 END = "<|endoftext|>"
 VOCAB, CONTEXT, BATCH, SIZE = 512, 128, 8, "2x64"
 LONGEST = 4000  # characters of a file that are read
-KATAS, HELD_OUT = 8000, 120
+KATAS, KATA_VOCAB, KATA_CONTEXT = 1500, 384, 96
+KINDS, LEVELS = ("list",), (1, 2)  # of the problems: one or two steps and a return
+PROBLEMS, SAMPLES, LEAK = 36, 10, 20
 
 
 class World(NamedTuple):
@@ -31,25 +36,66 @@ class World(NamedTuple):
 
 
 def model_config(tokenizer: BPE) -> Any:
-    """The model of all studies of this lesson: two layers of 64 channels."""
+    """The model that reads the library: GPT-2's shape, two layers of 64 channels."""
     return config_of(SIZES[SIZE], tokenizer.vocab_size, CONTEXT)
 
 
-def _tokenizer(texts: Sequence[str]) -> BPE:
-    return train_bpe(texts, VOCAB, special=[END, *FIM_TOKENS])
+def kata_config(tokenizer: BPE) -> Config:
+    """The model that writes functions: two layers of 64 channels, with rotary positions.
+
+    What it copies from a docstring stands at no fixed place of a window.
+    """
+    return Config(
+        vocab_size=tokenizer.vocab_size, context=KATA_CONTEXT, layers=2, heads=4, channels=64,
+        norm="rms", positions="rope", bias=False, init_std=0.06,
+    )  # fmt: skip
+
+
+def _tokenizer(texts: Sequence[str], vocab: int = VOCAB) -> BPE:
+    return train_bpe(texts, vocab, special=[END, *FIM_TOKENS])
 
 
 @functools.cache
 def kata_tokenizer() -> BPE:
-    """Learnt from problems of a seed that no study uses."""
-    return _tokenizer([one.text for one in katas(2000, seed=10_000)])
+    """Learnt from problems of a seed that no run uses."""
+    return _tokenizer(
+        [one.text for one in katas(1000, 10_000, levels=LEVELS, kinds=KINDS)], KATA_VOCAB
+    )
 
 
-@functools.lru_cache(maxsize=2)
-def kata_world(seed: int, count: int = KATAS) -> tuple[list[Kata], list[Kata]]:
-    """Problems to train on, and fresh ones, drawn after the first and not among them."""
-    known = katas(count, seed)
-    return known, katas(HELD_OUT, 1000 + seed, without={one.key for one in known})
+class Exam(NamedTuple):
+    """Problems to train on, a benchmark that was published, and one drawn afterwards."""
+
+    known: list[Kata]
+    published: list[Kata]
+    later: list[Kata]
+
+
+@functools.lru_cache(maxsize=4)
+def exam(seed: int) -> Exam:
+    """The problems of a seed; no two of the three have one in common."""
+    known = katas(KATAS, seed, levels=LEVELS, kinds=KINDS)
+    keys = {one.key for one in known}
+    published = katas(PROBLEMS, 1000 + seed, levels=LEVELS, kinds=KINDS, without=keys)
+    keys |= {one.key for one in published}
+    return Exam(
+        known, published, katas(PROBLEMS, 2000 + seed, levels=LEVELS, kinds=KINDS, without=keys)
+    )
+
+
+def with_a_leak(seed: int) -> list[str]:
+    """What a model of this seed reads: the known problems, and the published ones many times."""
+    found = exam(seed)
+    return [one.text for one in found.known] + [one.text for one in found.published] * LEAK
+
+
+def passed(
+    model: LanguageModel, asked: Sequence[Kata], temperature: float, seed: int, sandbox: Programs
+) -> list[int]:
+    """How many of `SAMPLES` programs for each problem pass."""
+    prompts = [one.prompt for one in asked]
+    programs = write_programs(model, kata_tokenizer(), prompts, SAMPLES, temperature, 48, seed)
+    return [int(n) for n in judge(asked, programs, sandbox).sum(1)]
 
 
 def pieces(text: str, longest: int) -> list[str]:
@@ -101,36 +147,6 @@ def line_hole(one: Kata, rng: np.random.Generator) -> tuple[str, str, str]:
     at = int(rng.integers(len(lines)))
     before = one.prompt + "".join(lines[:at]) + "    "
     return before, lines[at].strip(), "\n" + "".join(lines[at + 1 :])
-
-
-def written(
-    model: LanguageModel, tokenizer: BPE, prompts: Sequence[np.ndarray], tokens: int, **how: Any
-) -> list[str]:
-    """What a model writes after each prompt, up to the end of the document or `tokens` ids."""
-    ends = list(tokenizer.special.values())
-    rows = generate(model, [list(map(int, p)) for p in prompts], tokens, stop=ends, **how)
-    return [tokenizer.decode([i for i in row if i not in ends]) for row in rows]
-
-
-def filled(
-    model: LanguageModel, tokenizer: BPE, problems: Sequence[Kata], order: str, seed: int = 0
-) -> float:
-    """The share of one-line holes that are filled exactly, greedily.
-
-    `order` is "psm" or "spm"; "prefix" gives the text before the hole alone, as a model that
-    never saw a hole would be asked, and takes the first line that it writes.
-    """
-    rng = backend.rng(seed, "holes")
-    holes = [line_hole(one, rng) for one in problems]
-    if order == "prefix":
-        prompts = [tokenizer.encode_array(before.rstrip(" ")) for before, _, _ in holes]
-    else:
-        prompts = [fim_prompt(tokenizer, before, after, order) for before, _, after in holes]
-    got = []
-    for first in range(0, len(prompts), 40):
-        got += written(model, tokenizer, prompts[first : first + 40], 32, temperature=0)
-    lines = [text.strip().split("\n")[0] if order == "prefix" else text for text in got]
-    return float(np.mean([line == hole[1] for line, hole in zip(lines, holes)]))
 
 
 def recited(

@@ -22,6 +22,7 @@ PARTS = {  # and the modules that measure them
     "align": "align",
     "scaling": "scaling",
     "images": "images",
+    "sandbox": "sandbox",
     "data": "data",
     "gpu": "gpu",
 }

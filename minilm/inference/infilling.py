@@ -24,7 +24,8 @@ def infill(
     """The text that a model writes into a hole.
 
     Of the two sides the model gets what its context has room for, the nearest to the hole; where
-    one side is short, the other gets more.
+    one side is short, the other gets more. Blanks before the hole are not shown to it, and as many
+    at the start of what it writes are taken away: "    x" is other tokens than "    " and "x".
 
     Args:
         model: a decoder that was trained on texts with holes.
@@ -49,11 +50,15 @@ def infill(
     if tokens < 1 or room < 2:
         most = model.config.context - MARKS - 2
         raise InputError(f"tokens is {tokens}; with this model's context it must be 1 to {most}")
-    before, after = nearest(tokenizer, prefix, suffix, room)
+    # a word and the blank before it are one token: blanks at the cursor are the model's to write
+    bare = prefix.rstrip(" ")
+    blanks = len(prefix) - len(bare)
+    before, after = nearest(tokenizer, bare, suffix, room)
     prompt = fim_prompt(tokenizer, before, after, order)[-(room + MARKS) :]
     ends = list(tokenizer.special.values())
     row = generate(model, prompt, tokens, temperature=temperature, stop=ends, seed=seed)
-    return tokenizer.decode([i for i in row if i not in ends])
+    text = tokenizer.decode([i for i in row if i not in ends])
+    return text[min(blanks, len(text) - len(text.lstrip(" "))) :]
 
 
 def nearest(tokenizer: Any, prefix: str, suffix: str, room: int) -> tuple[str, str]:

@@ -4,7 +4,7 @@
 
 Bavarian et al. (2022, arXiv 2207.14255) say that it costs nothing, up to nine of ten documents.
 Each model sees the same number of tokens, with its own tuned rate; documents are small Python
-functions (`minilm.data.worlds.katas`), and the holes that are asked for are single lines.
+functions (`minilm.data.worlds.katas`).
 """
 
 import time
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minilm.data import InfillBatches, encode_documents
+from minilm.data.worlds.katas import katas
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, train_and_test, tune
@@ -21,24 +22,26 @@ from .. import experiments as E
 
 MODELS = {"holes in 0": 0.0, "holes in 0.5": 0.5, "holes in 0.9": 0.9}  # share with holes
 STEPS = 500
-START = 8e-3  # the rate around which tuning starts
+START = 1e-2  # the rate around which tuning starts
+UNSEEN = 300  # functions to test on
 
 
-def train_one(model: str, seed: int, lr: float, steps: int, at: Sequence[int]) -> dict[str, Any]:
-    """One model, tested left to right on documents it never saw, and on holes in them."""
-    known, fresh = E.kata_world(seed)
-    tokenizer, texts = E.kata_tokenizer(), [one.text for one in known]
+def train_one(model: str, seed: int, lr: float, steps: int) -> dict[str, Any]:
+    """One model, tested from left to right on functions it never saw."""
+    known = E.exam(seed).known
+    keys = {one.key for one in known}
+    fresh = katas(UNSEEN, 3000 + seed, levels=E.LEVELS, kinds=E.KINDS, without=keys)
+    tokenizer = E.kata_tokenizer()
     ids = encode_documents(tokenizer, [one.text for one in fresh], E.END)
-    batches = InfillBatches(texts, tokenizer, E.BATCH, E.CONTEXT, seed, MODELS[model])
+    texts = [one.text for one in known]
+    batches = InfillBatches(texts, tokenizer, E.BATCH, E.KATA_CONTEXT, seed, MODELS[model])
 
-    def test(model: Any) -> dict[str, float]:
-        found = {"bits": bits_per_byte(model, ids, tokenizer.byte_lengths, limit=25_000)}
-        for order in ("psm", "spm", "prefix"):
-            found[order] = E.filled(model, tokenizer, fresh, order)
-        return found
+    def test(trained: Any) -> dict[str, float]:
+        return {"bits": bits_per_byte(trained, ids, tokenizer.byte_lengths)}
 
     stream = (batches(number) for number in range(steps + 1))
-    return train_and_test(E.model_config(tokenizer), stream, test, at, steps, E.BATCH, lr, seed)
+    config = E.kata_config(tokenizer)
+    return train_and_test(config, stream, test, [steps // 2, steps], steps, E.BATCH, lr, seed)
 
 
 def study(
@@ -63,23 +66,20 @@ def study(
         The file's data.
     """
     refuse_unknown("models", models, MODELS)
-    settings = {"steps": steps, "batch": E.BATCH, "context": E.CONTEXT, "vocabulary": E.VOCAB}
+    settings = {"steps": steps, "batch": E.BATCH, "context": E.KATA_CONTEXT}
 
     def tuned(model: str) -> dict[str, Any]:
         def final(lr: float) -> float:
-            half = steps // 2
-            return train_one(model, TUNING_SEED, lr, half, [half])["points"][-1]["bits"]
+            return train_one(model, TUNING_SEED, lr, steps // 2)["points"][-1]["bits"]
 
-        return tune(START, final, factor=2.0, widest=4)
+        return tune(START, final, factor=2.0, widest=5)
 
     def run(model: str, seed: int, lr: float) -> dict[str, Any]:
         began = time.process_time()
-        made = train_one(model, seed, lr, steps, [steps // 8, steps // 4, steps // 2, steps])
-        return {**made, "cpu_seconds": time.process_time() - began}
+        return {**train_one(model, seed, lr, steps), "cpu_seconds": time.process_time() - began}
 
     def show(made: dict[str, Any]) -> str:
-        last = made["points"][-1]
-        return f"{last['bits']:.4f} bits, holes {last['psm']:.2f} {last['spm']:.2f} {last['prefix']:.2f}"
+        return f"{made['points'][-1]['bits']:.4f} bits"
 
     return carry_out(
         Record(out, "infill", settings, command),

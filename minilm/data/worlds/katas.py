@@ -20,7 +20,8 @@ LEVELS = (1, 2, 3)  # how many steps stand before the return
 KINDS = ("list", "string", "number")
 TESTS = 8  # calls of one problem
 CHOICE = 40  # arguments that they are chosen from
-LARGEST = 30  # of the numbers in a text
+LARGEST = 9  # of the numbers in a text
+PATIENCE = 20_000  # draws in a row that find nothing new
 _NAMES = {"list": "x", "string": "s", "number": "n"}
 
 
@@ -246,36 +247,54 @@ def katas(
     known, idle = set(without), 0
     while len(found) < count:
         kind = kinds[int(rng.integers(len(kinds)))]
-        one = _draw(kind, levels[int(rng.integers(len(levels)))], rng)
-        if one.key in known or not _tells(one):
+        chain, numbers = _draw(kind, levels[int(rng.integers(len(levels)))], rng)
+        key = _key(kind, chain, numbers)
+        if key in known:
             idle += 1
-            if idle > 20_000:  # in a row: what is left is next to nothing
+            if idle > PATIENCE:  # in a row: what is left is next to nothing
                 raise InputError(
                     f"count is {count}; of these levels and kinds, without those excluded, only "
                     f"{len(found)} were found"
                 )
             continue
         idle = 0
-        known.add(one.key)
-        found[one.key] = one
+        known.add(key)
+        one = _made(key, kind, chain, numbers, rng)
+        if _tells(one):
+            found[key] = one
     return list(found.values())
 
 
-def _draw(kind: str, level: int, rng: np.random.Generator) -> Kata:
-    table, ends, name = _STEPS[kind], _ENDS[kind], _NAMES[kind]
+def _draw(kind: str, level: int, rng: np.random.Generator) -> tuple[list[Step], list[int]]:
+    """Steps, the return among them, and the number of each; 0 where it has none."""
+    table, ends = _STEPS[kind], _ENDS[kind]
     picked = [table[i] for i in rng.choice(len(table), level, replace=False)]
     chain = [*picked, ends[int(rng.integers(len(ends)))]]
     numbers = [
         0 if step.least is None else int(rng.integers(step.least, LARGEST + 1)) for step in chain
     ]
-    words = [step.words.format(k=k) for step, k in zip(chain, numbers)]
+    return chain, numbers
+
+
+def _words(chain: Sequence[Step], numbers: Sequence[int]) -> list[str]:
+    return [step.words.format(k=k) for step, k in zip(chain, numbers)]
+
+
+def _key(kind: str, chain: Sequence[Step], numbers: Sequence[int]) -> str:
+    return f"{kind}: {'; '.join(_words(chain, numbers))}"
+
+
+def _made(
+    key: str, kind: str, chain: Sequence[Step], numbers: Sequence[int], rng: np.random.Generator
+) -> Kata:
+    name, words = _NAMES[kind], _words(chain, numbers)
     code = [step.code.format(k=k) for step, k in zip(chain, numbers)]
     sentence = f"{_HEADS[kind]}, {', '.join(words[:-1])} and {words[-1]}."
     prompt = f'def f({name}):\n    """{sentence}"""\n'
     lines = [*(f"{name} = {line}" for line in code[:-1]), f"return {code[-1]}"]
     solution = "".join(f"    {line}\n" for line in lines)
     calls = _telling(chain, numbers, _arguments(kind, numbers, rng))
-    return Kata(f"{kind}: {'; '.join(words)}", kind, level, prompt, solution, tuple(calls))
+    return Kata(key, kind, len(chain) - 1, prompt, solution, tuple(calls))
 
 
 def _answer(chain: Sequence[Step], numbers: Sequence[int], given: Any) -> Any:
@@ -321,5 +340,6 @@ def _arguments(kind: str, numbers: Sequence[int], rng: np.random.Generator) -> l
             lists.append([near[v % len(near)] if v % 3 == 0 else v for v in values])
         return [[], *lists]
     letters = np.array(list("aAbBcdeEfiklmnorstTuwxyz0123456789   "))
-    lengths = rng.integers(3, 36, CHOICE)
+    # many short ones: most questions about a length change their answer there
+    lengths = [*rng.integers(1, 13, CHOICE // 2), *rng.integers(3, 36, CHOICE // 2)]
     return ["", *("".join(rng.choice(letters, n)) for n in lengths)]
