@@ -59,6 +59,8 @@ def train_spread(args: argparse.Namespace, prepare: Any, report: Any) -> int:
     for name in ("images", "sft"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} is given with ranks; over ranks a model trains on text")
+    if args.fim is not None:
+        raise InputError(f"--fim is {args.fim} with ranks; over ranks texts are read as they stand")
     if args.device != "cpu":
         raise InputError(
             f"--device is {args.device!r}; over ranks minilm train computes on the CPU, and "

@@ -24,6 +24,8 @@ PARTS = {  # and the modules that measure them
     "scaling": "scaling",
     "images": "images",
     "parallel": "parallel",
+    "sandbox": "sandbox",
+    "data": "data",
     "gpu": "gpu",
 }
 FORMAT = 1  # of the JSON file

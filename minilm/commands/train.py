@@ -10,7 +10,7 @@ from minilm.commands import _ranks
 from minilm.commands._compare import HELD_OUT, TRAIN, comparison
 from minilm.commands._images import draws, train_images
 from minilm.commands._options import naming
-from minilm.commands._prepare import CORPORA, say_if_long, start
+from minilm.commands._prepare import CORPORA, say_if_long, start, with_holes
 from minilm.commands._sft import fine_tune, is_tuning
 from minilm.errors import InputError
 
@@ -19,14 +19,14 @@ HELP = "train a model on the Python documentation, on text or pictures of yours,
 OPENINGS = {"python-docs": "Return the", "python-code": "def"}
 TUNING = "sft", "source", "template", "lora", "qlora", "lr"  # options of fine-tuning
 # A resumed run has all of these.
-FIXED = "text", "corpus", "config", "vocab", "seed", "out", "dtype", *TUNING
+FIXED = "text", "corpus", "config", "vocab", "fim", "seed", "out", "dtype", *TUNING
 NAMES = {"source": "from"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `minilm train` takes."""
     parser.add_argument("--text", metavar="PATH", help="a text file or a folder of them")
-    parser.add_argument("--corpus", metavar="NAME", help="python-docs (default) or python-code")
+    parser.add_argument("--corpus", metavar="NAME", help="python-docs (default), python-code, DIR")
     parser.add_argument(
         "--images", metavar="NAME|DIR", help="digits, glyphs, sprites or a folder of pictures"
     )
@@ -34,6 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patch", type=int, metavar="P", help="pixels of a patch's side")
     parser.add_argument("--config", metavar="NAME|FILE", help="nano, micro, tiny, small or JSON")
     parser.add_argument("--vocab", type=int, metavar="N", help="tokens to learn from the text")
+    parser.add_argument(
+        "--fim", type=float, metavar="R", help="cut holes into this share of the text, such as 0.5"
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="steps in all")
     parser.add_argument("--minutes", type=float, metavar="M", help="train for this long instead")
     parser.add_argument("--seed", type=int, metavar="S", help="of weights and data order (0)")
@@ -70,6 +73,10 @@ def run(args: argparse.Namespace) -> int:
     if args.steps is not None and args.steps < 1:
         raise InputError(f"--steps is {args.steps}; it must be 1 or more")
     _refuse_mixed(args)
+    if args.fim is not None and not 0 < args.fim <= 1:
+        raise InputError(f"--fim is {args.fim}; it must be above 0 and at most 1")
+    if args.fim is not None and (args.sft is not None or args.images is not None):
+        raise InputError("--fim was given with --sft or --images; it is for training on text")
     if _ranks.is_spread(args):
         return _ranks.train_spread(args, _folder, _named_reporter)
     if args.sft is not None or is_tuning(args.resume):
@@ -150,9 +157,12 @@ def _train(folder: Path, args: argparse.Namespace) -> int:
         flush=True,
     )
     opening = OPENINGS.get(facts["name"], "The")
+    text = TokenFile(folder / TRAIN)
     outcome = train(
         model,
-        TokenFile(folder / TRAIN),
+        with_holes(text, tokenizer, recipe.batch, config.context, facts)
+        if facts.get("fim")
+        else text,
         **{**recipe.training(), "steps": steps, "warmup": min(recipe.warmup, steps)},
         seed=facts["seed"],
         minutes=minutes,
