@@ -74,11 +74,6 @@ def step_rows(rounds: int) -> Iterator[Row]:
 
 def prediction_rows(name: str, rounds: int) -> Iterator[Row]:
     """The cost model against a measured step; the ratio is the smaller over the larger."""
-    from minilm.analysis import cluster
-
-    if not hasattr(cluster, "predicted_step"):
-        yield missing_row(name, "ms", "a model of links", WITHIN)
-        return
     predicted, found = measured("prediction", rounds)
     ratios = sorted(min(predicted, t) / max(predicted, t) for t in found)
     middle = float(np.median(found))
