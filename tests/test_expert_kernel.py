@@ -6,7 +6,8 @@ from checks import check_op
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minilm import Tensor, kernels
+import minilm
+from minilm import Tensor, kernels, nn
 from minilm import functional as F
 from minilm.errors import InputError
 
@@ -122,3 +123,26 @@ def test_what_does_not_fit_is_refused():
         F.expert_feed_forward(x, w[:1], up, up, down, *sorting)
     with pytest.raises(InputError, match="must rise from 0 to 2"):
         F.expert_feed_forward(x, w, up, up, down, *sorting[:2], np.array([0, 3, 2]))
+
+
+@pytest.mark.parametrize("name", ["swiglu", "silu", "grouped_linear", "moe_combine", "softmax"])
+def test_a_step_that_somebody_replaced_is_called(name):
+    """The fused primitives give way to their parts: the same numbers and gradients."""
+    block = nn.Experts(5, 6, 4, 2, dtype=np.float64)
+    x, slope = np.random.default_rng(0).standard_normal((2, 9, 5))
+    found = []
+
+    def forward_and_back():
+        given = Tensor(x, requires_grad=True)
+        out = block(given)
+        out.backward(slope)
+        found.append([out.data, given.grad, *(p.grad for p in block.parameters())])
+        block.zero_grad()
+
+    forward_and_back()
+    calls, own = [], getattr(F, name).arrays
+    with minilm.use(**{name: lambda *given, **how: calls.append(1) or own(*given, **how)}):
+        forward_and_back()
+    assert calls
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)

@@ -151,6 +151,27 @@ def test_all_experts_chosen_is_a_dense_mixture():
     np.testing.assert_allclose(block(Tensor(x)).data, dense, rtol=1e-12)
 
 
+def test_experts_that_choose():
+    """Against a loop over experts; gradients reach every part; a token may get none."""
+    block = spread(nn.ExpertChoice(6, 10, 4, 2, dtype=np.float64))
+    x = np.random.default_rng(0).standard_normal((2, 5, 6))
+    rows = x.reshape(10, 6)
+    gate, up, down = (m.weight.data for m in (block.gate, block.up, block.down))
+    logits = rows @ block.router.weight.data.T
+    share = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    right, taken = np.zeros((10, 6)), np.zeros(10, int)
+    for e in range(4):
+        for t in np.argsort(-share[:, e])[:5]:
+            a = gate[e] @ rows[t]
+            right[t] += share[t, e] * (down[e] @ (a / (1 + np.exp(-a)) * (up[e] @ rows[t])))
+            taken[t] += 1
+    out = block(Tensor(x))
+    np.testing.assert_allclose(out.data.reshape(10, 6), right, rtol=1e-12)
+    assert taken.min() < 2 < taken.max()
+    out.backward(np.ones(x.shape))
+    assert all(np.abs(p.grad).max() > 0 for p in block.parameters())
+
+
 @pytest.mark.parametrize("router", ["top_k", "noisy", "balanced"])
 def test_every_router_learns_and_is_seen(router):
     """One step reaches every parameter; saved state is whole; eval repeats itself."""

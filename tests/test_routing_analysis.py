@@ -151,9 +151,16 @@ def test_a_deleted_expert_answers_nothing():
     np.testing.assert_array_equal(model(ids).data, before)
 
 
-def test_a_deleted_expert_may_be_replaced_by_the_next():
-    model = small()
+@pytest.mark.parametrize("router", ["top_k", "balanced"])
+def test_a_deleted_expert_may_be_replaced_by_the_next(router):
+    """The others keep their order, also where biases choose."""
+    model = small(router=router)
     ids = ids_of((2, 12))
+    if router == "balanced":
+        for block in routing.mixtures(model):
+            block.router.bias.data = np.array([-9, 0, 1, 0], np.float32)
+        with routing.without_expert(model, 2, rerouted=True):
+            assert set(routing.routes(model, ids).reshape(-1)) == {1, 3}
     before = model(ids).data
     with routing.without_expert(model, 2, rerouted=True):
         assert (routing.routes(model, ids) != 2).all()

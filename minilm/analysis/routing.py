@@ -288,8 +288,8 @@ class _Without(nn.Module):
         self.inner, self.expert, self.chosen = router, expert, router.chosen
 
     def forward(self, x: Tensor) -> Routing:  # (N, C) -> Routing of N tokens
-        logits = F.linear(x, self.inner.weight)
-        scores = logits.data.copy()
+        logits = self.inner.logits(x)
+        scores = self.inner.scores(logits).copy()
         scores[:, self.expert] = np.finfo(scores.dtype).min
         return Routing(logits, *F.top_k_gate(logits, self.chosen, by=scores), self.inner)
 

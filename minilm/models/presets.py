@@ -48,6 +48,11 @@ def starcoder(size: str = "15b", **changes: Any) -> Config:
     return _config(fields, changes)
 
 
+def santacoder(**changes: Any) -> Config:
+    """SantaCoder (arXiv 2301.03988): StarCoder's shape with 1.1 billion parameters."""
+    return starcoder("santa", **changes)
+
+
 def llama(size: str = "7b", **changes: Any) -> Config:
     """Llama (arXiv 2302.13971, 2307.09288, 2407.21783): "7b", "13b", "2-70b" or "3-8b"."""
     sizes = {

@@ -5,7 +5,7 @@ from minilm.nn.attention import Attention, CrossAttention, Sight
 from minilm.nn.convolution import Conv2d, ConvTranspose2d
 from minilm.nn.dropout import Dropout, dropout_seed
 from minilm.nn.embedding import Embedding
-from minilm.nn.experts import Experts, Routing, balance, watch_routing
+from minilm.nn.experts import ExpertChoice, Experts, Routing, balance, watch_routing
 from minilm.nn.feedforward import GLU, MLP
 from minilm.nn.linear import Linear
 from minilm.nn.lora import (
@@ -56,6 +56,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "EmbeddingRows",
+    "ExpertChoice",
     "Experts",
     "GroupNorm",
     "Identity",

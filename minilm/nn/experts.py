@@ -81,8 +81,16 @@ class Router(Module):
         self.chosen, self.name = chosen, name
 
     def forward(self, x: Tensor) -> Routing:  # (N, C) -> Routing of N tokens
-        logits = F.linear(x, self.weight)
-        return Routing(logits, *F.top_k_gate(logits, self.chosen), self)
+        logits = self.logits(x)
+        return Routing(logits, *F.top_k_gate(logits, self.chosen, self.scores(logits)), self)
+
+    def logits(self, x: Tensor) -> Tensor:  # (N, C) -> (N, E)
+        """What the chosen weigh by."""
+        return F.linear(x, self.weight)
+
+    def scores(self, logits: Tensor) -> Array:  # (N, E) -> (N, E)
+        """What chooses."""
+        return logits.data
 
 
 class NoisyRouter(Router):
@@ -94,11 +102,12 @@ class NoisyRouter(Router):
         super().__init__(channels, experts, chosen, name, dtype)
         self.noise = Linear(channels, experts, bias=False, dtype=dtype)
 
-    def forward(self, x: Tensor) -> Routing:  # (N, C) -> Routing of N tokens
-        logits = F.linear(x, self.weight)
-        if self.training:
-            logits = F.noisy_logits(logits, self.noise(x), draws("router", self.name))
-        return Routing(logits, *F.top_k_gate(logits, self.chosen), self)
+    def logits(self, x: Tensor) -> Tensor:  # (N, C) -> (N, E)
+        """Those of `Router`, in training with noise."""
+        logits = super().logits(x)
+        if not self.training:
+            return logits
+        return F.noisy_logits(logits, self.noise(x), draws("router", self.name))
 
 
 class BalancedRouter(Router):
@@ -113,10 +122,9 @@ class BalancedRouter(Router):
         super().__init__(channels, experts, chosen, name, dtype)
         self.bias = Buffer(constant((experts,), 0.0, dtype))
 
-    def forward(self, x: Tensor) -> Routing:  # (N, C) -> Routing of N tokens
-        logits = F.linear(x, self.weight)
-        scores = kernels.softmax(logits.data) + self.bias.data
-        return Routing(logits, *F.top_k_gate(logits, self.chosen, by=scores), self)
+    def scores(self, logits: Tensor) -> Array:  # (N, E) -> (N, E)
+        """The softmax over all experts, and the biases."""
+        return kernels.softmax(logits.data) + self.bias.data
 
 
 def balance(seen: list[Routing], rate: float = 1e-3) -> None:
@@ -213,3 +221,27 @@ class Experts(Module):
         sorting = kernels.sort_by_expert(routing.experts, len(self.gate.weight.data))
         matrices = self.gate.weight, self.up.weight, self.down.weight
         return F.expert_feed_forward(rows, routing.weights, *matrices, *sorting)
+
+
+class ExpertChoice(Experts):
+    """Experts that choose their tokens, N K / E each, for study (arXiv 2202.09368).
+
+    Loads are equal by construction, and a token may get any number of experts, also none. It looks
+    at later tokens: a model that writes cannot use it. `model.replace_modules` puts it in place.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
+        rows = F.reshape(x, -1, x.shape[-1])  # (..., C) -> (N, C)
+        count = len(self.gate.weight.data)
+        share = max(1, len(rows.data) * self.router.chosen // count)
+        tokens, weights = F.expert_choice(self.router.logits(rows), share)
+        flat = tokens.reshape(-1)  # (E, share) -> (M,)
+        offsets = np.arange(count + 1) * share
+        given = rows[flat]  # (M, C)
+        hidden = F.swiglu(self.gate(given, offsets), self.up(given, offsets))  # (M, F)
+        # (E, share) -> (M, 1)
+        answers = F.mul(self.down(hidden, offsets), F.reshape(weights, -1, 1))  # (M, C)
+        xp = xp_of(rows.data)
+        places = xp.broadcast_to(flat[:, None], answers.shape)
+        out = F.scatter_add(xp.zeros_like(rows.data), places, answers, axis=0)  # (N, C)
+        return F.reshape(out, *x.shape)  # (N, C) -> (..., C)

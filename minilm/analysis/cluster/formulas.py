@@ -56,6 +56,38 @@ def zero_traffic(parameters: float, ranks: int, stage: int) -> float:
     return (3 if stage == 3 else 2) * parameters * (ranks - 1) / ranks
 
 
+def deepspeed_memory(
+    parameters: float, ranks: int, stage: int, offload: bool = False, largest: float = 0
+) -> tuple[float, float]:
+    """(GPU bytes a rank, CPU bytes a node) as DeepSpeed's own estimators count them.
+
+    They keep float32 gradients beside the 16-bit ones, so they say more than `zero_memory`. Stage
+    2: 2 Psi + 18 Psi / N, and with offload 2 Psi on the GPU and 1.5 Psi max(4 N, 16) on the CPU of
+    one node. Stage 3: 18 Psi / N and the largest layer in float32 (DeepSpeed's stage_1_and_2.py
+    and stage3.py).
+
+    Args:
+        parameters: Psi.
+        ranks: N; with offload all of one node.
+        stage: 2 or 3; offload is known of stage 2.
+        offload: optimizer and gradients go to the CPU.
+        largest: parameters of the largest layer, for stage 3.
+
+    Raises:
+        InputError: a number is not above 0, or there is no such estimator.
+    """
+    if stage not in (2, 3):
+        raise InputError(f"stage is {stage}; DeepSpeed estimates stages 2 and 3")
+    if offload and stage == 3:
+        raise InputError("offload is True; only stage 2 is estimated with it")
+    _check_above_zero(parameters=parameters, ranks=ranks)
+    if stage == 3:
+        return 18 * parameters / ranks + 4 * largest, 0.0
+    if offload:
+        return 2 * parameters, 1.5 * parameters * max(4 * ranks, 16)
+    return parameters * (2 + 18 / ranks), 0.0
+
+
 def activation_bytes(
     length: int, batch: int, channels: int, heads: int, recompute: bool = False
 ) -> float:
@@ -78,6 +110,25 @@ def bubble(stages: int, batches: int, pieces: int = 1) -> float:
     """
     _check_above_zero(stages=stages, batches=batches, pieces=pieces)
     return (stages - 1) / (pieces * batches + stages - 1)
+
+
+def zero_bubble(
+    stages: int, batches: int, forward: float = 1.0, backward: float = 1.0, weights: float = 1.0
+) -> float:
+    """Share of a step in which a stage idles under ZB-H1: (p - 1)(F + B - W) over the whole step.
+
+    The step is m (F + B + W) and that idle time (Qi et al. 2023, arXiv 2401.10241, table 2).
+
+    Args:
+        stages: p.
+        batches: m; at least p.
+        forward: seconds of F.
+        backward: of B, the gradient of the input.
+        weights: of W, the gradient of the weights.
+    """
+    _check_above_zero(stages=stages, batches=batches, forward=forward, backward=backward)
+    idle = (stages - 1) * (forward + backward - weights)
+    return idle / (batches * (forward + backward + weights) + idle)
 
 
 def kept_by_segments(layers: int, segments: int) -> int:

@@ -1,0 +1,700 @@
+# ---
+# jupyter:
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   title: "Training systems: how many machines train one model"
+#   talk: "Ming Ding: from language models to multimodal models"
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Training systems: how many machines train one model
+#
+# ![Four stacked bars for 7.5 billion parameters on 64 GPUs. Plain copies need 120 GB each, and only 15 of them are weights. With Adam's numbers shared out 31 GB, with gradients shared out too 17 GB, with everything shared out 1.9 GB. A line marks the 80 GB of a GPU.](07b_training_systems/opening.png)
+#
+# A model of 7.5 billion parameters is a file of 15 GB. A GPU has 80 GB of memory. Yet no such GPU can
+# train that model. **What fills the memory, and how do 64 GPUs help, when each of them is as small as
+# the first?**
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# *30 minutes to read, one to run. You need a training loop with Adam, as in [lesson
+# 00](00_start_here.ipynb). The talk was given on 9 May 2024; times such as 17:43 are minutes and
+# seconds of its recording. Long texts on many machines are lesson 07c.*
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Take the bets on the next slide and write them on the board. For 50 minutes leave out
+# sections 4 and 8; for 80 show everything and let the room turn the ledger and the pipelines.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Your bet
+#
+# There is a way of training in which no GPU holds the whole model. Each keeps a 64th of the weights,
+# and asks the others for the rest, layer by layer, just when it needs them.
+#
+# How many bytes must each GPU send in a step, compared with 64 plain copies that only add up their
+# gradients? Twice as many? Sixty-four times? And will it learn the same weights? Write both down.
+# Section 3 counts.
+
+# %% slideshow={"slide_type": "skip"}
+import time
+
+import numpy as np
+
+from minilm import backend
+from minilm.analysis import cluster
+from minilm.course import interact, lesson_folder, seeds
+from minilm.parallel import simulate, simulate_pipeline
+
+SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 07b --seeds 3,4,5` asks for
+here = lesson_folder("07b")
+backend.blas_threads(1)  # arrays are small here, and the ranks take turns
+pictures, verdicts, experiments = here.pictures, here.module("verdicts"), here.module("experiments")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 1. Sixteen bytes a parameter
+#
+# What must be there while Adam trains one parameter? In **mixed precision** (17:24), the way nearly
+# everybody trains, it is this:
+#
+# | what | bytes |
+# |---|---|
+# | the weight, in 16 bits: what forward and backward compute with | 2 |
+# | its gradient, in 16 bits | 2 |
+# | Adam: a second copy of the weight, in 32 bits | 4 |
+# | Adam: the running mean of its gradients, in 32 bits | 4 |
+# | Adam: the running mean of their squares, in 32 bits | 4 |
+#
+# Together **16**. By hand: 7.5 billion parameters take 7.5 · 16 = 120 GB, and only 7.5 · 2 = 15 of
+# them are the file on the disk. Three quarters, 12 bytes of 16, belong to Adam.
+#
+# Now take N GPUs. In **data parallel** training each has a copy of all of this, reads its own texts,
+# and all add up their gradients. Then all do the same Adam step. So N GPUs hold the same 12 bytes N
+# times and compute with them the same N times. Nobody needs that.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Share it out
+#
+# **ZeRO** (Rajbhandari et al. 2019) shares out what is there N times. It comes in three **stages**:
+#
+# 1. each GPU keeps Adam's 12 bytes for its N-th of the parameters only (17:43);
+# 2. and the gradients of its N-th (18:38);
+# 3. and the weights of its N-th (18:59); the rest it borrows. PyTorch calls this stage **FSDP**.
+#
+# *Before you run it: 64 GPUs, stage 1. How many of the 120 GB are left on each?*
+
+
+# %%
+def zero_memory(psi, N, stage, K=12):
+    """Bytes on each of N ranks; psi parameters."""
+    bytes_of = [2, 2, K]  # weights, gradients, Adam
+    return psi * sum(b / N if stage > 2 - i else b for i, b in enumerate(bytes_of))
+
+
+cases = [(7.5e9, 64), (7.5e9, 4), (7.5e9, 1024), (128e9, 64), (1e12, 64)]
+print("parameters  GPUs      plain    stage 1    stage 2    stage 3   (GB)")
+for psi, N in cases:
+    row = [zero_memory(psi, N, stage) / 1e9 for stage in range(4)]
+    print(f"{psi:10.3g} {N:5}", *(f"{gb:10.4g}" for gb in row))
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **Claim:** the more ranks share Adam's numbers, the less memory each of them needs (17:43). **Would
+# prove it wrong:** a row of the paper's table that our few lines do not give, or one in which more
+# GPUs hold more.
+
+# %%
+verdicts.memory_table(zero_memory)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## The ledger of one GPU
+#
+# *Offload* hands Adam's numbers to the memory of the computer around the GPU, which is larger and
+# slower (18:38). Each step, gradients then cross over and new weights come back.
+
+# %%
+sizes, counts = [7.5, 1.5, 30, 70, 175], [64, 1, 8, 512]
+interact(pictures.ledger, billions=sizes, ranks=counts, stage=(0, 3, 1, 1), offload=False)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Is it really Adam?
+#
+# Memory also holds **activations**: what forward leaves behind for backward. They grow with the
+# length of a text, and not with the number of GPUs. So the claim that most of the memory is Adam's and
+# the float32 copy's (16:11 to 17:24) is not true by definition.
+#
+# **Would prove it wrong:** a model between 1 and 175 billion parameters with one text of 4,096 tokens at
+# a time, for which Adam's share of everything is below one half.
+
+# %%
+sizes = (1e9, 7e9, 70e9, 175e9)
+verdicts.mostly_adam(sizes, experiments.adams_share(sizes))
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# DeepSpeed, the library that ZeRO comes with, prints estimates of its own, and they are higher: it
+# also keeps float32 gradients. For 7.5 billion parameters on 64 GPUs:
+
+# %%
+for stage in (2, 3):
+    paper = cluster.zero_memory(7.5e9, 64, stage) / 1e9
+    gpu, cpu = cluster.deepspeed_memory(7.5e9, 64, stage, largest=0.2e9)
+    print(f"stage {stage}: paper {paper:6.2f} GB, DeepSpeed's estimate {gpu / 1e9:6.2f} GB")
+gpu, cpu = cluster.deepspeed_memory(7.5e9, 8, 2, offload=True)
+print(
+    f"stage 2 with offload, 8 GPUs: {gpu / 1e9:.0f} GB on each GPU, {cpu / 1e9:.0f} GB around them"
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** a parameter is 2 bytes on the disk and 16 while it learns; 12 of them are Adam's.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Let the room add up the table of 16 bytes before the number appears. The
+# answer to the question: 7.5 · (4 + 12/64) = 31.4 GB. In the ledger, go to 175 and 512 and ask for
+# the stage that fits.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2. Adding up in a ring
+#
+# All ranks have a vector of n numbers, and all want the sum. That is an **all-reduce**, and it is all
+# that plain data parallel training ever sends. How should it be done? If everybody sends everything to
+# rank 0, rank 0 receives N − 1 vectors while the others wait.
+#
+# Better: stand in a circle, cut each vector into N pieces, and only ever talk to your right neighbour.
+# By hand, with three ranks that hold (1, 2, 3), (10, 20, 30) and (100, 200, 300):
+#
+# | | rank 0 | rank 1 | rank 2 |
+# |---|---|---|---|
+# | start | 1 · 2 · 3 | 10 · 20 · 30 | 100 · 200 · 300 |
+# | everybody sends one piece on, and adds | 1 · 2 · **303** | **11** · 20 · 30 | 100 · **220** · 300 |
+# | the sum goes on | 1 · **222** · 303 | 11 · 20 · **333** | **111** · 220 · 300 |
+#
+# After N − 1 = 2 rounds each rank has one piece of the full sum: that much is a **reduce-scatter**. Two
+# more rounds hand the finished pieces round: an **all-gather**. Each rank has sent 2 (N − 1) pieces of
+# n / N numbers. *How much more does each of 1,000 ranks send than each of 10?*
+
+
+# %% slideshow={"slide_type": "subslide"}
+def ring_all_reduce(comm, x):  # (n,) on every rank -> their sum, (n,) on every rank
+    N, r = comm.size, comm.rank
+    right, left = (r + 1) % N, (r - 1) % N
+    parts = [part.copy() for part in np.array_split(x, N)]  # N pieces of n / N
+    for step in range(N - 1):  # sums travel and grow
+        comm.send(parts[(r - step) % N], right)
+        parts[(r - step - 1) % N] += comm.recv(left)
+    for step in range(N - 1):  # finished sums travel
+        comm.send(parts[(r + 1 - step) % N], right)
+        parts[(r - step) % N] = comm.recv(left)
+    return np.concatenate(parts)
+
+
+run = simulate(lambda comm: ring_all_reduce(comm, 10.0**comm.rank * np.array([1, 2, 3])), 3)
+print("sums:", *run.values, "  numbers sent:", [sent // 8 for sent in run.sent()])
+for N in (2, 10, 60):
+    run = simulate(lambda comm: ring_all_reduce(comm, np.ones(600)), N)
+    package = simulate(lambda comm: comm.all_reduce(np.ones(600)), N)
+    assert run.sent() == package.sent()
+    print(f"{N:3} ranks: each sends {run.sent()[0] / 8 / 600:.3f} vectors")
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# `simulate` runs the function once for each rank, in this process, and counts what it sends; under MPI
+# the same function runs on a cluster. Even a thousand ranks send less than two vectors each.
+#
+# **To remember:** adding up costs each rank 2 (N − 1) / N of the data, whatever N is.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Play the table with three people and slips of paper. The answer: 1.998 vectors against
+# 1.8, a tenth more.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 3. ZeRO on one page
+#
+# An all-reduce is a reduce-scatter and an all-gather. ZeRO's whole trick is to **do something between
+# the two**. After the reduce-scatter, rank r holds the summed gradient of its N-th. It updates this
+# N-th with its N-th of Adam. Then the all-gather hands out *new weights*, and not gradients. The same
+# number of bytes, and Adam is shared out.
+#
+# Below it is for a net of L layers, tanh(x W) each, with everything by hand. First the plain parts: a
+# forward and a backward, which ask `weights_of(l)` for a layer's weights and hand its gradient to
+# `keep(l, slope)` as soon as it is there; and a step of Adam.
+
+
+# %% slideshow={"slide_type": "subslide"}
+def forward_backward(L, weights_of, keep, x, y, n):  # x, y (B, C)
+    kept = [x]
+    for l in range(L):
+        kept.append(np.tanh(kept[l] @ weights_of(l)))
+    g = 2 * (kept[-1] - y) / n
+    for l in reversed(range(L)):
+        g = g * (1 - kept[l + 1] ** 2)
+        keep(l, kept[l].T @ g)  # (C, C)
+        g = g @ weights_of(l).T
+
+
+def adam(w, s, m, v, t, rate=1e-2):  # all in place, and all of one shape
+    m += 0.1 * (s - m)
+    v += 0.001 * (s * s - v)
+    w -= rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+
+
+def pieces(comm, weights, stage):  # this rank's part of every layer: (C C / N,) each
+    N = comm.size if stage else 1
+    return [np.array_split(W.ravel(), N)[comm.rank % N].copy() for W in weights]
+
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Now the ranks. `own` is this rank's piece of every layer, with Adam's m and v. At stage 3 `full` stays
+# empty, and a layer's weights are gathered when it runs: once in forward, and once more in backward,
+# because in between they were let go. `experiments.note` writes the bytes of the arrays that are there
+# into the rank's ledger.
+
+
+# %% slideshow={"slide_type": "subslide"}
+def zero_train(comm, weights, batches, stage):  # weights: L of (C, C)
+    own = pieces(comm, weights, stage)
+    m, v, slopes = [0 * w for w in own], [0 * w for w in own], [None] * len(own)
+    full = [None if stage == 3 else W.copy() for W in weights]
+
+    def gather(l):  # everybody's pieces of layer l -> (C, C)
+        return np.concatenate(comm.all_gather(own[l])).reshape(weights[l].shape)
+
+    def keep(l, slope):  # (C, C), of this rank's texts
+        slopes[l] = slope
+        experiments.note(comm, stage, weights[l], full, slopes, own + m + v)
+        slopes[l] = comm.reduce_scatter(slope) if stage >= 2 else slope  # our piece of the sum
+
+    for t, (x, y) in enumerate(batches, 1):
+        mine, n = [np.split(a, comm.size)[comm.rank] for a in (x, y)], len(x)
+        forward_backward(len(own), gather if stage == 3 else full.__getitem__, keep, *mine, n)
+        for l, s in enumerate(slopes):
+            s = s if stage >= 2 else comm.reduce_scatter(s)
+            adam(own[l], s if stage else np.concatenate(comm.all_gather(s)), m[l], v[l], t)
+            if stage < 3:
+                full[l] = gather(l) if stage else own[l].reshape(weights[l].shape).copy()
+    return [gather(l) if stage else full[l] for l in range(len(own))]
+
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Is it the same training?
+#
+# Twenty steps on 2, 4 and 8 ranks, at every stage, in float64. Beside them one process with plain Adam
+# on the whole batch, and the package's `Zero`, which does the same to any model.
+#
+# **Claim:** ZeRO changes where numbers lie, and not what is learnt (17:43 to 18:59). **Would prove it
+# wrong:** a weight that is more than 10⁻¹² from the single process's.
+
+# %%
+found = {}
+for seed in SEEDS:
+    weights, batches, alone = (
+        experiments.net(seed),
+        experiments.texts(seed),
+        experiments.alone(seed),
+    )
+    for stage in range(4):
+        package = simulate(experiments.by_the_package, 4, seed, stage)
+        for N in (2, 4, 8):
+            run = simulate(zero_train, N, weights, batches, stage)
+            gaps = [experiments.apart(run.values[0], ws) for ws in (alone, package.values[0])]
+            found[seed, stage, N] = max(gaps), run
+verdicts.same_weights(found, SEEDS)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Your bet is due
+#
+# The counters, in multiples of the number of parameters Ψ, without the last gathering for us. **Claim** of the paper: stages 1 and 2 send as much as plain copies, 2Ψ numbers a step, and stage
+# 3 half as much again, 3Ψ. **Would prove it wrong:** any other count.
+
+# %%
+verdicts.traffic(found, SEEDS)
+pictures.measured(found, SEEDS[0])
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# In the figure, the measured bytes at each rank's fullest moment. Every array is float64 here, so a
+# parameter is 8 + 8 + 24 bytes instead of 2 + 2 + 12. Stages 2 and 3 have one whole layer in hand
+# while it runs: of four layers that is much, of eighty it is little.
+#
+# **To remember:** between adding up and handing out there is a place for Adam. Three quarters of the
+# memory go for no traffic at all, the last weights for half as much again.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. At stage 3 `full` stays empty: a layer is gathered when it runs, in forward
+# and again in backward. Read `zero_train` from the bottom: the update, then where its arguments come
+# from. Collect the bets before the card of the traffic. Most rooms say 64 times.
+
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
+# ## 4. When does sending cost nothing?
+#
+# A message takes **α + size / β**: a time to set off, and a time on the way. There is no simpler model,
+# and it is still the one to think in. Measure it for the fastest "link" of your own machine, a copy in memory:
+
+# %%
+sizes_sent, taken = [2**k for k in range(12, 25, 3)], []
+for size in sizes_sent:
+    a, b, times = np.zeros(size, np.uint8), np.ones(size, np.uint8), []
+    for _ in range(15):
+        began = time.perf_counter()
+        np.copyto(b, a)
+        times.append(time.perf_counter() - began)
+    taken.append(np.median(times))
+link = cluster.fit_link(sizes_sent, taken)
+print(f"this machine: alpha {link.latency * 1e6:.2f} µs, beta {link.bandwidth / 1e9:.0f} GB/s")
+for name in ("a100", "h100"):
+    m = cluster.machine(name)
+    print(f"{name}: NVLink {m.inside.bandwidth / 1e9:.0f} GB/s, InfiniBand "
+          f"{m.between.bandwidth / 1e9:.0f} GB/s a GPU, {m.flops / 1e12:.0f} TFLOP/s")  # fmt: skip
+
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
+# ## By hand: tokens that hide a gather
+#
+# Stage 3 fetches 2Ψ bytes of weights while the layers before are computing. A forward pass over T
+# tokens takes 2ΨT operations. With F operations and β bytes a second the fetching is hidden if
+#
+# $$\frac{2 \Psi T}{F} \ge \frac{2 \Psi}{\beta}, \qquad\text{so}\qquad T \ge \frac{F}{\beta}.$$
+#
+# Ψ is gone! How large the model is does not matter, only how many **tokens a rank has at hand**. An H100
+# that reaches half its speed does 495 · 10¹² operations a second; eight of them in a node leave it at
+# 400 GB/s together. So T ≥ 495,000 / 400 ≈ 1,240 tokens: one text of usual length. Through one cable
+# for all eight, at 50 GB/s, it would be 9,900.
+#
+# So stage 3 is cheap while every GPU has a text of its own. With fewer than T tokens it waits.
+
+# %%
+interact(pictures.against, machine=["h100", "a100"], ranks=[64, 8, 512, 4096])
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** what counts is operations per byte. Give each GPU enough tokens and sending is free.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. The formula is the same as ring attention's in 07c. In the figure turn to 4,096 ranks:
+# setting off 4,095 times a layer starts to cost.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 5. Cut the matrices
+#
+# Beyond 100 billion parameters, a single layer is large, and the talk turns to **Megatron** (19:48):
+# cut every layer across GPUs, by its hidden size and its heads. That is **tensor parallelism**.
+#
+# A feed-forward net is y = relu(x W₁) W₂. Cut W₁ by its columns and W₂ by its rows. Then rank r has
+# some hidden channels *whole*: it can take their ReLU without asking, and multiply by its rows of W₂.
+# What comes out is a part of the sum that y is. One all-reduce, and everybody has y.
+#
+# By hand with x = (1, 2), W₁ = [[1, −1], [1, 1]], so x W₁ = (3, 1), and W₂ = [[2], [5]]. Rank 0 has
+# the first hidden channel: relu(3) · 2 = 6. Rank 1 has the second: relu(1) · 5 = 5. Together 11.
+#
+# *What goes wrong if W₁ is cut by its rows instead?*
+
+
+# %%
+def tp_mlp(comm, x, W1, W2):  # x (B, C), W1 (C, F), W2 (F, C)
+    A = np.split(W1, comm.size, axis=1)[comm.rank]  # (C, F / N): columns
+    B = np.split(W2, comm.size, axis=0)[comm.rank]  # (F / N, C): rows
+    h = np.maximum(x @ A, 0)  # (B, F / N): channels are whole, so relu may be taken
+    return comm.all_reduce(h @ B)  # (B, C): the only message
+
+
+x, W1, W2 = np.array([[1.0, 2]]), np.array([[1.0, -1], [1, 1]]), np.array([[2.0], [5]])
+run = simulate(tp_mlp, 2, x, W1, W2)
+print(*(y.item() for y in run.values), "  whole:", (np.maximum(x @ W1, 0) @ W2).item())
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Two and two
+#
+# Attention is cut the same way: each rank has some heads, from queries to their rows of the output
+# matrix, and the sum comes at the end. Backward needs a sum where x came in. So the price should be two
+# all-reduces a layer in forward, and two in backward, each of B · T · C numbers: the "extra
+# all-reduce for attention and MLP" (20:16).
+#
+# We cut a real decoder of three layers with the package and count. **Would prove it wrong:** any other
+# count, or a loss more than 10⁻¹² from the whole model's.
+
+# %%
+split = {N: [experiments.split_transformer(N, seed) for seed in SEEDS] for N in (2, 4)}
+verdicts.two_and_two(split, SEEDS)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# These messages cannot hide: the next matrix needs the sum *now*. An 8,192-channel model with a text of
+# 4,096 tokens sends 67 MB four times a layer. So tensor ranks stay inside one node, where links are
+# nine times as fast.
+#
+# **To remember:** columns, then rows: one sum. It comes four times a layer, and nothing hides it.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. The answer to the question: with rows each rank has a part of every hidden channel, and
+# relu(a) + relu(b) is not relu(a + b); a sum would be needed before it.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 6. Cut the layers: the pipeline and its bubble
+#
+# Or give each GPU some of the layers (20:16). The batch goes through in m **micro-batches**: while
+# stage 1 works on the first, stage 0 begins the second. At the start the last stage has nothing to do,
+# and at the end the first has not. That idle time is the **bubble**.
+#
+# By hand: p = 2 stages, m = 2 micro-batches, forward takes 1 and backward 2. B waits for the B of
+# the next stage.
+#
+# | time | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 |
+# |---|---|---|---|---|---|---|---|---|---|
+# | stage 0 | F0 | F1 | · | B0 | B0 | · | · | B1 | B1 |
+# | stage 1 | · | F0 | B0 | B0 | F1 | B1 | B1 | · | · |
+#
+# Each stage works 6 of 9; in general 3m of 3(m + p − 1), so the bubble is **(p − 1) / (m + p − 1)**.
+
+
+# %% slideshow={"slide_type": "subslide"}
+def one_f_one_b(p, m):  # what each stage does, in order
+    orders = []
+    for s in range(p):
+        ahead = min(p - s, m)  # forwards before the first backward
+        order = [("F", i) for i in range(ahead)]
+        for i in range(m):
+            order += [("B", i)] + [("F", i + ahead)] * (i + ahead < m)
+        orders.append(order)
+    return orders
+
+
+def run_pipeline(orders, seconds):  # -> when each task ends
+    end, free = {}, [0.0] * len(orders)
+    while any(orders):
+        for s, order in enumerate(orders):
+            while order:
+                kind, i = order[0]
+                needs = [(kind, s - 1, i)] if kind == "F" else [("F", s, i), (kind, s + 1, i)]
+                needs = [(k, at, i) for k, at, i in needs if 0 <= at < len(orders)]
+                if any(task not in end for task in needs):
+                    break  # another stage must go on first
+                free[s] = max([free[s], *(end[task] for task in needs)]) + seconds[kind]
+                end[kind, s, i] = free[s]
+                order.pop(0)
+    return end
+
+
+for p, m in ((2, 2), (4, 4), (4, 8), (8, 32)):
+    took = max(run_pipeline(one_f_one_b(p, m), {"F": 1, "B": 2}).values())
+    assert took == simulate_pipeline(p, m, "1f1b").makespan
+    print(f"{p} stages, {m:2} micro-batches: {took:5.0f}, of which idle {1 - 3 * m / took:.3f}")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Four schedules
+#
+# - **GPipe**: all forwards, then all backwards. All m micro-batches are held at once.
+# - **1F1B**: forward and backward in turns. The same bubble, but stage s holds p − s of them at most.
+# - **Interleaved**: each GPU has v pieces of the model and not one. The pipe fills in smaller steps.
+# - **Zero bubble** (ZB-H1): a backward is two jobs. The next stage waits for the gradient of the *input*
+#   only; that of the *weights* can wait, and fills the bubble.
+#
+# Choose a schedule, and move the clock.
+
+# %%
+interact(pictures.gantt, schedule=["1f1b", "gpipe", "interleaved", "zb-h1"], clock=(0, 33, 1, 33))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Does it shrink?
+#
+# **Claim:** pipelines have bubbles, and interleaving and zero-bubble schedules reduce them (20:16 to
+# 20:41). **Would prove it wrong:** for 4 stages with 8 micro-batches or 8 with 32, two pieces leave more
+# than half of 1F1B's idle time, or ZB-H1 more than a third, which is what the papers promise.
+
+# %%
+verdicts.bubbles(simulate_pipeline)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The price of v pieces is v times as many messages between stages. ZB-H1 sends no more and holds no more
+# than 1F1B. A bubble of zero exists as well: let the first stage run ahead further, and pay with
+# memory (Qi et al. 2023).
+#
+# **To remember:** the bubble is (p − 1) / (m + p − 1). Many micro-batches shrink it, clever orders shrink
+# it further.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Play p = 2, m = 2 with two rows of people who pass sheets of paper. In the widget let the
+# clock run for 1F1B, then switch to zb-h1 at the same time: the green boxes stand where the gaps were.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 7. Forget, and compute again
+#
+# Activations remain. **Activation checkpointing** (18:24) keeps one hidden state a layer, and in
+# backward computes the rest of that layer again. It costs one more forward. A forward is a third of
+# the work of a step, so the step takes 4/3.
+#
+# More generally, cut L layers into k segments and keep the k inputs. Backward takes the last segment,
+# runs it again, keeps everything inside it, and walks back through it. At the fullest moment there are
+# k inputs and the L / k layers of one segment: **k + L / k**. By hand with L = 16: k = 1 gives 17, k =
+# 2 gives 10, k = 4 gives 8, k = 8 gives 10. The best k is near √L.
+
+
+# %% slideshow={"slide_type": "subslide"}
+def in_segments(weights, x, g, k):
+    """The gradient of x, the most arrays kept at one time, how often a layer ran."""
+    L, starts, peak, runs = len(weights), [], 0, 0
+    cuts = [round(i * L / k) for i in range(k + 1)]
+    for a, b in zip(cuts, cuts[1:]):
+        starts.append(x)  # the input of the segment, and nothing inside it
+        for W in weights[a:b]:
+            x, runs = np.tanh(x @ W), runs + 1
+    for a, b in list(zip(cuts, cuts[1:]))[::-1]:
+        kept = [starts.pop()]
+        for W in weights[a:b]:  # once more, and now everything stays
+            kept, runs = [*kept, np.tanh(kept[-1] @ W)], runs + 1
+        peak = max(peak, len(starts) + len(kept))
+        for W in weights[a:b][::-1]:
+            g = (g * (1 - kept.pop() ** 2)) @ W.T
+    return g, peak, runs
+
+
+rng = np.random.default_rng(0)
+deep, x0, g0 = rng.normal(0, 0.3, (16, 8, 8)), rng.normal(size=(4, 8)), rng.normal(size=(4, 8))
+counted = {k: in_segments(deep, x0, g0, k) for k in (1, 2, 4, 8, 16)}
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## The same in a real decoder
+#
+# Sixteen blocks, and the bytes that Python's allocator saw at the fullest moment. *Before you look: is
+# k = 4 the best here, too?*
+
+# %%
+measured = experiments.measured_segments((1, 2, 4, 8, 16), seed=SEEDS[0])
+pictures.segments(measured, counted)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# It is not: one segment for each layer is best. The rule k + L / k counts a layer and its input as
+# equally large. But in a transformer block the input is *one* hidden state, and everything inside, the
+# queries, the keys, the scores, the wide net, is many times that. With r times as much inside, the sum
+# is k + r L / k, and the best k is √(rL). A paper counts r = 17 for GPT-3 without its scores.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## One hidden state a layer
+#
+# Inside a block there is many times as much as at its door. With r times as much the sum is k + r L / k,
+# and the best k is √(rL): for r = 17 and L = 16 that is every layer. **Claim:** keep one hidden state per layer and recompute the rest in backward (18:24). **Would prove it
+# wrong:** with k = 16 the peak is above half of what it is without, a gradient differs, or blocks run
+# other than twice. For the plain layers: a count other than k + L / k.
+
+# %%
+verdicts.segments(measured, counted)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** keep what is small, compute again what is large: a fifth of the memory for a third more
+# work.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. The question is the point of this section: the famous √L is about layers that are as large
+# as their inputs. FlashAttention is the same idea for the scores alone.
+
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
+# ## 8. Why keep a second copy?
+#
+# The float32 copy is a third of Adam's 12 bytes. Why does everybody pay for it? (17:24)
+#
+# Numbers in 16 bits are coarse. **bfloat16** has 8 bits of precision: between 1 and 2 it knows 128
+# values, 0.0078 apart. By hand: the weight is 1, the step 0.003. The sum 1.003 lies between 1 and 1.0078,
+# nearer to 1, so it *is* 1. A hundred such steps, and the weight has not moved.
+#
+# **float16** is eight times as fine, but ends at 65,504, and below 0.00000006 all is 0. Small gradients
+# vanish. So the loss is multiplied by a large **scale**, gradients grow with it, and before the step
+# they are divided again. When one overflows the step is skipped and the scale halved: that is **loss
+# scaling**, and a question of the set.
+
+# %%
+precision = here.study("precision")
+weight = np.float32([1.0])
+for _ in range(100):
+    weight = precision.brain(weight + np.float32(0.003))
+slopes = np.random.default_rng(0).normal(0, 1e-7, 10000).astype(np.float32)
+lost = [(precision.half(slopes * scale) == 0).mean() for scale in (1, 1024)]
+print(f"after 100 steps of 0.003: {weight[0]}")
+print(
+    f"gradients near 1e-7 that become 0 in float16: {lost[0]:.0%}; scaled by 1,024: {lost[1]:.0%}"
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
+# ## With the copy and without
+#
+# A recorded study: a small net learns real digits, everything rounded to 16 bits, with a float32 copy
+# and without. Every way has its own tuned learning rate.
+#
+# **Claim** (ours, from 17:24): the copy is worth its 4 bytes. **Would prove it wrong:** in bfloat16
+# without it the loss ends less than 1.2 times as high as with it, after 1,000 or after 4,000 steps.
+
+# %% tags=["hide-input"]
+record = here.recorded("precision")
+pictures.copies(record)
+verdicts.copy_is_worth_it(record)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# After 1,000 steps seeds differ more than the two ways do. After 4,000 the copy wins on every seed,
+# and by far: now the rate has fallen for long, a step is smaller than half the gap to the next number,
+# and without a copy learning stands still. In float16, eight times as fine, nobody needs it here. So
+# the copy is worth its bytes where training goes on until steps are small, and real runs do.
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** forward and backward can be coarse. The place where small steps add up cannot.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Rounding at random is the other way out: then small steps count on average. Not measured.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 9. All of it at once
+#
+# A real run takes a *product* of all these cuts: dp × tp × pp copies, with a stage of ZeRO, a choice of
+# what is computed again, and a size of micro-batch. For 1,024 GPUs there are a thousand ways. The
+# package multiplies out what you have read so far: bytes a GPU, operations, α and β of each link, the
+# bubble. It then takes the quickest that fits. In a terminal it is `minilm plan --params 70e9 --gpus
+# 1024 --machine h100`; here are the same few lines:
+
+# %%
+job = cluster.Job(cluster.transformer_of(70e9), length=4096, batch=1024)
+for gpus in (8, 64, 1024, 16384):
+    best, _, leanest = cluster.search(job, cluster.machine("h100"), gpus, most=1)
+    if not best:
+        print(f"{gpus:6} GPUs: nothing fits; {leanest.held / 1e9:.0f} GB would be needed on each")
+    for p in best:
+        shares = ", ".join(f"{k} {v:.0%}" for k, v in p.shares.items() if v >= 0.01)
+        print(
+            f"{gpus:6} GPUs: {p.layout!s:20} ZeRO {p.layout.stage}, {p.step:6.2f} s a step: {shares}"
+        )
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## What bounds it
+#
+# The same batch on more and more GPUs. *Where does it stop to pay?*
+
+# %%
+interact(pictures.plan, billions=[70, 7, 400], machine=["h100", "a100"])
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## May it be believed?
+#
+# MosaicML has published what its trainings of MPT models reached under stage 3. What share of full
+# speed products and attention reach, three numbers in all, we set with these tables in sight, so no
+# prediction is blind. **Would prove it wrong** (ours): a run of 2,048 tokens more than 20 % away.
+
+# %% tags=["hide-input"]
+runs = experiments.predicted()
+pictures.published(runs)
+verdicts.plan_against_published(runs)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** layouts are arithmetic. Work it out before you rent the machines.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Shown is every run of that length and of other sizes than 7 billion. Of the longer texts that we tried
+# one is off by a third: 30 billion parameters on 8 A100s, one text of 8,192 tokens, memory nearly full.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Take a model and a cluster that the room cares about, and type the command.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What came out, and what did not
+#
+# **As claimed.** Most of the memory is Adam's; shared out, it falls as the ranks grow; all three stages
+# learn the weights of one process, to the last few bits. Megatron's cut costs two all-reduces and two. The
+# bubble is what the formula says, and better orders shrink it. One hidden state per layer is enough.
+#
+# **With a footnote.** The rule of √L segments is not for transformers: there one segment per layer is
+# best. The float32 copy pays late in training and not early. And what stage 3 costs is no question of
+# the model's size, only of the tokens a GPU has.
+#
+# **Not measured.** A real network. Our ranks run in one process, one at a time; their bytes are exact,
+# their seconds are a model's. That "training is systems work" (20:54 to 21:04) also means broken cables,
+# slow nodes and restarts at night, of which nothing is in here. Offload was counted, and not timed.
+#
+# **One further question.** At stage 3 the weights travel out twice and come back as gradients. Which of
+# the three could be left out if memory were a little larger?
+#
+# Now write the parts yourself: [exercise set](../exercises/07b_training_systems.ipynb).
