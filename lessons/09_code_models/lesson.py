@@ -633,9 +633,11 @@ verdicts.overhead()
 # **On your machine.** The published rules leave most of a careful library standing. What goes is made by
 # programs: tables for alphabets, nearly equal. Dozens of people's addresses were in the rest.
 #
-# **By experiment.** The cards above say it in numbers: what copies cost and who recites them, what a
-# filter on comments and a filter by lot do, how long repeating pays, what a temperature buys, and how
-# far a leak lifts a score. Where a card says *partly* or *not*, believe the card.
+# **By experiment.** Copies cost, and are recited; a filter on comments does nothing, one that leaves three
+# tenths hurts most; a leak lifts a score. Where a card says *partly* or *not*, believe the card.
+#
+# **Not as claimed, here.** Repeating and holes. Both are called free, of models that had far more text and
+# time than ours, and neither is free for a beginner.
 #
 # **By formula.** pass@k without bias, the bands of the search for copies, and an overhead of 4, 10 or
 # 41 % where the talk has 13.
