@@ -24,7 +24,7 @@
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Take the three bets by a show of hands and write the counts on the board; sections 3 and 4
-# pay them out. For 50 minutes leave out sections 5 and 9; for 80 show everything, and let the room
+# pay them out. For 50 minutes leave out section 9; for 80 show everything, and let the room
 # choose the hole in section 6.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -64,7 +64,7 @@ from minilm.train import train
 
 here = lesson_folder("09")
 pictures, verdicts, E = here.pictures, here.module("verdicts"), here.module("experiments")
-library = here.recorded("library", whole=True)
+library, infill = (here.recorded(name, whole=True) for name in ("library", "infill"))
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. A funnel at home
@@ -131,7 +131,7 @@ line = 'admin = "jo.smith@cs.uni-town.edu", "83.169.40.12", key="AKIAQ3VX7ZPLM2K
 print(line, *redact(line), sep="\n")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes for section 1. Open report.html of a run on your own projects if you have one; the room
+# 2 minutes, 6 for section 1. Open report.html of a run on your own projects if you have one; the room
 # remembers the file that a filter took wrongly better than any number.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -202,7 +202,7 @@ verdicts.banding(bands, chances, apart)
 # look into a drawer.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes. Let the room do the sum with r = 2 and b = 3. Ask what happens to the curve with one band of
+# 2 minutes, 6 for section 2. Let the room do the sum with r = 2 and b = 3. Ask what happens to the curve with one band of
 # 256 rows (exact copies only) and with 256 bands of one row (everything meets).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -237,7 +237,7 @@ verdicts.near_duplicates(library)
 # **To remember:** a copy costs what else could have been read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes. First bet paid. If somebody asks why the planted copies differ in a fifth of their lines:
+# 2 minutes, 5 for section 3. First bet paid. If somebody asks why the planted copies differ in a fifth of their lines:
 # exact copies are found by one hash, and nobody would need section 2.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -273,7 +273,7 @@ verdicts.stars(library)
 # larger one.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes. The second and third bets are paid. The discussion that is worth having: what would you
+# 2 minutes, 5 for section 4. The second and third bets are paid. The discussion that is worth having: what would you
 # need to test what stars *prefer*? (The same number of tokens, chosen by stars and by a coin.)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -308,7 +308,7 @@ verdicts.four_epochs(library)
 # depends on how much there is to read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes. Let them read the right picture: where does the curve leave the diagonal?
+# 2 minutes, 4 for section 5. Let them read the right picture: where does the curve leave the diagonal?
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. A hole in the middle
@@ -391,15 +391,30 @@ def fill(function, line):
 
 interact(fill, function=(0, 19, 1, 2), line=[1, 2])
 
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Is it free?
+#
+# Half of the documents now come in an order that nobody asks for who writes from left to right. The paper
+# says that it costs nothing, even with nine documents of ten (Bavarian et al.). Ours see the same number
+# of tokens, each share of holes at its own tuned rate. *Your guess, for a model this small?*
+#
+# **Would prove it wrong:** 1 % or more bits on unseen functions, read from left to right.
+
+# %% tags=["hide-input"]
+pictures.holes(infill)
+
+# %% slideshow={"slide_type": "subslide"}
+verdicts.holes_for_free(infill)
+
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The paper reports that the order from left to right suffers nothing from this, even with nine documents
-# of ten cut (Bavarian et al.). To see a difference of a hundredth of a bit between two models takes
-# longer than a lesson, and ours were not trained without holes. So no verdict here.
+# Mind what is compared: all saw as many tokens, and a model with holes spent a share of them on an order
+# that this examination does not ask for. After 500 steps all three still learn fast, so what is not
+# practised shows. The paper's models had practised a thousand times as long.
 #
 # **To remember:** a new ability can be a new order of the same text.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 8 minutes for section 6. Let somebody choose the function and the line. With a terminal at hand:
+# 4 minutes, 8 for section 6. Let somebody choose the function and the line. With a terminal at hand:
 # `minilm train --corpus python-code --fim 0.5`, and `minilm complete FILE:LINE --model runs/python-code`.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -518,7 +533,7 @@ verdicts.temperature(later, E.SAMPLES, SEEDS)
 # **To remember:** a program is right if it runs, and a score is an estimate with three settings.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 8 minutes. Do the ten pairs on the board. Then ask who would run the model's programs on his own laptop
+# 3 minutes, 9 for section 7. Do the ten pairs on the board. Then ask who would run the model's programs on his own laptop
 # without the wall.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -554,7 +569,7 @@ verdicts.contamination(*both, E.LEAK, SEEDS)
 # **To remember:** a score means something only on problems that the model cannot have read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes. Somebody may have found the leak in `with_a_leak` already; praise it. Ask for the guess before
+# 2 minutes, 4 for section 8. Somebody may have found the leak in `with_a_leak` already; praise it. Ask for the guess before
 # the picture. Worth saying: nobody cheats here on purpose.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -610,7 +625,7 @@ verdicts.overhead()
 # costs to run.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes. Point at the three dots: one model, three curves. Which number would you put on a slide?
+# 2 minutes, 4 for section 10. Point at the three dots: one model, three curves. Which number would you put on a slide?
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
@@ -618,14 +633,16 @@ verdicts.overhead()
 # **On your machine.** The published rules leave most of a careful library standing. What goes is made by
 # programs: tables for alphabets, nearly equal. Dozens of people's addresses were in the rest.
 #
-# **By experiment.** The cards above say it in numbers: what copies cost and who recites them, what a
-# filter on comments and a filter by lot do, how long repeating pays, what a temperature buys, and how
-# far a leak lifts a score. Where a card says *partly* or *not*, believe the card.
+# **By experiment.** Copies cost, and are recited; a filter on comments does nothing, one that leaves three
+# tenths hurts most; a leak lifts a score. Where a card says *partly* or *not*, believe the card.
+#
+# **Not as claimed, here.** Repeating and holes. Both are called free, of models that had far more text and
+# time than ours, and neither is free for a beginner.
 #
 # **By formula.** pass@k without bias, the bands of the search for copies, and an overhead of 4, 10 or
 # 41 % where the talk has 13.
 #
-# **Not measured.** Whether holes are free. What stars *prefer*. Many languages, and whether one helps another. Repository context,
+# **Not measured.** What stars *prefer*. Many languages, and whether one helps another. Repository context,
 # which the package has and 128 tokens of context cannot use. Synthetic textbooks. Tuning on
 # instructions. And all that needs size: our models recite and fill in, they do not program.
 #

@@ -189,6 +189,24 @@ def epochs(passed: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
         axes[1].set_title(f"R* = {r_star:.1f}", fontsize=19)
 
 
+def holes(record: Recorded) -> None:
+    """Loss from left to right by the share of documents with holes, a line a seed."""
+    names = ["holes in 0", "holes in 0.5", "holes in 0.9"]
+    rows = np.array([_last(record, name, "bits") for name in names])  # (shares, seeds)
+    with figure(
+        alt="Bits per byte from left to right for models that saw no holes, holes in half and in "
+        "nine tenths of their documents, a line a seed.",
+        size=(12.2, 3.9),
+    ) as ax:
+        for row in rows.T:
+            ax.plot(range(3), row, "-o", color=BLUE, markersize=12, linewidth=2)
+        ax.set_xticks(range(3), ["no holes", "in half", "in nine tenths"])
+        ax.set_xlim(-0.3, 2.3)
+        ax.set_ylim(0, 1.15 * rows.max())
+        ax.set_ylabel("bits per byte")
+        ax.grid(visible=False, axis="x")
+
+
 def tries(found: dict[float, dict[int, list[float]]]) -> None:
     """pass@k against k, a line a temperature."""
     ks = sorted(next(iter(found.values())))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from minilm.course.places import lesson_folder
 from minilm.data.clean.near_duplicates import dedup
@@ -48,9 +49,10 @@ def test_no_problem_is_in_two_exams() -> None:
     assert not {one.text for one in found.later} & set(read)
 
 
-def test_the_record_is_whole_and_says_how_it_was_made() -> None:
-    record = HERE.recorded("library", whole=True)
-    assert record.data["missing"] == [] and set(record.cases) == set(library.MODELS)
-    assert all(record.seeds_of(case) == [0, 1, 2] for case in library.MODELS)
+@pytest.mark.parametrize("name", ["library", "infill"])
+def test_records_are_whole_and_say_how_they_were_made(name: str) -> None:
+    record, models = HERE.recorded(name, whole=True), HERE.study(name).MODELS
+    assert record.data["missing"] == [] and set(record.cases) == set(models)
+    assert all(record.seeds_of(case) == [0, 1, 2] for case in models)
     assert all(len(run["commit"]) == 40 for run in record.data["runs"])
     assert not any(found["at_edge"] for found in record.data["tuning"].values())
