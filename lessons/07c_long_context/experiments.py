@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from minilm import backend
+from minilm import functional as F
 from minilm.data.worlds.hops import ID, KINDS, WORDS, Asked, draw_hops
 from minilm.inference.recall import mem_recall
 from minilm.inference.retrieval import bm25
 from minilm.models.sentences import SentenceJudge, SentenceReader
 from minilm.nn import Module
 from minilm.optim import AdamW, clip_grad_norm
+from minilm.tensor import no_grad
 
 Array = np.ndarray
 Batch = tuple[Array, ...]
@@ -33,7 +35,7 @@ def asked(distractors: int, count: int, seed: int, step: int, kind: int | None =
 
 def many(distractors: int, seed: int, step: int) -> Batch:
     """Texts with eight questions or more each: documents, questions, answers."""
-    count = max(4, SENTENCES // (2 + distractors) // 2)
+    count = max(4, SENTENCES // (2 + distractors))
     each = max(8, 1 + distractors // 2)
     texts, rng = draw_hops(count, distractors, seed, step), backend.rng(seed, "many", step)
     made = []
@@ -79,7 +81,11 @@ def extracted_batches(seed: int, steps: int) -> Iterator[Batch]:
     for step in range(steps):
         rng = backend.rng(seed, "length", step)
         given = asked(int(rng.choice(LONG)), 128, seed, step)
-        yield picked(given.documents, extract(given)), given.question[:, None], given.answer[:, None]
+        yield (
+            picked(given.documents, extract(given)),
+            given.question[:, None],
+            given.answer[:, None],
+        )
 
 
 def short_batches(seed: int, steps: int) -> Iterator[Batch]:
@@ -89,18 +95,29 @@ def short_batches(seed: int, steps: int) -> Iterator[Batch]:
 
 
 def judge_batches(seed: int, steps: int) -> Iterator[Batch]:
-    """A question, a memory of needed and other documents, candidates, and which are needed."""
+    """A question, a memory of needed and other documents, candidates, and which are needed.
+
+    Each document that is needed is in memory, among the candidates or in neither, at random.
+    """
     for step in range(steps):
         rng = backend.rng(seed, "memory", step)
-        size, window = int(rng.integers(0, ROOM + 1)), int(rng.choice((2, 4, 8, 16)))
-        given = asked(30, 64, seed, step)
-        noise = rng.random(given.needed.shape)
-        # Needed documents lead the order in three of four texts, so that most windows hold some.
-        first = noise - given.needed * (rng.random((64, 1)) < 0.75) * rng.random(noise.shape)
-        order = np.argsort(first, axis=1)[:, : size + window]
-        mixed = np.argsort(rng.random(order.shape), axis=1)
-        order = np.take_along_axis(order, mixed, axis=1)
-        kept, left = order[:, :size], order[:, size:]
+        early = step < EARLY * steps
+        size = 1 if early else int(rng.integers(0, ROOM + 1))
+        window = 4 if early else int(rng.choice((2, 4, 8, 16)))
+        chain, kinds = rng.integers(0, 16, 256), rng.choice(len(KINDS), 256, p=(0.6, 0.2, 0.2))
+        given = draw_hops(256, 30, seed, step).ask(chain, kinds)
+        shape = given.needed.shape
+        # Low numbers come first: a needed document goes to memory (0), to the candidates (1 and
+        # up), or is treated as any other.
+        place = 3 + rng.random(shape)
+        lot = rng.choice(3, shape, p=(0.4, 0.5, 0.1))
+        to_memory, to_candidates = given.needed & (lot == 0), given.needed & (lot == 1)
+        order = np.argsort(np.where(to_candidates, 9, np.where(to_memory, 0, place)), axis=1)
+        kept = order[:, :size]
+        rest = np.where(to_candidates, 0, place)
+        rest[np.arange(len(rest))[:, None], kept] = 9  # what is in memory is no candidate
+        left = np.argsort(rest, axis=1)[:, :window]
+        left = np.take_along_axis(left, np.argsort(rng.random(left.shape), axis=1), axis=1)
         needed = np.take_along_axis(given.needed, left, axis=1)
         yield given.question, picked(given.documents, kept), picked(given.documents, left), needed
 
@@ -122,7 +139,7 @@ def reader(seed: int, layers: int = 3) -> SentenceReader:
 
 
 def judge(seed: int) -> SentenceJudge:
-    return SentenceJudge(len(WORDS), seed=seed)
+    return SentenceJudge(len(WORDS), layers=1, heads=1, seed=seed)
 
 
 Choose = Callable[[Asked], Array]  # questions -> the documents that are read, (B, M, 3)
@@ -150,9 +167,6 @@ def exam(
     model: SentenceReader, choose: Choose, kind: int, distractors: int, count: int = 200
 ) -> dict[str, float]:
     """On new texts: share answered right, and the right answer's probability."""
-    from minilm import functional as F
-    from minilm.tensor import no_grad
-
     given = asked(distractors, count, 9_000_000 + distractors, 0, kind)
     with no_grad():
         logits = model(choose(given), given.question[:, None])[:, 0]

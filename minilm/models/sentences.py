@@ -18,7 +18,7 @@ from minilm.backend import rng
 from minilm.errors import InputError
 from minilm.models.config import Config
 from minilm.models.transformer import Transformer
-from minilm.nn import Embedding, Linear, Module
+from minilm.nn import Embedding, Linear, Module, Parameter
 from minilm.tensor import Tensor, no_grad
 
 MOST = 1024  # sentences in one reading
@@ -61,13 +61,9 @@ class _Sentences(Module):
         )  # fmt: skip
         self.marks = Embedding(marks, channels)
         self.join = Linear(words * channels, channels)
-        self.score = Linear(channels, 1) if head == "none" else None
         draw = rng(seed, "sentences")
-        for part, std in (
-            (self.stack.tokens, 1.0), (self.marks, 1.0), (self.join, width), (self.score, width)
-        ):  # fmt: skip
-            if part is not None:  # the words' rows start wide: names must differ
-                part.weight.data[...] = draw.normal(0, std, part.weight.shape)
+        for part, std in ((self.stack.tokens, 1.0), (self.marks, 1.0), (self.join, width)):
+            part.weight.data[...] = draw.normal(0, std, part.weight.shape)  # wide: names differ
 
     def _rows(self, sentences: Any, marks: Any) -> Tensor:
         """(B, N, W) ids and (N,) or (B, N) marks -> (B, N, C)."""
@@ -147,6 +143,11 @@ class SentenceJudge(_Sentences):
         seed: int = 0,
     ) -> None:
         super().__init__(vocab_size, words, layers, channels, heads, "none", 3, seed)
+        self.wants, self.offers = Linear(channels, channels), Linear(channels, channels)
+        self.usual = Parameter(np.full(1, -2.0, np.float32))  # most candidates are not needed
+        draw = rng(seed, "judge")
+        for part in (self.wants, self.offers):
+            part.weight.data[...] = draw.normal(0, 0.5 / channels**0.5, part.weight.shape)
 
     def forward(self, question: Any, kept: Any, candidates: Any) -> Tensor:
         """Logits that each candidate is needed.
@@ -163,7 +164,9 @@ class SentenceJudge(_Sentences):
         sentences = np.concatenate([question[:, None], kept, candidates], axis=1)
         marks = np.repeat(np.arange(3, dtype=np.int32), [1, m, n])
         hidden = self.stack(embeddings=self._rows(sentences, marks))  # (B, 1 + M + N, C)
-        return self.score(hidden[:, 1 + m :])[..., 0]
+        wants = self.wants(hidden[:, :1])  # (B, 1, C), what the question still looks for
+        offers = self.offers(hidden[:, 1 + m :])  # (B, N, C)
+        return (wants * offers).sum(axis=-1) + self.usual
 
     def loss(self, question: Any, kept: Any, candidates: Any, needed: Any) -> Tensor:
         """Mean binary cross-entropy, in nats, against needed (B, N) bool."""
