@@ -147,8 +147,8 @@ def _pairs_flops(config: Any) -> int:
 def prefill_cost(config: Any, length: int, element: int = 2) -> Cost:
     """Read `length` tokens at once and keep their keys and values.
 
-    2 N n operations in the matrices and 4 L H D for each of n (n + 1) / 2 pairs; the weights are read
-    once.
+    2 N n operations in the matrices and 4 L H D for each of n (n + 1) / 2 pairs; the weights are
+    read once.
 
     Args:
         config: of a decoder.

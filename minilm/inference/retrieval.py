@@ -46,9 +46,9 @@ def bm25(
 ) -> np.ndarray:
     """How well each document fits the words of a question.
 
-    Each word w of q adds idf(w) f (k1 + 1) / (f + k1 (1 - b + b |d| / mean |d|)), where f counts w in
-    d, n the documents that hold it, and idf(w) = ln(1 + (N - n + 0.5) / (n + 0.5)), which is never
-    below 0 (Robertson and Zaragoza 2009, The Probabilistic Relevance Framework, section 3).
+    Each word w of q adds idf(w) f (k1 + 1) / (f + k1 (1 - b + b |d| / mean |d|)), where f counts w
+    in d, n the documents that hold it, and idf(w) = ln(1 + (N - n + 0.5) / (n + 0.5)), which is
+    never below 0 (Robertson and Zaragoza 2009, The Probabilistic Relevance Framework, section 3).
 
     Args:
         q: the question's words; one that comes twice counts twice.

@@ -84,9 +84,13 @@ class Hops:
         person, thing, place = (x[rows, chain] for x in (self.people, self.things, self.places))
         what, of_thing = kind == 1, kind == 2
         question = np.stack(
-            [np.where(what, WHAT, WHERE), np.where(of_thing, thing, person), np.full(len(rows), ASK)],
+            [
+                np.where(what, WHAT, WHERE),
+                np.where(of_thing, thing, person),
+                np.full(len(rows), ASK),
+            ],
             axis=1,
-        ).astype(np.int32)  # fmt: skip
+        ).astype(np.int32)
         needed = np.zeros(self.documents.shape[:2], bool)
         needed[rows, self.first[rows, chain]] |= ~of_thing
         needed[rows, self.second[rows, chain]] |= ~what
