@@ -7,3 +7,607 @@
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # Long context: read everything
+#
+# ![Two triangles of queries and keys, sixteen by sixteen, coloured by which of four machines computes each pair. On the left each machine has a quarter of the text, and the last one nearly half of the triangle. On the right each has two pieces, one early and one late, and all have the same.](07c_long_context/opening.png)
+#
+# A model reads a text and every word looks at every earlier one. Four machines share the text, a
+# quarter each (left). They all work at once, and all wait for the last. Your bet: **how much
+# longer does that take than it must?** A tenth? Three quarters? Four times? On the right the same text
+# is cut differently, and nobody waits. How long may a text get in this way, and is it worth it?
+#
+# *30 minutes to read, one to run. You need attention
+# ([lesson 00c](00c_attention_by_hand.ipynb)) and the tape ([lesson 00](00_start_here.ipynb)).*
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Take the bets; section 4 answers. A word on the colours: a column is a key, a row a query,
+# one cell is one pair. For 50 minutes leave out sections 5 and 7; for 80 show everything.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Ming Ding, in CS25 V4, tells two stories about long texts. In 2020 his CogLTX let two small models act
+# out a working memory: fetch a few sentences, think, drop some, fetch again (21:40 to 22:25). By 2024
+# nobody did so any more. Models read 100,000 tokens with plain, full attention; he calls that *lossless*,
+# and says the machinery was unimaginable five years before (21:12). The trick is to split the text over
+# machines (22:53), to balance their work (23:38), and then to stop searching: read everything instead of
+# what a search such as BM25 picks out (23:46). The price is paid before the first word of an
+# answer: seconds, up to a minute, of reading (69:07).
+#
+# The first half of this lesson builds the machinery. The second asks what it is worth, on questions
+# whose answers are known.
+
+# %% slideshow={"slide_type": "skip"}
+import numpy as np
+
+from minilm import functional as F
+from minilm.analysis import cluster, long_context
+from minilm.course import interact, lesson_folder, source
+from minilm.data.worlds.hops import WORDS, words_of
+from minilm.inference.recall import mem_recall
+from minilm.inference.retrieval import bm25
+from minilm.models import llama
+from minilm.parallel import simulate
+from minilm.tensor import Tensor
+
+here = lesson_folder("07c")
+pictures, verdicts = here.pictures, here.module("verdicts")
+experiments, machines = here.module("experiments"), here.module("machines")
+record = here.recorded("hops", whole=True)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 1. Where the length hurts
+#
+# Attention over n tokens has n (n + 1) / 2 pairs of a query and an earlier key: 4 tokens have 10,
+# and 131,072 tokens, the "128k" of a data sheet, have 8.6 billion. For each layer, and each head.
+#
+# Written down, these numbers are a table. In 16 bits the table of one head of one layer takes 34 GB.
+# The keys and values themselves take 67 MB for a head of 128. So the text is not too long.
+# **The table is too large**, and nobody ever needs it: what is wanted is one mean per query.
+
+# %%
+n = 131_072
+pairs = n * (n + 1) // 2
+print(
+    f"{pairs:,} pairs; all scores {2 * n * n / 1e9:.0f} GB; keys and values {4 * n * 128 / 1e6:.0f} MB"
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2. A mean that can be put together
+#
+# Attention gives each query a mean of values, weighted by $e^{\text{score}}$. Suppose you have seen
+# only half of the keys. Keep two numbers: the mean **o** so far, and $\ell$, the **log of the total
+# weight** behind it. That is enough to go on.
+#
+# By hand. Left half: two keys with scores 0 and ln 3, so weights 1 and 3, and values 8 and 4. The mean
+# is (8 + 12) / 4 = **5**, the total 4. Right half: one key, score ln 4, weight 4, value 1: mean **1**,
+# total 4. Both halves weigh the same, so together the mean is **3**. Check it in one go: (8 + 12 + 4) / 8
+# = 3.
+#
+# In general the right half gets the share $\frac{e^{\ell_2}}{e^{\ell_1} + e^{\ell_2}}$, a
+# sigmoid of $\ell_2 - \ell_1$:
+#
+# $$o = o_1 - \sigma(\ell_2 - \ell_1)\,(o_1 - o_2), \qquad \ell = \log(e^{\ell_1} + e^{\ell_2})$$
+
+
+# %%
+def block(q, k, v, seen):  # q (H, T, D); k, v (H, S, D); seen (T, S)
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])  # (H, T, S)
+    scores = np.where(seen, scores, -np.inf)
+    top = np.maximum(scores.max(-1, keepdims=True), -1e300)  # finite, also where nothing is seen
+    e = np.exp(scores - top)
+    total = np.maximum(e.sum(-1, keepdims=True), 1e-300)
+    return e @ v / total, (top + np.log(total))[..., 0]  # (H, T, D), (H, T)
+
+
+def merge(o1, l1, o2, l2):
+    both = np.logaddexp(l1, l2)
+    return o1 - np.exp(l2 - both)[..., None] * (o1 - o2), both
+
+
+left = np.array([5.0]), np.log(4.0)
+right = np.array([1.0]), np.log(4.0)
+print("merged:", merge(*left, *right)[0], "with log total", round(merge(*left, *right)[1], 4))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Any order, any pieces
+#
+# The rule does not care which half came first or how many pieces there are. So a long row of keys can be
+# read in pieces of any size, and all that is kept is o and $\ell$. This is the **online
+# softmax**; FlashAttention is this, written well for a GPU. It is exact: nothing is left out, which is
+# what *lossless* means.
+#
+# *Before you run it: in which digit will dense and pieced differ?*
+
+
+# %%
+def in_pieces(q, k, v, size):
+    n = q.shape[1]
+    o, total = np.zeros_like(q), np.full(q.shape[:-1], -1e300)
+    for start in range(0, n, size):
+        keys = np.arange(start, min(start + size, n))
+        seen = keys <= np.arange(n)[:, None]  # (T, S)
+        o, total = merge(o, total, *block(q, k[:, keys], v[:, keys], seen))
+    return o
+
+
+q, k, v, up = np.random.default_rng(0).standard_normal((4, 8, 64, 16))  # (H, T, D) each
+whole, whole_total = block(q, k, v, np.tri(64, dtype=bool))
+print("pieces of 7 against dense:", np.abs(in_pieces(q, k, v, 7) - whole).max())
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Measured, on this machine: the most memory that each takes beside its inputs, as the text grows.
+
+# %% tags=["hide-input"]
+pictures.memory_of_one(machines.peak_memory(block, in_pieces))
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** a softmax can be read in pieces; a mean and a log total are all that must be kept.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes for section 2. Let the room merge 5 and 1 before the formula. Then ask: what if the right half
+# had weight 12? (Share 3/4, mean 2.)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 3. The ring
+#
+# Now P machines, called **ranks**. Each has a P-th of the text: its queries, its keys, its values. A
+# query must meet all earlier keys, and most of those are elsewhere. So let the keys travel:
+#
+# 1. everybody attends to the keys at hand, and merges;
+# 2. everybody hands its keys and values to the right-hand neighbour;
+# 3. after P − 1 turns, everybody has met everybody.
+#
+# This is **ring attention** (Liu, Zaharia and Abbeel 2023). No rank ever holds more than its own part
+# and one that passes through. Move the steps; on the right, what has been computed.
+
+# %%
+interact(lambda step: pictures.ring_turn(step), step=[0, 1, 2, 3])
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## The ring on one screen
+#
+# The code of one rank. `comm` sends and receives; `at` says where in the text the tokens stand, so that a
+# query knows which keys come later. The package runs eight of these as threads of one process, one
+# at a time, and counts every byte they send.
+
+
+# %%
+def turn(comm, *blocks):
+    for tag, one in enumerate(blocks):
+        comm.send(one, (comm.rank + 1) % comm.size, tag)
+    return [comm.recv((comm.rank - 1) % comm.size, tag) for tag in range(len(blocks))]
+
+
+def ring(comm, q, k, v, at):  # (H, T, D) this rank's part; at (T,) its places
+    mine, o, total = at, np.zeros_like(q), np.full(q.shape[:-1], -1e300)
+    for step in range(comm.size):
+        if step:
+            k, v, at = turn(comm, k, v, at)
+        o, total = merge(o, total, *block(q, k, v, at <= mine[:, None]))
+    return o, total  # (H, T, D), (H, T)
+
+
+# %%
+places = long_context.places_of(64, 8, "contiguous")  # 8 ranks, 8 tokens each
+
+
+def worker(comm):
+    at = places[comm.rank]
+    return ring(comm, q[:, at], k[:, at], v[:, at], at)[0]
+
+
+run = simulate(worker, 8)
+print("eight ranks against dense:", np.abs(np.concatenate(run.values, axis=1) - whole).max())
+print(
+    "each sent",
+    set(run.sent()),
+    "bytes in",
+    {sum(x.messages.values()) for x in run.ledgers},
+    "messages",
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# By hand: a rank holds 8 tokens of 8 heads of 16 numbers, so 1,024 keys and as many values, 8 bytes each, and
+# 8 places: 16,448 bytes. Seven turns: **115,136**.
+#
+# **To remember:** the queries stay, the keys travel, and the merge makes it exact.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 4. Who waits for whom?
+#
+# The first rank's queries have nearly no earlier keys, and the last rank's have all of them. For 64
+# tokens on 4 ranks the pairs are **136, 392, 648 and 904**. By hand, the first: 16 queries with 1
+# to 16 keys, 16 · 17 / 2 = 136. The last does 1.74 times the mean, and with many ranks it nears
+# **twice**: (2P − 1) / P.
+#
+# The cure is a fair cut. Make 2P chunks, and give rank r the chunks **r and 2P − 1 − r**, one early
+# and one late: **zigzag**. By hand, 8 chunks for 4 ranks: rank 0 gets 0 and 7, rank 3 gets 3 and 4.
+# Another way deals the tokens out like cards: **striped**. *Your bet from the first page is due.*
+
+# %%
+for plan in long_context.PLANS:
+    work = long_context.ring_work(64, 4, plan)  # (steps, ranks)
+    print(
+        f"{plan:10} pairs {work.sum(0)}   slowest / mean {work.sum(0).max() / work.mean() / 4:.3f}"
+    )
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Step by step
+#
+# The sums are not all. Everybody hands on at the same time, so in **each step** all wait for the
+# slowest. A layer takes the sum over steps of the slowest rank. Grey is waiting. Ring attention with a
+# plain cut is worse than its sums: from step 1 on, some rank always has a full square to do.
+
+# %%
+interact(
+    lambda plan: pictures.timeline(long_context.ring_work(64, 4, plan), plan),
+    plan=[*long_context.PLANS],
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Is zigzag really even?
+#
+# **Claim:** the causal load can be balanced over the ranks (Ding, 23:38). **Would prove it wrong:** with
+# zigzag some rank has more pairs than another, in any step, at any number of ranks that we try.
+
+# %%
+verdicts.balanced(long_context.ring_work)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Exactly even. Why? Early chunk and late chunk together have seen as much as any other such pair. And
+# in the steps after the first, either both chunks of queries meet the early chunk of keys, or the late
+# chunk meets both: half a square each time.
+#
+# **To remember:** under a causal mask a fair share of the text is not a fair share of the work.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes for section 4. Ask for the 136 before it is shown. For those who know pipelines: grey here is a
+# bubble, and it is cured by a permutation, for nothing. Published for 8 GPUs: the plain ring forward reached
+# 52 % of the ideal, zigzag 85 % (ring-flash-attention, README).
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 5. The other way: swap text for heads
+#
+# Heads do not talk to each other. So instead of a part of the text with all heads, let each rank have *all
+# of the text with a part of the heads*. One exchange turns the first into the second: everybody sends
+# everybody something, an **all-to-all**. Then plain attention, then the exchange back. This is
+# **Ulysses** (Jacobs et al. 2023).
+#
+# By hand, 2 ranks, 4 heads, 6 tokens: rank 0 has tokens 0 to 2 of heads 0 to 3. It sends its heads 2 and
+# 3 to rank 1, gets tokens 3 to 5 of heads 0 and 1, and then has tokens 0 to 5 of heads 0 and 1.
+
+
+# %%
+def to_heads(comm, x):  # (H, T, D) -> (H / P, P T, D)
+    return np.concatenate(comm.all_to_all(np.split(x, comm.size)), axis=1)
+
+
+def to_text(comm, x):  # (H / P, P T, D) -> (H, T, D)
+    return np.concatenate(comm.all_to_all(np.split(x, comm.size, axis=1)))
+
+
+def ulysses(comm, q, k, v):
+    q, k, v = (to_heads(comm, x) for x in (q, k, v))
+    o, _ = block(q, k, v, np.tri(q.shape[1], dtype=bool))
+    return to_text(comm, o)
+
+
+run = simulate(lambda comm: ulysses(comm, *(x[:, places[comm.rank]] for x in (q, k, v))), 8)
+print(
+    "against dense:",
+    np.abs(np.concatenate(run.values, axis=1) - whole).max(),
+    " bytes:",
+    set(run.sent()),
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## What each sends
+#
+# The ring sends 2 N d (P − 1) / P numbers per rank and layer: with more ranks it does not get less. Ulysses
+# sends 4 N d / P · (P − 1) / P: with each doubling of the ranks about half. But it cannot use more ranks than there are
+# heads, and with shared keys (GQA) those are few. Both can be combined.
+
+# %% tags=["hide-input"]
+pictures.traffic()
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** the ring has no limit and a constant price; Ulysses is cheap and ends at the number of heads.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 6. Backward: the ring turns once more
+#
+# To train, gradients must come out right, too. Nothing of the scores was kept, but q, k and $\ell$ give
+# every weight back: $p = e^{\text{score} - \ell}$. The keys make the round again, and this time each
+# **carries its own gradient along**: every rank adds what its queries have to say. After P turns both are at
+# home.
+
+
+# %%
+def ring_back(comm, q, k, v, at, o, total, up):  # up (H, T, D): gradient of o
+    mine, scale = at, 1 / np.sqrt(q.shape[-1])
+    own = (up * o).sum(-1, keepdims=True)  # (H, T, 1)
+    dq, dk, dv = (np.zeros_like(x) for x in (q, k, v))
+    for _ in range(comm.size):
+        scores = q @ k.swapaxes(-1, -2) * scale - total[..., None]  # (H, T, S)
+        p = np.exp(np.where(at <= mine[:, None], scores, -np.inf))  # the weights again
+        ds = p * (up @ v.swapaxes(-1, -2) - own) * scale
+        dq += ds @ k
+        dk += ds.swapaxes(-1, -2) @ q
+        dv += p.swapaxes(-1, -2) @ up
+        k, v, at, dk, dv = turn(comm, k, v, at, dk, dv)
+    return dq, dk, dv
+
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## All three, forward and backward
+#
+# The judge is the package's tape: dense attention in float64, and `backward()`. **Claim:** full attention over
+# a split text is exact (Ding, 21:12 and 22:53). **Would prove it wrong:** an output or a gradient that
+# differs by more than 1e-10, or a byte more or less than the formula says. On 1, 2, 4 and 8 ranks.
+
+
+# %%
+def tape(q, k, v, up):
+    q, k, v = (Tensor(x, requires_grad=True) for x in (q, k, v))
+    scores = q @ k.transpose(-1, -2) * (1 / np.sqrt(q.shape[-1])) + np.triu(
+        np.full((64, 64), -1e9), 1
+    )
+    out = F.softmax(scores) @ v
+    out.backward(up)
+    return out.data, q.grad, k.grad, v.grad
+
+
+def split_run(comm, way, places):
+    at = places[comm.rank]
+    mine = [x[:, at] for x in (q, k, v, up)]  # (H, T, D)
+    if way == "ulysses":  # each rank alone, on all of the text for its heads
+        comm, everybody = comm.group([comm.rank]), comm
+        mine, at = [to_heads(everybody, x) for x in mine], np.arange(64)
+    o, total = ring(comm, *mine[:3], at)
+    found = [o, *ring_back(comm, *mine[:3], at, o, total, mine[3])]
+    return [to_text(everybody, x) for x in found] if way == "ulysses" else found
+
+
+verdicts.exact(tape(q, k, v, up), split_run)
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes. If the room is quick, ask why the ring sends twice as much backward (keys, values, and the
+# gradient of each) and a turn more (the gradients must get home). The package's `parallel.ring_attention`
+# is the same code with batches and checks.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 7. Sending behind the work
+#
+# A message need not cost time: send the next keys *while* you work on these. With a block of c tokens of d
+# numbers, a rank computes $4 d c^2$ operations and sends $2 c d$ numbers, $4 c d$ bytes in 16 bits. Work
+# grows with the square, messages do not. So above some c the messages hide:
+#
+# $$\frac{4 d c^2}{\text{FLOP/s}} \ge \frac{4 c d}{\text{bytes/s}} \quad\Longleftrightarrow\quad
+# c \ge \frac{\text{FLOP/s}}{\text{bytes/s}}$$
+#
+# By hand: an A100 does 312 · 10¹² operations a second and its NVLink carries 300 · 10⁹ bytes: c ≥ **1,040**
+# tokens. Over an InfiniBand of 12.5 · 10⁹ bytes it is **24,960**. *Before you look: are the ranks of a text of
+# 100,000 tokens, on 8 machines joined by InfiniBand, waiting?*
+
+# %%
+for name, (flops, bandwidth) in machines.MACHINES.items():
+    print(f"{name:22} hidden from {cluster.ring_block(flops, bandwidth):8,.0f} tokens a rank")
+pictures.hidden(machines.MACHINES)
+verdicts.hides(machines.MACHINES)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# 12,500 tokens a rank: yes, about half of the time. Real kernels reach less than the full FLOP/s, which
+# moves the border to the left; a causal mask halves the work and moves it to the right.
+#
+# **To remember:** messages hide behind work if the pieces are large: context parallel is for *long* texts.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 8. How long may the text get?
+#
+# Give each rank the same memory. What is the longest text? Each holds its part of q, k, v and o, and a
+# block that passes through; scores only in tiles. All of it grows with T / P. **Claim:** with P times
+# the ranks a text of P times the length fits (22:53). **Would prove it wrong:** the measured peak of a
+# rank is not the same for 256 tokens on one rank, 512 on two, 1,024 on four and 2,048 on eight.
+
+# %%
+ledgers = machines.peaks(((256, 1), (512, 2), (1024, 4), (2048, 8)))
+pictures.memory_of_ranks(
+    machines.peaks([(n, p) for p in (1, 2, 4, 8) for n in (256, 512, 1024, 2048)])
+)
+verdicts.as_long_as_ranks(ledgers)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# One rank is a little cheaper: nothing passes through. From two on the peak is the same to the byte. The
+# *work* of a rank still doubles with each doubling, as there are four times the pairs for twice the ranks.
+#
+# **To remember:** memory is solved by adding ranks. Time is not.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 9. The price: before the first word
+#
+# **Prefill** is reading: all n tokens go through the model at once. **Decode** is writing: m tokens, one
+# after the other. For a model with N weights in its matrices, L layers and C channels,
+#
+# - prefill takes $2 N n$ operations in the matrices and $4 L C$ for each of the $n (n + 1) / 2$ pairs; its weights are
+#   read from memory once;
+# - decode takes as few operations per token, but each token reads **all weights and all keys and
+#   values again**, and a machine reads far more slowly than it counts.
+#
+# By hand, N = 7 · 10⁹, L = 32, C = 4,096, n = 100,000: matrices 1.4 · 10¹⁵, pairs 2.6 · 10¹⁵. From some
+# length on the pairs are most of it: where 2 N = 2 L C n, here at 27,000 tokens.
+
+# %%
+small = machines.small_gpt()  # 6 layers of 384 channels; the time does not hang on the weights
+timed = machines.time_reading(small, (256, 512, 1024, 2048, 4096))
+pictures.reading(small, timed)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Reading is cheap by the token, and there are many
+#
+# Measured above, on this machine. The grey line is the formula, fitted to one number, the machine's speed.
+# Now the same at the size Ding speaks of. **Claim:** a prompt of 100,000 tokens takes "seconds to a minute"
+# (69:07). **Would prove it wrong:** with 7, 13 or 70 billion weights on 8 A100s at half of their speed the
+# formula gives less than 1 second or more than 60.
+
+# %%
+machine = {
+    "flops": 8 * 0.5 * 312e12,
+    "bandwidth": 8 * 0.5 * 2.0e12,
+}  # 8 A100s at half of their peaks
+costs = {}
+for name in ("7b", "13b", "2-70b"):
+    config = llama(name, context=200_000)
+    read = long_context.prefill_cost(config, 100_000).seconds(**machine)
+    write = long_context.decode_cost(config, 100_000, 100).seconds(**machine)
+    costs[name] = (read, write)
+    print(f"{name:6} reads 100,000 tokens in {read:5.1f} s, writes 100 in {write:4.2f} s")
+verdicts.seconds_to_a_minute(costs)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# "Most uses read long and generate short", he adds: then the reading is the bill. It need not be paid twice,
+# if the keys and values are kept for the next question about the same text.
+#
+# **To remember:** a long prompt is paid for before the first word; reading grows with the square.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes. The times measured here are of a model of ten million weights on a CPU, and move with whatever
+# else the machine does; the shape is what counts. The half is a usual share for large matrices, not a measurement.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 10. Is it worth it? Two hops
+#
+# Before long contexts one searched. **BM25** counts: a document scores for each word it shares with the
+# question, more for a rare word, less for a long document:
+#
+# $$\sum_{w \in q} \ln\!\Big(1 + \frac{N - n_w + \frac12}{n_w + \frac12}\Big)\,
+# \frac{f\,(k_1 + 1)}{f + k_1\,(1 - b + b\,|d| / \overline{|d|})}$$
+#
+# f is how often w stands in the document, $n_w$ how many of N documents have it, $k_1 = 1.2$, b = 0.75. Now a
+# world to test it in. *Before you run it: which documents will score?*
+
+# %%
+given = experiments.asked(6, 1, seed=4, step=0, kind=0)  # one text, two documents and 6 distractors
+for document, score in zip(
+    given.documents[0], bm25(given.question[0].tolist(), given.documents[0].tolist())
+):
+    print(f"{words_of(document):22} {score:.2f}")
+print("asked:", words_of(given.question[0]), " answer:", WORDS[given.answer[0]])
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## What the search cannot see
+#
+# The first hop is found. The second, the one with the answer, **shares no word with the question**; to
+# BM25 it is like any other. Give it four documents to hand on out of 66: one is the first hop, and the
+# second is among the other three by luck, 3 in 65.
+#
+# The readers are transformers of three layers. A sentence enters as one vector, its three words side by
+# side; all sentences see all others. One reader gets **everything**, up to 66 sentences. Another gets
+# what **BM25** hands on, and was trained on just that. Both have their own tuned learning rate, three
+# seeds each. It is a small world: names are drawn anew for every text, so nothing can be known by heart.
+
+# %% tags=["hide-input"]
+source(experiments.extract, experiments.full_batches)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Everything against a search
+#
+# **Claim:** reading everything beats extraction (23:46). **Would prove it wrong,** written down before the
+# runs: with 64 distractors the full reader is not 10 points ahead on two hops. And a world where the
+# search should do fine: on *one* hop, "what ann ?", it must be within 2 points, or something else is wrong
+# with it.
+
+# %% tags=["hide-input"]
+pictures.hops(record)
+verdicts.reads_everything(record)
+verdicts.one_hop(record)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## How much must the search hand on?
+#
+# Give the full reader only the k best of BM25. If the second hop is found by luck, in (k − 1) / 65 of the
+# cases, and else guessed, one place of 16, the dashed line says how often it is right.
+
+# %% tags=["hide-input"]
+pictures.rooms(record)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# So a search that ranks by words buys nothing here: half of the text gives half of the answers.
+#
+# **To remember:** what a search leaves out, no reader brings back.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes. Let somebody play BM25 with paper slips. The full reader had to learn two hops: for its first three hundred
+# steps it only guessed among the places, while one hop was long mastered. Short texts first, then long ones,
+# made it possible in half a minute.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 11. A memory of four sentences
+#
+# CogLTX (Ding et al. 2020) did it without reading everything at once. A **judge** scores sentences against the
+# question *and what is already in memory*. Then, in rounds:
+#
+# - **retrieve**: take the best into memory;
+# - **rehearse**: judge all that is in memory once more, together;
+# - **forget**: what does not fit goes.
+#
+# A **reasoner** reads what is left. By hand: "where ann ?" fetches *ann has cup* and some stray; with *ann
+# has cup* in memory, *cup in attic* suddenly scores; the strays are forgotten. Each round is cheap: windows of 16
+# sentences, so the pairs grow with n and not with its square. Here is the whole of it:
+
+# %% tags=["hide-input"]
+source(mem_recall, docstring="none")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Two looks are enough
+#
+# **Claim:** two small models that retrieve, rehearse and forget do what a long reader does (21:40 to 22:25).
+# **Would prove it wrong:** with 64 distractors and two rounds it is more than 5 points behind the full reader,
+# or one round does as well as two.
+
+# %% tags=["hide-input"]
+pictures.memories(record)
+verdicts.recalls(record)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Look at the sizes. A memory of one sentence holds one hop, however often it looks. Two are enough if it
+# forgets the right ones.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## And a search that looks twice?
+#
+# Then what did it, the judge or the second look? Ours, not the talk's: ask **BM25 again**, with the words of
+# its first find added to the question. Nothing is trained for that. **Would prove it wrong:** it is more than 5
+# points behind the full reader.
+
+# %% tags=["hide-input"]
+verdicts.search_twice(record)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# In this world, whose every link is a shared word, the second look is all. A judge is needed where the link
+# is not a word (*cup* here, *mug* there), and reading everything where nobody knows how many looks it takes.
+# The talk's sentence needs a footnote: it is *one-shot* extraction that loses.
+#
+# **To remember:** full attention is the search that need not be told how often to look.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes for section 11. This is the place for a discussion: agents that search again and again have
+# brought MemRecall back, with a language model as judge and reasoner in one.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What came out, and what did not
+#
+# **As claimed.** Attention over a split text is exact, forward and backward, to the byte. Zigzag makes the
+# work even in every step. With P times the ranks a text of P times the length fits. Reading 100,000 tokens takes
+# seconds to a minute on eight GPUs, by formula. With one look, a search loses the second hop, and a full
+# reader does not.
+#
+# **With a footnote.** A second look of the same search, or a memory of four sentences with a trained judge, does as
+# well here. What reading everything buys is that nobody must plan the looks.
+#
+# **Not measured.** Real GPUs: overlap, kernels and networks stand here as formulas, with published
+# peaks. Texts of 100,000 tokens: our longest has 66 sentences and each is one vector. Whether
+# large models *use* all they read, which is known to fade in the middle of long prompts. Sparse and linear attention,
+# which Ding dismisses as lossy.
+#
+# **One further question.** The ring hands keys on and keeps queries. Suppose you *write* one token after 100,000
+# that lie on eight ranks: what should travel now, and how many bytes is that?
+#
+# Now write the parts yourself: [exercise set](../exercises/07c_long_context.ipynb).

@@ -34,6 +34,7 @@ from minilm.studies.runs import TUNING_SEED, tune
 from .. import experiments as E
 
 STEPS = {"full": 600, "search": 400, "twice": 400, "memory": 500}
+TUNING = 0.7  # share of the steps that a tuning run takes
 ROOMS = (2, 4, 8, 16, 32, 66)  # documents that BM25 hands to a full reader, of 66
 SIZES, ROUNDS = (1, 2, 3, 4), (1, 2, 3)  # of a memory
 FAR = E.TESTED[-1]
@@ -101,11 +102,21 @@ def study(
     """
     refuse_unknown("models", models, STEPS)
     steps = {model: round(share * count) for model, count in STEPS.items()}
-    settings = {"steps_of": steps, "room": E.ROOM, "window": E.WINDOW, "tested": list(E.TESTED)}
+    tune_steps = {model: round(TUNING * count) for model, count in steps.items()}
+    settings = {
+        "steps_of": steps,
+        "tune_steps_of": tune_steps,
+        "room": E.ROOM,
+        "window": E.WINDOW,
+        "tested": list(E.TESTED),
+    }
     record = Record(out, "hops", settings, command)
 
     def tuned(model: str) -> dict[str, Any]:
-        return tune(5e-3, lambda lr: trained(model, TUNING_SEED, lr, steps[model])[1], widest=5)
+        def loss(lr: float) -> float:
+            return trained(model, TUNING_SEED, lr, tune_steps[model])[1]
+
+        return tune(5e-3, loss, widest=4)
 
     def run(model: str, seed: int, lr: float) -> dict[str, Any]:
         began, extra = time.process_time(), {}
