@@ -233,8 +233,8 @@ for plan in long_context.PLANS:
 # ## Step by step
 #
 # The sums are not all. Everybody hands on at the same time, so in **each step** all wait for the
-# slowest. A layer takes the sum over steps of the slowest rank. Grey is waiting. Ring attention with a
-# plain cut is worse than its sums: from step 1 on, some rank always has a full square to do.
+# slowest. A layer takes the sum over steps of the slowest rank. Grey is waiting. With a plain cut the
+# last rank always has a full square to do, and the first has nothing after step 0.
 
 # %%
 interact(
@@ -432,11 +432,11 @@ verdicts.as_long_as_ranks(ledgers)
 #   values again**, and a machine reads far more slowly than it counts.
 #
 # By hand, N = 7 · 10⁹, L = 32, C = 4,096, n = 100,000: matrices 1.4 · 10¹⁵, pairs 2.6 · 10¹⁵. From some
-# length on the pairs are most of it: where 2 N = 2 L C n, here at 27,000 tokens.
+# length on the pairs are most of it: where 2 N = 2 L C n, here at 53,000 tokens.
 
 # %%
 small = machines.small_gpt()  # 6 layers of 384 channels; the time does not hang on the weights
-timed = machines.time_reading(small, (256, 512, 1024, 2048, 4096))
+timed = machines.time_reading(small, (128, 256, 512, 1024, 2048))
 pictures.reading(small, timed)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
