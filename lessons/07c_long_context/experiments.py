@@ -1,97 +1,62 @@
 """Readers, judges and searches of lesson 07c: what they train on, and how they are tested."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from minilm import backend
-from minilm import functional as F
-from minilm.data.worlds.hops import ID, KINDS, WORDS, Asked, draw_hops
+from minilm.data.worlds.hops import ID, KINDS, WHAT, WHERE, WORDS, Asked, draw_hops
 from minilm.inference.recall import mem_recall
 from minilm.inference.retrieval import bm25
 from minilm.models.sentences import SentenceJudge, SentenceReader
 from minilm.nn import Module
 from minilm.optim import AdamW, clip_grad_norm
-from minilm.tensor import no_grad
 
 Array = np.ndarray
 Batch = tuple[Array, ...]
 SHORT, LONG = (6,), (2, 6, 14, 30, 64)  # distractors of the first and of the later training texts
-TESTED = (2, 4, 8, 16, 32, 64)  # distractors of the test's texts
-EARLY = 0.5  # share of the steps that see short texts only
+TESTED = (2, 8, 32, 64)  # distractors of the test's texts
+FAR = TESTED[-1]
+EARLY = 0.3  # share of a reader's steps that see short texts only
+EASY = 0.7  # share of a judge's steps with one sentence in memory and four candidates
 ROOM = 4  # documents that the extractors may hand on
 WINDOW = 16  # documents that a judge sees at once
-SENTENCES = 512  # of a batch
+SENTENCES, TEXTS = 512, 150  # of a batch, of a test
+STEPS, RATE = 250, 5e-3  # of a reader and of a judge; found on seed 0
 WITHOUT = {ID[w] for w in ("where", "what", "?")}  # a search asks for the rest of a question
 
 
-def asked(distractors: int, count: int, seed: int, step: int, kind: int | None = None) -> Asked:
-    """Fresh texts with one question each, of a random kind where none is given."""
-    rng = backend.rng(seed, "asked", step)
-    kinds = rng.integers(0, len(KINDS), count) if kind is None else np.full(count, kind)
-    chain = rng.integers(0, 1 + distractors // 2, count)
-    return draw_hops(count, distractors, seed, step).ask(chain, kinds)
+def asked(distractors: int, count: int, seed: int, step: int, kind: int) -> Asked:
+    """Fresh texts with one question of a kind each."""
+    chain = backend.rng(seed, "asked", step).integers(0, 1 + distractors // 2, count)
+    return draw_hops(count, distractors, seed, step).ask(chain, np.full(count, kind))
 
 
-def many(distractors: int, seed: int, step: int) -> Batch:
-    """Texts with eight questions or more each: documents, questions, answers."""
-    count = max(4, SENTENCES // (2 + distractors))
-    each = max(8, 1 + distractors // 2)
-    texts, rng = draw_hops(count, distractors, seed, step), backend.rng(seed, "many", step)
-    made = []
-    for _ in range(each):
-        chain = rng.integers(0, texts.people.shape[1], count)
-        made.append(texts.ask(chain, rng.integers(0, len(KINDS), count)))
-    questions = np.stack([one.question for one in made], axis=1)
-    return texts.documents, questions, np.stack([one.answer for one in made], axis=1)
+def full_batches(seed: int, steps: int) -> Iterator[Batch]:
+    """Texts with eight questions or more of one hop each: short texts first, then of all lengths."""
+    for step in range(steps):
+        rng = backend.rng(seed, "many", step)
+        distractors = int(rng.choice(SHORT if step < EARLY * steps else LONG))
+        count, each = max(4, SENTENCES // (2 + distractors)), max(8, 1 + distractors // 2)
+        texts, made = draw_hops(count, distractors, seed, step), []
+        for _ in range(each):
+            chain = rng.integers(0, texts.people.shape[1], count)
+            made.append(texts.ask(chain, rng.integers(1, 3, count)))
+        questions = np.stack([one.question for one in made], axis=1)
+        yield texts.documents, questions, np.stack([one.answer for one in made], axis=1)
 
 
-def words_searched(question: Array) -> list[int]:
-    return [int(w) for w in question if int(w) not in WITHOUT]
-
-
-def extract(given: Asked, room: int = ROOM, looks: int = 1) -> Array:
-    """The numbers of the `room` documents that BM25 ranks first, (B, room).
-
-    With a second look, the question is asked again with the words of the best document added.
-    """
+def extract(questions: Array, documents: Array, room: int = ROOM) -> Array:
+    """The `room` documents of each text (B, N, 3) that BM25 ranks first for its question (B, 3)."""
     rows = []
-    for question, documents in zip(given.question, given.documents.tolist(), strict=True):
-        query = words_searched(question)
-        scores = bm25(query, documents)
-        for _ in range(looks - 1):
-            scores = bm25(query + documents[int(scores.argmax())], documents)
+    for question, texts in zip(questions.tolist(), documents.tolist(), strict=True):
+        scores = bm25([word for word in question if word not in WITHOUT], texts)
         rows.append(np.argsort(-scores, kind="stable")[:room])
-    return np.stack(rows)
+    return picked(documents, np.stack(rows))
 
 
 def picked(documents: Array, places: Array) -> Array:
     return documents[np.arange(len(documents))[:, None], places]
-
-
-def full_batches(seed: int, steps: int) -> Iterator[Batch]:
-    """Whole texts: short ones first, then of all lengths."""
-    for step in range(steps):
-        rng = backend.rng(seed, "length", step)
-        yield many(int(rng.choice(SHORT if step < EARLY * steps else LONG)), seed, step)
-
-
-def extracted_batches(seed: int, steps: int) -> Iterator[Batch]:
-    """What BM25 hands on of texts of all lengths, one question each."""
-    for step in range(steps):
-        rng = backend.rng(seed, "length", step)
-        given = asked(int(rng.choice(LONG)), 128, seed, step)
-        yield (
-            picked(given.documents, extract(given)),
-            given.question[:, None],
-            given.answer[:, None],
-        )
-
-
-def short_batches(seed: int, steps: int) -> Iterator[Batch]:
-    """Texts that fit the memory, all that is needed among them: for a reasoner."""
-    for step in range(steps):
-        yield many(ROOM - 2, seed, step)
 
 
 def judge_batches(seed: int, steps: int) -> Iterator[Batch]:
@@ -101,7 +66,7 @@ def judge_batches(seed: int, steps: int) -> Iterator[Batch]:
     """
     for step in range(steps):
         rng = backend.rng(seed, "memory", step)
-        early = step < EARLY * steps
+        early = step < EASY * steps
         size = 1 if early else int(rng.integers(0, ROOM + 1))
         window = 4 if early else int(rng.choice((2, 4, 8, 16)))
         chain, kinds = rng.integers(0, 16, 256), rng.choice(len(KINDS), 256, p=(0.6, 0.2, 0.2))
@@ -134,45 +99,83 @@ def fit(model: Module, batches: Iterator[Batch], steps: int, lr: float) -> Itera
         yield loss.item()
 
 
-def reader(seed: int, layers: int = 3) -> SentenceReader:
-    return SentenceReader(len(WORDS), layers=layers, seed=seed)
+def trained(model: Module, batches: Iterator[Batch]) -> Module:
+    """A reader or a judge after `STEPS` steps."""
+    for _ in fit(model, batches, STEPS, RATE):
+        pass
+    return model
 
 
-def judge(seed: int) -> SentenceJudge:
-    return SentenceJudge(len(WORDS), layers=1, heads=1, seed=seed)
+def train_reader(seed: int) -> SentenceReader:
+    model = SentenceReader(len(WORDS), layers=2, seed=seed)
+    return trained(model, full_batches(seed, STEPS))
 
 
-Choose = Callable[[Asked], Array]  # questions -> the documents that are read, (B, M, 3)
+def train_judge(seed: int) -> SentenceJudge:
+    model = SentenceJudge(len(WORDS), layers=1, heads=1, seed=seed)
+    return trained(model, judge_batches(seed, STEPS))
 
 
-def whole(given: Asked) -> Array:
-    return given.documents
+Read = Callable[[Array], Array]  # questions (B, 3) -> the documents that are read (B, M, 3)
 
 
-def by_bm25(room: int = ROOM, looks: int = 1) -> Choose:
-    return lambda given: picked(given.documents, extract(given, room, looks))
+def think(reader: SentenceReader, question: Array, read: Read) -> Array:
+    """Answers (B,) to "where ann ?": first "what ann ?", then "where" with the answer."""
+    what, where = question.copy(), question.copy()
+    what[:, 0], where[:, 0] = WHAT, WHERE
+    where[:, 1] = reader.answer(read(what), what)
+    return reader.answer(read(where), where)
 
 
-def by_memory(model: SentenceJudge, most: int = ROOM, rounds: int = 2) -> Choose:
-    def choose(given: Asked) -> Array:
-        found = mem_recall(
-            model.judge, given.question, given.documents, most=most, rounds=rounds, window=WINDOW
-        )
-        return picked(given.documents, found.kept)
-
-    return choose
+def remembered(judge: SentenceJudge, given: Asked, most: int = ROOM, rounds: int = 2) -> Array:
+    """What a memory of `most` sentences holds in the end, (B, M, 3)."""
+    found = mem_recall(
+        judge.judge, given.question, given.documents, most=most, rounds=rounds, window=WINDOW
+    )
+    return picked(given.documents, found.kept)
 
 
-def exam(
-    model: SentenceReader, choose: Choose, kind: int, distractors: int, count: int = 200
-) -> dict[str, float]:
-    """On new texts: share answered right, and the right answer's probability."""
-    given = asked(distractors, count, 9_000_000 + distractors, 0, kind)
-    with no_grad():
-        logits = model(choose(given), given.question[:, None])[:, 0]
-        shares = F.softmax(logits).data
-    of_right = shares[np.arange(count), given.answer]
-    return {
-        "right": float((shares.argmax(-1) == given.answer).mean()),
-        "probability": float(of_right.mean()),
+def exam(reader: SentenceReader, judge: SentenceJudge, distractors: int) -> dict[str, float]:
+    """Shares right on new texts, of two hops and of one, for each way to choose what is read."""
+    two = asked(distractors, TEXTS, 9_000_000 + distractors, 0, kind=0)
+    one = asked(distractors, TEXTS, 9_000_000 + distractors, 1, kind=1)
+    texts = two.documents
+    first, memory = extract(two.question, texts), remembered(judge, two)
+    ways: dict[str, Read] = {
+        "full": lambda question: texts,
+        "search": lambda question: first,
+        "twice": lambda question: extract(question, texts),
+        "memory": lambda question: memory,
     }
+    found = {
+        name: float((think(reader, two.question, read) == two.answer).mean())
+        for name, read in ways.items()
+    }
+    for name, read in (("full", one.documents), ("search", extract(one.question, one.documents))):
+        found[f"{name}, one hop"] = float((reader.answer(read, one.question) == one.answer).mean())
+    return found
+
+
+def handed_on(reader: SentenceReader, rooms: Sequence[int]) -> list[float]:
+    """Shares right on two hops at the most distractors, when BM25 hands on so many documents."""
+    given = asked(FAR, TEXTS, 9_000_000 + FAR, 0, kind=0)
+    found = []
+    for room in rooms:
+        read = extract(given.question, given.documents, room)
+        right = think(reader, given.question, lambda _, read=read: read) == given.answer
+        found.append(float(right.mean()))
+    return found
+
+
+def memories(
+    reader: SentenceReader, judge: SentenceJudge, sizes: Sequence[int], rounds: Sequence[int]
+) -> Array:
+    """Shares right on two hops at the most distractors, (rounds, sizes)."""
+    given = asked(FAR, TEXTS, 9_000_000 + FAR, 0, kind=0)
+    table = np.zeros((len(rounds), len(sizes)))
+    for i, times in enumerate(rounds):
+        for j, most in enumerate(sizes):
+            read = remembered(judge, given, most, times)
+            right = think(reader, given.question, lambda _, read=read: read) == given.answer
+            table[i, j] = right.mean()
+    return table

@@ -1,5 +1,6 @@
 """The figures of lesson 07c."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,11 @@ from minilm.course.show.style import (
     styled,
 )
 from minilm.models import Config
-from minilm.studies.recorded import Recorded
 
 OF_RANK = (BLUE, ORANGE, GREEN, PURPLE)
 PALE = "#E9EBEF"
 WAYS = {
-    "full": "full attention",
+    "full": "everything",
     "memory": "memory of 4, two rounds",
     "twice": "BM25 asked twice",
     "search": "BM25",
@@ -256,94 +256,85 @@ def reading(config: Config, timed: Any) -> None:
         right.grid(visible=False, axis="x")
 
 
-def _curve(record: Recorded, model: str, hops: str) -> np.ndarray:
+Exams = list[dict[int, dict[str, float]]]  # a seed each: distractors -> way -> share right
+
+
+def _curve(exams: Exams, way: str) -> np.ndarray:
     """(seeds, numbers of distractors), in per cent."""
-    return 100 * np.array(
-        [[p[hops]["right"] for p in record.run(model, s)["points"]] for s in record.seeds_of(model)]
-    )
+    return 100 * np.array([[found[way] for found in one.values()] for one in exams])
 
 
-def hops(record: Recorded) -> None:
+def hops(exams: Exams) -> None:
     """Share right against the distractors, on two hops and on one."""
-    tested = record.settings["tested"]
-    colours = dict(zip(WAYS, (BLUE, PURPLE, GREEN, VERMILION), strict=True))
+    tested = np.array(list(exams[0]))
+    luck = np.minimum(1, 3 / (tested + 1))
     with figure(
-        1, 2, alt="On two hops the full reader stays near 100 per cent and BM25 falls towards "
-        "chance as distractors are added; on one hop both are near 100.", size=(12.2, 4.8),
+        1, 2, alt="On two hops the reader of everything stays near 100 per cent, and with BM25's "
+        "four documents it falls to guessing; on one hop both are near 100.", size=(12.2, 4.8),
     ) as axes:  # fmt: skip
-        for ax, hop, title in zip(axes, ("two", "one"), ("two hops", "one hop"), strict=True):
-            for model in ("full", "search"):
-                shares = _curve(record, model, hop)
-                ax.fill_between(tested, shares.min(0), shares.max(0), color=colours[model],
-                                alpha=0.2)  # fmt: skip
-                ax.plot(tested, shares.mean(0), "o-", color=colours[model], label=WAYS[model],
-                        linewidth=3)  # fmt: skip
-            guess = 100 / 16 if hop == "two" else 100 / 40
-            ax.axhline(guess, color=MUTED, linestyle=(0, (3, 2)), linewidth=2)
-            ax.text(tested[0], guess + 2, "guessing", color=MUTED, fontsize=15)
+        for ax, tail, title in zip(axes, ("", ", one hop"), ("two hops", "one hop"), strict=True):
+            for way, colour, style in (("full", BLUE, "o-"), ("search", VERMILION, "s--")):
+                shares = _curve(exams, way + tail)
+                ax.fill_between(tested, shares.min(0), shares.max(0), color=colour, alpha=0.2)
+                ax.plot(tested, shares.mean(0), style, color=colour, label=WAYS[way], linewidth=3)
             ax.set_xscale("log", base=2)
             ax.set_xticks(tested, [str(t) for t in tested])
             ax.minorticks_off()
             ax.set_ylim(0, 105)
             ax.set_xlabel("distractors")
             ax.set_title(title)
+        axes[0].plot(tested, 100 * (luck + (1 - luck) / 16), ":", color=MUTED, linewidth=3,
+                     label="best with BM25's four")  # fmt: skip
         axes[0].set_ylabel("% right")
-        axes[1].legend(loc="center left")
+        axes[0].legend(loc="center right", fontsize=15)
+        axes[1].axhline(100 / 40, color=MUTED, linestyle=":", linewidth=3)
+        axes[1].text(tested[0], 6, "guessing", color=MUTED, fontsize=15)
 
 
-def rooms(record: Recorded) -> None:
-    """How often a full reader is right that gets the k best of BM25."""
-    seeds = record.seeds_of("full")
-    runs = [record.run("full", seed)["rooms"] for seed in seeds]
-    room = [int(k) for k in runs[0]]
-    shares = 100 * np.array([list(run.values()) for run in runs])
-    luck = np.array([(k - 1) / 65 for k in room])
+def rooms(room: Sequence[int], found: Sequence[Sequence[float]]) -> None:
+    """How often the reader is right that gets the k best of BM25."""
+    shares, luck = 100 * np.array(found), (np.array(room) - 1) / 65
     with figure(
         alt="The share right rises in proportion to the number of documents that the search hands "
         "on, as luck predicts.", size=(12.2, 4.4),
     ) as ax:  # fmt: skip
-        ax.plot(room, 100 * (luck + (1 - luck) / 16), "--", color=MUTED, linewidth=3,
+        ax.plot(room, 100 * (luck + (1 - luck) / 16), ":", color=MUTED, linewidth=4,
                 label="found by luck, else guessed")  # fmt: skip
         ax.fill_between(room, shares.min(0), shares.max(0), color=VERMILION, alpha=0.2)
         ax.plot(room, shares.mean(0), "o-", color=VERMILION, linewidth=3,
-                label="BM25's k best, read by the full reader")  # fmt: skip
+                label="the reader, with BM25's k best")  # fmt: skip
         ax.set_xlabel("k, documents handed on, of 66")
         ax.set_ylabel("% right on two hops")
         ax.set_ylim(0, 105)
         ax.legend(loc="upper left")
 
 
-def memories(record: Recorded) -> None:
-    """Memories of other sizes and rounds; and all four ways at the most distractors."""
-    seeds = record.seeds_of("memory")
-    found: dict[tuple[int, int], list[float]] = {}
-    for seed in seeds:
-        for one in record.run("memory", seed)["memories"]:
-            found.setdefault((one["most"], one["rounds"]), []).append(100 * one["right"])
+def memories(tables: np.ndarray, sizes: Sequence[int], times: Sequence[int], exams: Exams) -> None:
+    """Memories of other sizes and rounds (seeds, rounds, sizes); all ways at most distractors."""
     with figure(
         1, 2, alt="A memory of one sentence fails with any number of rounds; from two sentences and "
-        "two rounds on it is near the full reader.", size=(12.2, 4.8),
+        "two rounds on it is near the reader of everything.", size=(12.2, 4.8),
     ) as (left, right):  # fmt: skip
-        for rounds, colour in zip((1, 2, 3), (MUTED, PURPLE, BLUE), strict=True):
-            sizes = sorted({most for most, r in found if r == rounds})
-            shares = np.array([found[most, rounds] for most in sizes])  # (sizes, seeds)
+        for i, (rounds, colour) in enumerate(zip(times, (MUTED, PURPLE, BLUE), strict=False)):
+            shares = 100 * tables[:, i]  # (seeds, sizes)
             name = f"{rounds} round{'s' if rounds > 1 else ''}"
-            left.fill_between(sizes, shares.min(1), shares.max(1), color=colour, alpha=0.2)
-            left.plot(sizes, shares.mean(1), "o-", color=colour, linewidth=3, label=name)
-        left.set_xticks([1, 2, 3, 4])
+            left.fill_between(sizes, shares.min(0), shares.max(0), color=colour, alpha=0.2)
+            left.plot(sizes, shares.mean(0), "o-", color=colour, linewidth=3, label=name)
+        left.set_xticks(list(sizes))
         left.set_ylim(0, 105)
         left.set_xlabel("sentences that the memory holds")
         left.set_ylabel("% right on two hops")
         left.legend(loc="center right")
         left.set_title("64 distractors")
         colours = dict(zip(WAYS, (BLUE, PURPLE, GREEN, VERMILION), strict=True))
-        for row, (model, name) in enumerate(WAYS.items()):
-            shares = _curve(record, model, "two")[:, -1]
-            right.barh(row, shares.mean(), color=colours[model], height=0.6)
+        for row, (way, name) in enumerate(WAYS.items()):
+            shares = _curve(exams, way)[:, -1]
+            right.barh(row, shares.mean(), color=colours[way], height=0.6)
             right.plot(shares, [row] * len(shares), "|", color=INK, markersize=16,
                        markeredgewidth=2)  # fmt: skip
-            right.text(3, row, name, va="center", fontsize=16,
-                       color="white" if shares.mean() > 60 else INK)  # fmt: skip
+            inside = shares.mean() > 60
+            right.text(3 if inside else shares.max() + 3, row, name, va="center", fontsize=16,
+                       color="white" if inside else INK)  # fmt: skip
         right.set_yticks([])
         right.invert_yaxis()
         right.set_xlim(0, 105)
