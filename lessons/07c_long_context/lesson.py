@@ -502,10 +502,12 @@ source(experiments.think, experiments.extract)
 # documents that **BM25** ranks first. So no side is better trained than the other.
 
 # %%
-readers, judges = [], []
-for seed in progress(SEEDS):
-    readers.append(experiments.train_reader(seed))
-    judges.append(experiments.train_judge(seed))  # for section 11
+readers = [experiments.train_reader(seed) for seed in progress(SEEDS)]
+
+# %% slideshow={"slide_type": "skip"}
+judges = [experiments.train_judge(seed) for seed in progress(SEEDS)]  # for section 11
+
+# %%
 exams = [
     {
         distractors: experiments.exam(reader, judge, distractors)
