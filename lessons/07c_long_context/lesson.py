@@ -404,10 +404,7 @@ pictures.memory_of_ranks(
 verdicts.as_long_as_ranks(ledgers)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Alone nothing passes through. From two ranks on the peak is the same to the byte. The *work* of a rank still
-# doubles: four times the pairs, twice the ranks.
-#
-# **To remember:** memory is solved by adding ranks. Time is not.
+# **To remember:** memory is solved by adding ranks. Time is not: twice the text has four times the pairs.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. The price: before the first word
@@ -432,7 +429,7 @@ pictures.reading(small, timed)
 # ## Reading is cheap by the token, and there are many
 #
 # Measured above, on this machine. The grey line is the formula, fitted to one number, the machine's speed.
-# Now the same at the size Ding speaks of. **Claim:** a prompt of 100,000 tokens takes "seconds to a minute"
+# Now the same at the size Ding speaks of. **Claim:** a prompt of 100,000 tokens takes seconds to a minute
 # (69:07). **Would prove it wrong:** with 7, 13 or 70 billion weights on 8 A100s at half of their speed the
 # formula gives less than 1 second or more than 60.
 
@@ -451,7 +448,7 @@ for name in ("7b", "13b", "2-70b"):
 verdicts.seconds_to_a_minute(costs)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# "Most uses read long and generate short", he adds: then the reading is the bill. It need not be paid twice,
+# Most uses read long and write short, he adds: then the reading is the bill. It need not be paid twice,
 # if the keys and values are kept for the next question about the same text.
 #
 # **To remember:** a long prompt is paid for before the first word; reading grows with the square.
@@ -600,8 +597,8 @@ pictures.memories(tables, sizes, rounds, exams)
 verdicts.recalls(exams, tables[:, 0, -1].tolist(), SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Look at the sizes. A memory of one sentence holds one hop, however often it looks. Two are enough if it
-# forgets the right ones.
+# Look at the sizes. A memory of one sentence holds one hop, however often it looks. Two are nearly enough, if it
+# forgets the right ones. One round finds both hops only where they happen to lie in one window of the judge.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## And a search that looks twice?

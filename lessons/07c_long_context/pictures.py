@@ -241,6 +241,9 @@ def reading(config: Config, timed: Any) -> None:
         left.set_xscale("log")
         left.set_yscale("log")
         left.set_xticks(timed.lengths, [f"{n:,}" for n in timed.lengths])
+        low, high = min(timed.read), max(timed.read)
+        ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30) if low / 2 < t < 2 * high]
+        left.set_yticks(ticks, [f"{t:g}" for t in ticks])
         left.minorticks_off()
         left.set_xlabel("tokens read")
         left.set_ylabel("seconds")
@@ -284,7 +287,7 @@ def hops(exams: Exams) -> None:
             ax.set_xlabel("distractors")
             ax.set_title(title)
         axes[0].plot(tested, 100 * (luck + (1 - luck) / 16), ":", color=MUTED, linewidth=3,
-                     label="best with BM25's four")  # fmt: skip
+                     label="luck and guessing")  # fmt: skip
         axes[0].set_ylabel("% right")
         axes[0].legend(loc="center right", fontsize=15)
         axes[1].axhline(100 / 40, color=MUTED, linestyle=":", linewidth=3)

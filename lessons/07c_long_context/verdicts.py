@@ -162,7 +162,7 @@ def reads_everything(exams: Exams, seeds: Sequence[int]) -> Verdict:
         seeds=seeds,
         until_learnt=True,
         says=f"with everything the reader is right in {_span(found['full'])} %, with what BM25 "
-        f"hands on in {_span(found['search'])} %; no reader can reach more than 10.6 % with that",
+        f"hands on in {_span(found['search'])} %; luck and a guess among 16 places give 10.6 %",
     )
 
 
