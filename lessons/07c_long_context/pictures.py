@@ -88,7 +88,7 @@ def opening() -> Picture:
             right.invert_yaxis()
             right.grid(visible=False)
             for rank, pairs in enumerate(work):
-                right.text(pairs - 1.5, rank, str(pairs), va="center", ha="right", fontsize=16,
+                right.text(1.5, rank, str(pairs), va="center", ha="left", fontsize=16,
                            color="white")  # fmt: skip
             right.set_title("pairs", fontsize=20)
         return render(
