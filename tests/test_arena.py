@@ -7,6 +7,7 @@ import pytest
 
 from minilm.align.voting import Ballots
 from minilm.cli import main
+from minilm.course.show.vote import Contest
 from minilm.errors import InputError
 from minilm.models import Config, Transformer
 from minilm.tokenizers import ByteTokenizer
@@ -102,3 +103,66 @@ def test_the_board_says_what_is_missing_and_then_rates():
     assert " to " in first and float(first.split()[0]) > 0
     with pytest.raises(InputError, match="vote is 'c'; it must be a, b or ="):
         ballots.vote(0, 1, "c", "?")
+
+
+class Knows:
+    """Stands for a model with one answer."""
+
+    def __init__(self, says: str) -> None:
+        self.says = says
+
+    def answer(self, prompt: str) -> str:
+        return f"{self.says} to {prompt}"
+
+
+def contest() -> Contest:
+    return Contest([Knows("<yes>"), Knows("no")], Ballots(["one", "two"]))
+
+
+def test_a_contest_hides_names_until_the_vote():
+    one = contest()
+    with pytest.raises(InputError, match="ask something first"):
+        one.vote("a")
+    one.ask("why?")
+    assert {*one.answers} == {"<yes> to why?", "no to why?"}
+    before = one._repr_html_()
+    assert "one" not in repr(one) and "&lt;yes&gt; to why?" in before and "two" not in before
+    with pytest.raises(InputError, match="vote is 'c'"):
+        one.vote("c")
+    winner = one.ballots.names[one.pair[0]]
+    one.vote("a")
+    assert f"a was {winner}" in one._repr_html_() and f"{winner}: 1 of 1 won" in repr(one)
+    with pytest.raises(InputError, match="ask something first"):
+        one.vote("b")
+
+
+def test_a_page_gets_two_answers_a_line_and_three_buttons(home, monkeypatch, capsys):
+    import IPython.display
+
+    from minilm.course.show import vote as page
+
+    page.vote_box(["one", "two"], "hi", tokens=4)
+    assert capsys.readouterr().out.startswith("> hi\n[a] ")
+    shown, updates = [], []
+
+    class Handle:
+        def update(self, thing):
+            updates.append(repr(thing))
+
+    monkeypatch.setattr(page, "in_notebook", lambda: True)
+    monkeypatch.setattr(
+        IPython.display, "display", lambda thing, **_: shown.append(thing) or Handle()
+    )
+    page.vote_box(["one", "two"], "hi", votes=home / "page.jsonl", tokens=4)
+    first, box = shown
+    line, row = box.children
+    for button in row.children[:2]:
+        button.click()
+        assert all(b.disabled for b in row.children)
+        line.value += "?"  # a new question frees the buttons
+        assert not any(b.disabled for b in row.children)
+    kept = [json.loads(text) for text in (home / "page.jsonl").read_text().splitlines()]
+    assert [vote["score"] for vote in kept] == [1.0, 0.0]
+    assert [vote["prompt"] for vote in kept] == ["hi", "?"]
+    assert "a was" in updates[0] and "a was" not in updates[1]
+    assert first.prompt == "??"

@@ -14,6 +14,7 @@ from minilm import backend, cli
 from minilm.backend import IGNORE
 from minilm.bench import (
     align,
+    align_twins,
     apart,
     decode,
     machine,
@@ -28,6 +29,7 @@ from minilm.bench import (
 )
 from minilm.commands import bench
 from minilm.errors import InputError
+from minilm.models import Transformer
 
 FIELDS = "name unit ours peer peer_name ratio spread goal met".split()
 
@@ -35,7 +37,7 @@ FIELDS = "name unit ours peer peer_name ratio spread goal met".split()
 @pytest.fixture(autouse=True)
 def no_torch(monkeypatch):
     """These tests run the same with and without PyTorch; the oracle tests need it."""
-    for name in ("training", "kernels", "decode", "align", "peers"):
+    for name in ("training", "kernels", "experts", "decode", "align", "peers"):
         module = importlib.import_module(f"minilm.bench.{name}")
         monkeypatch.setattr(module, "find_torch", lambda: None)
     before = backend.threads()
@@ -356,6 +358,30 @@ def test_the_race_without_torch(monkeypatch):
         race.run(race.Course())
 
 
+@pytest.mark.oracle
+def test_both_sides_of_ppo_learn_the_same_reward():
+    """From the same weights, on the same prompts; their draws differ."""
+    size = training.Size(1, 16, 2, 12, 48, 2)
+    asked = align.random_answers(size, 64, "prompts").ids[:, :3]
+    models = [Transformer(size.config()) for _ in range(3)]
+    how = align.Policing(beta=0.01)
+    seen, theirs = [], []
+    align.train_ppo(
+        models[2], models[1], align.small_ids, lambda _: list(asked), 9, 40, how=how, lr=1e-2,
+        progress=False, watch=lambda _, facts: seen.append(facts["reward"]),
+    )  # fmt: skip
+
+    def reward(answers):
+        found = align.small_ids(answers)
+        theirs.append(found.mean())
+        return found
+
+    align_twins.ppo_rounds(*models[:2], reward, asked, 9, 40, how, 1e-2)()
+    for rewards in (seen, theirs):
+        assert len(rewards) == 40 and abs(rewards[0] - 32 / 48) < 0.1
+        assert np.mean(rewards[-5:]) > 0.9
+
+
 def test_an_sft_step_scores_answers_alone_and_bits_are_those_of_the_formula(monkeypatch):
     ids, targets = align.Chats(*training.SIZES["micro"]).data()
     assert ids.shape == targets.shape == (4, 64)
@@ -370,6 +396,9 @@ def test_an_sft_step_scores_answers_alone_and_bits_are_those_of_the_formula(monk
     }
     monkeypatch.setattr(align, "SIZES", {**small, "small": small["tiny"]})
     found = list(align.run(quick=True))
+    kinds = {row.name.split(",")[0] for row in found}
+    assert kinds == {"SFT step", "DPO step", "rollouts", "PPO iteration", "QLoRA"}
+    assert all(row.ours > 0 for row in found)
     assert [row.name.split(",")[0] for row in found][-2:] == ["QLoRA"] * 2
     # 12 * 64 ** 2 weights; a mean for each of the 4 maps is not in the formula
     wanted = 4 + 8 / 64 + 32 / (64 * 256)

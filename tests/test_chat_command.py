@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from minilm import nn
+from minilm import kernels, nn
 from minilm.align.talking import Talk, form_of
 from minilm.cli import main
 from minilm.data import python_questions
@@ -118,6 +118,30 @@ def test_adapters_are_trained_saved_and_merged(here, capsys, monkeypatch):
     assert "has taken 150 of 150 steps" in capsys.readouterr().out
 
 
+def test_adapters_over_four_bits_leave_the_rounded_weights_alone(here, capsys):
+    options = ["--sft", "chats.jsonl", "--from", "base", "--out", "rounded", "--qlora", "4"]
+    assert main(["train", *options, "--steps", "150", "--lr", "0.03"]) == 0
+    trained = 4 * (2 * 48 + 3 * 48 + 48 + 2 * (48 + 192)) + 2 * 48
+    assert f"{trained:,} of them trained" in capsys.readouterr().out
+    model, tokenizer = load("rounded")  # written out: adapters and rounded weights in one
+    plain = Transformer(model.config)
+    plain.load_state_dict(load_file("rounded/begin.safetensors"))
+    ids = np.array([tokenizer.encode("who are you?")])
+    nn.quantize_maps(plain.stack, 4, 48, double=True)
+    load_peft(plain, "rounded/adapter")
+    np.testing.assert_allclose(plain(ids).data, model(ids).data, atol=1e-5)
+    # A rank of 4 changes four directions of each map; the rest of the difference is rounding
+    # (of the scales).
+    begun = load_file("rounded/begin.safetensors")
+    state = load_file("rounded/model.safetensors")
+    name = "stack.blocks.0.feed_forward.up.weight"
+    codes, scales = kernels.quantize(begun[name], 4, 48)
+    rounded = kernels.dequantize(codes, scales, 4)
+    sizes = np.linalg.svd(state[name] - rounded, compute_uv=False)
+    assert sizes[4] < 0.02 * sizes[0] and sizes[3] > 2 * sizes[4]
+    assert main(["train", "--resume", "rounded", "--steps", "155"]) == 0
+
+
 def test_a_stopped_run_goes_on_where_it_stood(here, tmp_path):
     options = ["train", "--sft", "chats.jsonl", "--from", "base", "--lora", "2", "--steps", "40"]
     assert main([*options, "--out", str(tmp_path / "whole")]) == 0
@@ -205,6 +229,11 @@ def test_a_bad_line_is_named_and_nothing_is_written(name, here, capsys):
         (["--sft", "nowhere", "--from", "base"], "--sft 'nowhere' cannot be read"),
         (["--sft", "chats.jsonl", "--from", "base", "--text", "x"], "--text was given with --sft"),
         (["--sft", "chats.jsonl", "--from", "base", "--lora", "0"], "--lora is 0"),
+        (["--sft", "chats.jsonl", "--from", "base", "--qlora", "0"], "--qlora is 0"),
+        (
+            ["--sft", "chats.jsonl", "--from", "base", "--lora", "2", "--qlora", "2"],
+            "--lora and --qlora were both given",
+        ),
         (["--sft", "chats.jsonl", "--from", "base", "--lr", "-1"], "--lr is -1.0"),
         (["--sft", "chats.jsonl", "--from", "base", "--template", "x"], "--template is 'x'"),
         (["--sft", "chats.jsonl", "--from", "base", "--out", "taught"], "--out is 'taught'"),

@@ -39,6 +39,7 @@ from minilm.tensor import Tensor, no_grad
         (models.llama("3-8b"), 8_030_261_248),
         (models.starcoder("15b"), 15_517_456_384),
         (models.starcoder("santa"), 1_124_886_528),
+        (models.santacoder(), 1_124_886_528),
     ],
 )
 def test_published_parameter_counts(config, count):

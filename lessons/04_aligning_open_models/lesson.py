@@ -579,7 +579,8 @@ verdicts.boards(few, many, orders, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # *Try it on your own models:* `minilm arena DIR DIR` shows two answers without names, takes your
-# vote, and prints this board. **To remember:** a rank without an interval is gossip. What a
+# vote, and prints this board. On a page, `minilm.course.show.vote.vote_box([DIR, DIR], "why?")` does
+# the same with buttons. **To remember:** a rank without an interval is gossip. What a
 # cheap and precise evaluation would be, says the talk, nobody knows yet.
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -10,7 +10,7 @@ from minilm.inference.generate import steps
 from minilm.inference.rules import Rules
 from minilm.inference.stopping import TextStream
 from minilm.tokenizers import ChatTemplate, Tokenizer, encode_chat, read_template
-from minilm.tokenizers.chat import FORMATS, ChatFormat, Form, Message
+from minilm.tokenizers.chat import FORMATS, PLAIN, Form, Message, ends_of
 
 RECIPE = "recipe.json"  # of a folder that `minilm train` has written
 
@@ -66,7 +66,7 @@ class Talk:
         """
         asked: Message = {"role": "user", "content": text}
         ids = self._read(asked)
-        stop = _ends(self.form, self.tokenizer)
+        stop = ends_of(self.form, self.tokenizer)
         marks = list(self.tokenizer.special.values())
         texts = [end for end in stop if isinstance(end, str)]
         shown, said = TextStream(self.tokenizer, texts), []
@@ -106,14 +106,36 @@ class Talk:
             past = past[2:]
 
 
-def _ends(form: Form, tokenizer: Tokenizer) -> list[int | str]:
-    """What ends an answer: any special token, or the text behind it where that has none."""
-    stop: list[int | str] = list(tokenizer.special.values())
-    if isinstance(form, ChatFormat):
-        _, tail = form.around("assistant", "user")
-        if not any(name in tail for name in form.special):
-            stop.append(tail)
-    return stop
+class Speaker:
+    """A saved model that answers one question at a time; one that knows no chat goes on with it.
+
+    Args:
+        folder: of a model.
+        tokens: of an answer, at most.
+        rules: how the next token is chosen.
+        seed: of the sampling.
+
+    Raises:
+        InputError: the folder holds no model.
+    """
+
+    def __init__(self, folder: str | Path, tokens: int, rules: Rules, seed: int = 0) -> None:
+        from minilm.train import load
+
+        self.model, self.tokenizer = load(folder)
+        self.tokens, self.rules, self.seed = tokens, rules, seed
+        try:
+            self.form = form_of(folder, self.tokenizer)
+        except InputError:
+            self.form = PLAIN
+
+    def answer(self, prompt: str) -> str:
+        """The whole answer, or what is wrong with the prompt."""
+        talk = Talk(self.model, self.tokenizer, self.form, None, self.tokens, self.rules, self.seed)
+        try:
+            return "".join(talk.answer(prompt)).strip()
+        except InputError as error:
+            return f"(no answer: {error})"
 
 
 def form_of(folder: str | Path, tokenizer: Tokenizer) -> Form:

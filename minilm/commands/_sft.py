@@ -18,6 +18,7 @@ CHATS, BEGIN = "chats.jsonl", "begin.safetensors"  # what a run learns from and 
 TEMPLATE_FILES = ("tokenizer_config.json", "chat_template.jinja")
 ADAPTER = "adapter"  # folder, in PEFT's format
 BATCH, EPOCHS, LEAST = 16, 3, 20  # rows of a step; of a run without --steps: epochs, steps
+BITS, GROUP = 4, 64  # of a frozen weight with --qlora; weights that share a scale, at most
 FOREIGN = ("text", "corpus", "config", "vocab", "minutes")  # options of training from nothing
 
 
@@ -34,6 +35,7 @@ class Tuning:
     lr: float
     seed: int
     held_out: int
+    bits: int | None = None  # of a frozen weight
 
 
 def fine_tune(args: argparse.Namespace) -> int:
@@ -63,7 +65,15 @@ def _check_options(args: argparse.Namespace) -> None:
             raise InputError(f"--{name} was given with --sft; the model comes from --from as it is")
     if args.source is None:
         raise InputError("--from is missing; with --sft it must be the folder of a trained model")
-    for name, value, least in (("lora", args.lora, 1), ("seed", args.seed, 0)):
+    if args.lora is not None and args.qlora is not None:
+        raise InputError(
+            "--lora and --qlora were both given; --qlora R alone has adapters of rank R"
+        )
+    for name, value, least in (
+        ("lora", args.lora, 1),
+        ("qlora", args.qlora, 1),
+        ("seed", args.seed, 0),
+    ):
         if value is not None and value < least:
             raise InputError(f"--{name} is {value}; it must be {least} or more")
     if args.lr is not None and not 0 < args.lr < math.inf:
@@ -100,16 +110,18 @@ def _start(args: argparse.Namespace) -> Path:
     tokenizer = tokenizer.with_special(form.special)
     rows = _encode(tokenizer, conversations, form, model.config.context, args.sft)
     packed = len(PackedBatches(rows, model.config.context, BATCH).rows)
+    rank = args.lora if args.qlora is None else args.qlora
     tuning = Tuning(
         sft=str(args.sft),
         template=name,
-        lora=args.lora,
+        lora=rank,
         new=[tokenizer.special[text] for text in new],
         steps=args.steps or max(LEAST, math.ceil(EPOCHS * packed / BATCH)),
         batch=BATCH,
-        lr=args.lr or (1e-3 if args.lora is None else 5e-3),
+        lr=args.lr or (1e-3 if rank is None else 5e-3),
         seed=args.seed or 0,
         held_out=len(rows) // 20,
+        bits=None if args.qlora is None else BITS,
     )
     model = grow_vocabulary(model, tokenizer.vocab_size)
     weights = model.state_dict()
@@ -176,11 +188,31 @@ def _adapted(model: Any, tuning: Tuning) -> Any:
     """The model with what trains: adapters and the rows of new tokens, or all of it."""
     from minilm import nn
 
+    if tuning.bits is not None:
+        nn.quantize_maps(model.stack, tuning.bits, _group(model.stack), double=True)
     if tuning.lora is not None:
         nn.add_lora(model, tuning.lora, seed=tuning.seed)
         if tuning.new:
             nn.train_rows(model, tuning.new)
     return model
+
+
+def _group(stack: Any) -> int:
+    """How many weights share a scale: `GROUP`, or the largest even number below it that fits.
+
+    Raises:
+        InputError: none divides what every linear map reads.
+    """
+    from minilm import nn
+
+    widths = [m.in_features for m in stack.modules() if isinstance(m, nn.Linear)]
+    fits = [n for n in range(2, GROUP + 1, 2) if math.gcd(*widths) % n == 0]
+    if not fits:
+        raise InputError(
+            f"--qlora was given for maps that read {', '.join(map(str, sorted(set(widths))))} "
+            "numbers; an even number must divide them all"
+        )
+    return fits[-1]
 
 
 def _run(folder: Path, args: argparse.Namespace) -> int:

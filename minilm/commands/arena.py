@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from minilm.errors import InputError
 
@@ -28,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, show two answers, take a vote; the board at the end."""
+    from minilm.align.talking import Speaker
     from minilm.align.voting import Ballots
     from minilm.commands._options import naming
     from minilm.inference import Rules
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     with naming(temperature="--temperature"):
         rules = Rules(args.temperature)
     ballots = Ballots([str(folder) for folder in args.folders], args.votes, args.seed)
-    speakers = [_Speaker(folder, args.tokens, rules, args.seed) for folder in args.folders]
+    speakers = [Speaker(folder, args.tokens, rules, args.seed) for folder in args.folders]
     print("vote a, b or = for neither; an empty line skips, q ends and shows the board", flush=True)
     for prompt in _prompts(args.prompts):
         pair = ballots.pair()
@@ -52,32 +52,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"a was {ballots.names[pair[0]]}, b was {ballots.names[pair[1]]}", flush=True)
     print("\n" + "\n".join(ballots.board()), flush=True)
     return 0
-
-
-class _Speaker:
-    """One model that answers; a model that was not taught a chat goes on with the text."""
-
-    def __init__(self, folder: Path, tokens: int, rules: Any, seed: int) -> None:
-        from minilm.align.talking import form_of
-        from minilm.tokenizers.chat import PLAIN
-        from minilm.train import load
-
-        self.model, self.tokenizer = load(folder)
-        self.tokens, self.rules, self.seed = tokens, rules, seed
-        try:
-            self.form = form_of(folder, self.tokenizer)
-        except InputError:
-            self.form = PLAIN
-
-    def answer(self, prompt: str) -> str:
-        """The whole answer, or what is wrong with the prompt."""
-        from minilm.align.talking import Talk
-
-        talk = Talk(self.model, self.tokenizer, self.form, None, self.tokens, self.rules, self.seed)
-        try:
-            return "".join(talk.answer(prompt)).strip()
-        except InputError as error:
-            return f"(no answer: {error})"
 
 
 def _prompts(path: Path | None) -> Iterator[str]:

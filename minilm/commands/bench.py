@@ -20,8 +20,12 @@ PARTS = {  # and the modules that measure them
     "kernels": "kernels",
     "start": "start",
     "align": "align",
+    "serve": "serve",
     "scaling": "scaling",
     "images": "images",
+    "parallel": "parallel",
+    "sandbox": "sandbox",
+    "data": "data",
     "gpu": "gpu",
 }
 FORMAT = 1  # of the JSON file

@@ -6,26 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minilm.commands import _ranks
 from minilm.commands._compare import HELD_OUT, TRAIN, comparison
 from minilm.commands._images import draws, train_images
 from minilm.commands._options import naming
-from minilm.commands._prepare import CORPORA, say_if_long, start
+from minilm.commands._prepare import CORPORA, say_if_long, start, with_holes
 from minilm.commands._sft import fine_tune, is_tuning
 from minilm.errors import InputError
 
 HELP = "train a model on the Python documentation, on text or pictures of yours, or to answer"
 
 OPENINGS = {"python-docs": "Return the", "python-code": "def"}
-TUNING = "sft", "source", "template", "lora", "lr"  # options of fine-tuning
+TUNING = "sft", "source", "template", "lora", "qlora", "lr"  # options of fine-tuning
 # A resumed run has all of these.
-FIXED = "text", "corpus", "config", "vocab", "seed", "out", "dtype", *TUNING
+FIXED = "text", "corpus", "config", "vocab", "fim", "seed", "out", "dtype", *TUNING
 NAMES = {"source": "from"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `minilm train` takes."""
     parser.add_argument("--text", metavar="PATH", help="a text file or a folder of them")
-    parser.add_argument("--corpus", metavar="NAME", help="python-docs (default) or python-code")
+    parser.add_argument("--corpus", metavar="NAME", help="python-docs (default), python-code, DIR")
     parser.add_argument(
         "--images", metavar="NAME|DIR", help="digits, glyphs, sprites or a folder of pictures"
     )
@@ -33,6 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patch", type=int, metavar="P", help="pixels of a patch's side")
     parser.add_argument("--config", metavar="NAME|FILE", help="nano, micro, tiny, small or JSON")
     parser.add_argument("--vocab", type=int, metavar="N", help="tokens to learn from the text")
+    parser.add_argument(
+        "--fim", type=float, metavar="R", help="cut holes into this share of the text, such as 0.5"
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="steps in all")
     parser.add_argument("--minutes", type=float, metavar="M", help="train for this long instead")
     parser.add_argument("--seed", type=int, metavar="S", help="of weights and data order (0)")
@@ -42,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="a trained model")
     parser.add_argument("--template", metavar="NAME", help="chatml, llama2, llama3, zephyr, tulu")
     parser.add_argument("--lora", type=int, metavar="R", help="train adapters of rank R only")
+    parser.add_argument("--qlora", type=int, metavar="R", help="the same over weights of 4 bits")
     parser.add_argument("--lr", type=float, metavar="X", help="learning rate of --sft")
     parser.add_argument(
         "--dtype",
@@ -51,6 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="cpu", metavar="NAME", help="cpu (default), cuda, or cuda:N for GPU N"
     )
+    _ranks.arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,6 +73,12 @@ def run(args: argparse.Namespace) -> int:
     if args.steps is not None and args.steps < 1:
         raise InputError(f"--steps is {args.steps}; it must be 1 or more")
     _refuse_mixed(args)
+    if args.fim is not None and not 0 < args.fim <= 1:
+        raise InputError(f"--fim is {args.fim}; it must be above 0 and at most 1")
+    if args.fim is not None and (args.sft is not None or args.images is not None):
+        raise InputError("--fim was given with --sft or --images; it is for training on text")
+    if _ranks.is_spread(args):
+        return _ranks.train_spread(args, _folder, _named_reporter)
     if args.sft is not None or is_tuning(args.resume):
         return fine_tune(args)
     if args.images is not None or (args.resume is not None and draws(args.resume)):
@@ -74,8 +86,24 @@ def run(args: argparse.Namespace) -> int:
     for name in ("size", "patch"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} was given without --images; it is for pictures")
-    folder = start(args) if args.resume is None else args.resume
-    return _train(folder, args)
+    if args.resume is not None and _is_sharded(args.resume):
+        return _ranks.train_spread(args, _folder, _named_reporter)
+    return _train(_folder(args), args)
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    """Where the run is, prepared."""
+    return start(args) if args.resume is None else args.resume
+
+
+def _is_sharded(folder: Path) -> bool:
+    from minilm.parallel.shards import MANIFEST
+
+    return (folder / MANIFEST).is_file()
+
+
+def _named_reporter(model: Any, tokenizer: Any, held_out: Any, name: str) -> Any:
+    return _reporter(model, tokenizer, held_out, OPENINGS.get(name, "The"))
 
 
 def _refuse_mixed(args: argparse.Namespace) -> None:
@@ -129,9 +157,12 @@ def _train(folder: Path, args: argparse.Namespace) -> int:
         flush=True,
     )
     opening = OPENINGS.get(facts["name"], "The")
+    text = TokenFile(folder / TRAIN)
     outcome = train(
         model,
-        TokenFile(folder / TRAIN),
+        with_holes(text, tokenizer, recipe.batch, config.context, facts)
+        if facts.get("fim")
+        else text,
         **{**recipe.training(), "steps": steps, "warmup": min(recipe.warmup, steps)},
         seed=facts["seed"],
         minutes=minutes,

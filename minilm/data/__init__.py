@@ -18,6 +18,8 @@ _WHERE = {
     "encode_chats": "chats",
     "read_chats": "chats",
     "python_questions": "questions",
+    "InfillBatches": "infill",
+    "split_documents": "infill",
     "PackedBatches": "packing",
     "best_fit": "packing",
     "digits": "images.photos",

@@ -15,7 +15,7 @@ from minilm.diffusion.generate import denoiser
 from minilm.diffusion.samplers import ddim_step
 from minilm.diffusion.schedules import cosine_path
 from minilm.diffusion.targets import mix, target
-from minilm.diffusion.training import Noisy, check_pictures, column
+from minilm.diffusion.training import Noisy, check_conditions, column
 from minilm.errors import InputError
 
 START = 0.985  # the time at which sampling begins
@@ -57,7 +57,7 @@ def distilling_batches(
     Raises:
         InputError: a number out of range, pictures that are not finite.
     """
-    check_pictures(pictures, given)
+    check_conditions(pictures, given)
     if steps < 1:
         raise InputError(f"steps is {steps}; it must be at least 1")
     times = np.linspace(START, 0.0, 2 * steps + 1)

@@ -16,7 +16,7 @@ import numpy as np
 
 from minilm.backend import rng
 from minilm.diffusion.schedules import cosine_path
-from minilm.diffusion.training import Noisy, Path, check_pictures, column, spread_times
+from minilm.diffusion.training import Noisy, Path, check_conditions, column, spread_times
 from minilm.errors import InputError
 
 
@@ -61,7 +61,7 @@ def relay_batches(
     Raises:
         InputError: pictures of other shapes, not finite, or a number out of range.
     """
-    check_pictures(pictures, given)
+    check_conditions(pictures, given)
     _check_top(top)
     if blurred.shape != pictures.shape:
         raise InputError(f"blurred is {blurred.shape}; it must be {pictures.shape}, as pictures")

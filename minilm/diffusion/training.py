@@ -14,6 +14,7 @@ import numpy as np
 from minilm import functional as F
 from minilm import nn
 from minilm.backend import rng
+from minilm.data.images.checks import check_pictures
 from minilm.diffusion.schedules import cosine_path
 from minilm.diffusion.targets import mix, snr_weight, target
 from minilm.errors import InputError
@@ -35,16 +36,13 @@ class Noisy(NamedTuple):
     weight: np.ndarray  # (B, 1, 1, 1)
 
 
-def check_pictures(pictures: np.ndarray, given: np.ndarray) -> None:
-    """Refuse pictures that are not (N, C, H, W) of finite numbers, or unlike their conditions.
+def check_conditions(pictures: np.ndarray, given: np.ndarray) -> None:
+    """Refuse pictures that cannot be trained on, or unlike their conditions in number.
 
     Raises:
-        InputError: they are such.
+        InputError: they are such; as `check_pictures`.
     """
-    if pictures.ndim != 4 or not pictures.size:
-        raise InputError(f"pictures are {pictures.shape}; they must be (N, C, H, W), at least one")
-    if not np.isfinite(pictures).all():
-        raise InputError("pictures hold nan or inf; every number must be finite")
+    check_pictures(pictures)
     if len(given) != len(pictures):
         raise InputError(
             f"given has {len(given)} rows for {len(pictures)} pictures; it must have as many"
@@ -93,7 +91,7 @@ def noisy_batches(
     Raises:
         InputError: pictures that are not finite or not of that shape; a number out of range.
     """
-    check_pictures(pictures, given)
+    check_conditions(pictures, given)
     if not 0 <= drop <= 1:
         raise InputError(f"drop is {drop}; it must lie between 0 and 1")
 

@@ -48,6 +48,11 @@ def starcoder(size: str = "15b", **changes: Any) -> Config:
     return _config(fields, changes)
 
 
+def santacoder(**changes: Any) -> Config:
+    """SantaCoder (arXiv 2301.03988): StarCoder's shape with 1.1 billion parameters."""
+    return starcoder("santa", **changes)
+
+
 def llama(size: str = "7b", **changes: Any) -> Config:
     """Llama (arXiv 2302.13971, 2307.09288, 2407.21783): "7b", "13b", "2-70b" or "3-8b"."""
     sizes = {
@@ -67,6 +72,19 @@ def mistral(**changes: Any) -> Config:
     """Mistral 7B (arXiv 2310.06825): grouped-query attention, a sliding window of 4096 tokens."""
     fields = {"vocab_size": 32000, "context": 8192, "kv_heads": 8, "ff": 14336, "window": 4096}
     return llama("7b", **{**fields, **changes})
+
+
+def mixtral(size: str = "8x7b", **changes: Any) -> Config:
+    """Mixtral (arXiv 2401.04088), "8x7b" or "8x22b": eight experts, of which a token uses two."""
+    sizes = {
+        "8x7b": (32000, 32768, 32, 32, 4096, 14336),
+        "8x22b": (32000, 65536, 56, 48, 6144, 16384),
+    }
+    vocab, context, layers, heads, channels, ff = _sized("mixtral", sizes, size)
+    fields = {"vocab_size": vocab, "context": context, "layers": layers, "heads": heads}
+    fields |= {"channels": channels, "ff": ff, "rope": Rope(1e6), "window": None}
+    fields |= {"experts": 8, "experts_per_token": 2}
+    return mistral(**{**fields, **changes})
 
 
 def bert(size: str = "base", **changes: Any) -> Config:

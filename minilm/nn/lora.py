@@ -240,10 +240,11 @@ def plain_state(model: Module) -> dict[str, Array]:
 
     A model of the same config, built plainly, loads them.
     """
-    state = model.state_dict()
+    state, written = model.state_dict(), ()
     for name, each in model.named_modules():
-        if not _is_stored_apart(each):
+        if not _is_stored_apart(each) or name.startswith(written):
             continue
+        written += (f"{name}.",)  # what stands below is part of it, such as a base of 4 bits
         if isinstance(each, EmbeddingRows):
             new = {"weight": each.weight.data}
         else:

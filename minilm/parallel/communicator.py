@@ -1,19 +1,24 @@
 """What one rank of many can do, whatever carries its messages.
 
 Names are MPI's. An operation of a group is called by all its ranks, in the same order; what each
-gives stays its own, and what it gets is a new array.
+gives stays its own, and what it gets is a new array. An operation that was started (`start_...`)
+goes on while the rank computes, until somebody waits for it.
 """
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from minilm.errors import InputError
 
 Array = np.ndarray
+_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE = os.path.dirname(_FOLDER.rstrip(os.sep)) + os.sep
 OPERATIONS = ("sum", "max", "min")
 
 
@@ -54,6 +59,16 @@ class Ledger:
         self.peak_of[kind] = max(self.peak_of[kind], self.held[kind])
 
 
+class Pending(Protocol):
+    """A collective that was started and may not have ended."""
+
+    def done(self) -> bool:
+        """Whether `wait` would return at once. Asking lets a library that needs it get on."""
+
+    def wait(self) -> Any:
+        """What the collective gives; waits for it."""
+
+
 class Communicator(Protocol):
     """One rank's way to the others.
 
@@ -88,6 +103,18 @@ class Communicator(Protocol):
     def all_to_all(self, parts: Sequence[Array]) -> list[Array]:
         """One array for each rank; gets the one that each rank had for this one."""
 
+    def start_all_reduce(self, x: Array, op: str = "sum") -> Pending:
+        """Begin an `all_reduce`; `wait` gives it. x must not change until then."""
+
+    def start_reduce_scatter(self, x: Array) -> Pending:
+        """Begin a `reduce_scatter`; `wait` gives it. x must not change until then."""
+
+    def start_all_gather(self, x: Array, sizes: Sequence[int] | None = None) -> Pending:
+        """Begin an `all_gather` of flat arrays; `wait` gives it. x must not change until then.
+
+        `sizes` says how many numbers each rank gives, where all ranks know that: then none asks.
+        """
+
     def barrier(self) -> None:
         """Wait until every rank is here."""
 
@@ -99,3 +126,59 @@ def check_operation(op: str) -> None:
     """Refuse a way of reducing that is none of `OPERATIONS`."""
     if op not in OPERATIONS:
         raise InputError(f"op is {op!r}; it must be one of {', '.join(OPERATIONS)}")
+
+
+def ring_sizes(operation: str, pieces: Sequence[int], rank: int) -> tuple[int, int]:
+    """(bytes, messages) that a rank sends where a collective runs around a ring.
+
+    Args:
+        operation: "all_reduce", "reduce_scatter" or "all_gather".
+        pieces: bytes of every rank's piece.
+        rank: whose.
+    """
+    ranks, total = len(pieces), sum(pieces)
+    if ranks == 1:
+        return 0, 0
+    scattered = total - pieces[rank]  # a partial sum of every piece but the own
+    gathered = total - pieces[(rank + 1) % ranks]  # all but what the next one had first
+    return {
+        "reduce_scatter": (scattered, ranks - 1),
+        "all_gather": (gathered, ranks - 1),
+        "all_reduce": (scattered + gathered, 2 * (ranks - 1)),
+    }[operation]
+
+
+def call_site() -> str:
+    """Where a worker called an operation, file and line: the first frame outside the package.
+
+    Where there is none (a command of ours trains), the first outside this folder.
+    """
+    frame, inside = sys._getframe(1), None
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        if inside is None and not frame.f_code.co_filename.startswith(_FOLDER):
+            inside = frame
+        frame = frame.f_back
+    at = frame or inside
+    return "?" if at is None else f"{os.path.basename(at.f_code.co_filename)}:{at.f_lineno}"
+
+
+def check_place(rank: int, size: int, name: str) -> int:
+    """The rank, if there is one of that number."""
+    if not 0 <= rank < size:
+        raise InputError(f"{name} is {rank}; it must be a rank from 0 to {size - 1}")
+    return rank
+
+
+def check_group(ranks: Sequence[int], own: int, size: int) -> list[int]:
+    """The ranks of a group, if they are different ones and the caller is among them."""
+    ranks = list(ranks)
+    if own not in ranks or len(set(ranks)) < len(ranks):
+        raise InputError(f"ranks are {ranks}; they must be different, and rank {own} one of them")
+    return [check_place(rank, size, "a rank") for rank in ranks]
+
+
+def check_parts(parts: Sequence[Array], size: int) -> list[Array]:
+    """The arrays of an all_to_all, if there is one for each rank."""
+    if len(parts) != size:
+        raise InputError(f"parts are {len(parts)}; there must be one for each of {size} ranks")
+    return [np.array(part) for part in parts]

@@ -105,6 +105,35 @@ def _order_zb_h1(stages: int, batches: int, pieces: int) -> list[list[Task]]:
     return orders
 
 
+def pipeline_orders(
+    stages: int, batches: int, schedule: str = "1f1b", pieces: int = 1
+) -> list[list[Task]]:
+    """What each stage does, one after the other.
+
+    Args:
+        stages, batches, schedule, pieces: as for `simulate_pipeline`.
+
+    Raises:
+        InputError: as for `simulate_pipeline`.
+    """
+    orders = {
+        "gpipe": _order_gpipe,
+        "1f1b": _order_1f1b,
+        "interleaved": _order_interleaved,
+        "zb-h1": _order_zb_h1,
+    }
+    if schedule not in orders:
+        raise InputError(f"schedule is {schedule!r}; it must be one of {', '.join(SCHEDULES)}")
+    for name, value in (("stages", stages), ("batches", batches), ("pieces", pieces)):
+        if value < 1:
+            raise InputError(f"{name} is {value}; it must be at least 1")
+    if schedule != "interleaved" and pieces > 1:
+        raise InputError(f"pieces is {pieces}; only the schedule interleaved has more than 1")
+    if schedule == "interleaved" and batches % stages:
+        raise InputError(f"batches is {batches}; interleaved needs a multiple of {stages} stages")
+    return orders[schedule](stages, batches, pieces)
+
+
 def simulate_pipeline(
     stages: int,
     batches: int,
@@ -127,25 +156,11 @@ def simulate_pipeline(
         InputError: a number is below 1, the schedule is unknown, or "interleaved" gets
             micro-batches that are not a multiple of the stages.
     """
-    orders = {
-        "gpipe": _order_gpipe,
-        "1f1b": _order_1f1b,
-        "interleaved": _order_interleaved,
-        "zb-h1": _order_zb_h1,
-    }
-    if schedule not in orders:
-        raise InputError(f"schedule is {schedule!r}; it must be one of {', '.join(SCHEDULES)}")
-    for name, value in (("stages", stages), ("batches", batches), ("pieces", pieces)):
-        if value < 1:
-            raise InputError(f"{name} is {value}; it must be at least 1")
-    if schedule != "interleaved" and pieces > 1:
-        raise InputError(f"pieces is {pieces}; only the schedule interleaved has more than 1")
-    if schedule == "interleaved" and batches % stages:
-        raise InputError(f"batches is {batches}; interleaved needs a multiple of {stages} stages")
+    orders = pipeline_orders(stages, batches, schedule, pieces)
     seconds = {"F": forward / pieces, "B": backward / pieces}
     if schedule == "zb-h1":
         seconds |= {"B": backward / 2, "W": backward / 2}
-    return _run(orders[schedule](stages, batches, pieces), stages, pieces, seconds)
+    return _run(orders, stages, pieces, seconds)
 
 
 def _needs(task: Task, stages: int, pieces: int) -> list[Task]:

@@ -8,19 +8,28 @@ A collective counts what a ring would send: for n numbers on P ranks each rank s
 for a reduce_scatter or an all_gather, and twice that for an all_reduce.
 """
 
-import sys
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from minilm.backend import blas_threads, is_half
 from minilm.errors import InputError
 from minilm.parallel.collectives import chunks_of
-from minilm.parallel.communicator import Array, Ledger, RankError, check_operation
+from minilm.parallel.communicator import (
+    Array,
+    Ledger,
+    RankError,
+    call_site,
+    check_group,
+    check_operation,
+    check_parts,
+    check_place,
+    ring_sizes,
+)
 
 MOST_RANKS = 256
 
@@ -54,21 +63,25 @@ class _Call:
         return f"{self.kind}{what} at {self.site}"
 
 
-@dataclass
 class _World:
-    """What all ranks share: whose turn it is, and what is on its way."""
+    """What all ranks share: whose turn it is, and what is on its way.
 
-    size: int
-    turn: int = 0
-    failed: BaseException | None = None
-    condition: threading.Condition = field(default_factory=threading.Condition)
-    done: set[int] = field(default_factory=set)
-    waiting: dict[int, tuple[str, Callable[[], bool]]] = field(default_factory=dict)
-    mail: dict[tuple[int, int, int], deque[Array]] = field(
-        default_factory=lambda: defaultdict(deque)
-    )
-    meetings: dict[tuple[tuple[int, ...], int], dict[int, _Call]] = field(default_factory=dict)
-    results: dict[tuple[tuple[int, ...], int], list[Any]] = field(default_factory=dict)
+    Only the rank whose turn it is touches anything here, so nothing needs a lock. Each rank has a
+    bell, which is rung when its turn comes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.failed: BaseException | None = None
+        self.bells = [threading.Lock() for _ in range(size)]
+        for bell in self.bells:
+            bell.acquire()
+        self.done: set[int] = set()
+        self.waiting: dict[int, tuple[str, Callable[[], bool]]] = {}
+        self.mail: dict[tuple[int, int, int], deque[Array]] = defaultdict(deque)
+        self.meetings: dict[tuple[tuple[int, ...], int], dict[int, _Call]] = {}
+        self.results: dict[tuple[tuple[int, ...], int], list[Any]] = {}
+        self.met: Counter[tuple[tuple[int, ...], int]] = Counter()  # by (group, rank)
 
     def may_run(self, rank: int) -> bool:
         if rank in self.done:
@@ -77,11 +90,9 @@ class _World:
 
     def pass_on(self, rank: int) -> None:
         """Give the turn to the next rank that can go on; find out if there is none."""
-        order = [(rank + 1 + i) % self.size for i in range(self.size)]
-        for other in order:
+        for other in (*range(rank + 1, self.size), *range(rank + 1)):
             if self.may_run(other):
-                self.turn = other
-                self.condition.notify_all()
+                self.bells[other].release()
                 return
         if len(self.done) < self.size:
             self.fail(RankError(self.stuck()))
@@ -92,40 +103,33 @@ class _World:
         return f"no rank can go on: {'; '.join(waits)}{ended}"
 
     def fail(self, error: BaseException) -> None:
+        """Stop all ranks: every one that waits is woken, and ends."""
         if self.failed is None:
             self.failed = error
-        self.condition.notify_all()
+        for bell in self.bells:
+            if bell.locked():
+                bell.release()
 
     def wait(self, rank: int, what: str, ready: Callable[[], bool]) -> None:
         """Give the turn away until `ready` and it is this rank's turn again."""
-        with self.condition:
-            if not ready():
-                self.waiting[rank] = (what, ready)
-                self.pass_on(rank)
-                self.condition.wait_for(lambda: self.failed is not None or self.turn == rank)
-                self.waiting.pop(rank, None)
-            if self.failed is not None:
-                raise _Stopped
+        if not ready():
+            self.waiting[rank] = (what, ready)
+            self.pass_on(rank)
+            self.bells[rank].acquire()
+            self.waiting.pop(rank, None)
+        if self.failed is not None:
+            raise _Stopped
 
 
 class _Stopped(BaseException):
     """Another rank failed; this one only ends."""
 
 
-def _site() -> str:
-    """Where a worker called an operation: file and line."""
-    frame = sys._getframe(1)
-    here = Path(__file__).parent
-    while frame.f_back is not None and Path(frame.f_code.co_filename).parent == here:
-        frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-
-
 class _Rank:
     """The communicator of one simulated rank, or of its place in a group."""
 
     def __init__(self, world: _World, ranks: tuple[int, ...], rank: int, ledger: Ledger) -> None:
-        self._world, self._ranks, self._own, self._met = world, ranks, ranks[rank], 0
+        self._world, self._ranks, self._own = world, ranks, ranks[rank]
         self.rank, self.size, self.ledger = rank, len(ranks), ledger
 
     # ------------------------------------------------------------------------------ messages
@@ -137,76 +141,74 @@ class _Rank:
 
     def recv(self, source: int, tag: int = 0) -> Array:
         box = self._world.mail[self._place(source, "source"), self._own, tag]
-        what = f"recv from rank {self._ranks[source]} at {_site()}"
+        what = f"recv from rank {self._ranks[source]} at {call_site()}"
         self._world.wait(self._own, what, lambda: bool(box))
         return box.popleft()
 
     def _place(self, rank: int, name: str) -> int:
-        if not 0 <= rank < self.size:
-            raise InputError(f"{name} is {rank}; it must be a rank from 0 to {self.size - 1}")
-        return self._ranks[rank]
+        return self._ranks[check_place(rank, self.size, name)]
 
     # ------------------------------------------------------------------------------ collectives
 
     def all_reduce(self, x: Array, op: str = "sum") -> Array:
-        check_operation(op)
-        x = np.asarray(x)
-        pieces = [part.nbytes for part in chunks_of(x, self.size)]
-        kept = pieces[self.rank] + pieces[(self.rank + 1) % self.size]  # never sent by this rank
-        self._count("all_reduce", 2 * sum(pieces) - kept, 2 * (self.size - 1))
-        return self._meet("all_reduce", (op, x.shape, str(x.dtype)), x, _reduced(op)).copy()
+        return self.start_all_reduce(x, op).wait()
 
     def reduce_scatter(self, x: Array) -> Array:
-        x = np.asarray(x)
-        pieces = [part.nbytes for part in chunks_of(x, self.size)]
-        others = sum(pieces) - pieces[self.rank]
-        self._count("reduce_scatter", others, self.size - 1)
-        total = self._meet("reduce_scatter", (x.shape, str(x.dtype)), x, _reduced("sum"))
-        return chunks_of(total, self.size)[self.rank].copy()
+        return self.start_reduce_scatter(x).wait()
 
     def all_gather(self, x: Array) -> list[Array]:
+        return self.start_all_gather(x).wait()
+
+    def start_all_reduce(self, x: Array, op: str = "sum") -> "_Meeting":
+        check_operation(op)
         x = np.array(x)
-        found = self._meet("all_gather", (str(x.dtype),), x, list)
-        passed_on = [found[(self.rank - i) % self.size].nbytes for i in range(self.size - 1)]
-        self._count("all_gather", sum(passed_on), self.size - 1)
-        return [part.copy() for part in found]
+        self._count_ring("all_reduce", [part.nbytes for part in chunks_of(x, self.size)])
+        fits = (op, x.shape, str(x.dtype))
+        return self._bring("all_reduce", fits, x, _reduced(op), lambda total: total.copy())
+
+    def start_reduce_scatter(self, x: Array) -> "_Meeting":
+        x = np.array(x)
+        self._count_ring("reduce_scatter", [part.nbytes for part in chunks_of(x, self.size)])
+
+        def own(total: Array) -> Array:
+            return chunks_of(total, self.size)[self.rank].copy()
+
+        fits = (x.shape, str(x.dtype))
+        return self._bring("reduce_scatter", fits, x, _reduced("sum"), own)
+
+    def start_all_gather(self, x: Array, sizes: Sequence[int] | None = None) -> "_Meeting":
+        x = np.array(x)
+
+        def copied(found: list[Array]) -> list[Array]:
+            self._count_ring("all_gather", [part.nbytes for part in found])
+            return [part.copy() for part in found]
+
+        return self._bring("all_gather", (str(x.dtype),), x, list, copied)
 
     def broadcast(self, x: Array | None, root: int = 0) -> Array:
         self._place(root, "root")
         if self.rank == root and x is None:
             raise InputError(f"x is None on rank {root}; the root must give an array")
         given = np.array(x) if self.rank == root else None
-        found = self._meet("broadcast", (root,), given, lambda all_: all_[root])
+        found = self._bring("broadcast", (root,), given, lambda all_: all_[root]).wait()
         last = (root - 1) % self.size  # of a ring in which each hands on what it got
         self._count("broadcast", 0 if self.rank == last else found.nbytes, int(self.rank != last))
         return found.copy()
 
     def all_to_all(self, parts: Sequence[Array]) -> list[Array]:
-        if len(parts) != self.size:
-            raise InputError(
-                f"parts are {len(parts)}; there must be one for each of {self.size} ranks"
-            )
-        mine = [np.array(part) for part in parts]
-        self._count("all_to_all", sum(p.nbytes for i, p in enumerate(mine) if i != self.rank),
-                    self.size - 1)  # fmt: skip
-        found = self._meet("all_to_all", None, mine, list)
+        mine = check_parts(parts, self.size)
+        others = sum(part.nbytes for i, part in enumerate(mine) if i != self.rank)
+        self._count("all_to_all", others, self.size - 1)
+        found = self._bring("all_to_all", None, mine, list).wait()
         return [row[self.rank].copy() for row in found]
 
     def barrier(self) -> None:
-        self._meet("barrier", None, None, lambda _: None)
+        self._bring("barrier", None, None, lambda _: None).wait()
 
     def group(self, ranks: Sequence[int]) -> "_Rank":
-        ranks = list(ranks)
-        if self.rank not in ranks or len(set(ranks)) < len(ranks):
-            raise InputError(
-                f"ranks are {ranks}; they must be different, and rank {self.rank} one of them"
-            )
-        return _Rank(
-            self._world,
-            tuple(self._place(rank, "a rank") for rank in ranks),
-            ranks.index(self.rank),
-            self.ledger,
-        )
+        ranks = check_group(ranks, self.rank, self.size)
+        own = tuple(self._ranks[rank] for rank in ranks)
+        return _Rank(self._world, own, ranks.index(self.rank), self.ledger)
 
     # ------------------------------------------------------------------------------ inside
 
@@ -215,11 +217,30 @@ class _Rank:
             self.ledger.sent[operation] += size
             self.ledger.messages[operation] += messages
 
-    def _meet(self, kind: str, fits: Any, given: Any, finish: Callable[[list], Any]) -> Any:
-        """Bring something to the group's next meeting; what `finish` makes of all of it."""
-        world, key = self._world, (self._ranks, self._met)
-        self._met += 1
-        call = _Call(kind, fits, given, _site())
+    def _count_ring(self, operation: str, pieces: list[int]) -> None:
+        self._count(operation, *ring_sizes(operation, pieces, self.rank))
+
+    def _bring(
+        self,
+        kind: str,
+        fits: Any,
+        given: Any,
+        finish: Callable[[list], Any],
+        read: Callable[[Any], Any] = lambda found: found,
+    ) -> "_Meeting":
+        """Bring something to the group's next meeting.
+
+        Args:
+            kind: of the collective.
+            fits: what must be equal on all ranks.
+            given: what this one brings.
+            finish: makes the result of what all brought.
+            read: makes this rank's own of the result.
+        """
+        world, own = self._world, (self._ranks, self._own)
+        key = (self._ranks, world.met[own])
+        world.met[own] += 1
+        call = _Call(kind, fits, given, call_site())
         met = world.meetings.setdefault(key, {})
         for other, theirs in met.items():
             if (theirs.kind, theirs.fits) != (kind, fits):
@@ -230,12 +251,29 @@ class _Rank:
         met[self._own] = call
         if len(met) == self.size:
             world.results[key] = [finish([met[rank].given for rank in self._ranks]), self.size]
-        world.wait(self._own, str(call), lambda: key in world.results)
-        result = world.results[key]
+        return _Meeting(world, key, self._own, str(call), read)
+
+
+@dataclass
+class _Meeting:
+    """A collective that this rank has come to; `wait` until all have."""
+
+    world: _World
+    key: tuple[tuple[int, ...], int]
+    rank: int
+    what: str
+    read: Callable[[Any], Any]
+
+    def done(self) -> bool:
+        return self.key in self.world.results
+
+    def wait(self) -> Any:
+        self.world.wait(self.rank, self.what, self.done)
+        result = self.world.results[self.key]
         result[1] -= 1
         if result[1] == 0:  # everybody has it
-            del world.results[key], world.meetings[key]
-        return result[0]
+            del self.world.results[self.key], self.world.meetings[self.key]
+        return self.read(result[0])
 
 
 def _reduced(op: str) -> Callable[[list[Array]], Array]:
@@ -243,10 +281,11 @@ def _reduced(op: str) -> Callable[[list[Array]], Array]:
     combine = {"sum": np.add, "max": np.maximum, "min": np.minimum}[op]
 
     def finish(given: list[Array]) -> Array:
-        total = given[0].copy()
+        half = is_half(given[0])  # such sums are taken in float32
+        total = given[0].astype(np.float32) if half else given[0].copy()
         for x in given[1:]:
             total = combine(total, x)
-        return total
+        return total.astype(given[0].dtype) if half else total
 
     return finish
 
@@ -269,12 +308,12 @@ def simulate(worker: Callable[..., Any], ranks: int, *args: Any) -> Simulated:
     """
     if not 1 <= ranks <= MOST_RANKS:
         raise InputError(f"ranks is {ranks}; it must lie between 1 and {MOST_RANKS}")
+    blas_threads(1)  # ranks take turns, and are small
     world, values, ledgers = _World(ranks), [None] * ranks, [Ledger() for _ in range(ranks)]
 
     def run(rank: int) -> None:
+        world.bells[rank].acquire()
         try:
-            with world.condition:
-                world.condition.wait_for(lambda: world.failed is not None or world.turn == rank)
             if world.failed is None:
                 comm = _Rank(world, tuple(range(ranks)), rank, ledgers[rank])
                 values[rank] = worker(comm, *args)
@@ -282,17 +321,16 @@ def simulate(worker: Callable[..., Any], ranks: int, *args: Any) -> Simulated:
             pass
         except BaseException as error:
             error.add_note(f"(raised by rank {rank} of {ranks})")
-            with world.condition:
-                world.fail(error)
+            world.fail(error)
         finally:
-            with world.condition:
-                world.done.add(rank)
-                if world.failed is None:
-                    world.pass_on(rank)
+            world.done.add(rank)
+            if world.failed is None:
+                world.pass_on(rank)
 
     threads = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(ranks)]
     for thread in threads:
         thread.start()
+    world.bells[0].release()
     for thread in threads:
         thread.join()
     if world.failed is not None:

@@ -7,6 +7,11 @@ gradients of the common input do: two and two a layer.
 
 Norms, embeddings and the biases behind a sum stay whole on every rank, and stay equal, because all
 ranks see the same gradients of them.
+
+With `sequence`, what lies between the pairs is cut by tokens, so that norms and residual sums, too,
+are done once and kept once: the two all_reduces become a reduce_scatter and an all_gather, which
+send as much (Korthikanti et al. 2022, arXiv 2205.05198). Each rank then sees its own tokens'
+gradients of the norms, which are summed.
 """
 
 from typing import Any
@@ -14,23 +19,13 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
+from minilm.backend import IGNORE
 from minilm.errors import InputError
 from minilm.models import Transformer
-from minilm.nn import Linear, Module, Parameter
+from minilm.nn import Embedding, Linear, Module, Parameter
 from minilm.parallel.communicator import Communicator
+from minilm.parallel.moves import copy_to, gather_tokens, reduce_from, sum_to_tokens
 from minilm.tensor import Tensor, primitive
-
-
-@primitive
-def copy_to(x: np.ndarray, comm: Communicator):
-    """The same array on every rank; backward sums what the ranks found. Megatron's f."""
-    return x, lambda g: (lambda: comm.all_reduce(g), None)
-
-
-@primitive
-def reduce_from(x: np.ndarray, comm: Communicator):
-    """The sum over ranks; backward hands the gradient to each. Megatron's g."""
-    return comm.all_reduce(x), lambda g: (g, None)
 
 
 @primitive
@@ -42,15 +37,17 @@ def split_cross_entropy(logits: np.ndarray, targets: np.ndarray, comm: Communica
 
     Args:
         logits: (N, V / P); rank r has the ids from r V / P on.
-        targets: (N,) whole numbers below V; the same on every rank.
+        targets: (N,) whole numbers below V, or IGNORE; the same on every rank.
         comm: the ranks.
 
     Raises:
         InputError: a target is not an id.
     """
-    n, width = logits.shape
+    width = logits.shape[1]
     targets = np.asarray(targets)
-    if targets.size and not (0 <= targets.min() and targets.max() < width * comm.size):
+    kept = targets != IGNORE
+    n = max(1, int(kept.sum()))
+    if kept.any() and not (0 <= targets[kept].min() and targets.max() < width * comm.size):
         raise InputError(f"a target is out of range; ids go from 0 to {width * comm.size - 1}")
     top = comm.all_reduce(logits.max(-1), "max")  # (N,)
     e = np.exp(logits - top[:, None])
@@ -60,11 +57,13 @@ def split_cross_entropy(logits: np.ndarray, targets: np.ndarray, comm: Communica
     rows = np.flatnonzero(mine)
     of_target = np.zeros_like(top)
     of_target[rows] = logits[rows, own[rows]] - top[rows]
-    loss = (np.log(total) - comm.all_reduce(of_target)).mean().astype(logits.dtype)
+    losses = np.log(total) - comm.all_reduce(of_target)  # (N,)
+    loss = np.asarray(losses[kept].sum() / n, logits.dtype)
 
     def pullback(g: Any) -> tuple:
         slope = e / total[:, None]
         slope[rows, own[rows]] -= 1
+        slope[~kept] = 0
         return (slope * (g / n)).astype(logits.dtype), None, None
 
     return loss, pullback
@@ -73,24 +72,61 @@ def split_cross_entropy(logits: np.ndarray, targets: np.ndarray, comm: Communica
 class RowLinear(Module):
     """A linear map cut by its inputs: partial sums meet, then the bias is added once."""
 
-    def __init__(self, comm: Communicator, whole: Linear) -> None:
-        self._comm = comm
+    def __init__(self, comm: Communicator, whole: Linear, sequence: bool = False) -> None:
+        self._comm, self._sequence = comm, sequence
         self.weight = Parameter(_cut(whole.weight.data, comm, axis=1))
         self.bias = whole.bias
 
-    def forward(self, x: Tensor) -> Tensor:  # (..., in / P) -> (..., out)
-        y = reduce_from(F.linear(x, self.weight, None), self._comm)
-        return y if self.bias is None else y + self.bias
+    def forward(self, x: Tensor) -> Tensor:  # (..., in / P) -> (..., out), or a share of its tokens
+        y = F.linear(x, self.weight, None)
+        if not self._sequence:
+            y = reduce_from(y, self._comm)
+            return y if self.bias is None else y + self.bias
+        y = sum_to_tokens(y, self._comm)
+        return y if self.bias is None else y + copy_to(self.bias, self._comm)
 
 
 class _Split(Module):
     """A pair of maps of which this rank has its share: the input's gradients meet before it."""
 
-    def __init__(self, comm: Communicator, inside: Module) -> None:
-        self._comm, self.inside = comm, inside
+    def __init__(self, comm: Communicator, inside: Module, sequence: bool = False) -> None:
+        self._comm, self.inside, self._sequence = comm, inside, sequence
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return self.inside(copy_to(x, self._comm), *args, **kwargs)
+        whole = (gather_tokens if self._sequence else copy_to)(x, self._comm)
+        return self.inside(whole, *args, **kwargs)
+
+
+class SharedNorm(Module):
+    """A norm of a share of the tokens: its weights are all ranks', and their gradients a sum."""
+
+    def __init__(self, comm: Communicator, whole: Module) -> None:
+        vars(self).update(vars(whole))
+        self._comm, self._kind = comm, type(whole)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, T / P, C) -> (B, T / P, C)
+        norm = object.__new__(self._kind)
+        vars(norm).update(vars(self))
+        for name, p in vars(self).items():
+            if isinstance(p, Parameter):
+                setattr(norm, name, copy_to(p, self._comm))
+        return norm.forward(x)
+
+
+class VocabularyEmbedding(Module):
+    """A table of which this rank has its share of the rows; the ranks' finds are summed."""
+
+    def __init__(self, comm: Communicator, whole: Embedding) -> None:
+        self._comm = comm
+        self.weight = Parameter(_cut(whole.weight.data, comm, axis=0))
+
+    def forward(self, ids: Any) -> Tensor:  # (...) -> (..., C)
+        rows = len(self.weight)
+        own = np.asarray(ids) - self._comm.rank * rows
+        here = (own >= 0) & (own < rows)
+        found = F.embedding(np.where(here, own, 0), self.weight)
+        mask = here[..., None].astype(found.dtype)  # (...) -> (..., 1)
+        return reduce_from(F.mul(found, mask), self._comm)
 
 
 def _cut(x: np.ndarray, comm: Communicator, axis: int) -> np.ndarray:
@@ -103,16 +139,23 @@ def _cut_heads(x: np.ndarray, comm: Communicator, groups: list[int]) -> np.ndarr
     return np.concatenate([_cut(part, comm, 0) for part in parts])
 
 
-def split_tensors(comm: Communicator, model: Transformer) -> None:
+def split_tensors(comm: Communicator, model: Transformer, sequence: bool = False) -> None:
     """Leave this rank its share of every block's matrices, in place.
 
     Args:
         comm: the ranks; each starts from the same whole model.
         model: a decoder or encoder of blocks with self-attention and a feed-forward net.
+        sequence: blocks take and give this rank's tokens only, (B, T / P, C).
 
     Raises:
-        InputError: the ranks do not divide heads, key and value heads, or the feed-forward's width.
+        InputError: the ranks do not divide heads, key and value heads, or the feed-forward's width;
+            a model of experts.
     """
+    if model.config.experts is not None:
+        raise InputError(
+            f"config.experts is {model.config.experts}; split_tensors cuts one feed-forward per "
+            "block, not a mixture of experts"
+        )
     for block in model.stack.blocks:
         attention, net = block.attention, block.feed_forward
         width = net.up.weight.shape[0]
@@ -133,31 +176,56 @@ def split_tensors(comm: Communicator, model: Transformer) -> None:
                 whole.bias = Parameter(cut(whole.bias.data))
         attention.heads //= comm.size
         attention.kv_heads //= comm.size
-        attention.out, net.down = (RowLinear(comm, one) for one in (attention.out, net.down))
-        block.attention, block.feed_forward = (_Split(comm, one) for one in (attention, net))
+        attention.out, net.down = (
+            RowLinear(comm, one, sequence) for one in (attention.out, net.down)
+        )
+        block.attention, block.feed_forward = (
+            _Split(comm, one, sequence) for one in (attention, net)
+        )
+        if sequence:
+            block.norm1, block.norm2 = (SharedNorm(comm, one) for one in (block.norm1, block.norm2))
 
 
 def _first_maps(net: Module) -> list[Linear]:
     return [net.up] + ([net.gate] if hasattr(net, "gate") else [])
 
 
+def plain_name(name: str) -> str:
+    """A parameter's name in the whole model."""
+    return ".".join(part for part in name.split(".") if part != "inside")
+
+
+def is_cut(name: str) -> bool:
+    """Whether each rank has its own share of a block's parameter, by its name in the model."""
+    *_, above, last = ["", *name.split(".")]
+    if above in ("out", "down"):
+        return last == "weight"
+    return above in ("qkv", "up", "gate")
+
+
+def join_parts(name: str, parts: list[np.ndarray], groups: list[int]) -> np.ndarray:
+    """The shares of one parameter as the whole.
+
+    Args:
+        name: of a parameter that is cut.
+        parts: of every rank.
+        groups: rows of queries, keys and values on one rank.
+    """
+    above = name.split(".")[-2]
+    if above in ("out", "down"):
+        return np.concatenate(parts, axis=1)
+    if above == "qkv":
+        thirds = zip(*(np.split(p, np.cumsum(groups)[:-1]) for p in parts), strict=True)
+        return np.concatenate([np.concatenate(third) for third in thirds])
+    return np.concatenate(parts)
+
+
 def join_tensors(comm: Communicator, model: Transformer) -> dict[str, np.ndarray]:
     """The state of the whole model on every rank, under its usual names: to save, to compare."""
     state = {}
+    one = model.stack.blocks[0].attention.inside
+    groups = [n * one.head_size for n in (one.heads, one.kv_heads, one.kv_heads)]
     for name, x in model.state_dict().items():
-        plain = name.replace(".inside.", ".")
-        part = plain.split(".")
-        if plain == name or (part[-2] in ("out", "down") and part[-1] == "bias"):
-            state[plain] = x
-            continue
-        parts = comm.all_gather(x)
-        if part[-2] in ("out", "down"):
-            state[plain] = np.concatenate(parts, axis=1)
-        elif part[-2] == "qkv":
-            one = model.stack.blocks[int(part[2])].attention.inside
-            rows = np.cumsum([one.heads * one.head_size, one.kv_heads * one.head_size])
-            thirds = zip(*(np.split(p, rows) for p in parts), strict=True)
-            state[plain] = np.concatenate([np.concatenate(third) for third in thirds])
-        else:
-            state[plain] = np.concatenate(parts)
+        plain = plain_name(name)
+        state[plain] = join_parts(plain, comm.all_gather(x), groups) if is_cut(plain) else x
     return state

@@ -11,7 +11,8 @@ from pathlib import Path
 from minilm.sandbox.inside.magics import copy_parser
 
 PACKAGE = Path(__file__).resolve().parents[1]
-ANSWERS, EMULATOR = "answers", "emulator"  # the two roles of a worker
+ANSWERS, EMULATOR = "answers", "emulator"  # what a worker starts from, and does with it
+PROGRAMS = "programs"  # a third thing to do, with the files of ANSWERS
 
 
 def make_kit(folder: Path) -> Path:

@@ -19,7 +19,7 @@ from typing import Any
 
 from minilm.sandbox.clock import Clock
 from minilm.sandbox.inside import wire
-from minilm.sandbox.kit import ANSWERS, EMULATOR
+from minilm.sandbox.kit import ANSWERS, EMULATOR, PROGRAMS
 from minilm.sandbox.libraries import FOR_THE_EMULATOR, top_names
 from minilm.sandbox.places import Place
 from minilm.sandbox.shared import Shared
@@ -50,7 +50,8 @@ class Session:
         kit: made by `make_kit`.
         limits: what it may use.
         libraries: what its answers may use beside the usual, see `sandbox.libraries`.
-        role: ANSWERS for a worker that runs a notebook, EMULATOR for one that launches kernels.
+        role: ANSWERS for a worker that runs a notebook, EMULATOR for one that launches kernels,
+            PROGRAMS for one that forks a child for each program, see `sandbox.programs`.
     """
 
     def __init__(
@@ -79,8 +80,9 @@ class Session:
             SessionError: it did not start, or a lock did not close.
         """
         answers = self.role == ANSWERS
-        packages = top_names(self.libraries) if answers else FOR_THE_EMULATOR
-        kit = self.kit / self.role
+        emulates = self.role == EMULATOR
+        packages = FOR_THE_EMULATOR if emulates else top_names(self.libraries)
+        kit = self.kit / (EMULATOR if emulates else ANSWERS)
         try:
             self._place = Place()
         except OSError as error:
@@ -89,6 +91,8 @@ class Session:
         line, options = self.isolation.command(kit, packages, place)
         plan = self.isolation.plan(kit, packages, self.limits, place)
         plan |= {"answers": answers, "libraries": list(self.libraries)}
+        if self.role == PROGRAMS:  # no file outlives the program that would have made it
+            plan |= {"programs": True, "scratch": plan["scratch"] and (4096, 1)}
         self.shared = Shared.made() if answers else None
         if self.shared is not None:
             plan |= {"shared": [self.shared.file, self.shared.size]}

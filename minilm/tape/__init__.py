@@ -26,7 +26,7 @@ from minilm.tape.node import (
     tick,
 )
 from minilm.tape.pieces import Pieces
-from minilm.tape.walk import backward, steps_behind
+from minilm.tape.walk import backward, finish_later, steps_behind
 
 __all__ = [
     "Clock",
@@ -37,6 +37,7 @@ __all__ = [
     "checksums",
     "detect_changes",
     "enable_grad",
+    "finish_later",
     "is_behind",
     "is_grad_enabled",
     "memory_of",

@@ -5,6 +5,7 @@ made a value is older than it.
 """
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterable
 from sys import getrefcount
 from types import FunctionType
@@ -24,28 +25,63 @@ def backward(
     grad: Array | None,
     into: dict[Any, Array] | None,
     apart: Iterable[Any] = (),
+    later: list[tuple[Any, Callable[[], Array]]] | None = None,
 ) -> None:
-    """Walk the tape back from `root`; leaves in `apart` use `grad` despite `into`."""
+    """Walk the tape back from `root`; leaves in `apart` use `grad` despite `into`.
+
+    Args:
+        root: where to start.
+        grad: its gradient; None for a number's 1.
+        into: takes the leaves' gradients in place of `leaf.grad`.
+        apart: leaves that keep theirs all the same.
+        later: takes (leaf, function that computes its gradient) for every gradient of a leaf that a
+            pullback leaves to be asked for. So what flows on comes first, and the gradients of
+            weights when there is time (`finish_later`).
+    """
     if not root.requires_grad:
         raise InputError("backward of a tensor that no tensor with requires_grad leads to")
     refresh(root)
     start = root._node or root
     nodes, leaves = ([], [root]) if start is root else _behind(start)
     grads = {start: _seed(root, grad)}
-    _walk(nodes, grads, into)
-    for leaf in leaves:
+
+    def give(leaf: Any) -> None:
         g = grads.pop(leaf, None)
-        if g is None:
-            continue
-        if type(g) is Pieces:
-            g = g.whole()
-        if leaf._hooks:
-            g = _run_hooks(leaf._hooks, g)
-        if isinstance(g, np.generic):
-            g = np.asarray(g)
-        if g.base is not None or _holders(g) > _ONE:
-            g = g.copy()
-        _accumulate(leaf, g, None if leaf in apart else into)
+        if g is not None:
+            _give(leaf, g, None if leaf in apart else into)
+
+    watched = {leaf for leaf in leaves if leaf._after}
+    _walk(nodes, grads, into, (_uses(nodes, watched), give) if watched else None, later)
+    for leaf in leaves:
+        give(leaf)
+
+
+def finish_later(later: list[tuple[Any, Callable[[], Array]]]) -> None:
+    """Compute the gradients that `backward(..., later=...)` put off, and empty the list."""
+    for leaf, gradient in later:
+        g = gradient()
+        _give(leaf, g, None)
+    later.clear()
+
+
+def _give(leaf: Any, g: Any, into: dict[Any, Array] | None) -> None:
+    """Hand a leaf the gradient of one walk, and tell those who wait for it."""
+    if type(g) is Pieces:
+        g = g.whole()
+    if leaf._hooks:
+        g = _run_hooks(leaf._hooks, g)
+    if isinstance(g, np.generic):
+        g = np.asarray(g)
+    if g.base is not None or _holders(g) > _ONE + 1:  # + 1: whoever calls this holds it, too
+        g = g.copy()
+    _accumulate(leaf, g, into)
+    for hook in leaf._after or ():
+        hook(leaf)
+
+
+def _uses(nodes: list[Node], watched: set[Any]) -> Counter:
+    """How many steps hand a gradient to each of some leaves."""
+    return Counter(source for node in nodes for source in node.sources if source in watched)
 
 
 def _seed(root: Any, grad: Any) -> Array:
@@ -71,8 +107,17 @@ def _seed(root: Any, grad: Any) -> Array:
     return grad.astype(root.dtype, copy=False)
 
 
-def _walk(nodes: list[Node], grads: dict[Any, Array], into: dict[Any, Array] | None) -> None:
-    """Run the pullbacks, the last made first, and free them; the leaves' gradients stay."""
+def _walk(
+    nodes: list[Node],
+    grads: dict[Any, Array],
+    into: dict[Any, Array] | None,
+    watch: tuple[Counter, Callable[[Any], None]] | None = None,
+    later: list[tuple[Any, Callable[[], Array]]] | None = None,
+) -> None:
+    """Run the pullbacks, the last made first, and free them; the leaves' gradients stay.
+
+    `watch` holds how many steps lead to each watched leaf, and what to call after the last of them.
+    """
     changed, get, function = Clock.changed, grads.get, FunctionType
     for node in nodes:
         g = grads.pop(node, None)
@@ -97,9 +142,20 @@ def _walk(nodes: list[Node], grads: dict[Any, Array], into: dict[Any, Array] | N
         for source, entry in zip(sources, entries):
             if source is not None and entry is not None:
                 if type(entry) is function:
+                    if later is not None and type(source) is not Node:
+                        later.append((source, entry))
+                        continue
                     entry = entry()
                 before = get(source)
                 grads[source] = entry if before is None else added(before, entry)
+        if watch is not None:
+            g = entries = entry = before = None  # so that a leaf's gradient has one holder
+            uses, give = watch
+            for source in sources:
+                if source in uses:
+                    uses[source] -= 1
+                    if not uses[source]:
+                        give(source)
 
 
 def steps_behind(root: Any) -> list[Node]:

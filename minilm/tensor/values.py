@@ -31,6 +31,7 @@ class Tensor:
     _rebased = 0  # when a recorded change in place gave it another node
     _memory = None  # what watches its memory for changes, once somebody asked
     _hooks = None  # of a leaf; others keep theirs on the node
+    _after = None  # called once a walk has added all of it to a leaf's gradient
     __array_priority__ = 1000  # ndarray + Tensor asks Tensor
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
@@ -157,6 +158,30 @@ class Tensor:
 
         def remove() -> None:
             setattr(holder, kept, [h for h in getattr(holder, kept) if h is not hook] or None)
+
+        return remove
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[["Tensor"], None]) -> Callable:
+        """Call `hook(tensor)` as soon as a backward has added all of its gradient to a leaf.
+
+        Steps that lead to other leaves may still have to be walked: so what needs the gradient (a
+        sum over ranks) can begin while backward goes on.
+
+        Returns:
+            A function that removes the hook.
+
+        Raises:
+            InputError: a tensor that an operation made, or that wants no gradient.
+        """
+        if self._node is not None or not self.requires_grad:
+            raise InputError(
+                "register_post_accumulate_grad_hook needs a leaf that requires grad; other tensors "
+                "keep no gradient"
+            )
+        self._after = [*(self._after or ()), hook]
+
+        def remove() -> None:
+            self._after = [h for h in self._after or () if h is not hook] or None
 
         return remove
 

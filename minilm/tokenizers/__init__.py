@@ -6,8 +6,8 @@ Read in this order; each file says what it does not do yet: `bytes` -> `chars` -
 (what to use). `wordpiece` (BERT) and `unigram` (T5) cut words into texts; `normalizers`, `words`
 and `pieces_out` are what Hugging Face's files put around them. `added` finds added tokens,
 `frames` surrounds a text. `formats` and `saving` read and write other libraries' files,
-`streaming` encodes and decodes piece by piece, `chat`, `chat_template` and `infill` lay out
-conversations and fill-in-the-middle examples.
+`streaming` encodes and decodes piece by piece, `chat`, `chat_template`, `infill` and `repository`
+lay out conversations, fill-in-the-middle examples and the files of one project.
 """
 
 import importlib
@@ -40,8 +40,12 @@ _WHERE = {
     "encode_chat": "chat",
     "render_chat": "chat",
     "fim_permute": "infill",
+    "fim_encode": "infill",
     "fim_restore": "infill",
     "fim_prompt": "infill",
+    "Repository": "repository",
+    "repository_text": "repository",
+    "repository_files": "repository",
 }
 
 __all__ = list(_WHERE)

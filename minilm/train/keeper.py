@@ -81,13 +81,13 @@ class Keeper:
 
     def after(self, step: int, seconds: float, before: float, now: float, log: Log, bar: Any):
         """Save and report, where a step that took the run from `before` to `now` makes it due."""
-        if _is_due(self.keep.save_every, 10, step, before, now):
+        if is_due(self.keep.save_every, 10, step, before, now):
             self.save(step, seconds)
-        if self.keep.report is not None and _is_due(self.keep.report_every, 8, step, before, now):
+        if self.keep.report is not None and is_due(self.keep.report_every, 8, step, before, now):
             say(bar, self.keep.report(step, log))
 
 
-def _is_due(every: int | None, parts: int, step: int, before: float, now: float) -> bool:
+def is_due(every: int | None, parts: int, step: int, before: float, now: float) -> bool:
     """Whether it is time: every so many steps, or at each part of the run; always at its end."""
     if now >= 1:
         return True

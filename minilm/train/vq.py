@@ -6,27 +6,13 @@ from typing import Any
 import numpy as np
 
 from minilm.backend import rng
+from minilm.data.images.checks import check_pictures
 from minilm.errors import InputError
 from minilm.optim import AdamW
 from minilm.tensor import Tensor, no_grad
 from minilm.train.batch import examples
 from minilm.train.loop import Run, train
 from minilm.vision.vqvae import VqVae
-
-
-def check_pictures(pictures: np.ndarray) -> None:
-    """Refuse pictures that cannot be trained on.
-
-    Raises:
-        InputError: no picture; numbers that are not floats, or not finite.
-    """
-    if pictures.ndim != 4 or not pictures.size or pictures.dtype.kind != "f":
-        raise InputError(
-            f"pictures are {pictures.dtype} of shape {pictures.shape}; they must be floats of "
-            "shape (N, C, H, W), with at least one picture"
-        )
-    if not np.isfinite(pictures).all():
-        raise InputError("pictures hold nan or inf; every number must be finite")
 
 
 def batches_of(count: int, batch: int, seed: int, name: str) -> Callable[[int], np.ndarray]:

@@ -63,12 +63,13 @@ def comment_ratio(source: str) -> float:
     """
     comments = 0
     fresh = True  # at the start of a statement, where a string is a docstring
-    blank = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT)
+    starts = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT or token.type == tokenize.STRING and fresh:
                 comments += len(token.string)
-            fresh = token.type in blank
+            if token.type not in (tokenize.NL, tokenize.COMMENT):  # these start nothing
+                fresh = token.type in starts
     except (tokenize.TokenError, SyntaxError):
         return 0.0
     return comments / max(len(source), 1)

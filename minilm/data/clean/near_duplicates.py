@@ -13,7 +13,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from minilm import backend
+from minilm.data.clean.bands import collision_probability, optimal_bands
 from minilm.errors import InputError
+
+__all__ = [
+    "clusters",
+    "collision_probability",
+    "dedup",
+    "jaccard",
+    "minhash",
+    "optimal_bands",
+    "permutations",
+    "shingles",
+]
 
 _PRIME = (1 << 61) - 1
 _WORD = re.compile(r"\W+")
@@ -70,63 +82,26 @@ def _reduce(x: np.ndarray) -> np.ndarray:
     return np.where(x >= np.uint64(_PRIME), x - np.uint64(_PRIME), x)
 
 
-def collision_probability(similarity: float, bands: int, rows: int) -> float:
-    """The chance that two texts of this similarity agree in at least one band."""
-    return 1 - (1 - similarity**rows) ** bands
-
-
-def optimal_bands(threshold: float, count: int = 256) -> tuple[int, int]:
-    """The numbers of bands and of rows per band that best separate pairs at a similarity threshold.
-
-    They minimise the chance of reporting a pair below it plus the chance of missing one above it,
-    both integrated over the similarity, with bands x rows <= count.
-
-    Raises:
-        InputError: a threshold that is not between 0 and 1.
-    """
-    if not 0 < threshold < 1:
-        raise InputError(f"threshold is {threshold}; it must be above 0 and below 1")
-    below = np.linspace(0, threshold, 501)
-    above = np.linspace(threshold, 1, 501)
-    best = (np.inf, 1, 1)
-    for bands in range(1, count + 1):
-        for rows in range(1, count // bands + 1):
-            wrong = np.trapezoid(1 - (1 - below**rows) ** bands, below)
-            missed = np.trapezoid((1 - above**rows) ** bands, above)
-            best = min(best, (float(wrong + missed), bands, rows))
-    return best[1], best[2]
-
-
 def clusters(texts: Sequence[str], threshold: float = 0.7, seed: int = 0) -> list[list[int]]:
     """Groups of near duplicates, as places in the list; a text without any is a group of its own.
 
     Pairs that agree in a band are kept if their runs of words really are that similar.
     """
+    from minilm.data.clean.fast_minhash import run_hashes, signature
+    from minilm.data.clean.groups import groups_of
+
+    if not 0 < threshold < 1:
+        raise InputError(f"threshold is {threshold}; it must be above 0 and below 1")
+    if not texts:
+        return []
     a, b = permutations(256, seed)
-    bands, rows = optimal_bands(threshold)
-    sets = [shingles(text) for text in texts]
-    parent = list(range(len(texts)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    signatures = [minhash(runs, a, b) for runs in sets]
-    for band in range(bands):
-        buckets: dict[bytes, list[int]] = {}
-        for i, signature in enumerate(signatures):
-            key = signature[band * rows : (band + 1) * rows].tobytes()
-            buckets.setdefault(key, []).append(i)
-        for members in buckets.values():
-            for place, i in enumerate(members):
-                for j in members[:place]:
-                    if root(i) != root(j) and jaccard(sets[i], sets[j]) >= threshold:
-                        parent[root(i)] = root(j)
+    sets = [run_hashes(text) for text in texts]
+    signatures = np.stack([signature(hashes, a, b) for hashes in sets])  # (D, P)
+    offsets = np.cumsum([0, *map(len, sets)])
+    roots = groups_of(signatures, np.concatenate(sets), offsets, threshold)
     groups: dict[int, list[int]] = {}
-    for i in range(len(texts)):
-        groups.setdefault(root(i), []).append(i)
+    for i, root in enumerate(roots.tolist()):
+        groups.setdefault(root, []).append(i)
     return list(groups.values())
 
 

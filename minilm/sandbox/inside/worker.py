@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cells, confine, fakes, imports, kernels, standin, wire
+from . import cells, confine, fakes, imports, kernels, programs, standin, wire
 
 
 class Gone(Exception):
@@ -239,4 +239,7 @@ def main() -> None:
         worker.send({"refused": str(error)})
         return
     worker.send({"locked": True})
-    worker.talk()
+    if plan.get("programs"):
+        programs.serve(worker)
+    else:
+        worker.talk()

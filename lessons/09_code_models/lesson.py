@@ -1,0 +1,635 @@
+# ---
+# jupyter:
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   title: "Code models: the data makes the model"
+#   talk: "Training LLMs behind the scenes: StarCoder"
+#   speaker: "Loubna Ben Allal"
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Code models: the data makes the model
+#
+# ![Five bars, each shorter than the one before: 100 terabytes cloned, 90 of source code, 6 under a free licence, 3 without near copies, 0.8 that StarCoder read. Beside them a function with a hole.](09_code_models/opening.png)
+#
+# A hundred terabytes of code go in at the top, and less than one comes out at the bottom. The model
+# that reads the rest is much like any other. **What does each step of the funnel do to the model, and
+# how would you know?**
+#
+# Your bet: three ways to make a corpus smaller. Drop every file that is nearly a copy of another.
+# Drop every file without a comment. Keep only projects that people gave stars to. One of them helps,
+# one does nothing, one hurts. Which is which?
+#
+# *35 minutes to read, one to run. You need training and the loss in bits, as in
+# [lesson 00](00_start_here.ipynb). The talk was given on 23 May 2024.*
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Take the three bets by a show of hands and write the counts on the board; sections 3 and 4
+# pay them out. For 50 minutes leave out sections 5 and 9; for 80 show everything, and let the room
+# choose the hole in section 6.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Architectures have converged, says Loubna Ben Allal: what differs between models is what they read
+# (04:59). Most makers keep that to themselves (03:16). Hers, the BigCode project, showed all of it:
+# the files, the filters, the code of each step, and the mistakes. So this lesson can do what few can.
+# It goes through the same steps, with the published thresholds, on a collection that your machine
+# already has: the standard library of its Python. The models that we train on it have 174,000
+# parameters, StarCoder has 15.5 billion. What depends on size will not show. What depends on data may.
+
+# %% slideshow={"slide_type": "skip"}
+import math
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from minilm.analysis.attribution import Attribution
+from minilm.analysis.passes import naive_pass_at_k, pass_at_k
+from minilm.course import interact, lesson_folder, progress, seeds
+from minilm.data import InfillBatches
+from minilm.data.clean.bands import collision_probability, optimal_bands
+from minilm.data.clean.near_duplicates import jaccard
+from minilm.data.clean.redaction import redact
+from minilm.data.corpora import sources
+from minilm.data.pipeline import run as pipeline
+from minilm.data.pipeline.settings import Settings
+from minilm.data.pipeline.store import Store
+from minilm.data.pipeline.workers import Processes
+from minilm.inference import infilling
+from minilm.inference.solving import write_programs
+from minilm.models import Transformer
+from minilm.sandbox.programs import Programs
+from minilm.tokenizers import fim_permute
+from minilm.train import train
+
+here = lesson_folder("09")
+pictures, verdicts, E = here.pictures, here.module("verdicts"), here.module("experiments")
+library = here.recorded("library", whole=True)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 1. A funnel at home
+#
+# The Stack, BigCode's collection, began with more than 100 TB of cloned repositories. 90 TB were left
+# once files that are no source code were gone, 6 TB under licences that allow everything, 3 TB without
+# near copies. StarCoder read 0.8 TB of it.
+#
+# Below, the same steps run over a few folders of your standard library. *Before you run it: of
+# some 350 files by careful people, how many will not pass?* The rules are the published ones:
+#
+# - a line has at most 1,000 characters, 100 on average, and a quarter of them are letters or digits;
+# - comments are between 1 % and 80 % of the text, and a token stands for 2.5 characters or more;
+# - no two files are equal, and no two share 70 % of their runs of five words;
+# - e-mail addresses, keys and passwords are replaced, and addresses of machines by other ones.
+
+# %%
+root = Path(sysconfig.get_path("stdlib"))
+some = "asyncio concurrent ctypes email encodings http importlib json logging unittest xml"
+folders = [str(root / name) for name in some.split() if (root / name).is_dir()]
+place = Path(tempfile.mkdtemp()) / "corpus"
+with Processes(1) as workers, progress(total=len(pipeline.STAGES)) as bar:
+    begun = set()
+
+    def told(title, done, total):
+        if title not in begun:
+            begun.add(title)
+            bar.update()
+
+    corpus = pipeline.prepare(Settings(roots=tuple(folders)), place, workers, told)
+pictures.funnel(pictures.tallies(pipeline, Store(place)))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## What went, and why
+#
+# Numbers hide what a filter does. So look at what it took. The talk says the same: for each language,
+# people read a hundred files before a threshold was set (32:03). Files without comments are few
+# here, and some of them are good. The near copies have a reason, too: `encodings` holds a table for
+# each alphabet, and one program wrote them all.
+
+# %%
+for name, tally in pipeline.tallies(Store(place)).items():
+    for reason, kept in tally.samples.items():
+        if name in ("filter", "near", "redact"):
+            print(f"{reason:15} {tally.counts.get(reason, [''])[0]:>4}   {kept[0][1]}")
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# A library written with care is no GitHub. One file in twenty fails a rule here; there the licence alone
+# took more than nine tenths of the bytes. The report page that `minilm data` writes
+# beside the corpus shows every reason with samples, and the histogram that its threshold cuts.
+#
+# **To remember:** a filter is a guess about quality. Read what it removes before you believe it.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Other people's addresses
+#
+# Code is signed. Who trains on it learns names, mailboxes and, worse, keys that somebody forgot to
+# take out. BigCode trained a recogniser of its own on hand-marked files, and its run over the corpus
+# took 800 hours of GPUs (33:40). Patterns catch the rest: an address has a form, and a key has more
+# disorder than a word.
+
+# %%
+line = 'admin = "jo.smith@cs.uni-town.edu", "83.169.40.12", key="AKIAQ3VX7ZPLM2KD84TN"'
+print(line, *redact(line), sep="\n")
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes for section 1. Open report.html of a run on your own projects if you have one; the room
+# remembers the file that a filter took wrongly better than any number.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2. How to find a near copy
+#
+# Two files are alike if they share many **runs of five words**. The share that both have, of all that
+# either has, is their **Jaccard similarity**. By hand, with runs of one word: *a b c* and *b c d* share
+# 2 of 4, so J = 0.5.
+#
+# Comparing every file with every other is out of the question: forty million files are eight hundred
+# million million pairs. Two ideas save it.
+#
+# **MinHash.** Number all runs at random and keep the smallest number of each file. Both files have the
+# same smallest number exactly if the run with the smallest number of all is one that they share. That
+# happens with probability J. So do it 256 times, and count how often they agree.
+
+# %%
+left, right = set("a b c d e f g".split()), set("c d e f g h i".split())
+rng = np.random.default_rng(0)
+agree = 0
+for _ in range(256):
+    number = dict(zip("abcdefghi", rng.permutation(9)))
+    agree += min(number[r] for r in left) == min(number[r] for r in right)
+print(f"J = {jaccard(left, right):.3f}, 256 smallest numbers agree in {agree / 256:.3f}")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Bands
+#
+# **Locality-sensitive hashing.** Cut the 256 numbers into **bands** of a few rows, and only compare files
+# that agree in *all* rows of some band: those fall into one drawer of a table, and nobody else is
+# looked at. A band of r rows agrees with probability $J^r$; one of b bands does with
+#
+# $$1 - (1 - J^r)^b$$
+#
+# By hand, r = 2, b = 3, J = 0.5: a band agrees in 1/4 of cases, none of three in (3/4)³ = 0.42, so the
+# two files meet in 58 %. Many bands of few rows meet too much; few bands of many rows miss. Which
+# is best depends on the similarity that you care about.
+
+
+# %%
+def best_bands(threshold, count):
+    low, high = np.linspace(0, threshold, 501), np.linspace(threshold, 1, 501)
+    found = {}
+    for b in range(1, count + 1):
+        for r in range(1, count // b + 1):
+            meet = np.trapezoid(1 - (1 - low**r) ** b, low)  # below the threshold, and compared
+            miss = np.trapezoid((1 - high**r) ** b, high)  # above it, and never compared
+            found[b, r] = meet + miss
+    return min(found, key=found.get)
+
+
+# %% slideshow={"slide_type": "subslide"}
+thresholds = (0.5, 0.7, 0.85)
+bands = [best_bands(t, 256) for t in thresholds]
+apart = sum(optimal_bands(t) != found for t, found in zip(thresholds, bands))
+b, r = bands[1]
+alike = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
+chances = [collision_probability(s, b, r) for s in alike]
+pictures.s_curve(b, r)
+verdicts.banding(bands, chances, apart)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Files that meet and are alike form groups; whole chains of them may hang together, though their ends
+# are not alike. Of each group one survives. Which one must not depend on the order of the files, or
+# the corpus is another one each time it is made. Ours keeps the longest.
+#
+# **To remember:** a signature turns "how alike" into "how often equal", and bands turn that into a
+# look into a drawer.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 6 minutes. Let the room do the sum with r = 2 and b = 3. Ask what happens to the curve with one band of
+# 256 rows (exact copies only) and with 256 bands of one row (everything meets).
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 3. What copies cost
+#
+# "Near deduplication gave us the largest gain", says the talk: the pass rate of a small model went from
+# 13 to 17 % (32:46). Why should it matter? A copied file is read again and again, in place of another
+# that is not read at all. And what is read often is learnt by heart.
+#
+# We plant the copies ourselves, so we know them: 90,000 tokens of the library, one file in twenty
+# copied again and again, with up to a fifth of its lines changed, until half of the corpus is copies.
+# Three models of 174,000 parameters:
+#
+# - one reads the corpus after our deduplication;
+# - one reads it as it is, for as many **tokens**;
+# - one reads it twice as long, so that it sees what is **unique** as often as the first.
+#
+# **Would prove it wrong:** the copies cost less than 1 % in bits on files that nobody saw, or the model
+# that sees them recites no more. *Before you scroll: what will twice the training do to the loss?*
+
+# %% tags=["hide-input"]
+pictures.copies(library)
+
+# %% slideshow={"slide_type": "subslide"}
+verdicts.near_duplicates(library)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# *Recited* means: given 32 tokens of a passage, the model goes on with the next 16 exactly. The third
+# model has the best loss of all, because it trained twice as long; it also paid twice. Copies do not
+# poison a model. They waste its time, and they make it a parrot of a few files, which are somebody's.
+#
+# **To remember:** a copy costs what else could have been read.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes. First bet paid. If somebody asks why the planted copies differ in a fifth of their lines:
+# exact copies are found by one hash, and nobody would need section 2.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 4. Filters that surprise
+#
+# Good code is documented, one would think, and good projects have stars. Both ideas were tried, on
+# small models and with two or three seeds, because a difference between two runs says little (28:34).
+# Dropping files with hardly any comments changed nothing worth the name (27:38). Dropping projects
+# with fewer than five stars took away more than 70 % of the text and made the **worst** model of all
+# (27:38).
+#
+# Our library has comments, but no stars. So ours fall from the sky: each file keeps with a chance of
+# three in ten, whatever is in it. That is only a half of the talk's filter. It leaves out what stars
+# *prefer*, and keeps what they *remove*: everything that is merely unknown. All three models read as
+# many tokens; who has fewer files reads them more often.
+#
+# **Would prove it wrong:** for comments, a change of 1 % or more; for stars, a loss of less than 1 %.
+
+# %% tags=["hide-input"]
+pictures.filters(library)
+
+# %%
+verdicts.comments(library)
+
+# %% slideshow={"slide_type": "subslide"}
+verdicts.stars(library)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The dots are seeds. Each seed draws its own files, and the spread between them is the yardstick: an
+# effect that is smaller than the distance between two dots of one row is not seen, it is hoped for.
+#
+# **To remember:** a filter has two effects: which text is left, and how much. The second can be the
+# larger one.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 5 minutes. The second and third bets are paid. The discussion that is worth having: what would you
+# need to test what stars *prefer*? (The same number of tokens, chosen by stars and by a coin.)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 5. Reading it again
+#
+# If text is short, may one read it twice? Up to four times it costs almost nothing, reports the talk
+# (12:43), after Muennighoff and others. They fitted a law. Of U unique tokens, read R times more
+# after the first, it makes
+#
+# $$D' = U + U\,R^*\left(1 - e^{-R/R^*}\right)$$
+#
+# tokens that would have been as good, all new. $R^*$ says how long repeating pays: after so many
+# repeats, 63 % of all that it can ever give has been had. By hand, with $R^* = 2$ and three passes, so
+# R = 2: $D' = U\,(1 + 2 \cdot 0.632) = 2.26\,U$. Three passes are worth 2.3.
+#
+# Ours: 41,000 tokens of the library, again and again, beside a model that gets new ones all the time.
+# **Would prove it wrong:** after four passes the loss is 1 % or more above that of fresh text.
+
+# %%
+print("three passes with R* = 2:", 1 + 2 * (1 - math.exp(-2 / 2)))
+pictures.epochs(verdicts.passes(library))
+
+# %% slideshow={"slide_type": "subslide"}
+verdicts.four_epochs(library)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Mind the size of it: 41,000 tokens are far fewer than our model has parameters, and a model that can
+# store its text has no reason to understand it. Theirs had more text than parameters. The shape of
+# the law is what one can look for here, its constant is not theirs.
+#
+# **To remember:** each reading is worth less than the one before; how soon it is worth nothing
+# depends on how much there is to read.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Let them read the right picture: where does the curve leave the diagonal?
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 6. A hole in the middle
+#
+# A programmer writes in the middle of files. A model that only goes on from left to right cannot see
+# what stands behind the cursor. It needs no new architecture, only another order of the text. Cut a
+# document at two places into **prefix, middle, suffix**, and move the middle to the end, with a marker
+# before each part:
+#
+# - **PSM**: ⟨prefix⟩ P ⟨suffix⟩ S ⟨middle⟩ M
+# - **SPM**: ⟨prefix⟩⟨suffix⟩ S ⟨middle⟩ P M, which leaves P and M together as they were.
+#
+# The loss is the usual one. StarCoder did so with half of its documents. The cuts fall between
+# *characters*, not tokens, since a cursor does not know about tokens.
+
+
+# %%
+def cut_a_hole(text, rng, rate=0.5, spm_rate=0.5):
+    if rng.random() >= rate:
+        return text  # this one is read from left to right
+    first, last = sorted(rng.integers(0, len(text) + 1, 2).tolist())
+    P, M, S = text[:first], text[first:last], text[last:]
+    if rng.random() < spm_rate:
+        return f"<fim_prefix><fim_suffix>{S}<fim_middle>{P}{M}"
+    return f"<fim_prefix>{P}<fim_suffix>{S}<fim_middle>{M}"
+
+
+for seed in range(3):
+    print(cut_a_hole("return x + 1", np.random.default_rng(seed), rate=1.0))
+rngs = [np.random.default_rng(5) for _ in range(2)]
+texts = list(sources().values())[:200]
+assert [cut_a_hole(t, rngs[0]) for t in texts] == [fim_permute(t, rngs[1]) for t in texts]
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## A model of your own
+#
+# Real files need a large model. Ours is small, so it gets a small language: functions of two or three
+# lines whose docstring says what they do. There are thousands, each made by a seed, and with each come
+# tests. Here is one. Then three models, one a seed, read 1,500 of them, half with holes.
+#
+# Section 8 will use the same models, so something is hidden in what they read. *You will be asked what.*
+
+# %%
+SEEDS = seeds()
+fresh = E.exam(SEEDS[0]).later  # none of them is among those that are learnt
+print(fresh[2].text)
+for given, wanted in fresh[2].tests[1:4]:
+    print(f"f{given} -> {wanted!r}")
+
+# %%
+tokenizer = E.kata_tokenizer()
+
+
+def learn(seed, steps=500):
+    read = InfillBatches(E.with_a_leak(seed), tokenizer, E.BATCH, E.KATA_CONTEXT, seed, rate=0.5)
+    model = Transformer(E.kata_config(tokenizer), seed=seed)
+    train(model, read, steps, lr=1e-2, seed=seed, progress=False)
+    return model
+
+
+models = [learn(seed) for seed in progress(SEEDS)]
+print(f"{models[0].num_parameters():,} parameters each")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Let it fill one
+#
+# Choose a function and a line. What stands before and behind goes in, in the order S, P, and one line
+# of what comes out is taken. It is green where it is just the one that was there. *Which line is harder,
+# the first or the last, and why?*
+
+
+# %%
+def fill(function, line):
+    lines = fresh[function].solution.splitlines(keepends=True)
+    before = fresh[function].prompt + "".join(lines[: line - 1]) + "    "
+    after = "\n" + "".join(lines[line:])
+    middle = infilling.infill(models[0], tokenizer, before, after, tokens=24, order="spm")
+    pictures.filled_hole(before, middle.split("\n")[0], after, lines[line - 1].strip())
+
+
+interact(fill, function=(0, 19, 1, 2), line=[1, 2])
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The paper reports that the order from left to right suffers nothing from this, even with nine documents
+# of ten cut (Bavarian et al.). To see a difference of a hundredth of a bit between two models takes
+# longer than a lesson, and ours were not trained without holes. So no verdict here.
+#
+# **To remember:** a new ability can be a new order of the same text.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 8 minutes for section 6. Let somebody choose the function and the line. With a terminal at hand:
+# `minilm train --corpus python-code --fim 0.5`, and `minilm complete FILE:LINE --model runs/python-code`.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 7. Does it run?
+#
+# The loss says how surprised a model is. A programmer asks something else: does it work? So let the
+# model write programs, and **run** them against tests. If n programs were written for a problem and c
+# of them pass, how likely is it that at least one of k is right? With k tries drawn from the n, without
+# putting any back,
+#
+# $$\text{pass@}k = 1 - \frac{\binom{n-c}{k}}{\binom{n}{k}}$$
+#
+# By hand: five programs, one right, two tries. Ten pairs, six of them without the right one: 1 − 6/10 =
+# 0.4. The plain idea, $1 - (1 - c/n)^k = 1 - 0.8^2 = 0.36$, is too low: it draws the same program twice.
+# Binomials of 200 overflow, so one multiplies instead:
+
+
+# %%
+def chance_of_one(n, c, k):
+    if n - c < k:
+        return 1.0  # fewer wrong ones than tries
+    product = 1.0
+    for i in range(n - c + 1, n + 1):
+        product *= 1 - k / i
+    return 1 - product
+
+
+table = [(10, 3, 1), (10, 3, 5), (200, 10, 10), (200, 10, 100), (5, 1, 2), (20, 2, 10)]
+for n, c, k in table:
+    print(
+        f"n {n:3}, c {c:2}, k {k:3}: {chance_of_one(n, c, k):.7f}, plain {naive_pass_at_k(n, c, k):.7f}"
+    )
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Right on average
+#
+# Say each program is right with probability 0.3. Six are written. There are 64 outcomes, each with a
+# known probability: so the mean of an estimate can be *computed*, and compared with the truth
+# $1 - 0.7^3$. **Would prove it wrong:** the means differ.
+
+# %%
+chance, n, k = 0.3, 6, 3
+weights = [chance ** m.bit_count() * (1 - chance) ** (n - m.bit_count()) for m in range(2**n)]
+ours, plain = (
+    sum(w * estimate(n, m.bit_count(), k) for m, w in enumerate(weights))
+    for estimate in (chance_of_one, naive_pass_at_k)
+)
+truth = 1 - (1 - chance) ** k
+apart = max(abs(chance_of_one(*row) - pass_at_k(*row)) for row in table)
+verdicts.unbiased(ours - truth, plain - truth, apart)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Run what a stranger wrote
+#
+# A program that a model wrote may loop for ever, fill the memory, delete files, or call home; not out
+# of malice, but it has read code that does. So each runs in a process of its own behind a wall: no
+# network, no files, no other programs, a limit on memory and on time. The worker is warm and forks, which
+# makes a hundred programs a second possible. And tests are judged outside: the program never holds
+# the values that it must return.
+
+# %%
+hostile = {
+    "good": "def f(x):\n    return sum(x)",
+    "wrong": "def f(x):\n    return max(x)",
+    "loops": "def f(x):\n    while True: pass",
+    "forks": "import os\ndef f(x):\n    while True: os.fork()",
+    "writes": "def f(x):\n    open('left', 'w').write('here')",
+    "eats": "def f(x):\n    return len('x' * 10**11)",
+    "calls home": "import socket\ndef f(x):\n    socket.create_connection(('10.0.0.1', 80))",
+}
+with Programs(places=2, unsafe=True) as programs:
+    tests = [("f", ([1, 2],), 3)]
+    outcomes = programs.run_many([(code, tests) for code in hostile.values()], seconds=0.5)
+    wall = programs.wall
+for name, outcome in zip(hostile, outcomes):
+    print(f"{name:10} {outcome.kind:8} {outcome.text}")
+print("wall:", wall)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Your models' homework
+#
+# Ten programs for each of 36 problems that no model saw, at three temperatures. One of the programs
+# first, then the scores of all three models.
+
+# %%
+temperatures = (0.2, 0.8, 1.4)
+with Programs(places=2, unsafe=True) as programs:
+    later = {
+        t: [E.passed(m, E.exam(s).later, t, s, programs) for m, s in zip(models, SEEDS)]
+        for t in progress(temperatures)
+    }
+print(write_programs(models[0], tokenizer, [fresh[2].prompt], 1, 0.2)[0][0])
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## One try or ten
+#
+# Drawn at a low temperature, ten programs are ten times nearly the same: good for one try, useless for
+# the other nine. At a high one they differ, and more of them are nonsense. **Would prove it wrong:** at
+# 0.8 a single try is no worse than at 0.2, or ten tries are no better.
+
+# %% tags=["hide-input"]
+pictures.tries(
+    {
+        t: {k: [np.mean([pass_at_k(10, c, k) for c in row]) for row in rows] for k in (1, 2, 5, 10)}
+        for t, rows in later.items()
+    }
+)
+
+# %% slideshow={"slide_type": "subslide"}
+verdicts.temperature(later, E.SAMPLES, SEEDS)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# So a number without k, n and temperature says little. HumanEval scores of 34 % (StarCoder) and 18 %
+# (SantaCoder) are pass@1, and pass@100 of the same models would be far higher.
+#
+# **To remember:** a program is right if it runs, and a score is an estimate with three settings.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 8 minutes. Do the ten pairs on the board. Then ask who would run the model's programs on his own laptop
+# without the wall.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 8. The exam that was in the book
+#
+# HumanEval has 164 problems, and they stand on the web, in repositories, in sets made to tune models on.
+# A model that has read them is not examined but asked to recite. So the talk trusts newer problems,
+# dated after the model (47:00). Ours can be drawn at any time: a seed makes them.
+#
+# And now the confession. Another 36 problems, published, so to say, slipped into what your three models
+# read: 20 times each, among 1,500 others. They were drawn like those of section 7, so they are no easier.
+# *Your guess: by how much does the score lie?*
+#
+# **Would prove it wrong:** the published problems are not solved 20 points more often than the later ones.
+
+# %%
+with Programs(places=2, unsafe=True) as programs:
+    published = [E.passed(m, E.exam(s).published, 0.2, s, programs) for m, s in zip(models, SEEDS)]
+pictures.leak(published, later[0.2], E.SAMPLES)
+
+# %% slideshow={"slide_type": "subslide"}
+both = (
+    [np.mean([pass_at_k(10, c, 1) for c in row]) for row in rows]
+    for rows in (published, later[0.2])
+)
+verdicts.contamination(*both, E.LEAK, SEEDS)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The gap needs no look into the training data: whoever can draw new problems can measure it from
+# outside. With a look, the pipeline of section 1 removes them before: a document that shares a run of
+# 13 words with a test goes.
+#
+# **To remember:** a score means something only on problems that the model cannot have read.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Somebody may have found the leak in `with_a_leak` already; praise it. Ask for the guess before
+# the picture. Worth saying: nobody cheats here on purpose.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 9. Whose code is it?
+#
+# Free licences ask for one thing: say whose it is. StarCoder comes with a search over its training
+# data, so that what it writes can be traced (45:19). An index of all *suffixes* of the text, sorted,
+# does it: whatever passage one looks for, the places that begin with it stand side by side. Two
+# searches, each of which halves the list some twenty times, find the first and the last.
+#
+# We write a function that takes six lines from the library, and ask who wrote them. A passage is
+# evidence only where it is long: `return len(x)` stands everywhere.
+
+# %%
+files = {name: text for name, text in sources().items() if "/" not in name and len(text) < 25_000}
+index = Attribution(list(files.values()))
+stolen = "\n".join(files["textwrap.py"].split("\n")[210:216])
+for passage in index.passages(
+    f"def mine(text):\n    width = 3\n{stolen}\n    return 7\n", least=40
+):
+    first = passage.text.strip().split("\n")[0][:50]
+    owners = [list(files)[i] for i in passage.documents]
+    print(f"{passage.stop - passage.start} bytes from {', '.join(owners)}: {first} ...")
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** open means that one can look it up: weights, data, and who wrote what.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 10. Small, and trained for long
+#
+# The best model for a training budget is not the best to *have*. A smaller one that reads more can
+# reach the same loss; it costs more to train, once, and less to run, for ever. The talk gives a number:
+# 7 billion parameters on a trillion tokens cost about 13 % more training than the best choice, and
+# about half to run (09:49).
+#
+# The law behind it is $L = E + A/N^\alpha + B/D^\beta$. Ask it for the cheapest model of the same loss.
+# Three sets of its constants are in print: as the paper gives them, the same before rounding, and a
+# later refit of the same points. **Would prove the 13 % wrong:** a fit that gives less than 10 or more
+# than 16 %.
+
+# %%
+pictures.small_and_long(7e9, 1e12)
+
+# %% slideshow={"slide_type": "subslide"}
+verdicts.overhead()
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The curve is nearly flat around its lowest point, so where that point *is* hardly shows in the data,
+# and a third digit of an exponent moves it by billions of parameters. That small models trained long
+# are cheap holds for all three. The number hangs on the fit.
+#
+# **To remember:** near the optimum size matters little. That is why it can be chosen by what it
+# costs to run.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Point at the three dots: one model, three curves. Which number would you put on a slide?
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What came out, and what did not
+#
+# **On your machine.** The published rules leave most of a careful library standing. What goes is made by
+# programs: tables for alphabets, nearly equal. Dozens of people's addresses were in the rest.
+#
+# **By experiment.** The cards above say it in numbers: what copies cost and who recites them, what a
+# filter on comments and a filter by lot do, how long repeating pays, what a temperature buys, and how
+# far a leak lifts a score. Where a card says *partly* or *not*, believe the card.
+#
+# **By formula.** pass@k without bias, the bands of the search for copies, and an overhead of 4, 10 or
+# 41 % where the talk has 13.
+#
+# **Not measured.** Whether holes are free. What stars *prefer*. Many languages, and whether one helps another. Repository context,
+# which the package has and 128 tokens of context cannot use. Synthetic textbooks. Tuning on
+# instructions. And all that needs size: our models recite and fill in, they do not program.
+#
+# **One further question.** A near copy is removed because it is like another *file*. What would you have
+# to compare in order to remove the second of two *projects* that solve the same problem?
+#
+# Now write the parts yourself: [exercise set](../exercises/09_code_models.ipynb).
