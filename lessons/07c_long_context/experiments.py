@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from minilm import backend
-from minilm.data.worlds.hops import ID, KINDS, WHAT, WHERE, WORDS, Asked, draw_hops
+from minilm.data.worlds.hops import ID, KINDS, PLACES, WHAT, WHERE, WORDS, Asked, draw_hops
 from minilm.inference.recall import mem_recall
 from minilm.inference.retrieval import bm25
 from minilm.models.sentences import SentenceJudge, SentenceReader
@@ -135,6 +135,12 @@ def remembered(judge: SentenceJudge, given: Asked, most: int = ROOM, rounds: int
     return picked(given.documents, found.kept)
 
 
+def commonest(documents: Array) -> Array:
+    """The place (B,) that each text (B, N, 3) names most often: an answer without a question."""
+    places = np.array([ID[place] for place in PLACES])
+    return places[(documents[..., 2, None] == places).sum(1).argmax(1)]
+
+
 def exam(reader: SentenceReader, judge: SentenceJudge, distractors: int) -> dict[str, float]:
     """Shares right on new texts, of two hops and of one, for each way to choose what is read."""
     two = asked(distractors, TEXTS, 9_000_000 + distractors, 0, kind=0)
@@ -151,6 +157,7 @@ def exam(reader: SentenceReader, judge: SentenceJudge, distractors: int) -> dict
         name: float((think(reader, two.question, read) == two.answer).mean())
         for name, read in ways.items()
     }
+    found["commonest place"] = float((commonest(texts) == two.answer).mean())
     for name, read in (("full", one.documents), ("search", extract(one.question, one.documents))):
         found[f"{name}, one hop"] = float((reader.answer(read, one.question) == one.answer).mean())
     return found

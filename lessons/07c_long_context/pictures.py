@@ -288,8 +288,10 @@ def hops(exams: Exams) -> None:
             ax.set_title(title)
         axes[0].plot(tested, 100 * (luck + (1 - luck) / 16), ":", color=MUTED, linewidth=3,
                      label="luck and guessing")  # fmt: skip
+        axes[0].plot(tested, _curve(exams, "commonest place").mean(0), "-.", color=INK, linewidth=2,
+                     label="commonest place")  # fmt: skip
         axes[0].set_ylabel("% right")
-        axes[0].legend(loc="center right", fontsize=15)
+        axes[0].legend(loc="center right", bbox_to_anchor=(1, 0.66), fontsize=15)
         axes[1].axhline(100 / 40, color=MUTED, linestyle=":", linewidth=3)
         axes[1].text(tested[0], 6, "guessing", color=MUTED, fontsize=15)
 

@@ -107,7 +107,7 @@ def there_and_back():
 #
 # `work_per_rank(n, P, plan)`: how many pairs each rank computes under a causal mask, a list of P whole numbers.
 # A query at place i (from 0) has i + 1 keys, itself among them. `plan` is `"contiguous"`, where rank r
-# has the r-th P-th of the text, or `"zigzag"`. About 3 lines.
+# has piece r of P equal pieces, counted from 0, or `"zigzag"`. n is a multiple of 2P. About 3 lines.
 #
 # *By hand.* n = 4, P = 2. Contiguous: rank 0 has the places 0 and 1, so 1 + 2 = 3 pairs; rank 1 has 3 + 4 =
 # 7. Zigzag: rank 0 has 0 and 3, 1 + 4 = 5; rank 1 has 2 + 3 = 5.
@@ -201,7 +201,7 @@ def your_merge_reads_a_long_row():
 # ## 5. The ring (★★★, 20 minutes)
 #
 # `ring_attention(qs, ks, vs, causal, turn)`: the attention of P ranks at once. Each of `qs`, `ks` and `vs` is a
-# list of P arrays (t, D), the ranks' parts in the order of the text. Return the list of P outputs (t, D).
+# list of P arrays (t, D), the ranks' parts in the order of the text. Return the list of P outputs (t, D), float64.
 # Scores are q · k / √D; with `causal`, no query sees a later key.
 #
 # Rank r may use its own queries and what has come to it, nothing else. `turn(blocks)` moves a list of P blocks on by
@@ -270,12 +270,12 @@ def memory_of_your_ring():
 # Ulysses. Two functions:
 #
 # - `to_heads(shards, exchange)`: `shards` is a list of P arrays (t, H, D), each rank's part of the text with all H
-#   heads. Return a list of P arrays (P t, H / P, D): all of the text, and rank r's share of the heads, the r-th
-#   P-th. If P does not divide H, raise a `ValueError`.
-# - `to_text(parts, exchange)`: the way back.
+#   heads. (The lesson puts heads before tokens; here tokens come first.) Return a list of P arrays (P t, H / P, D):
+#   all of the text with piece r of the heads, in P equal pieces. If P does not divide H, raise a `ValueError`.
+# - `to_text(parts, exchange)`: the way back, from P arrays (P t, H / P, D) to P arrays (t, H, D).
 #
 # `exchange(table)` is the all-to-all: `table[r][s]` is what rank r sends to rank s; you get a table whose
-# `[r][s]` is what rank r got from rank s. Call it **once** in each function. About 3 lines each.
+# `[r][s]` is what rank r got from rank s. Call it **once** in each function. About 5 lines and 2.
 #
 # *By hand.* P = 2, t = 1, H = 2: rank 0 has (a0, a1), rank 1 has (b0, b1). It ends with rank 0 holding a0
 # and b0, one below the other, and rank 1 holding a1 and b1.
@@ -339,7 +339,7 @@ def what_yours_sends():
 # \text{mean}|d|)}$$
 #
 # where n documents hold w, and f is how often it is in this one. A word that comes twice in q counts twice.
-# Return N numbers, float64. About 8 lines.
+# Return an array of N numbers, float64. About 8 lines.
 #
 # *By hand.* docs ((a, b), (b, b)), q = (a): mean length 2, so both fractions have $k_1 \cdot 1$ below. n = 1: ln(1 +
 # 1.5 / 1.5) = ln 2 = 0.693. The first document: f = 1, 0.693 · 2.2 / 2.2 = 0.693. The second: 0.
