@@ -1,4 +1,4 @@
-"""Running a trained model: key/value caches, sampling, generation."""
+"""Running a trained model: key/value caches, sampling, generation; `retrieval` and `recall`."""
 
 from minilm.inference.batch import Ragged, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache

@@ -8,7 +8,8 @@ A ladder; each file's header says what it does not do:
 - `presets`: GPT-2 to Mixtral, BERT, T5, GLM as configs; `build` makes the model of any
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
-`initialise` (the first weights), `blank` (GLM's training text), `grow` (a larger vocabulary).
+`initialise` (the first weights), `blank` (GLM's training text), `grow` (a larger vocabulary);
+`sentences` (a reader and a judge of short sentences, for questions about many of them).
 """
 
 from minilm.models.blank import batch_blanks, blank_out, sample_spans
