@@ -10,7 +10,7 @@ from minilm.inference.generate import steps
 from minilm.inference.rules import Rules
 from minilm.inference.stopping import TextStream
 from minilm.tokenizers import ChatTemplate, Tokenizer, encode_chat, read_template
-from minilm.tokenizers.chat import FORMATS, PLAIN, ChatFormat, Form, Message
+from minilm.tokenizers.chat import FORMATS, PLAIN, Form, Message, ends_of
 
 RECIPE = "recipe.json"  # of a folder that `minilm train` has written
 
@@ -66,7 +66,7 @@ class Talk:
         """
         asked: Message = {"role": "user", "content": text}
         ids = self._read(asked)
-        stop = _ends(self.form, self.tokenizer)
+        stop = ends_of(self.form, self.tokenizer)
         marks = list(self.tokenizer.special.values())
         texts = [end for end in stop if isinstance(end, str)]
         shown, said = TextStream(self.tokenizer, texts), []
@@ -136,16 +136,6 @@ class Speaker:
             return "".join(talk.answer(prompt)).strip()
         except InputError as error:
             return f"(no answer: {error})"
-
-
-def _ends(form: Form, tokenizer: Tokenizer) -> list[int | str]:
-    """What ends an answer: any special token, or the text behind it where that has none."""
-    stop: list[int | str] = list(tokenizer.special.values())
-    if isinstance(form, ChatFormat):
-        _, tail = form.around("assistant", "user")
-        if not any(name in tail for name in form.special):
-            stop.append(tail)
-    return stop
 
 
 def form_of(folder: str | Path, tokenizer: Tokenizer) -> Form:

@@ -38,7 +38,7 @@ class ContiguousCache:
     def __init__(
         self, dims: Any, batch: int, length: int, dtype: Any = np.float32, device: str = "cpu"
     ) -> None:
-        layers, groups, size = _dims(dims)
+        layers, groups, size = dims_of(dims)
         for name, value in (("batch", batch), ("length", length)):
             if value < 1:
                 raise InputError(f"{name} is {value}; it must be 1 or more")
@@ -249,8 +249,12 @@ class RollingCache(ContiguousCache):
         super().truncate(length)
 
 
-def _dims(dims: Any) -> tuple[int, int, int]:
-    """(layers, kv_heads, head_size) of a Config or as given."""
+def dims_of(dims: Any) -> tuple[int, int, int]:
+    """(layers, kv_heads, head_size) of a Config or as given.
+
+    Raises:
+        InputError: a tuple of another form.
+    """
     if isinstance(dims, tuple):
         if len(dims) != 3 or min(dims) < 1:
             raise InputError(f"dims is {dims}; it must be (layers, kv_heads, head_size)")

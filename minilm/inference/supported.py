@@ -37,7 +37,7 @@ def check_weights(model: Any, weights: str) -> str | None:
 
 def is_overridden() -> bool:
     """Whether functions given to `use`, or another tier, are to run: no short cut is allowed."""
-    return swap.is_active() or kernels.is_overridden("decode_step", "quantize_rows")
+    return swap.is_active() or kernels.is_overridden("decode_step", "paged_step", "quantize_rows")
 
 
 def unsupported(model: Any) -> str | None:

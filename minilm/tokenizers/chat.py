@@ -197,3 +197,13 @@ def encode_chat(
         ids.append(part)
         said.append(np.full(part.size, kind in ("answer", "end")))
     return np.concatenate(ids), np.concatenate(said)
+
+
+def ends_of(form: Form, tokenizer: Tokenizer) -> list[int | str]:
+    """What ends an answer: any special token, or the text behind it where that has none."""
+    stop: list[int | str] = list(tokenizer.special.values())
+    if isinstance(form, ChatFormat):
+        _, tail = form.around("assistant", "user")
+        if not any(name in tail for name in form.special):
+            stop.append(tail)
+    return stop

@@ -1,14 +1,12 @@
-"""Decoding attention in Numba: one pass over the visible keys of each head, without storing scores.
-
-The largest score so far and the sum relative to it are carried along (online softmax, arXiv
-1805.02867), so keys and values are read once, side by side.
-"""
+"""Decoding attention in Numba, over pages: see `pages.look_pages`."""
 
 import numpy as np
 
 from minilm.kernels.decode_attention import reference
+from minilm.kernels.decode_attention.pages import look_pages
+from minilm.kernels.decode_step.dots import SUMS
 from minilm.kernels.numba_tools.jit import jit
-from minilm.kernels.numba_tools.simd import expf
+from minilm.kernels.numba_tools.simd import address
 
 
 def decode_attention(
@@ -24,51 +22,45 @@ def decode_attention(
     rolling: bool = False,
 ) -> np.ndarray:
     """See `reference.decode_attention`."""
-    if not q.dtype == k.dtype == v.dtype == np.float32:
+    rows = all(a.strides[2:] == (4 * a.shape[3], 4) for a in (k, v))  # of a view of longer caches
+    if not (q.dtype == k.dtype == v.dtype == np.float32 and rows):
         return reference.decode_attention(
             q, k, v, lengths, table, scale, window, begins, distance, rolling
         )
-    page = k.shape[2] if rolling or table is not None else 0
-    whole = np.int64
-    table = np.zeros((0, 0), whole) if table is None else table.astype(whole)
-    begins = np.zeros(len(q), whole) if begins is None else begins.astype(whole)
+    whole, batch = np.int64, len(q)
+    # Without a table each sequence has one page of its own, the whole of its cache.
+    lines = np.arange(batch)[:, None] if table is None else table
+    begins = np.zeros(batch, whole) if begins is None else begins.astype(whole)
     distance = np.zeros((0, 0), np.float32) if distance is None else distance.astype(np.float32)
-    out = np.empty(q.shape, np.float32)
+    out, lengths = np.empty(q.shape, np.float32), lengths.astype(whole)
+    ring = k.shape[2] if rolling else 0
     _decode(
-        np.ascontiguousarray(q), k, v, lengths.astype(whole), begins, table, distance,
-        np.float32(scale), 0 if window is None else window, page, out,
+        np.ascontiguousarray(q), k, v, lengths, begins, np.ascontiguousarray(lines, whole),
+        np.ascontiguousarray(distance), np.float32(scale), 0 if window is None else window, ring,
+        np.empty(max(1, int(lengths.max(initial=0))), np.float32), out,
     )  # fmt: skip
     return out
 
 
 @jit
-def _decode(q, k, v, lengths, begins, table, distance, scale, window, page, out):
+def _decode(q, k, v, lengths, begins, lines, distance, scale, window, ring, scores, out):
     batch, heads, size = q.shape
     share = heads // k.shape[1]
-    paged, span = table.shape[1] > 0, distance.shape[1]
+    span = distance.shape[1]
+    sums, scaled = np.empty(SUMS, np.float32), np.empty(max(size, 80), np.float32)
     for b in range(batch):
-        length = lengths[b]
-        oldest = max(begins[b], length - window) if window > 0 else begins[b]
-        if page > 0 and not paged:
-            oldest = max(oldest, length - page)
+        place = lengths[b] - 1
+        oldest = begins[b]
+        if window > 0:
+            oldest = max(oldest, place + 1 - window)
+        if ring > 0:
+            oldest = max(oldest, place + 1 - ring)
         for h in range(heads):
-            group, query, o = h // share, q[b, h], out[b, h]
-            top, total = np.float32(-np.inf), np.float32(0)
-            o[:] = 0
-            for j in range(oldest, length):
-                row = table[b, j // page] if paged else b
-                slot = j % page if page > 0 else j
-                key, value = k[row, group, slot], v[row, group, slot]
-                s = np.float32(0)
-                for i in range(size):
-                    s += query[i] * key[i]
-                s *= scale
-                if span > 0:
-                    s += distance[h, span - length + j]
-                highest = max(top, s)
-                fade, weight = expf(top - highest), expf(s - highest)
-                top, total = highest, total * fade + weight
-                for i in range(size):
-                    o[i] = o[i] * fade + weight * value[i]
+            query = q[b, h]
             for i in range(size):
-                o[i] /= total
+                scaled[i] = query[i] * scale
+            far = distance[h] if span > 0 else sums[:0]
+            look_pages(
+                scaled[:size], k, v, lines[b], h // share, oldest, place, far, scores, out[b, h],
+                address(sums),
+            )  # fmt: skip

@@ -31,10 +31,10 @@ from minilm.kernels.numba_tools.jit import jit
 from minilm.kernels.numba_tools.simd import fmax
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
-_SHARE = 2_000_000  # bytes of weights to read per call below which one thread is faster than two
+SHARE = 2_000_000  # bytes of weights to read per call below which one thread is faster than two
 
 
-class _Room:
+class Room:
     """What is kept from call to call: addresses, sizes, packed int8 weights, scratch, threads."""
 
     def __init__(self, w: Weights) -> None:
@@ -85,7 +85,7 @@ class _Room:
         """Memory that all threads share, and a row for each alone, zero where nothing writes."""
         key = batch, seen, parts
         if key not in self._scratch:
-            shared, alone = _needs(self.sizes, batch, seen)
+            shared, alone = needs(self.sizes, batch, seen)
             self._scratch = {key: (np.zeros(shared, np.float32), np.zeros((parts, alone), "f"))}
         return self._scratch[key]
 
@@ -118,10 +118,10 @@ def decode_step(
 ) -> np.ndarray:
     """See `reference.decode_step`."""
     if weights.room is None:
-        weights.room = _Room(weights)
+        weights.room = Room(weights)
     room = weights.room
     batch = len(ids)
-    worth = max(1, weights.nbytes * count * batch // _SHARE)
+    worth = max(1, weights.nbytes * count * batch // SHARE)
     parts = max(1, min(threads, worth, len(weights.tokens) // WORTH))
     shared, alone = room.scratch(batch, keys.shape[3], parts)
     new = np.empty((count, batch), np.int64)
@@ -136,7 +136,7 @@ def decode_step(
     return new
 
 
-def _needs(sizes: tuple[int, ...], batch: int, seen: int) -> tuple[int, int]:
+def needs(sizes: tuple[int, ...], batch: int, seen: int) -> tuple[int, int]:
     """Floats of scratch: shared, and of each thread."""
     _, c, h, g, d, f, v = sizes[:7]
     pad = stride.py_func

@@ -53,34 +53,37 @@ def _token(
     if w.positions is not None:
         x = x + w.positions[place - begin]
     for index, layer in enumerate(w.layers):
-        qkv = _linear(_norm(w, layer.norm1, x), layer.qkv)
+        qkv = linear(norm(w, layer.norm1, x), layer.qkv)
         mixed = _attention(w, qkv, keys[index], values[index], begin, place)
-        x = x + _linear(mixed, layer.out)
-        y = _norm(w, layer.norm2, x)
+        x = x + linear(mixed, layer.out)
+        y = norm(w, layer.norm2, x)
         if layer.gate is None:
-            h = _activation(w, _linear(y, layer.up))
+            h = activation(w, linear(y, layer.up))
         else:
-            h = _activation(w, _linear(y, layer.gate)) * _linear(y, layer.up)
-        x = x + _linear(h, layer.down)
-    return _linear(_norm(w, w.norm, x) * np.float32(w.logit_scale), w.head)
+            h = activation(w, linear(y, layer.gate)) * linear(y, layer.up)
+        x = x + linear(h, layer.down)
+    return linear(norm(w, w.norm, x) * np.float32(w.logit_scale), w.head)
 
 
-def _linear(x: np.ndarray, m: Map) -> np.ndarray:
+def linear(x: np.ndarray, m: Map) -> np.ndarray:
+    """x (B, I) -> (B, O)."""
     y = x @ m.weight.T.astype(np.float32)
     if m.scales is not None:
         y *= m.scales
     return y if m.bias is None else y + m.bias
 
 
-def _norm(w: Weights, norm: Norm, x: np.ndarray) -> np.ndarray:
+def norm(w: Weights, own: Norm, x: np.ndarray) -> np.ndarray:
+    """x (B, C), each row normalised as the model does."""
     if not w.rms:
         x = x - x.mean(axis=-1, keepdims=True)
     x = x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + np.float32(w.eps))
-    x = x if norm.weight is None else x * norm.weight
-    return x if norm.bias is None else x + norm.bias
+    x = x if own.weight is None else x * own.weight
+    return x if own.bias is None else x + own.bias
 
 
-def _activation(w: Weights, x: np.ndarray) -> np.ndarray:
+def activation(w: Weights, x: np.ndarray) -> np.ndarray:
+    """The feed-forward's activation, or its gate's, of each number of x."""
     if w.activation == "relu":
         return np.maximum(x, 0)
     if w.activation == "silu":
@@ -88,8 +91,8 @@ def _activation(w: Weights, x: np.ndarray) -> np.ndarray:
     return gelu(x, w.activation == "gelu_tanh").astype(np.float32)
 
 
-def _rope(w: Weights, x: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """x (B, n, D), row b turned by the angles of position where[b]."""
+def turn(w: Weights, x: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """RoPE: x (B, n, D), row b turned by the angles of position where[b]."""
     cos, sin = w.cos[where][:, None], w.sin[where][:, None]
     half = w.size // 2
     pairs = (slice(half), slice(half, None))
@@ -109,9 +112,7 @@ def _attention(
     packed = qkv.reshape(batch, -1, w.size)
     turned = w.heads + w.groups
     if w.rope is not None:
-        packed = np.concatenate(
-            [_rope(w, packed[:, :turned], place - begin), packed[:, turned:]], 1
-        )
+        packed = np.concatenate([turn(w, packed[:, :turned], place - begin), packed[:, turned:]], 1)
     keys[:, :, place % slots] = packed[:, w.heads : turned]
     values[:, :, place % slots] = packed[:, turned:]
     out = np.empty((batch, w.heads, w.size), np.float32)

@@ -19,7 +19,7 @@ HEAD, TOKENS, POSITIONS, COS, SIN, DISTANCE = 2, 5, 6, 7, 8, 9  # of the last li
 
 
 @inner
-def _meet(barrier, target):
+def meet(barrier, target):
     """Wait until `target` threads have arrived, counted from the start of the job."""
     arrive(barrier)
     spins = 0
@@ -30,7 +30,7 @@ def _meet(barrier, target):
 
 
 @inner
-def _part(n, part, parts):
+def part_of(n, part, parts):
     """The rows of n that are a thread's: whole blocks, the last one may be ragged."""
     blocks = (n + WORTH - 1) // WORTH
     return min(n, blocks * part // parts * WORTH), min(n, blocks * (part + 1) // parts * WORTH)
@@ -128,10 +128,10 @@ def decode(
     scores = own[batch * widest :]
     sums = address(total)
     empty = total[:0]
-    c_lo, c_hi = _part(c, part, parts)
-    f_lo, f_hi = _part(f, part, parts)
-    p_lo, p_hi = _part(packed, part, parts)
-    v_lo, v_hi = _part(vocab, part, parts)
+    c_lo, c_hi = part_of(c, part, parts)
+    f_lo, f_hi = part_of(f, part, parts)
+    p_lo, p_hi = part_of(packed, part, parts)
+    v_lo, v_hi = part_of(vocab, part, parts)
     pair_lo, pair_hi = batch * heads * part // parts, batch * heads * (part + 1) // parts
     per = heads // groups
     for step in range(count):
@@ -151,7 +151,7 @@ def decode(
                 norm(line[NORM1:], rms, eps, _ONE, c, x[b], y[b])
             multiply(line[QKV:], int8, c, y, qkv, p_lo, p_hi, sums, codes, steps)
             target += parts
-            _meet(bell, target)
+            meet(bell, target)
             for pair in range(pair_lo, pair_hi):
                 b, h = pair // heads, pair % heads
                 g = h // per
@@ -193,10 +193,10 @@ def decode(
                 soon = address(keys[layer, later // heads, later % heads // per])
                 look(q, k_cache, v_cache, soon, first, here, far, scores, out, sums)
             target += parts
-            _meet(bell, target)
+            meet(bell, target)
             multiply(line[OUT:], int8, heads * d, mixed, change, c_lo, c_hi, sums, codes, steps)
             target += parts
-            _meet(bell, target)
+            meet(bell, target)
             for b in range(batch):
                 into, add = x[b, :c], change[b, :c]
                 for i in range(into.size):
@@ -215,10 +215,10 @@ def decode(
                 else:
                     activate(kind, out)
             target += parts
-            _meet(bell, target)
+            meet(bell, target)
             multiply(line[DOWN:], int8, f, hidden, change, c_lo, c_hi, sums, codes, steps)
             target += parts
-            _meet(bell, target)
+            meet(bell, target)
             for b in range(batch):
                 into, add = x[b, :c], change[b, :c]
                 for i in range(into.size):
@@ -235,7 +235,7 @@ def decode(
                 for i in range(out.size):
                     out[i] = row[i]
         target += parts
-        _meet(bell, target)
+        meet(bell, target)
         for b in range(batch):  # each thread for itself; all write the same
             winner = 0
             for other in range(1, parts):
