@@ -9,8 +9,8 @@ import numpy as np
 from minilm.inference.scheduler import Scheduler
 from minilm.inference.server.app import make_app
 from minilm.inference.server.engine import Engine
-from minilm.inference.server.fields import Served
 from minilm.inference.server.listen import Server, open_socket
+from minilm.inference.server.prompts import Served
 from minilm.models import Config, Transformer
 from minilm.tokenizers import ByteTokenizer
 from minilm.tokenizers.chat import CHATML

@@ -20,6 +20,7 @@ PARTS = {  # and the modules that measure them
     "kernels": "kernels",
     "start": "start",
     "align": "align",
+    "serve": "serve",
     "scaling": "scaling",
     "images": "images",
     "gpu": "gpu",

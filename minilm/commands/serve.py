@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from minilm.inference.request import Counts
     from minilm.inference.scheduler import Scheduler
     from minilm.inference.server.engine import Engine
-    from minilm.inference.server.fields import Served
+    from minilm.inference.server.prompts import Served
     from minilm.train import load
 
     for name, value, least in (("queue", args.queue, 0), ("tokens", args.tokens, 1)):

@@ -174,6 +174,9 @@ class PageTable:
 
     def missing(self, more: int) -> int:
         """Free pages that `reserve(more)` would take, a copy of a shared page included."""
+        first, last = self.length // self.pages.size, (self.length + more - 1) // self.pages.size
+        if first == last < len(self.numbers):  # as for nearly every token
+            return int(self.pages.pool.holders(self.numbers[first]) > 1)
         new = self.pages.needed(self.length + more) - len(self.numbers)
         return max(0, new) + len(self._written(more))
 
@@ -186,6 +189,8 @@ class PageTable:
             OutOfPages: there are too few free pages; nothing has changed.
         """
         wanted, pool = self.missing(more), self.pages.pool
+        if not wanted:
+            return
         if wanted > pool.free:
             raise OutOfPages(f"{wanted} pages are needed; {pool.free} of {len(pool)} are free")
         for i in self._written(more):

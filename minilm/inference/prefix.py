@@ -1,8 +1,9 @@
 """What earlier texts began with, kept for texts that begin alike: a radix tree over token ids.
 
 An edge carries a run of tokens and the pages that hold their keys and values; runs are cut where
-texts part, at whole pages (RadixAttention, arXiv 2312.07104). A conversation's next turn finds all
-of its earlier turns, and reads only what is new.
+texts part, between pages (RadixAttention, arXiv 2312.07104), and only the last page of a text may
+be filled in part. A conversation's next turn finds all of its earlier turns, to the token, and
+reads only what is new.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from minilm.inference.pages import Pages, PageTable
 
 
 class _Node:
-    """What follows its parent: tokens in whole pages."""
+    """What follows its parent: tokens in pages, the last of them full unless it is a leaf."""
 
     def __init__(self, ids: tuple[int, ...], pages: list[int], parent: _Node | None) -> None:
         self.ids, self.pages, self.parent = ids, pages, parent
-        self.children: dict[tuple[int, ...], _Node] = {}  # by the tokens of the first page
+        self.children: dict[tuple[int, ...], _Node] = {}  # by the tokens of its first page
         self.used = 0  # when it was last found
 
 
@@ -63,7 +64,7 @@ class PrefixTree:
         return PageTable(self.pages, tuple(pages), length)
 
     def insert(self, ids: Sequence[int], table: PageTable) -> int:
-        """Remember a text, as far as its pages are full; what is known already stays as it is.
+        """Remember a text; what is known already stays as it is.
 
         Args:
             ids: the tokens that the table holds, or their beginning.
@@ -72,24 +73,36 @@ class PrefixTree:
         Returns:
             How many pages are new to the tree.
         """
-        ids, size = tuple(map(int, ids)), self.pages.size
-        whole = min(len(ids), table.length) // size * size
+        ids, size = tuple(map(int, ids[: table.length])), self.pages.size
         node, length = self._root, 0
-        while length < whole:
-            child = node.children.get(ids[length : length + size])
-            if child is None:
-                held = table.numbers[length // size : whole // size]
-                new = _Node(ids[length:whole], [self.pages.pool.share(page) for page in held], node)
-                node.children[new.ids[:size]] = new
-                self._touch(new)
-                self.held += len(held)
-                return len(held)
-            same = common(child.ids, ids[length:whole]) // size * size
-            if same < len(child.ids):
-                child = self._split(child, same)
+        while length < len(ids):
+            child, same = self._next(node, ids, length)
+            if same == len(ids) - length:
+                self._touch(child)
+                return 0
+            if child is None or same < size:  # inside its first page, where no run is cut
+                return self._grow(node, ids, length, table)
+            if same // size * size < len(child.ids):
+                child = self._split(child, same // size * size)
             self._touch(child)
-            node, length = child, length + same
+            node, length = child, length + len(child.ids)
         return 0
+
+    def _grow(self, node: _Node, ids: tuple[int, ...], length: int, table: PageTable) -> int:
+        """Add what a text has from `length` on below a node, in place of a leaf that it goes on."""
+        size = self.pages.size
+        for key, leaf in list(node.children.items()):
+            if len(leaf.ids) < size and leaf.ids == ids[length : length + len(leaf.ids)]:
+                self.held -= len(leaf.pages)
+                for page in leaf.pages:
+                    self.pages.pool.drop(page)
+                del node.children[key]
+        pages = table.numbers[length // size : self.pages.needed(len(ids))]
+        new = _Node(ids[length:], [self.pages.pool.share(page) for page in pages], node)
+        node.children[new.ids[:size]] = new
+        self.held += len(pages)
+        self._touch(new)
+        return len(pages)
 
     def evict(self, wanted: int) -> int:
         """Give up the pages of texts that nobody writes, the longest unused first.

@@ -247,9 +247,12 @@ class Scheduler:
         self.waiting.sort(key=lambda r: r.number)
         self.counts.preempted += 1
 
-    def _remember(self, request: Request) -> None:
+    def _remember(self, request: Request, whole: bool = False) -> None:
+        """Keep a text's pages for texts that begin alike; `whole`: not one that is still filled."""
         if self.prefixes is not None:
-            self.prefixes.insert(request.ids, request.table)
+            size = self.pages.size
+            known = request.table.length // size * size if whole else request.table.length
+            self.prefixes.insert(request.ids[:known], request.table)
 
     def _choose(self, writers: list[Request], logits: np.ndarray) -> list[Event]:
         """The next token of each text, row by row of the logits (M, V)."""
@@ -271,7 +274,7 @@ class Scheduler:
             order = np.argsort(-logs, kind="stable")[: request.logprobs]
             logprob, likeliest = float(logs[token]), tuple((int(i), float(logs[i])) for i in order)
         if len(request.ids) == request.prompt:
-            self._remember(request)  # for those that wait with the same beginning
+            self._remember(request, whole=True)  # for those that wait with the same beginning
         request.ids.append(token)
         self.counts.written += 1
         if request.stops.ends(0, token):

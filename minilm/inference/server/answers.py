@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from minilm.inference.server.engine import Job, Piece
-from minilm.inference.server.fields import Served, Wanted
+from minilm.inference.server.fields import Wanted
+from minilm.inference.server.prompts import Served
 
 
 class Answer:

@@ -19,9 +19,10 @@ from starlette.routing import Route
 
 from minilm.inference.server.answers import Answer
 from minilm.inference.server.engine import Engine, Job, Piece
-from minilm.inference.server.fields import Served, read_fields
+from minilm.inference.server.fields import read_fields
 from minilm.inference.server.metrics import CONTENT_TYPE
 from minilm.inference.server.problems import Problem, broken
+from minilm.inference.server.prompts import Served
 
 MOST_BYTES = 1_000_000  # of a body
 SLOWEST = 30.0  # seconds that a body may take to arrive

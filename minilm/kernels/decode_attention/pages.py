@@ -7,11 +7,20 @@ rolling one that of a page which is read round and round, so all three take the 
 import numba
 import numpy as np
 
-from minilm.kernels.decode_step.dots import SUMS, WIDTH, dots8x1
+from minilm.kernels.decode_step.dots import LINE, SUMS, WIDTH, dots8x1
 from minilm.kernels.decode_step.rows import inner
-from minilm.kernels.numba_tools.simd import address, expf, fmax, pointer
+from minilm.kernels.numba_tools.simd import address, ask, expf, fmax, pointer
 
 _ONE, _ZERO = np.float32(1), np.float32(0)
+_AHEAD = 16  # places: what is read that much later is fetched now
+
+
+@inner
+def _soon(array, line, group, j, place):
+    """Where place j + _AHEAD of a text lies, or its last one: array (P, G, S, D)."""
+    slots, later = array.shape[2], min(j + _AHEAD, place)
+    row = array[line[later // slots % line.size], group, later % slots]
+    return address(row)
 
 
 @inner
@@ -36,16 +45,15 @@ def look_pages(q, keys, values, line, group, first, place, distance, scores, out
     while j <= place:
         page, slot = line[j // slots % turns], j % slots
         run = min(place + 1 - j, slots - slot)
-        part, mixed = keys[page, group], values[page, group]
+        part = keys[page, group]
         score = scores[j - first : j - first + run]
         blocks = run // SUMS * SUMS if whole > 0 else 0
-        at, value = address(part) + 4 * slot * d, address(mixed) + 4 * slot * d
+        at = address(part) + 4 * slot * d
         for t in range(0, blocks, SUMS):
-            skip = 4 * t * d
+            soon = _soon(keys, line, group, j + t, place)
             dots8x1(
-                whole, address(q), 0, at + skip, 4 * d, 4 * WIDTH, value + skip,
-                4 * SUMS * WIDTH, sums,
-            )  # fmt: skip
+                whole, address(q), 0, at + 4 * t * d, 4 * d, 4 * WIDTH, soon, 4 * SUMS * WIDTH, sums
+            )
             for i in range(SUMS):
                 score[t + i] = total[i]
         for t in range(run):
@@ -80,6 +88,9 @@ def look_pages(q, keys, values, line, group, first, place, distance, scores, out
         score = scores[j - first : j - first + run]
         fours = run // 4 * 4
         for t in range(0, fours, 4):
+            soon = _soon(values, line, group, j + t, place)
+            for ahead in range(0, 16 * d, LINE):
+                ask(soon + ahead, LINE)
             a, b, c, e = score[t], score[t + 1], score[t + 2], score[t + 3]
             v0, v1 = mixed[slot + t], mixed[slot + t + 1]
             v2, v3 = mixed[slot + t + 2], mixed[slot + t + 3]
