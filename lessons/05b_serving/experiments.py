@@ -134,20 +134,22 @@ class Served(NamedTuple):
     seconds: float
     stored: list[int]  # tokens in pages, after each step
     held: list[int]  # pages in use, after each step
+    texts_there: list[int]  # texts under way, after each step
 
 
 def serve(model: Transformer, wishes: Sequence[Wish], **sizes: Any) -> Served:
     """All wishes at once; their answers in order."""
     scheduler = Scheduler(model, **{"page": PAGE, "most": 16, "share": False, **sizes})
     requests = [scheduler.add(wish.prompt, wish.tokens) for wish in wishes]
-    stored, held = [], []
+    stored, held, there = [], [], []
     start = time.perf_counter()
     while scheduler.busy:
         scheduler.step()
         stored.append(sum(r.table.length for r in scheduler.running if r.table))
         held.append(scheduler.pages.pool.used)
+        there.append(len(scheduler.running))
     seconds = time.perf_counter() - start
-    return Served([r.written for r in requests], scheduler.counts, seconds, stored, held)
+    return Served([r.written for r in requests], scheduler.counts, seconds, stored, held, there)
 
 
 def speeds(model: Transformer, seed: int, batches: Sequence[int], tokens: int = 64) -> list[float]:

@@ -39,7 +39,7 @@ import numpy as np
 
 from minilm.analysis.accounting import kv_bytes_per_token
 from minilm.course import budget, interact, lesson_folder, progress, seeds
-from minilm.inference import PagedCache, QuantizedCache, Rules, Scheduler, accept
+from minilm.inference import PagedCache, QuantizedCache
 from minilm.inference.quantized_cache import quantized_bytes
 from minilm.inference.speculate import expected_tokens
 from minilm.models import presets
@@ -70,7 +70,10 @@ print(f"{model.num_parameters():,} parameters; the guesser {home.draft.num_param
 # another text costs nothing; above it, its full price.
 
 # %%
-chips = {"A100": (2.039e12, 312e12), "H100": (3.35e12, 989e12)}  # bytes / s, operations / s (16 bits)
+chips = {
+    "A100": (2.039e12, 312e12),
+    "H100": (3.35e12, 989e12),
+}  # bytes / s, operations / s (16 bits)
 print({name: f"{ops / bandwidth:.0f} texts" for name, (bandwidth, ops) in chips.items()})
 pictures.roofline(np.geomspace(1, 8000, 60), chips)
 
@@ -251,8 +254,7 @@ wishes = {seed: lab.heavy_tail(home, seed, 48) for seed in SEEDS}
 print("answers:", sorted(wish.tokens for wish in wishes[SEEDS[0]]))
 flowing = {seed: lab.serve(model, wishes[seed]) for seed in progress(SEEDS)}
 held = [np.sum(run.stored) / (lab.PAGE * np.sum(run.held)) for run in flowing.values()]
-texts = [np.ceil(np.array(run.stored) / 512).clip(1) for run in flowing.values()]
-blocks = [np.sum(run.stored) / (512 * 16 * len(run.stored)) for run in flowing.values()]
+blocks = [np.sum(run.stored) / (512 * np.sum(run.texts_there)) for run in flowing.values()]
 verdicts.pages_waste(held, blocks, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -293,17 +295,15 @@ print("of 7 3 3 5 1 are known:", longest_known(tree, [7, 3, 3, 5, 1]))
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Ten turns
 #
-# The package's tree holds runs and not single tokens, keeps full pages only, and gives up those that
-# nobody asked for longest when memory is short. **Would prove it wrong:** the ratio is more than 2 %
-# away from 5.5 with pages of one token, or below 4.5 with pages of 16.
+# The package's tree holds runs and not single tokens, and gives up those that nobody asked for longest
+# when memory is short. **Would prove it wrong:** the ratio is more than 2 % away from 5.5.
 
 # %%
 turns, each = 10, {"user": 24, "answer": 24}
 whole = lab.chat_reads(model, turns, **each, page=16, share=False)
-exact = lab.chat_reads(model, turns, **each, page=1, share=True)
-paged = lab.chat_reads(model, turns, **each, page=16, share=True)
-pictures.reads(turns, {"all again": whole, "tree, pages of 16": paged, "pages of 1": exact})
-verdicts.chats_share(turns, whole, exact, paged)
+tree = lab.chat_reads(model, turns, **each, page=16, share=True)
+pictures.reads(turns, {"all again": whole, "prefix tree": tree})
+verdicts.chats_share(turns, whole, tree)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** what was read once need not be read again, by whoever asks.
@@ -507,10 +507,10 @@ def to_levels(x, axis):
 codes, step, low = to_levels(np.array([-1.0, 0.0, 0.5, 4.0]), axis=0)
 print(codes, np.round(low + step * codes, 3))
 
-cache = lab.ContiguousCache(config, 1, 128)
+cache = PagedCache.of(config, 1, 128, 16)
 with no_grad():
     model(home.unseen[None, :128].astype(np.int64), cache=cache)
-k = cache.keys[0, 0, 0, :128]  # (T, D) keys of a head
+k = cache.pages.keys[0, cache.tables[0].numbers, 0].reshape(128, -1)  # (T, D) keys of a head
 for name, axis in (("along tokens", 0), ("within a token", 1)):
     codes, step, low = to_levels(k, axis)
     print(f"keys, levels {name:15} mean error {np.abs(low + step * codes - k).mean():.4f}")
