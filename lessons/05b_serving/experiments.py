@@ -49,7 +49,7 @@ def make_home(steps: int, seed: int = 0) -> Home:
     """Train both; the small one has a thirtieth of the weights."""
     tokenizer, known, unseen = text()
     models = []
-    for layers, channels, heads, batch in ((4, 96, 4, 8), (1, 48, 2, 8)):
+    for layers, channels, heads, batch in ((4, 96, 4, 4), (1, 48, 2, 4)):
         model = Transformer(config(layers, channels, heads, tokenizer.vocab_size), seed=seed)
         train(model, known, steps, batch=batch, context=READ, lr=5e-3, seed=seed)
         models.append(model.eval())

@@ -145,6 +145,7 @@ def eight_bits(
         expected="at most 1e-3; less than 1 %; less than 0.4",
         measured={"logits": apart, "perplexity": worse, "bytes": [share] * len(seeds)},
         holds=lambda m: m["logits"] <= 1e-3 and abs(m["perplexity"]) < 0.01 and m["bytes"] < 0.4,
+        partly=lambda m: m["logits"] <= 1e-3 and abs(m["perplexity"]) < 0.01,
         seeds=seeds,
         kind="paper",
         says=f"pages change a logit by {max(apart):.0e} at most; 8 bits change the perplexity by "
