@@ -28,6 +28,11 @@ _FUSED = (
     ("geglu", ("gelu",)),
     ("feed_forward", ("gelu", "silu", "relu", "linear")),
     ("gated_feed_forward", ("gelu", "silu", "swiglu", "geglu", "linear")),
+    (
+        "expert_feed_forward",
+        ("silu", "swiglu", "moe_permute", "moe_combine", "grouped_linear"),
+    ),
+    ("softmax_of_chosen", ("softmax",)),
 )
 _used: set[str] = set()
 _open = 0  # blocks that have begun but not ended

@@ -11,6 +11,7 @@ KINDS = {
     "gpt2": models.gpt2(**TINY),
     "llama": models.llama(**TINY, kv_heads=1, ff=12),
     "window": models.mistral(**TINY, kv_heads=1, ff=12, window=3),
+    "experts": models.mixtral(**TINY, kv_heads=1, ff=12, experts=4),
     "alibi": Config(**TINY, positions="alibi", activation="relu"),
     "relative": Config(**TINY, positions="relative", norm="rms", activation="geglu"),
     "post-norm decoder": Config(**TINY, norm_position="post", positions="sinusoidal"),

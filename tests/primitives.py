@@ -108,6 +108,10 @@ PRODUCTS = {
     "quantized_linear": Case([(2, 8)], lambda x: F.quantized_linear(x, CODES, SCALES, 8)),
     "moe_permute": Case([(3, 5)], lambda x: F.moe_permute(x, ORDER, PLACE, 2)),
     "moe_combine": Case([(6, 5), (3, 2)], lambda y, w: F.moe_combine(y, w, ORDER, PLACE)),
+    "expert_feed_forward": Case(
+        [(3, 5), (3, 2), (4, 6, 5), (4, 6, 5), (4, 5, 6)],
+        lambda x, s, g, u, d: F.expert_feed_forward(x, s, g, u, d, ORDER, PLACE, OFFSETS),
+    ),
     "grouped_linear": Case([(6, 5), (4, 7, 5)], lambda x, w: F.grouped_linear(x, w, OFFSETS)),
 }
 PICTURES = {
@@ -140,6 +144,14 @@ LAYERS = {
     "linear_cross_entropy": Case(
         [(3, 4), (5, 4)], lambda x, w: F.linear_cross_entropy(x, w, TARGETS)
     ),
+}
+ROUTERS = {
+    "top_k_gate": Case([(3, 4)], lambda x: F.top_k_gate(x, 2)[1]),
+    "softmax_of_chosen": Case([(3, 4)], lambda x: F.softmax_of_chosen(x, CHOSEN)),
+    "noisy_logits": Case([(3, 4), (3, 4)], lambda x, s: F.noisy_logits(x, s, _rng())),
+    "expert_choice": Case([(3, 4)], lambda x: F.expert_choice(x, 2)[1]),
+    "load_balance_loss": Case([(3, 4)], lambda x: F.load_balance_loss(x, CHOSEN)),
+    "router_z_loss": Case([(3, 4)], F.router_z_loss),
 }
 CHANGES = {
     "add_": Case([(3, 4), (4,)], _changed(F.add_)),
@@ -186,5 +198,6 @@ MORE = {
     "add_ to a view": Case([(3, 4), (3,)], _changed(lambda y, v: F.add_(y.T[1], v))),
     "T": Case([(3, 4)], lambda x: x.T, keeps_integers=True),
 }
-CASES = ONE | SAME | TWO | SHAPES | PRODUCTS | PICTURES | LOSSES | LAYERS | CHANGES | MORE
+CASES = ONE | SAME | TWO | SHAPES | PRODUCTS | PICTURES | LOSSES | LAYERS | ROUTERS | CHANGES | MORE
 WITHOUT = {"astype"}  # its dtype is what it is asked for
+WITHOUT |= {"balance_step"}  # of arrays: nothing has a gradient

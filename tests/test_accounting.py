@@ -15,14 +15,14 @@ from minilm.models.presets import (
     gpt3,
     llama,
     mistral,
+    mixtral,
     prefix_lm,
     starcoder,
     t5,
     vaswani,
 )
 
-MIXTRAL = mistral(window=None, context=32768, rope=Rope(1e6))
-MIXTRAL_22B = mistral(window=None, channels=6144, layers=56, ff=16384, heads=48)
+MIXTRAL, MIXTRAL_22B = mixtral(), mixtral("8x22b")
 
 
 @pytest.mark.parametrize(
@@ -64,15 +64,20 @@ def test_gpt3_without_embeddings_and_biases():
 
 
 def test_mixtral_counts_every_expert_and_only_two_are_active():
-    found = accounting.count_parameters(MIXTRAL, experts=8, experts_per_token=2)
+    found = accounting.count_parameters(MIXTRAL)
     assert (found.total, found.active) == (46_702_792_704, 12_879_925_248)
     assert found.total - found.feed_forward == 1_605_636_096
     assert f"{found.feed_forward / found.total:.2%}" == "96.56%"
     assert f"{found.active / found.total:.2%}" == "27.58%"
     assert f"{(found.total * found.active) ** 0.5 / 1e9:.1f}" == "24.5"
     assert f"{8 * accounting.count_parameters(mistral()).total / 1e9:.2f}" == "57.93"
-    large = accounting.count_parameters(MIXTRAL_22B, experts=8, experts_per_token=2)
+    large = accounting.count_parameters(MIXTRAL_22B)
     assert (large.total, large.active) == (140_620_634_112, 39_152_031_744)
+    for config, counted in ((MIXTRAL, found), (MIXTRAL_22B, large)):
+        assert model_of(config, allocate=False).num_parameters() == counted.total
+    # The same experts beside a config that has none.
+    dense = mistral(window=None, context=32768, rope=Rope(1e6))
+    assert accounting.count_parameters(dense, experts=8, experts_per_token=2) == found
 
 
 SMALL = dict(vocab_size=40, context=12, layers=3, heads=4, channels=24)
@@ -85,6 +90,11 @@ VARIANTS = [
     {"norm": "rms", "activation": "geglu", "positions": "alibi"},
     {"activation": "silu", "bias": False, "attention_bias": True, "positions": "sinusoidal"},
     {"norm_affine": False, "window": 4, "positions": "none"},
+    {"activation": "swiglu", "bias": False, "experts": 4, "experts_per_token": 2},
+    {"activation": "swiglu", "bias": False, "experts": 3, "experts_per_token": 1,
+     "router": "noisy"},
+    {"activation": "swiglu", "bias": False, "experts": 1, "experts_per_token": 1,
+     "router": "balanced"},
     {"kind": "prefix-lm", "positions": "relative", "bias": False},
     {"kind": "glm", "positions": "2d"},
     {"kind": "encoder", "head": "mlm", "pooler": True, "token_types": 2, "embedding_norm": True},
@@ -115,7 +125,10 @@ def test_counts_equal_the_model_itself(changes):
     assert found.attention == sum(
         n for p, n in names.items() if ".attention." in p or ".cross." in p
     )
-    assert found.feed_forward == sum(n for p, n in names.items() if ".feed_forward." in p)
+    routers = sum(n for p, n in names.items() if ".router." in p)
+    assert found.router == routers
+    fed = sum(n for p, n in names.items() if ".feed_forward." in p)
+    assert found.feed_forward == fed - routers
     tables = ("positions.", "blocks2d.")
     assert found.positions == sum(
         n for p, n in names.items() if p.startswith(tables) or ".relative." in p
@@ -276,7 +289,7 @@ def test_grouped_and_gated_layers_keep_less_and_more():
     found = accounting.activation_bytes_per_layer(c, 16, recompute="scores")
     per_token = 4 * 8192 + 2 * 8192 + 2 * 8 * 128 + 3 * 28672  # norms, q and output, k v, gate
     assert found == 2 * 16 * per_token
-    dense = accounting.activation_bytes_per_layer(MIXTRAL, 16, recompute="scores")
+    dense = accounting.activation_bytes_per_layer(mistral(), 16, recompute="scores")
     sparse = accounting.activation_bytes_per_layer(
         MIXTRAL, 16, recompute="scores", experts=8, experts_per_token=2
     )

@@ -37,7 +37,7 @@ FIELDS = "name unit ours peer peer_name ratio spread goal met".split()
 @pytest.fixture(autouse=True)
 def no_torch(monkeypatch):
     """These tests run the same with and without PyTorch; the oracle tests need it."""
-    for name in ("training", "kernels", "decode", "align", "peers"):
+    for name in ("training", "kernels", "experts", "decode", "align", "peers"):
         module = importlib.import_module(f"minilm.bench.{name}")
         monkeypatch.setattr(module, "find_torch", lambda: None)
     before = backend.threads()

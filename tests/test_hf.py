@@ -20,6 +20,8 @@ CONFIGS = {
     "gpt_bigcode untied": models.gpt2(**TINY, kv_heads=1, tie=False),
     "llama": models.llama(**TINY, kv_heads=1, rope=Rope(scaling={"kind": "linear", "factor": 2.0})),
     "mistral": models.mistral(**TINY, kv_heads=1, window=4),
+    "mixtral": models.mixtral(**TINY, kv_heads=1, experts=3),
+    "mixtral window": models.mixtral(**TINY, kv_heads=1, experts=3, window=4, tie=True),
     "bert": models.bert(**TINY),
     "bert untied": models.bert(**TINY, tie=False, activation="relu"),
     "bert masked": models.bert(**TINY, pooler=False),
@@ -310,3 +312,19 @@ def test_what_has_no_counterpart_says_so():
         config_from_hf({**fields, "rope_scaling": {"rope_type": "longrope", "factor": 2.0}})
     with pytest.raises(InputError, match="lacks"):
         to_hf({}, CONFIGS["gpt2"])
+
+
+def test_another_number_of_experts_is_one_sentence():
+    config = CONFIGS["mixtral"]
+    state = to_hf(model_of(config).state_dict(), config)
+    for experts in (2, 4):
+        with pytest.raises(
+            InputError, match=rf"has 3 experts in .*; the config asks for {experts}"
+        ):
+            from_hf(state, config.replace(experts=experts))
+    with pytest.raises(InputError, match="lacks 'num_local_experts'"):
+        fields = config_to_hf(config)
+        config_from_hf({k: v for k, v in fields.items() if k != "num_local_experts"})
+    for router in ("noisy", "balanced"):  # theirs has neither the second map nor the biases
+        with pytest.raises(InputError, match="no Hugging Face counterpart"):
+            architecture_of(config.replace(router=router))

@@ -180,7 +180,7 @@ def test_refusals():
     table.advance(1)
     with pytest.raises(InputError, match="lengths"):
         PagedCache(pages, [table, PageTable(pages)])
-    with pytest.raises(InputError, match="tables must be"):
+    with pytest.raises(InputError, match="tables is empty"):
         PagedCache(pages, [])
     with pytest.raises(InputError, match="batch is 0"):
         PagedCache.of((1, 2, 4), 0, 3)

@@ -5,7 +5,7 @@ import pytest
 
 from minilm import InputError
 from minilm import functional as F
-from minilm.models import Config, Transformer, gpt2, llama
+from minilm.models import Config, Transformer, gpt2, llama, mixtral
 from minilm.optim import AdamW
 from minilm.parallel import join_tensors, simulate, split_cross_entropy, split_tensors
 from minilm.tensor import Tensor
@@ -14,6 +14,7 @@ SIZES = {"layers": 2, "heads": 4, "channels": 16, "vocab_size": 20, "context": 8
 CONFIGS = {
     "gpt2": gpt2(**SIZES),
     "llama": llama(**SIZES, kv_heads=4),
+    "experts": mixtral(**SIZES, kv_heads=2, ff=12, experts=4),
     "grouped": Config(**SIZES, kv_heads=2, positions="rope", activation="swiglu", norm="rms"),
 }
 STEPS = 10
@@ -107,6 +108,7 @@ def test_split_cross_entropy(shift: float) -> None:
 REFUSED = {
     "heads": ("gpt2", 3, "heads is 4"),
     "key and value heads": ("grouped", 4, "kv_heads is 2"),
+    "experts": ("experts", 2, "config.experts is 4; split_tensors cuts one feed-forward"),
 }
 
 

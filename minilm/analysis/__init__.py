@@ -2,6 +2,7 @@
 
 - `accounting`: parameters, FLOPs, activation and cache bytes of every architecture, exactly
 - `costs`: what a chat, a mixture of experts or a removed piece of structure costs, in closed form
+- `routing`: what a router of experts does: loads, repeats, information, experts deleted, renamed
 - `metrics`: exact match, token accuracy, Brier, edit distance, the loss split over tasks
 - `probes`: the metrics above, all on the same answers of one model
 - `curves`: whether a curve is smooth, flat, inverse, uncorrelated or emergent; widths, crossings

@@ -81,6 +81,7 @@ def count_parameters(
     expert = s.maps * s.c * s.f + ((s.maps - 1) * s.f + s.c if bias else 0)
     routed = s.experts > 1 or get(config, "experts") is not None or experts is not None
     router = s.c * s.experts if routed else 0
+    router *= 2 if get(config, "router") == "noisy" else 1  # a second map says how much noise
 
     # Blocks of both stacks, and the cross-attention of the target's.
     blocks = s.stack + (0 if get(config, "share_stacks", False) else s.target)

@@ -1,4 +1,4 @@
-"""Single operations beside PyTorch's: the tape, attention, norm, loss, optimizer.
+"""Single operations beside PyTorch's: the tape, attention, norm, loss, experts, optimizer.
 
 `minilm bench kernels` prints the table. Every operation goes through the package's public functions
 and its tape, forward and backward, as in a step of a model.
@@ -13,6 +13,7 @@ import numpy as np
 
 from minilm import Tensor, backend, optim, primitive
 from minilm import functional as F
+from minilm.bench.experts import expert_rows
 from minilm.bench.peers import find_torch
 from minilm.bench.rows import Row, seconds
 from minilm.bench.timing import limit_row, thread_counts, timed_row, use_threads
@@ -229,6 +230,7 @@ def run(quick: bool = False) -> Iterator[Row]:
         yield attention_memory_row(4096, 8192)
         yield norm_row(rounds)
         yield loss_row(rounds)
+        yield from expert_rows(rounds, quick)
         for threads in thread_counts():
             yield optimizer_row(rounds, threads)
     finally:

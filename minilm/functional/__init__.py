@@ -42,7 +42,12 @@ from minilm.functional.elementwise import (
     tanh,
     where,
 )
-from minilm.functional.experts import grouped_linear, moe_combine, moe_permute
+from minilm.functional.experts import (
+    expert_feed_forward,
+    grouped_linear,
+    moe_combine,
+    moe_permute,
+)
 from minilm.functional.fused import feed_forward, gated_feed_forward, self_attention
 from minilm.functional.indexing import gather, index, replace_rows, rows_of, scatter_add
 from minilm.functional.inplace import add_, div_, mul_, set_, sub_
@@ -57,6 +62,15 @@ from minilm.functional.products import einsum, embedding, linear, matmul
 from minilm.functional.quantized import quantized_linear
 from minilm.functional.recurrent import lstm, rnn
 from minilm.functional.reductions import cumsum, logsumexp, max, mean, min, sum, var
+from minilm.functional.routing import (
+    balance_step,
+    expert_choice,
+    load_balance_loss,
+    noisy_logits,
+    router_z_loss,
+    softmax_of_chosen,
+    top_k_gate,
+)
 from minilm.functional.shapes import (
     broadcast_to,
     contiguous,
@@ -78,6 +92,7 @@ __all__ = [
     "add_",
     "astype",
     "attention",
+    "balance_step",
     "bce",
     "broadcast_to",
     "clip",
@@ -95,6 +110,8 @@ __all__ = [
     "embedding",
     "exp",
     "expand_dims",
+    "expert_choice",
+    "expert_feed_forward",
     "feed_forward",
     "flip",
     "gated_feed_forward",
@@ -108,6 +125,7 @@ __all__ = [
     "layer_norm",
     "linear",
     "linear_cross_entropy",
+    "load_balance_loss",
     "log",
     "log_softmax",
     "logsumexp",
@@ -124,6 +142,7 @@ __all__ = [
     "mul",
     "mul_",
     "neg",
+    "noisy_logits",
     "pad",
     "permute",
     "pixel_shuffle",
@@ -138,6 +157,7 @@ __all__ = [
     "rnn",
     "roll",
     "rope",
+    "router_z_loss",
     "scatter_add",
     "self_attention",
     "set_",
@@ -145,6 +165,7 @@ __all__ = [
     "silu",
     "sin",
     "softmax",
+    "softmax_of_chosen",
     "softplus",
     "split",
     "sqrt",
@@ -156,6 +177,7 @@ __all__ = [
     "sum",
     "swiglu",
     "tanh",
+    "top_k_gate",
     "transpose",
     "var",
     "where",

@@ -158,3 +158,25 @@ def swiglu_by_parts(gate: Any, up: Any) -> Tensor:
 def geglu_by_parts(gate: Any, up: Any) -> Tensor:
     """`geglu` through `gelu`."""
     return F.mul(F.gelu(gate), up)
+
+
+def softmax_of_chosen_by_parts(logits: Any, experts: Array) -> Tensor:
+    """`softmax_of_chosen` as a gather and the package's `softmax`."""
+    return F.softmax(F.gather(logits, experts))
+
+
+def expert_feed_forward_by_parts(
+    x: Any,
+    weights: Any,
+    gate: Any,
+    up: Any,
+    down: Any,
+    order: Array,
+    place: Array,
+    offsets: Array,
+) -> Tensor:
+    """`expert_feed_forward` as its six steps."""
+    rows = F.moe_permute(x, order, place, weights.shape[1])  # (N, C) -> (N K, C)
+    a, b = (F.grouped_linear(rows, w, offsets) for w in (gate, up))  # (N K, F) each
+    y = F.grouped_linear(F.swiglu(a, b), down, offsets)  # (N K, C)
+    return F.moe_combine(y, weights, order, place)  # (N, C)

@@ -141,15 +141,7 @@ class ContiguousCache:
             InputError: another shape or type than the cache was made for, or no room.
         """
         layers, batch, groups, _, size = self._keys.shape
-        if not 0 <= layer < layers:
-            raise InputError(f"layer is {layer}; it must be from 0 to {layers - 1}")
-        if (k.shape[0], k.shape[1], k.shape[3]) != (batch, groups, size):
-            raise InputError(
-                f"k has batch, kv_heads, head_size {(k.shape[0], k.shape[1], k.shape[3])}; "
-                f"the cache was made for {(batch, groups, size)}"
-            )
-        if k.dtype != self._keys.dtype:
-            raise InputError(f"k is {k.dtype}; the cache holds {self._keys.dtype}")
+        check_new(layer, k, (layers, batch, groups, size), self._keys.dtype)
         end = self.length + k.shape[2]
         if end > self.capacity:
             raise InputError(f"k ends at position {end}; the cache has room for {self.capacity}")
@@ -247,6 +239,29 @@ class RollingCache(ContiguousCache):
                 "overwritten earlier positions"
             )
         super().truncate(length)
+
+
+def check_new(layer: int, k: Array, made: tuple[int, int, int, int], dtype: Any) -> None:
+    """Refuse keys that a cache was not made for.
+
+    Args:
+        layer: whose keys they are.
+        k: (B, G, T, D).
+        made: layers, B, G and D of the cache.
+        dtype: what it holds.
+
+    Raises:
+        InputError: another layer, shape or type.
+    """
+    if not 0 <= layer < made[0]:
+        raise InputError(f"layer is {layer}; it must be from 0 to {made[0] - 1}")
+    given = (k.shape[0], k.shape[1], k.shape[3])
+    if given != made[1:]:
+        raise InputError(
+            f"k has batch, kv_heads, head_size {given}; the cache was made for {made[1:]}"
+        )
+    if k.dtype != dtype:
+        raise InputError(f"k is {k.dtype}; the cache holds {dtype}")
 
 
 def dims_of(dims: Any) -> tuple[int, int, int]:

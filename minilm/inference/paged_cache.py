@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minilm.errors import InputError
-from minilm.inference.cache import dims_of
+from minilm.inference.cache import check_new, dims_of
 from minilm.inference.pages import Pages, PageTable
 
 
@@ -40,7 +40,9 @@ class PagedCache:
         if tables is None:
             tables = [PageTable(pages) for _ in range(batch)]
         if not tables or any(table.pages is not pages for table in tables):
-            raise InputError("tables must be one or more, and of these pages")
+            raise InputError(
+                "tables is empty or has one of other pages; all must be of these pages"
+            )
         lengths = {table.length for table in tables}
         if len(lengths) > 1:
             raise InputError(f"tables have the lengths {sorted(lengths)}; they must be equal")
@@ -92,7 +94,8 @@ class PagedCache:
             InputError: another shape or type than the pages were made for.
             OutOfPages: no page is free.
         """
-        self._check(layer, k)
+        layers, _, groups, _, size = self.pages.keys.shape
+        check_new(layer, k, (layers, self.batch, groups, size), self.pages.keys.dtype)
         time = k.shape[2]
         for table in self.tables:
             table.reserve(time)
@@ -142,15 +145,3 @@ class PagedCache:
         before, self.tables = self.tables, [self.tables[row].fork() for row in rows]
         for table in before:
             table.free()
-
-    def _check(self, layer: int, k: np.ndarray) -> None:
-        layers, _, groups, _, size = self.pages.keys.shape
-        if not 0 <= layer < layers:
-            raise InputError(f"layer is {layer}; it must be from 0 to {layers - 1}")
-        given, made = (k.shape[0], k.shape[1], k.shape[3]), (self.batch, groups, size)
-        if given != made:
-            raise InputError(
-                f"k has batch, kv_heads, head_size {given}; the cache was made for {made}"
-            )
-        if k.dtype != self.pages.keys.dtype:
-            raise InputError(f"k is {k.dtype}; the cache holds {self.pages.keys.dtype}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minilm.errors import InputError
-from minilm.inference.cache import dims_of
+from minilm.inference.cache import check_new, dims_of
 
 STEPS = 255
 
@@ -99,7 +99,7 @@ class QuantizedCache:
         Raises:
             InputError: another shape or type than the cache was made for, or no room.
         """
-        end, size = self._check(layer, k), self.group
+        end, size = self._check_room(layer, k), self.group
         codes, step, low = quantize(v, axis=-1)
         into = slice(self.length, end)
         self._values[layer, :, :, into] = codes
@@ -157,18 +157,10 @@ class QuantizedCache:
         """Forget everything."""
         self.length = 0
 
-    def _check(self, layer: int, k: np.ndarray) -> int:
+    def _check_room(self, layer: int, k: np.ndarray) -> int:
         """Where the new keys end."""
         layers, batch, groups, _, size = self._newest.shape
-        if not 0 <= layer < layers:
-            raise InputError(f"layer is {layer}; it must be from 0 to {layers - 1}")
-        given, made = (k.shape[0], k.shape[1], k.shape[3]), (batch, groups, size)
-        if given != made:
-            raise InputError(
-                f"k has batch, kv_heads, head_size {given}; the cache was made for {made}"
-            )
-        if k.dtype != self._newest.dtype:
-            raise InputError(f"k is {k.dtype}; the cache holds {self._newest.dtype}")
+        check_new(layer, k, (layers, batch, groups, size), self._newest.dtype)
         end = self.length + k.shape[2]
         if end > self.capacity:
             raise InputError(f"k ends at position {end}; the cache has room for {self.capacity}")

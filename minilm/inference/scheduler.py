@@ -15,7 +15,7 @@ import numpy as np
 from minilm import backend, kernels
 from minilm.errors import InputError
 from minilm.inference.batch import as_rows
-from minilm.inference.pages import Pages, PageTable
+from minilm.inference.pages import OutOfPages, Pages, PageTable
 from minilm.inference.prefix import PrefixTree
 from minilm.inference.request import Counts, Event, Request
 from minilm.inference.rules import Rules
@@ -227,9 +227,11 @@ class Scheduler:
             if self.prefixes is not None and self.prefixes.evict(lacking):
                 continue
             latest = max(self.running, key=lambda r: r.number)
-            if latest is request and len(self.running) == 1:
+            if len(self.running) == 1 and self.prefixes is not None and self.prefixes.held:
                 self.prefixes.clear()  # it holds pages of this text only; now the text alone does
                 continue
+            if len(self.running) == 1:
+                raise OutOfPages(f"{lacking} more pages are needed, which others hold")
             self._preempt(latest)
             plan.pop(latest, None)
             if latest is request:

@@ -81,7 +81,7 @@ class Stepper:
             InputError: an id that the model does not know, or a text longer than its context.
             OutOfPages: too few pages; nothing was fed.
         """
-        self._check(shares)
+        self._check_shares(shares)
         for share in shares:
             share.table.reserve(len(share.ids))
         if not self.compiled or is_overridden():
@@ -132,7 +132,7 @@ class Stepper:
             return np.empty((0, self.model.config.vocab_size), np.float32)
         return np.concatenate(rows)
 
-    def _check(self, shares: Sequence[Share]) -> None:
+    def _check_shares(self, shares: Sequence[Share]) -> None:
         config = self.model.config
         for share in shares:
             count = len(share.ids)

@@ -14,6 +14,7 @@ from minilm.errors import InputError
 from minilm.files import atomic_file, parse_json, write_atomically
 from minilm.interop.hf_config import config_from_hf
 from minilm.interop.hf_config_out import config_to_hf
+from minilm.interop.hf_experts import check_experts, one_by_one
 from minilm.interop.hf_names import copies_of, left_aside, name_map
 from minilm.interop.safetensors import read_safetensors
 from minilm.models import Config, model_of
@@ -25,8 +26,9 @@ def from_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
 
     Args:
         state: Hugging Face name -> array (anything NumPy can read). Names without the model's
-            own prefix ("transformer.", "bert.") and BERT's old gamma / beta are understood;
-            buffers, equal copies of tied weights and BERT's next-sentence head are left aside.
+            own prefix ("transformer.", "bert."), BERT's old gamma / beta and Mixtral's experts in
+            one array (as `transformers` holds them in memory) are understood; buffers, equal
+            copies of tied weights and BERT's next-sentence head are left aside.
         config: what the arrays are for.
 
     Raises:
@@ -34,13 +36,17 @@ def from_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
             asked for; a copy differs from what the config ties it to.
     """
     theirs = {_renamed(name): value for name, value in state.items()}
+    if config.experts is not None:
+        theirs = one_by_one(theirs)
+        check_experts(theirs, config)
     shapes = {n: p.shape for n, p in model_of(config, allocate=False).named_parameters()}
     ours, read = {}, set()
     for name, entry in name_map(config).items():
         found = [_find(theirs, part) for part in entry.names]
         read.update(found)
         parts = [np.asarray(theirs[part]) for part in found]
-        value = np.concatenate([part.T if entry.transposed else part for part in parts])
+        join = np.stack if entry.stacked else np.concatenate
+        value = join([part.T if entry.transposed else part for part in parts])
         if value.shape != shapes[name]:
             raise InputError(
                 f"state has {entry.names[0]!r} of shape {parts[0].shape}; the config asks for "
@@ -98,7 +104,11 @@ def to_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
         if name not in state:
             raise InputError(f"state lacks {name!r}, which a model of this config has")
         value = to_numpy(state[name])
-        parts = np.split(value, np.cumsum(entry.rows)[:-1]) if len(entry.names) > 1 else [value]
+        parts = [value]
+        if entry.stacked:
+            parts = list(value)
+        elif len(entry.names) > 1:
+            parts = np.split(value, np.cumsum(entry.rows)[:-1])
         for part_name, part in zip(entry.names, parts, strict=True):
             theirs[part_name] = np.ascontiguousarray(part.T if entry.transposed else part)
     if not config.tie:  # their untied BERT does not tie the two biases either, and reads the copy

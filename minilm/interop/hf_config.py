@@ -12,6 +12,7 @@ ARCHITECTURES = {
     "gpt_bigcode": "GPTBigCodeForCausalLM",
     "llama": "LlamaForCausalLM",
     "mistral": "MistralForCausalLM",
+    "mixtral": "MixtralForCausalLM",
     "bert": "BertForPreTraining",
     "t5": "T5ForConditionalGeneration",
 }
@@ -49,7 +50,13 @@ def config_from_hf(fields: dict[str, Any]) -> Config:
     kind = fields.get("model_type")
     if kind not in ARCHITECTURES:
         raise InputError(f"model_type is {kind!r}; it must be one of {', '.join(ARCHITECTURES)}")
-    read = {"gpt2": _gpt2, "gpt_bigcode": _gpt_bigcode, "bert": _bert, "t5": _t5}.get(kind, _llama)
+    read = {
+        "gpt2": _gpt2,
+        "gpt_bigcode": _gpt_bigcode,
+        "bert": _bert,
+        "t5": _t5,
+        "mixtral": _mixtral,
+    }.get(kind, _llama)
     _refuse_other(fields, quantization_config=None)
     try:
         return read(fields)
@@ -100,7 +107,8 @@ def _llama(f: dict[str, Any]) -> Config:
     _refuse_other(f, partial_rotary_factor=1.0)
     rope = f.get("rope_parameters") or {}
     scaling = f.get("rope_scaling") or rope
-    theta = float(rope.get("rope_theta", f.get("rope_theta", 10000.0)))
+    usual = 1e6 if f["model_type"] == "mixtral" else 1e4
+    theta = float(rope.get("rope_theta", f.get("rope_theta", usual)))
     return Config(
         vocab_size=f["vocab_size"],
         context=f["max_position_embeddings"],
@@ -117,8 +125,14 @@ def _llama(f: dict[str, Any]) -> Config:
         tie=f.get("tie_word_embeddings", False),
         positions="rope",
         rope=Rope(theta, scaling=_rope_scaling(scaling, f["max_position_embeddings"])),
-        window=f.get("sliding_window") if f["model_type"] == "mistral" else None,
+        window=f.get("sliding_window") if f["model_type"] in ("mistral", "mixtral") else None,
     )
+
+
+def _mixtral(f: dict[str, Any]) -> Config:
+    """Mistral with experts; the noise and the loss that train its router are not of the model."""
+    experts, chosen = f["num_local_experts"], f["num_experts_per_tok"]
+    return _llama(f).replace(experts=experts, experts_per_token=chosen)
 
 
 def _rope_scaling(given: dict[str, Any], context: int) -> dict[str, Any] | None:

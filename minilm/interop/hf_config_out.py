@@ -25,6 +25,7 @@ def architecture_of(config: Config) -> str:
         ("gpt2", _to_gpt2),
         ("gpt_bigcode", _to_gpt_bigcode),
         ("llama", _to_llama),
+        ("mixtral", _to_mixtral),
         ("bert", _to_bert),
         ("t5", _to_t5),
     ):
@@ -37,7 +38,7 @@ def architecture_of(config: Config) -> str:
         # Not part of the map: where dropout and the first weights are random; a window, which
         # makes a Llama a Mistral.
         same = {"dropout": config.dropout, "init_std": config.init_std}
-        same["window"] = config.window if name == "llama" else None
+        same["window"] = config.window if name in ("llama", "mixtral") else None
         if _resolved(back.replace(**same)) == _resolved(config):
             return "mistral" if name == "llama" and config.window else name
     raise InputError(
@@ -65,8 +66,8 @@ def config_to_hf(config: Config) -> dict[str, Any]:
     """
     kind = architecture_of(config)
     write = {"gpt2": _to_gpt2, "gpt_bigcode": _to_gpt_bigcode, "bert": _to_bert, "t5": _to_t5}
-    fields = write.get(kind, _to_llama)(config)
-    if kind == "mistral":
+    fields = write.get(kind, _to_mixtral if kind == "mixtral" else _to_llama)(config)
+    if kind in ("mistral", "mixtral"):
         fields["sliding_window"] = config.window
     return {"model_type": kind, "architectures": [ARCHITECTURES[kind]], **fields}
 
@@ -119,6 +120,11 @@ def _to_llama(c: Config) -> dict[str, Any]:
         scaling = {back[k]: v for k, v in rope.scaling.items() if k != "kind"}
         fields["rope_scaling"] = {"rope_type": rope.scaling["kind"], **scaling}
     return fields
+
+
+def _to_mixtral(c: Config) -> dict[str, Any]:
+    experts = {"num_local_experts": c.experts, "num_experts_per_tok": c.experts_per_token}
+    return {**_to_llama(c), **experts}
 
 
 def _to_bert(c: Config) -> dict[str, Any]:

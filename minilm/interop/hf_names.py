@@ -1,7 +1,8 @@
-"""Where Hugging Face keeps each of our arrays: GPT-2, GPT-BigCode, Llama, Mistral, BERT, T5.
+"""Where Hugging Face keeps each of our arrays: GPT-2, GPT-BigCode, Llama, Mi(s|x)tral, BERT, T5.
 
 Ours packs queries, keys and values into one weight; theirs keeps three (GPT-2: one, transposed;
-GPT-BigCode: ours).
+GPT-BigCode: ours). Ours keeps the experts of a layer in one array of three axes; theirs keeps a
+matrix for each.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from minilm.models import Config, EncoderDecoderConfig
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one of our arrays is kept: their names, joined row by row, each perhaps transposed."""
+    """Where one of our arrays is kept: their names, joined row by row, each perhaps transposed.
+
+    Stacked ones are joined along a new first axis.
+    """
 
     names: tuple[str, ...]
     rows: tuple[int, ...] = ()
     transposed: bool = False
+    stacked: bool = False
 
 
 # What a file may hold beside the weights, by architecture: buffers, and a head that we do not have.
@@ -42,7 +47,7 @@ def name_map(config: Config) -> dict[str, Entry]:
 
 def _family(config: Config) -> str:
     kind = architecture_of(config)
-    return {"mistral": "llama", "gpt_bigcode": "gpt2"}.get(kind, kind)
+    return {"mistral": "llama", "mixtral": "llama", "gpt_bigcode": "gpt2"}.get(kind, kind)
 
 
 def left_aside(config: Config) -> str:
@@ -105,6 +110,9 @@ def _llama(config: Config) -> dict[str, Entry]:
         parts = tuple(f"{theirs}.self_attn.{part}_proj.weight" for part in "qkv")
         entries[f"{ours}.attention.qkv.weight"] = Entry(parts, _qkv_rows(config))
         entries[f"{ours}.attention.out.weight"] = Entry((f"{theirs}.self_attn.o_proj.weight",))
+        if config.experts is not None:
+            _experts(entries, config, f"{ours}.feed_forward", f"{theirs}.{MIXTURE}")
+            continue
         for part in ("gate", "up", "down"):
             name = f"{theirs}.mlp.{part}_proj.weight"
             entries[f"{ours}.feed_forward.{part}.weight"] = Entry((name,))
@@ -112,6 +120,16 @@ def _llama(config: Config) -> dict[str, Entry]:
     if not config.tie:
         entries["head.weight"] = Entry(("lm_head.weight",))
     return entries
+
+
+MIXTURE = "block_sparse_moe"  # what Mixtral's files call a feed-forward of experts
+
+
+def _experts(entries: dict[str, Entry], config: Config, ours: str, theirs: str) -> None:
+    entries[f"{ours}.router.weight"] = Entry((f"{theirs}.gate.weight",))
+    for part, name in (("gate", "w1"), ("up", "w3"), ("down", "w2")):
+        names = tuple(f"{theirs}.experts.{e}.{name}.weight" for e in range(config.experts or 0))
+        entries[f"{ours}.{part}.weight"] = Entry(names, stacked=True)
 
 
 def _bert(config: Config) -> dict[str, Entry]:

@@ -5,7 +5,7 @@ A ladder; each file's header says what it does not do:
 - `gpt`: GPT-2 on one screen, forward only
 - `transformer`: one stack that learns, of the `block`s that a `config` describes
 - `encoder_decoder`: two stacks of the blocks in `cross`, and the `walk` back to one
-- `presets`: GPT-2 to Llama, BERT, T5, GLM as configs; `build` makes the model of any config
+- `presets`: GPT-2 to Mixtral, BERT, T5, GLM as configs; `build` makes the model of any
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
 `initialise` (the first weights), `blank` (GLM's training text), `grow` (a larger vocabulary).
@@ -25,6 +25,7 @@ from minilm.models.presets import (
     gpt3,
     llama,
     mistral,
+    mixtral,
     prefix_lm,
     starcoder,
     t5,
@@ -51,6 +52,7 @@ __all__ = [
     "grow_vocabulary",
     "llama",
     "mistral",
+    "mixtral",
     "model_of",
     "prefix_lm",
     "sample_spans",

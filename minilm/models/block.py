@@ -16,6 +16,7 @@ from minilm.nn import (
     MLP,
     Attention,
     Embedding,
+    Experts,
     LayerNorm,
     Module,
     ModuleList,
@@ -39,7 +40,7 @@ class Block(Module):
         self.norm1 = make_norm(config, dtype)
         self.attention = make_attention(Attention, config, dtype)
         self.norm2 = make_norm(config, dtype)
-        self.feed_forward = make_feed_forward(config, dtype)
+        self.feed_forward = make_feed_forward(config, dtype, name)
         # Two, because what is dropped depends on the name: one would drop the same places twice.
         self.drop1 = Dropout(config.dropout, f"{name}.0")
         self.drop2 = Dropout(config.dropout, f"{name}.2")
@@ -142,7 +143,10 @@ def make_attention(kind: type, config: Config, dtype: Any) -> Any:
     )
 
 
-def make_feed_forward(config: Config, dtype: Any) -> GLU | MLP:
-    """The feed-forward that the config asks for: gated or plain."""
+def make_feed_forward(config: Config, dtype: Any, name: str = "") -> Experts | GLU | MLP:
+    """The feed-forward that the config asks for: experts, gated or plain."""
+    if config.experts is not None:
+        numbers = config.experts, config.experts_per_token
+        return Experts(config.channels, config.F, *numbers, config.router, name, dtype)
     kind = GLU if config.gated else MLP
     return kind(config.channels, config.F, config.activation, config.bias, dtype)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from minilm.errors import InputError
-from minilm.models.config_checks import check_choices, check_positions, check_sizes, check_walk
+from minilm.models.config_checks import (
+    check_choices,
+    check_experts,
+    check_positions,
+    check_sizes,
+    check_walk,
+)
 from minilm.models.groups import GROUPS, Relative, Rope, grouped
 
 GATED = ("swiglu", "geglu", "geglu_tanh")
@@ -45,6 +51,10 @@ class Config:
       attention_bias    the attention's linear maps have one; None: bias
       dropout           probability in [0, 1), on embeddings and on what a sub-layer adds
       attention_scale   factor on the scores; None: 1 / sqrt(D)
+    Experts (arXiv 2401.04088)
+      experts           E, feed-forwards of width F per block; None: one, which every token uses
+      experts_per_token K, how many of them a token uses
+      router            who chooses: "top_k", "noisy" (arXiv 1701.06538) or "balanced" (2408.15664)
     Positions
       positions         "learned", "sinusoidal", "rope", "alibi", "relative" (T5), "2d" (GLM) or
                         "none"
@@ -83,6 +93,9 @@ class Config:
     attention_bias: bool | None = None
     dropout: float = 0.0
     attention_scale: float | None = None
+    experts: int | None = None
+    experts_per_token: int | None = None
+    router: str = "top_k"
     positions: str = "learned"
     rope: Rope | None = None
     relative: Relative | None = None
@@ -100,6 +113,7 @@ class Config:
             object.__setattr__(self, self.positions, group())  # frozen for everybody else
         check_sizes(self)
         check_choices(self, self.KINDS)
+        check_experts(self)
         check_positions(self)
 
     @property

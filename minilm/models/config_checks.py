@@ -7,6 +7,7 @@ from typing import Any
 
 from minilm.errors import InputError
 from minilm.models.groups import GROUPS, is_count, is_positive
+from minilm.nn.experts import ROUTERS
 from minilm.nn.positions import rope_frequencies
 
 NORMS = ("layer", "rms")
@@ -26,7 +27,8 @@ def check_sizes(c: Any) -> None:
         value = getattr(c, name)
         if not is_count(value):
             raise InputError(f"{name} is {value!r}; it must be a whole number of at least 1")
-    for name in ("kv_heads", "head_size", "ff", "decoder_layers", "window"):
+    optional = ("kv_heads", "head_size", "ff", "decoder_layers", "window")
+    for name in (*optional, "experts", "experts_per_token"):
         value = getattr(c, name, None)
         if value is not None and not is_count(value):
             raise InputError(
@@ -74,6 +76,7 @@ def check_choices(c: Any, kinds: tuple[str, ...]) -> None:
         ("norm_position", NORM_POSITIONS),
         ("activation", ACTIVATIONS),
         ("positions", POSITIONS),
+        ("router", tuple(ROUTERS)),
     ):
         value = getattr(c, name)
         if value not in allowed:
@@ -89,6 +92,32 @@ def check_choices(c: Any, kinds: tuple[str, ...]) -> None:
         raise InputError(f"window is {c.window} and kind is {c.kind!r}; only a 'decoder' has one")
     if c.pooler and c.kind != "encoder":
         raise InputError(f"pooler is true and kind is {c.kind!r}; only an 'encoder' has one")
+
+
+def check_experts(c: Any) -> None:
+    """Refuse a mixture of experts that lacks a number, or whose experts have no gate.
+
+    Raises:
+        InputError: it names the field, its value and what is allowed.
+    """
+    if (c.experts is None) != (c.experts_per_token is None):
+        raise InputError(
+            f"experts is {c.experts} and experts_per_token is {c.experts_per_token}; both must be "
+            "given or neither"
+        )
+    if c.experts is None:
+        if c.router != "top_k":
+            raise InputError(f"router is {c.router!r} and experts is None; there is none to choose")
+        return
+    if c.experts_per_token > c.experts:
+        raise InputError(
+            f"experts_per_token is {c.experts_per_token}; it must be from 1 to {c.experts}, the "
+            "number of experts"
+        )
+    if c.activation != "swiglu" or c.bias:
+        raise InputError(
+            f"activation is {c.activation!r} and bias is {c.bias}; experts have 'swiglu' and False"
+        )
 
 
 def check_positions(c: Any) -> None:

@@ -69,6 +69,19 @@ def mistral(**changes: Any) -> Config:
     return llama("7b", **{**fields, **changes})
 
 
+def mixtral(size: str = "8x7b", **changes: Any) -> Config:
+    """Mixtral (arXiv 2401.04088), "8x7b" or "8x22b": eight experts, of which a token uses two."""
+    sizes = {
+        "8x7b": (32000, 32768, 32, 32, 4096, 14336),
+        "8x22b": (32000, 65536, 56, 48, 6144, 16384),
+    }
+    vocab, context, layers, heads, channels, ff = _sized("mixtral", sizes, size)
+    fields = {"vocab_size": vocab, "context": context, "layers": layers, "heads": heads}
+    fields |= {"channels": channels, "ff": ff, "rope": Rope(1e6), "window": None}
+    fields |= {"experts": 8, "experts_per_token": 2}
+    return mistral(**{**fields, **changes})
+
+
 def bert(size: str = "base", **changes: Any) -> Config:
     """BERT (arXiv 1810.04805): "base" or "large"; post-norm encoder, pooler, masked-token head."""
     sizes = {"base": (12, 12, 768), "large": (24, 16, 1024)}

@@ -5,6 +5,7 @@ from minilm.nn.attention import Attention, CrossAttention, Sight
 from minilm.nn.convolution import Conv2d, ConvTranspose2d
 from minilm.nn.dropout import Dropout, dropout_seed
 from minilm.nn.embedding import Embedding
+from minilm.nn.experts import ExpertChoice, Experts, Routing, balance, watch_routing
 from minilm.nn.feedforward import GLU, MLP
 from minilm.nn.linear import Linear
 from minilm.nn.lora import (
@@ -55,6 +56,8 @@ __all__ = [
     "Dropout",
     "Embedding",
     "EmbeddingRows",
+    "ExpertChoice",
+    "Experts",
     "GroupNorm",
     "Identity",
     "LayerNorm",
@@ -65,6 +68,7 @@ __all__ = [
     "Parameter",
     "QuantizedLinear",
     "RMSNorm",
+    "Routing",
     "Sequential",
     "SiLU",
     "Sight",
@@ -72,6 +76,7 @@ __all__ = [
     "add_lora",
     "alibi_bias",
     "alibi_slopes",
+    "balance",
     "dropout_seed",
     "is_adapted",
     "manual_seed",
@@ -87,4 +92,5 @@ __all__ = [
     "sinusoidal_time",
     "train_rows",
     "unmerge_lora",
+    "watch_routing",
 ]

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from minilm import backend
 from minilm import functional as F
 from minilm.errors import InputError
@@ -56,6 +58,19 @@ def same_draws(function: Callable[..., Any]) -> Callable[..., Any]:
     return again
 
 
+def draws(kind: str, name: str) -> np.random.Generator:
+    """The generator of one layer in one forward pass: it depends on `dropout_seed` and the name.
+
+    Args:
+        kind: what the numbers are for, "dropout" or another word.
+        name: tells this layer's draws from those of others of its kind.
+    """
+    if _key.words is None:
+        _key.calls += 1
+        return backend.rng(0, kind, _key.calls)
+    return backend.rng(_key.words[0], kind, *_key.words[1:], name)
+
+
 class Dropout(Module):
     """Sets numbers to 0 with probability p in training, and divides the rest by 1 - p.
 
@@ -75,9 +90,4 @@ class Dropout(Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.p == 0 or not self.training:
             return x
-        if _key.words is None:
-            _key.calls += 1
-            generator = backend.rng(0, "dropout", _key.calls)
-        else:
-            generator = backend.rng(_key.words[0], "dropout", *_key.words[1:], self.name)
-        return F.dropout(x, self.p, generator, True)
+        return F.dropout(x, self.p, draws("dropout", self.name), True)

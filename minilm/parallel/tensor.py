@@ -111,8 +111,14 @@ def split_tensors(comm: Communicator, model: Transformer) -> None:
         model: a decoder or encoder of blocks with self-attention and a feed-forward net.
 
     Raises:
-        InputError: the ranks do not divide heads, key and value heads, or the feed-forward's width.
+        InputError: the ranks do not divide heads, key and value heads, or the feed-forward's width;
+            a model of experts.
     """
+    if model.config.experts is not None:
+        raise InputError(
+            f"config.experts is {model.config.experts}; split_tensors cuts one feed-forward per "
+            "block, not a mixture of experts"
+        )
     for block in model.stack.blocks:
         attention, net = block.attention, block.feed_forward
         width = net.up.weight.shape[0]

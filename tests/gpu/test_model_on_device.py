@@ -9,7 +9,7 @@ import pytest
 
 from minilm import kernels, optim
 from minilm.inference import generate
-from minilm.models import Transformer, gpt2, llama
+from minilm.models import Transformer, gpt2, llama, mixtral
 from minilm.train import choose_engine, examples, train
 
 from . import fake_cupy
@@ -19,6 +19,7 @@ SMALL = {"vocab_size": 61, "context": 24, "layers": 2, "heads": 4, "channels": 6
 CONFIGS = {
     "gpt2": lambda: gpt2(**SMALL),
     "llama": lambda: llama(**SMALL, kv_heads=2, ff=96),
+    "experts": lambda: mixtral(**SMALL, kv_heads=2, ff=96, experts=4),
 }
 
 

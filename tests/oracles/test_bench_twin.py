@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minilm import backend, data
-from minilm.bench import kernels, peers, race, rows, timing, training
+from minilm.bench import experts, kernels, peers, race, rows, timing, training
 from minilm.models import Transformer
 
 pytestmark = pytest.mark.oracle
@@ -76,3 +76,16 @@ def test_rows_are_whole(monkeypatch):
     assert all(row.ours > 0 and row.peer > 0 for row in found if "mean" not in row.name)
     assert all(row.met is (row.ratio >= row.goal) for row in found)
     assert len(rows.table(found).splitlines()) == len(found) + 2
+
+
+@pytest.mark.parametrize("way", experts.WAYS)
+def test_their_mixture_has_our_output_and_gradients(way):
+    block = experts.our_block(32, 48)
+    other = experts.their_block(block, way)
+    ours, theirs = (
+        experts.our_functions(block, 90),
+        experts.their_functions(other, block, 90),
+    )
+    assert 0 < experts.difference(ours, theirs) < 1e-4
+    block.up.weight.data[3] *= 1.01
+    assert experts.difference(ours, theirs) > experts.EQUAL

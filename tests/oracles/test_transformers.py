@@ -6,6 +6,7 @@ import pytest
 from minilm.interop.hf import from_hf, load_hf, save_hf, to_hf
 from minilm.interop.hf_config import config_from_hf
 from minilm.interop.hf_config_out import config_to_hf
+from minilm.interop.hf_experts import one_by_one
 from minilm.models import model_of
 
 pytestmark = pytest.mark.oracle
@@ -83,6 +84,18 @@ def _mistral():
         sliding_window=7,
     )
     return _spread(hf.MistralForCausalLM(config))
+
+
+def _mixtral(**changes):
+    import transformers as hf
+
+    fields = dict(vocab_size=97, hidden_size=44, intermediate_size=52, num_hidden_layers=3)
+    fields |= dict(num_attention_heads=6, num_key_value_heads=3, head_dim=10)
+    fields |= dict(max_position_embeddings=64, num_local_experts=5, num_experts_per_tok=2)
+    config = hf.MixtralConfig(**(fields | changes))
+    if config.intermediate_size % 4:  # their grouped product takes rows of 16 bytes only
+        config._experts_implementation = "eager"
+    return _spread(hf.MixtralForCausalLM(config))
 
 
 def _bert():
@@ -178,7 +191,7 @@ def _their_logits(theirs, ids):
 
 
 @pytest.mark.parametrize(
-    "make", [_gpt2, _gpt_bigcode, _llama, _bert, _t5], ids=lambda make: make.__name__
+    "make", [_gpt2, _gpt_bigcode, _llama, _mixtral, _bert, _t5], ids=lambda make: make.__name__
 )
 def test_gradient_of_every_weight(make):
     """Of the cross-entropy, through their autograd, in float32."""
@@ -195,13 +208,15 @@ def test_gradient_of_every_weight(make):
     expected = torch_F.cross_entropy(logits.flatten(0, 1), _torch(targets).flatten())
     expected.backward()
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
-    named = {name: p.grad for name, p in theirs.named_parameters()}
+    named = one_by_one(
+        {n: None if p.grad is None else p.grad.numpy() for n, p in theirs.named_parameters()}
+    )
     grads = {
         name: np.zeros_like(p.data) if p.grad is None else p.grad
         for name, p in model.named_parameters()
     }
     for name, gradient in to_hf(grads, model.config).items():
-        wanted = 0.0 if named[name] is None else named[name].numpy()
+        wanted = 0.0 if named[name] is None else named[name]
         # Between float32 sums in other orders, 1e-3 of the largest entry is agreement.
         scale = max(np.abs(wanted).max(), 1e-2)
         np.testing.assert_allclose(gradient / scale, wanted / scale, atol=1e-3, err_msg=name)
@@ -282,6 +297,55 @@ def test_mistral_sliding_window():
     _close(ours(ids).data, theirs(_torch(ids)).logits)
 
 
+@pytest.mark.parametrize("window", [None, 7])
+@pytest.mark.parametrize(("experts", "chosen"), [(5, 2), (8, 2), (3, 3), (4, 1)])
+def test_mixtral_logits(experts, chosen, window):
+    changes = dict(num_local_experts=experts, num_experts_per_tok=chosen, hidden_size=43)
+    theirs = _mixtral(**changes, intermediate_size=53, sliding_window=window)
+    ids = _ids((3, 41), 97)
+    ours = _ours(theirs)
+    assert ours.config.window == window and ours.config.experts == experts
+    assert ours.config.rope.theta == 1e6
+    _close(ours(ids).data, theirs(_torch(ids)).logits)
+
+
+def test_mixtral_router_and_balance_loss():
+    """Logits of every layer; their loss counts a token once per choice, ours once: 2 to 1."""
+    from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
+
+    from minilm import functional as F
+    from minilm import nn
+
+    theirs = _mixtral()
+    ids = _ids((2, 33), 97)
+    out = theirs(_torch(ids), output_router_logits=True)
+    with nn.watch_routing() as seen:
+        _ours(theirs)(ids)
+    assert len(seen) == len(out.router_logits) == 3
+    for ours, logits in zip(seen, out.router_logits, strict=True):
+        _close(ours.logits.data, logits)
+        loss = load_balancing_loss_func((logits,), 5, 2)
+        assert 2 * F.load_balance_loss(ours.logits, ours.experts).item() == pytest.approx(
+            loss.item(), rel=1e-4
+        )
+
+
+def test_our_mixtral_is_theirs(tmp_path):
+    import transformers as hf
+
+    from minilm import models
+
+    sizes = dict(vocab_size=97, context=40, layers=2, heads=4, channels=48, kv_heads=2, ff=52)
+    ours = model_of(models.mixtral(**sizes, experts=3), seed=3).eval()
+    for parameter in ours.parameters():
+        parameter.data += np.random.default_rng(0).normal(0, 0.2, parameter.shape).astype("f")
+    save_hf(ours, tmp_path)
+    theirs = hf.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    assert type(theirs).__name__ == "MixtralForCausalLM"
+    ids = _ids((2, 40), 97)
+    _close(ours(ids).data, theirs(_torch(ids)).logits)
+
+
 def test_bert_logits_padding_and_pooler():
     theirs = _bert()
     ids, types = _ids((3, 40), 97), _ids((3, 40), 2, 1)
@@ -310,7 +374,7 @@ def test_t5_logits(proj):
 
 @pytest.mark.parametrize(
     "make",
-    [_gpt2, _gpt_bigcode, _gpt_bigcode_untied, _llama, _mistral, _t5]
+    [_gpt2, _gpt_bigcode, _gpt_bigcode_untied, _llama, _mistral, _mixtral, _t5]
     + [_bert, _bert_untied, _bert_masked, _bert_model, _bert_bare],
     ids=lambda make: make.__name__,
 )
@@ -322,7 +386,7 @@ def test_folders_go_both_ways(make, tmp_path):
     save_hf(model, tmp_path / "ours")
     bare = {"add_pooling_layer": False} if make is _bert_bare else {}
     back = type(theirs).from_pretrained(tmp_path / "ours", **bare).eval()
-    before, after = _state(theirs), _state(back)
+    before, after = one_by_one(_state(theirs)), one_by_one(_state(back))
     ours = set(to_hf(model.state_dict(), model.config))
     if type(theirs).__name__ == "BertModel":  # its own names have no prefix
         ours = {name.removeprefix("bert.") for name in ours}

@@ -17,6 +17,8 @@ KINDS = {
     "GPTBigCodeConfig GPTBigCodeForCausalLM": GPT | {"multi_query": True},
     "LlamaConfig LlamaForCausalLM": GROUPED,
     "MistralConfig MistralForCausalLM": GROUPED | {"sliding_window": 4},
+    "MixtralConfig MixtralForCausalLM": GROUPED
+    | {"num_local_experts": 4, "num_experts_per_tok": 2},
     "BertConfig BertForMaskedLM": STACK,
 }
 NAMES = {"transformers_version", "architectures", "model_type", "dtype", "_name_or_path"}

@@ -1,27 +1,11 @@
-"""The parts of a block of attention: rows, panels, and which keys a query may see."""
-
-from numba import carray
+"""The parts of a block of attention: its rows, and which keys a query may see."""
 
 from minilm.kernels.numba_tools.jit import jit
-from minilm.kernels.numba_tools.panels import copy_strip, turn_block
-from minilm.kernels.numba_tools.simd import address, ask, pointer
-from minilm.kernels.numba_tools.tiles import ROWS, width
+from minilm.kernels.numba_tools.panels import AHEAD, ROW, row_of
+from minilm.kernels.numba_tools.simd import address, ask
+from minilm.kernels.numba_tools.tiles import ROWS
 
 _FAR = 1 << 40  # keys: farther away than any
-AHEAD = 8  # rows fetched ahead: each is in another page, so the processor does not predict them
-ROW = 256  # bytes to fetch: heads of 64 numbers
-
-
-@jit
-def up(n, step):
-    return (n + step - 1) // step * step
-
-
-@jit
-def row_of(x, b, h, t):
-    """Row x[b, h, t, :] of an array with a contiguous last axis, as an array that is contiguous."""
-    at = address(x) + b * x.strides[0] + h * x.strides[1] + t * x.strides[2]
-    return carray(pointer(at, x.dtype.type(0)), x.shape[3])
 
 
 @jit
@@ -37,40 +21,6 @@ def load(x, b, h, first, rows, factor, to):
         out = to[i]
         for j in range(out.size):
             out[j] = zero
-
-
-@jit
-def panels(x, b, h, to):
-    """x[b, h] (N, D) to panels of its columns: to (panels, N, W)."""
-    kind, size, w = to.dtype.type(0), to.itemsize, width(to.dtype.type(0))
-    whole = x.shape[3] // w
-    for n in range(x.shape[2]):
-        row = row_of(x, b, h, n)
-        at, out = address(row), address(to) + n * w * size
-        ask(at + AHEAD * x.strides[2], ROW)
-        for p in range(whole):
-            copy_strip(kind, at + p * w * size, out + p * to.strides[0])
-        for j in range(whole * w, row.size):
-            to[whole, n, j - whole * w] = row[j]
-
-
-@jit
-def panels_transposed(x, b, h, to):
-    """x[b, h] (N, D) to panels of the columns of its transpose: to (panels, D, W)."""
-    kind, size, w = to.dtype.type(0), to.itemsize, width(to.dtype.type(0))
-    N, D = x.shape[2:]
-    lanes = w // 2
-    for first in range(0, N, lanes):
-        done = D // lanes * lanes if first + lanes <= N else 0
-        at, step = address(row_of(x, b, h, first)), x.strides[2]
-        out = address(to[first // w]) + first % w * size
-        for d in range(0, done, lanes):
-            turn_block(kind, at + d * size, step, out + d * w * size)
-        for n in range(first, min(N, first + lanes)):
-            row, panel = row_of(x, b, h, n), to[n // w]
-            ask(address(row) + lanes * step, ROW)
-            for d in range(done, D):
-                panel[d, n % w] = row[d]
 
 
 @jit

@@ -12,21 +12,9 @@ forward took two.
 import numpy as np
 from numba import types
 
-from minilm.kernels.attention.blocks import (
-    AHEAD,
-    ROW,
-    around,
-    band,
-    fill,
-    load,
-    own,
-    panels,
-    panels_transposed,
-    reach,
-    row_of,
-    up,
-)
+from minilm.kernels.attention.blocks import around, band, fill, load, own, reach
 from minilm.kernels.numba_tools.jit import per_dtype
+from minilm.kernels.numba_tools.panels import AHEAD, ROW, panels, panels_transposed, row_of, up
 from minilm.kernels.numba_tools.simd import address, ask, exp, fmax
 from minilm.kernels.numba_tools.tiles import PAD, add_product, width, write_product
 

@@ -8,10 +8,11 @@ import numba
 import numpy as np
 
 from minilm.kernels.decode_step.dots import LINE, SUMS, WIDTH, dots8x1
+from minilm.kernels.decode_step.layers import soften
 from minilm.kernels.decode_step.rows import inner
-from minilm.kernels.numba_tools.simd import address, ask, expf, fmax, pointer
+from minilm.kernels.numba_tools.simd import address, ask, pointer
 
-_ONE, _ZERO = np.float32(1), np.float32(0)
+_ZERO = np.float32(0)
 _AHEAD = 16  # places: what is read that much later is fetched now
 
 
@@ -66,18 +67,7 @@ def look_pages(q, keys, values, line, group, first, place, distance, scores, out
                 score[t] = add + (score[t] if t < blocks else _ZERO)
         j += run
     scores = scores[: place + 1 - first]
-    if distance.size > 0:
-        near = distance[distance.size - scores.size :]
-        for t in range(scores.size):
-            scores[t] += near[t]
-    top = scores[0]
-    for t in range(scores.size):
-        top = fmax(top, scores[t])
-    mass = _ZERO
-    for t in range(scores.size):
-        scores[t] = expf(scores[t] - top)
-        mass += scores[t]
-    share = _ONE / mass
+    share = soften(scores, distance)
     for i in range(out.size):
         out[i] = _ZERO
     j = first

@@ -71,6 +71,23 @@ def turn(rope, x, cos, sin, out):
 
 
 @inner
+def soften(scores, distance):
+    """Scores to weights, in place, after adding the last of `distance`; 1 / the weights' sum."""
+    if distance.size > 0:
+        near = distance[distance.size - scores.size :]
+        for t in range(scores.size):
+            scores[t] += near[t]
+    top = scores[0]
+    for t in range(scores.size):
+        top = fmax(top, scores[t])
+    mass = _ZERO
+    for t in range(scores.size):
+        scores[t] = expf(scores[t] - top)
+        mass += scores[t]
+    return _ONE / mass
+
+
+@inner
 def look(q, keys, values, soon, first, place, distance, scores, out, sums):
     """Attention of one scaled query (D,) over the places first to place of a cache (S, D).
 
@@ -102,18 +119,7 @@ def look(q, keys, values, soon, first, place, distance, scores, out, sums):
                 score[t] = add + (score[t] if t < blocks else _ZERO)
         j += run
     scores = scores[: place + 1 - first]
-    if distance.size > 0:
-        near = distance[distance.size - scores.size :]
-        for t in range(scores.size):
-            scores[t] += near[t]
-    top = scores[0]
-    for t in range(scores.size):
-        top = fmax(top, scores[t])
-    mass = _ZERO
-    for t in range(scores.size):
-        scores[t] = expf(scores[t] - top)
-        mass += scores[t]
-    share = _ONE / mass
+    share = soften(scores, distance)
     for i in range(out.size):
         out[i] = _ZERO
     j = first
