@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +15,8 @@ from minilm import data
 from minilm.backend import rng
 from minilm.data import encode_documents
 from minilm.inference import ContiguousCache, LookupDraft, ModelDraft, Rules, Scheduler, speculate
-from minilm.models import Config, Transformer
+from minilm.inference.drafts import Reader
+from minilm.models import Config, Transformer, presets
 from minilm.tensor import no_grad
 from minilm.tokenizers import train_bpe
 from minilm.train import train
@@ -46,7 +50,7 @@ def text() -> tuple[Any, np.ndarray, np.ndarray]:
 
 
 def make_home(steps: int, seed: int = 0) -> Home:
-    """Train both; the small one has a thirtieth of the weights."""
+    """Train both; the small one has a seventh of the weights."""
     tokenizer, known, unseen = text()
     models = []
     for layers, channels, heads, batch in ((4, 96, 4, 4), (1, 48, 2, 4)):
@@ -81,6 +85,19 @@ def texts_of(home: Home, seed: int, count: int, length: int) -> list[np.ndarray]
     return [home.unseen[place : place + length].astype(np.int64) for place in places]
 
 
+class Coarse(ContiguousCache):
+    """Each token's keys and values in 2 bits: a control, in which rounding should be felt."""
+
+    def append(self, layer: int, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Round to 4 levels between the least and the greatest number of each head, and store."""
+        rounded = []
+        for x in (k, v):
+            low = x.min(-1, keepdims=True)
+            step = np.maximum(x.max(-1, keepdims=True) - low, 1e-12) / 3
+            rounded.append((low + step * np.rint((x - low) / step)).astype(x.dtype))
+        return super().append(layer, *rounded)
+
+
 def compare_caches(home: Home, seed: int, count: int = 6) -> dict[str, dict[str, float]]:
     """Per cache: how far its logits are from reading everything anew, and its perplexity."""
     from minilm.inference import PagedCache, QuantizedCache
@@ -90,6 +107,7 @@ def compare_caches(home: Home, seed: int, count: int = 6) -> dict[str, dict[str,
         "one block": lambda: ContiguousCache(sizes, 1, READ),
         "pages": lambda: PagedCache.of(sizes, 1, READ, PAGE),
         "8 bits": lambda: QuantizedCache(sizes, 1, READ),
+        "2 bits": lambda: Coarse(sizes, 1, READ),
     }
     apart: dict[str, list[float]] = {name: [] for name in made}
     logs: dict[str, list[float]] = {name: [] for name in ("anew", *made)}
@@ -237,12 +255,13 @@ class Guessed(NamedTuple):
     acceptance: float
     per_round: float
     gain: float  # times as fast as without
+    offered: float  # guesses a round
     same: bool  # the texts are those that the model writes alone
 
 
 def speculated(home: Home, seed: int, draft: str, guesses: int, count: int = 4) -> Guessed:
     """Greedy texts with guesses, beside the same without."""
-    kept = looked = rounds = tokens = 0
+    kept = looked = offered = rounds = tokens = 0
     times, same = {0: 0.0, guesses: 0.0}, True
     for ids in texts_of(home, seed, count, 64):
         texts = []
@@ -255,5 +274,104 @@ def speculated(home: Home, seed: int, draft: str, guesses: int, count: int = 4) 
             texts.append(found.ids)
         kept, looked = kept + found.kept, looked + found.kept + found.refused
         rounds, tokens = rounds + found.rounds, tokens + len(found.ids)
+        offered += found.guessed
         same &= texts[0] == texts[1]
-    return Guessed(kept / max(looked, 1), tokens / rounds, times[0] / times[guesses], same)
+    gain = times[0] / times[guesses]
+    return Guessed(kept / max(looked, 1), tokens / rounds, gain, offered / rounds, same)
+
+
+def step_costs(home: Home, seed: int, most: int = 6) -> dict[str, list[float]]:
+    """Milliseconds, the best of 20: the model's step with 0, 1, ... guesses; a draft's guess."""
+    ids = texts_of(home, seed, 1, 96)[0].tolist()
+    model, draft, look_up = (
+        Reader(home.model, Rules(0.0)),
+        Reader(home.draft, Rules(0.0)),
+        LookupDraft(),
+    )
+
+    def best(call: Any) -> float:
+        found = []
+        for _ in range(20):
+            start = time.perf_counter()
+            call()
+            found.append(1e3 * (time.perf_counter() - start))
+        return min(found)
+
+    return {
+        "model": [best(lambda k=k: model.probabilities(ids, ids[:k])) for k in range(most + 1)],
+        "small model": [best(lambda: draft.probabilities(ids, []))],
+        "look-up": [best(lambda: look_up.propose(ids, 1, rng(seed)))],
+    }
+
+
+def experts_counted(seed: int, tokens: Sequence[int], steps: int = 4000) -> list[float]:
+    """Mean number of 8 experts that a step of so many tokens reads, each token two at random."""
+    r = np.random.default_rng(seed)
+    found = []
+    for b in tokens:
+        picks = r.permuted(np.tile(np.arange(8), (steps, b, 1)), axis=2)[:, :, :2]
+        picked = np.zeros((steps, 8), bool)
+        np.put_along_axis(picked, picks.reshape(steps, -1), True, axis=1)
+        found.append(float(picked.sum(1).mean()))
+    return found
+
+
+def chi_squares(
+    drawn: Callable[[np.random.Generator], tuple[int, bool]], p: np.ndarray, seeds: Sequence[int],
+    count: int,
+) -> tuple[list[float], list[float]]:  # fmt: skip
+    """Per seed: chi-square of what is drawn against p, and the share of first guesses kept."""
+    chi, kept = [], []
+    for seed in seeds:
+        r = np.random.default_rng(seed)
+        texts, first = zip(*(drawn(r) for _ in range(count)), strict=True)
+        counts = np.bincount(texts, minlength=len(p))
+        chi.append(float(((counts - count * p) ** 2 / (count * p)).sum()))
+        kept.append(float(np.mean(first)))
+    return chi, kept
+
+
+def clients_wait(
+    address: str, prompts: Sequence[str], crowds: Sequence[int]
+) -> dict[str, tuple[float, ...]]:
+    """Milliseconds to each client's first token, and on average between tokens."""
+
+    def times(client: int) -> tuple[float, float]:
+        start = time.perf_counter()
+        ticks = [
+            time.perf_counter()
+            for _ in ask(address, prompts[client], 24, seed=client, temperature=1.0)
+        ]
+        return 1e3 * (ticks[0] - start), 1e3 * float(np.mean(np.diff(ticks)))
+
+    times(0)  # the first call opens what stays open
+    rows = {}
+    for clients in crowds:
+        with ThreadPoolExecutor(clients) as pool:
+            first, between = zip(*pool.map(times, range(clients)), strict=True)
+        rows |= {f"first token, {clients}": first, f"between, {clients}": between}
+    return rows
+
+
+def ask(address: str, prompt: str, tokens: int = 40, **more: Any) -> Iterator[str]:
+    """The pieces of an answer, each as soon as it comes over HTTP."""
+    body = {"model": "docs", "prompt": prompt, "max_tokens": tokens, "stream": True, **more}
+    request = urllib.request.Request(
+        f"{address}/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        for line in answer:
+            if line.startswith(b"data: {"):
+                yield json.loads(line[6:])["choices"][0]["text"]
+
+
+def known_models() -> dict[str, Any]:
+    """Six models whose sizes are published."""
+    return {
+        "GPT-2": presets.gpt2("small"),
+        "Llama 2 7B": presets.llama("7b"),
+        "Mistral 7B": presets.mistral(),
+        "Llama 2 70B": presets.llama("2-70b"),
+        "StarCoder": presets.starcoder(),
+        "GPT-3": presets.gpt3(),
+    }

@@ -26,7 +26,7 @@ Timeline = Sequence[Sequence[int | None]]  # who sits in each slot, step by step
 
 
 def opening() -> Picture:
-    """Five answers, written in a batch that waits for the longest and in one that does not."""
+    """Eight answers, written in a batch that waits for the longest and in one that does not."""
     from matplotlib.patches import Rectangle
 
     lengths = [9, 2, 3, 8, 2, 4, 3, 2]
@@ -183,20 +183,29 @@ def halves(p: Sequence[float], q: Sequence[float], names: Sequence[str]) -> None
             ax.grid(visible=False, axis="x")
 
 
-def guesses(found: Mapping[str, Mapping[int, Any]], formula: Any) -> None:
-    """Tokens a round against the number of guesses, measured and by the formula."""
+def guesses(
+    found: Mapping[str, Mapping[int, Any]], formula: Any, costs: Mapping[str, Sequence[float]]
+) -> None:
+    """Tokens a round and speed against the number of guesses, measured and by what steps cost."""
     ks = sorted(next(iter(found.values())))
     with figure(
         1, 2, size=(12.2, 4.6), alt="Left: tokens a round grow with the number of guesses, near "
-        "the formula. Right: how many times as fast as without.",
+        "the formula for the small model and below it for the look-up. Right: how many times as fast as "
+        "without, and what the cost of steps and guesses would give.",
     ) as (left, right):  # fmt: skip
         for i, (name, runs) in enumerate(found.items()):
             colour = COLOURS[i]
             left.plot(ks, [runs[k].per_round for k in ks], "o", color=colour, label=name)
             left.plot(ks, [formula(runs[k].acceptance, k) for k in ks], "--", color=colour)
-            right.plot(ks, [runs[k].gain for k in ks], "o-", color=colour, label=name)
+            right.plot(ks, [runs[k].gain for k in ks], "o", color=colour, label=name)
+            steps, guess = costs["model"], costs[name][0]  # ms
+            looks = 1 if name == "look-up" else None  # it is asked once a round
+            offered = [runs[k].offered for k in ks]
+            spent = [np.interp(n, range(len(steps)), steps) + guess * (looks or n) for n in offered]
+            gains = [runs[k].per_round * steps[0] / ms for k, ms in zip(ks, spent, strict=True)]
+            right.plot(ks, gains, "--", color=colour)
         left.set_title("tokens a round (dashed: formula)")
-        right.set_title("times as fast as alone")
+        right.set_title("times as fast (dashed: by costs)")
         right.axhline(1, color=MUTED, linestyle=(0, (4, 3)))
         for ax in (left, right):
             ax.set_xlabel("guesses")
@@ -212,8 +221,8 @@ def under_load(loads: Sequence[float], waited: Mapping[float, Sequence[np.ndarra
     lines(
         loads, {"median": np.array(middle).T, "99th of 100": np.array(slow).T},
         xlabel="tokens asked for / tokens that the slots can write", ylabel="steps to the first token",
-        alt="Below two thirds of what can be written nobody waits; near 1 the slowest of a hundred "
-        "wait for long, and beyond 1 everybody does.",
+        alt="Up to half of what can be written hardly anybody waits; from there the slowest of a "
+        "hundred wait longer and longer, and beyond 1 the one in the middle does too.",
     )  # fmt: skip
 
 

@@ -25,7 +25,8 @@ from minilm.course import bars, check, lines, payoff
 # ## 1. What a token leaves behind (★, 2 minutes)
 #
 # `kv_bytes(layers, heads, size, number)`: bytes of keys and values that one token leaves in the cache.
-# `heads` counts key heads, `size` is the head size, `number` the bytes of a number. About 1 line.
+# `heads` counts key heads, `size` is the head size, `number` the bytes of a number: four ints. Return
+# an int. About 1 line.
 #
 # *By hand.* Mistral 7B has 32 layers, 8 key heads of 128, and 2 bytes: 131,072.
 #
@@ -158,11 +159,12 @@ def a_model_reads_your_pages():
 # ## 4. Eight bits (★★, 10 minutes)
 #
 # `to_levels(x)`: round each row of `x`, (..., n) floats, to 256 levels between its least and its
-# greatest number. Return `codes` uint8 in x's shape; `step` and `low`, (..., 1), in x's type: `low` is
-# the least number, `step` a 255th of the distance to the greatest. `low + step * codes` is then at most
-# half a step away from x. In a row whose numbers are all equal, step and codes are 0. About 4 lines.
+# greatest number. Return three arrays: `codes` uint8 in x's shape; `step` and `low`, (..., 1), in x's
+# type. `low` is the least number, `step` a 255th of the distance to the greatest. `low + step * codes`
+# is then at most half a step away from x. In a row whose numbers are all equal, step and codes are 0.
+# About 4 lines.
 #
-# *By hand.* (−1, 0, 0.5, 4): step 5/255, codes (0, 51, 76, 255).
+# *By hand.* (−1, 0, 0.4, 4): step 5/255, codes (0, 51, 71, 255).
 #
 # <details><summary>Hint 1</summary><code>keepdims=True</code> gives (..., 1).</details>
 # <details><summary>Hint 2</summary><code>np.rint</code> rounds; casting alone cuts off.</details>
@@ -208,13 +210,14 @@ def one_loud_channel():
 # %% [markdown]
 # ## 5. How far a text is known (★★, 15 minutes)
 #
-# `longest_known(tree, ids)`: of the tokens `ids`, how many does a prefix tree know? A tree is a
-# dictionary: first token of a run → `(run, subtree)`. A run is a tuple of tokens, the first of them
-# among them; what follows it stands in the subtree, another such dictionary. A text may end, or part
+# `longest_known(tree, ids)`: how many of the first tokens of `ids`, a tuple of ints, does a prefix tree
+# know? Return an int. The lesson's tree had one token in each branch; this one has runs. A tree is a
+# dictionary: first token of a run → `(run, subtree)`. A run is a tuple of tokens and begins with
+# that first one; what follows it stands in the subtree, another such dictionary. A text may end, or part
 # from the tree, in the middle of a run: what agrees counts. About 10 lines.
 #
 # *By hand.* `{7: ((7, 3, 3), {9: ((9,), {}), 5: ((5, 1), {})})}` knows 3 of (7, 3, 3, 4), 5 of (7, 3,
-# 3, 5, 1, 8), 2 of (7, 3), and 2 of (7, 3, 9).
+# 3, 5, 1, 8), 2 of (7, 3), and 2 of (7, 3, 9), where the run goes on with 3.
 #
 # <details><summary>Hint 1</summary>Look up the next token; none there: done.</details>
 # <details><summary>Hint 2</summary>Count how far the run agrees with what is left of the text. Less
@@ -267,14 +270,14 @@ def a_chat_program():
 # %% [markdown]
 # ## 6. Who feeds how many (★★, 15 minutes)
 #
-# `plan(unread, room)`: a step of the model has room for `room` tokens. `unread` is a list: how many
-# tokens each text under way has not fed yet, in order of arrival, at least 1 each. A text that writes
+# `plan(unread, room)`: a step of the model has room for `room` tokens, 0 or more. `unread` is a list:
+# how many tokens each text under way has not fed yet, in order of arrival, at least 1 each. A text that writes
 # has 1; one whose prompt is being read has more. **Writers come first**, one token each; then prompts
 # take what is left, in order of arrival, the first as much as it can. Within each kind earlier texts
 # come first. Return a list of counts, in the order of `unread`. About 7 lines.
 #
 # *By hand.* unread [1, 10, 1, 5], room 8: the writers take 2, the first prompt the 6 that are left:
-# [1, 6, 1, 0]. With room 1: [1, 0, 0, 0].
+# [1, 6, 1, 0]. With room 1: [1, 0, 0, 0]. A prompt with one token left counts as a writer.
 #
 # <details><summary>Hint 1</summary>Two passes: writers, then prompts.</details>
 # <details><summary>Hint 2</summary>Each takes <code>min(what it has, what is left)</code>.</details>
@@ -322,21 +325,22 @@ def nobody_stops():
 #
 # `accept(guessed, q, p, u)`: a round of speculation. `guessed` is a list of k tokens; `q` is (k, V), the
 # distributions they were drawn from; `p` is (k + 1, V), the model's at these places and the next. `u` is
-# (k + 1,): numbers between 0 and 1, for chance.
+# (k + 1,): numbers from 0 up to 1, drawn by chance: one for each guess, and the last for the draw.
 #
 # Go through the guesses. Guess i is kept if u[i] · q[i, x] < p[i, x]. At the first that is not kept,
 # draw from max(0, p[i] − q[i]) instead, and stop. If all are kept, draw one more from p[k]. To **draw**
 # from weights w, not yet summing to 1: the first token whose cumulative sum is *above* u[k] times the
-# sum of w. Return the list of tokens, 1 to k + 1 of them. About 10 lines.
+# sum of w. Return the list of tokens, 1 to k + 1 ints. About 10 lines.
 #
 # *By hand.* guessed [0], q [[0.9, 0.1]], p [[0.6, 0.4], [0.5, 0.5]]. With u = (0.5, 0.7): 0.45 < 0.6,
-# kept; then 0.7 of 1 lies in the second half: [0, 1]. With u = (0.8, 0.7): 0.72 is not below 0.6;
-# max(0, p − q) is (0, 0.3): [1].
+# kept; then p[1] has the sums 0.5 and 1, and 1 is the first above 0.7: [0, 1]. With u = (0.8, 0.7):
+# 0.72 is not below 0.6; max(0, p − q) is (0, 0.3), its sums are 0 and 0.3, and 0.3 is the first above
+# 0.7 · 0.3: [1].
 #
 # <details><summary>Hint 1</summary>No guess is kept after one that is not.</details>
 # <details><summary>Hint 2</summary><code>np.searchsorted(w.cumsum(), u[-1] * w.sum(), side="right")</code></details>
 # <details><summary>Hint 3</summary>Loop with <code>enumerate(guessed)</code>; return inside the loop at
-# a refusal, behind it otherwise.</details>
+# a refusal, after it otherwise.</details>
 
 
 # %%
