@@ -26,8 +26,8 @@
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Take the bets. In the questions after his talk Albert Jiang is asked about serving. His
 # answer: a dense model at the edge, where memory is short; a mixture where many texts are written
-# at once. This lesson is the ground under it. Minutes by section: 3 for this, then 7, 4, 9, 6, 10,
-# 10, 7, 6, 8, 5, and 2 to come back to the bets: 77. For 50 leave out sections 4, 7, 8 and 9.
+# at once. This lesson is the ground under it. For 50 minutes leave out sections
+# 4, 7 and 9, which are tagged so; with questions all of it takes 80.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Everything here runs on a small model that we train now, on Python's own documentation, in a few
@@ -78,7 +78,7 @@ print({name: f"{ops / bandwidth:.0f} texts" for name, (bandwidth, ops) in chips.
 pictures.roofline(np.geomspace(1, 8000, 60), chips)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 7 minutes. From NVIDIA's data sheets: A100 80 GB SXM, H100 SXM, dense. Ask what a prompt looks like
+# 5 minutes. From NVIDIA's data sheets: A100 80 GB SXM, H100 SXM, dense. Ask what a prompt looks like
 # here: all its tokens are known, so for the weights a prompt of 1,000 tokens is 1,000 texts at once.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -218,7 +218,7 @@ first.reserve(1), second.reserve(1)
 print("the package's tables are ours:", first.numbers == ann, second.numbers == bob)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 9 minutes. Let somebody play the memory at the board: "Carla forks from Bob", "Ann ends". A page is
+# 6 minutes. Let somebody play the memory at the board: "Carla forks from Bob", "Ann ends". A page is
 # free when its holders' count is 0; nobody has to look for garbage.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -270,7 +270,7 @@ verdicts.pages_waste(held, blocks, SEEDS)
 #
 # **To remember:** take memory when a token comes, not when a text begins.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 4. A tree of what was said
 #
 # With every message a chat program sends the **whole** history again. Turn ten brings nine turns
@@ -453,7 +453,7 @@ p, q = np.array([0.5, 0.3, 0.15, 0.05]), np.array([0.2, 0.2, 0.5, 0.1])
 pictures.halves(p, q, ["the", "a", "an", "no"])
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 10 minutes. The right panel is the proof: green and red together are p. The green part has the
+# 6 minutes. The right panel is the proof: green and red together are p. The green part has the
 # area sum of min(p, q), which is how often a guess is kept. Ask what happens for q = p, and for a q
 # that never guesses what p wants.
 
@@ -523,7 +523,7 @@ verdicts.guesses_by_formula(found, SEEDS)
 #
 # **To remember:** guesses change the speed, and never the odds of a text.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 7. Eight bits
 #
 # Twice as many texts fit if keys and values take half the memory. Take a group of numbers. Cut the
@@ -608,7 +608,7 @@ verdicts.the_knee(loads, waited, SEEDS)
 #
 # **To remember:** buy for the peak, or learn to say no.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 9. Serve it
 #
 # `minilm serve DIR` puts a saved model behind the interface that OpenAI's programs speak. Here it
