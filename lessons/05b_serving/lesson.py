@@ -25,9 +25,8 @@
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Take the bets. In the questions after his talk Albert Jiang is asked about serving. His
-# answer: a dense model at the edge, where memory is short; a mixture where many texts are written
-# at once. This lesson is the ground under it. For 50 minutes leave out sections
-# 4, 7 and 9, which are tagged so; with questions all of it takes 80.
+# answer: a dense model at the edge, where memory is short; a mixture where many texts are written at
+# once. For 50 minutes leave out sections 4, 7 and 9, as tagged; with questions all of it takes 80.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Everything here runs on a small model that we train now, on Python's own documentation, in a few
@@ -191,7 +190,7 @@ class Memory:
 #
 # By hand, with pages of four. Ann writes six tokens: pages 0 and 1, the second half full. Bob goes
 # on from the same six: he names 0 and 1 too, and nothing is copied. Now both write a seventh. Page
-# 1 has two holders, so the first who writes gets a copy, page 2. For the other it is then his own.
+# 1 has two holders, so the first to write gets a copy, page 2. The other then has page 1 to himself.
 
 # %%
 memory, rng = Memory(pages=12, size=4), np.random.default_rng(0)
@@ -430,15 +429,17 @@ verdicts.neighbours(found, 16, SEEDS)
 # model read them all at once. Guesses that are its own choice too are kept. At the first that is
 # not, the model's choice takes its place, and the rest is thrown away. If all four are kept, a
 # fifth token follows. So a **round** brings one to five tokens. It is called speculative decoding.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## When tokens are drawn
 #
-# If tokens are *drawn*, the rule needs care. The guesser drew x from its distribution q; the model
+# Then the rule needs care. The guesser drew x from its distribution q; the model
 # has p. Keep x with probability **min(1, p(x)/q(x))**. If it is not kept, draw from what p has
 # above q: max(0, p − q), made to sum to 1.
 #
 # By hand: p = (0.6, 0.4), q = (0.9, 0.1). The first token is guessed 0.9 of the time, and 0.6/0.9
 # of those guesses are kept: 0.6. The second is guessed 0.1 of the time and always kept. The missing
-# 0.3 are drawn from max(0, p − q) = (0, 0.3): always the second. Together 0.6 and 0.4: exactly
-# **p**.
+# 0.3 are drawn from max(0, p − q) = (0, 0.3): always the second. Together: exactly **p**.
 
 
 # %%
@@ -453,9 +454,8 @@ p, q = np.array([0.5, 0.3, 0.15, 0.05]), np.array([0.2, 0.2, 0.5, 0.1])
 pictures.halves(p, q, ["the", "a", "an", "no"])
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes. The right panel is the proof: green and red together are p. The green part has the
-# area sum of min(p, q), which is how often a guess is kept. Ask what happens for q = p, and for a q
-# that never guesses what p wants.
+# 6 minutes. The right panel is the proof: green and red together are p. The green area is the sum
+# of min(p, q): how often a guess is kept. Ask what happens for q = p, and for a q that p never wants.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Is it exact?
@@ -613,8 +613,7 @@ verdicts.the_knee(loads, waited, SEEDS)
 #
 # `minilm serve DIR` puts a saved model behind the interface that OpenAI's programs speak. Here it
 # runs inside the notebook, and we talk to it as any program would: over HTTP. The answer comes in
-# pieces, each as soon as it is written. `lab.ask` is ten lines: it posts a prompt to `/completions`
-# and reads the pieces. So small a model knows what documentation looks like, and no more.
+# pieces, each as soon as it is written. So small a model knows how documentation looks, and no more.
 
 
 # %%
@@ -663,9 +662,9 @@ verdicts.experts_read(tokens.tolist(), counted, formula, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # At the edge there is one reader. The mixture reads little for him, but all eight experts must lie
-# in memory, and memory is what is short: 46.7 billion weights for the arithmetic of 12.9. By a rule
-# of thumb from the same talk a mixture is worth a dense model of the geometric mean, √(46.7 · 12.9)
-# = 24.5 billion. So a dense model that fills the same memory should be better. We do not test that.
+# in memory, and memory is what is short: 46.7 billion weights for the arithmetic of 12.9. A rule of
+# thumb (not tested here) says that a mixture is worth a dense model of the geometric mean,
+# √(46.7 · 12.9) = 24.5 billion. So a dense model that fills the same memory should be better.
 #
 # In a large batch all experts are read in every step, and nothing of the reading is saved. But each
 # token pays the *arithmetic* of two. The bend of section 1 comes later, at 153 · 46.7/12.9 = 554

@@ -38,8 +38,10 @@ def opening() -> Picture:
             seats = _seated(lengths, 3, refill)
             for step, row in enumerate(seats):
                 for slot, who in enumerate(row):
-                    colour = FAINT if who is None else COLOURS[who % 6]
+                    colour = FAINT if who is None else COLOURS[who % len(COLOURS)]
                     ax.add_patch(Rectangle((step, 2 - slot), 0.92, 0.86, color=colour))
+                    if who is not None and (step == 0 or seats[step - 1][slot] != who):
+                        ax.text(step + 0.15, 2.25 - slot, str(who + 1), color="white", fontsize=20)
             ax.set_xlim(-0.2, 20.2)
             ax.set_ylim(-0.2, 3.1)
             ax.set_title(f"{title}: {len(seats)} steps", fontsize=22)
