@@ -678,8 +678,7 @@ verdicts.experts_read(tokens.tolist(), counted, formula, SEEDS)
 # ## What came out, and what did not
 #
 # **Your bet.** In a quarter to a half of the steps. In time less is gained: see the cards of sections
-# 1 and 5. On our processor a full step costs more than an empty one, so fewer steps are not as much
-# less time.
+# 1 and 5. On our processor a full step costs more than one that is nearly empty.
 #
 # **As claimed.** The cache's formula holds to the byte. A prefix tree earns (T + 1)/2. Deciding at
 # every step saves half of the steps or more, and no answer shows who else was there. Checked guesses
