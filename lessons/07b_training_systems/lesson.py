@@ -10,9 +10,9 @@
 #
 # ![Four stacked bars for 7.5 billion parameters on 64 GPUs. Plain copies need 120 GB each, and only 15 of them are weights. With Adam's numbers shared out 31 GB, with gradients shared out too 17 GB, with everything shared out 1.9 GB. A line marks the 80 GB of a GPU.](07b_training_systems/opening.png)
 #
-# A model of 7.5 billion parameters is a file of 15 GB, 2 bytes for each. A GPU has 80 GB of memory. Yet
-# what it takes to train that model does not fit into it. **What fills the memory, and how do 64 GPUs
-# help, when each of them is as small as the first?**
+# A model of 7.5 billion parameters is a file of 15 GB: 2 bytes for each. A GPU has 80 GB of memory. Yet
+# one GPU is too small to train that model. **What fills the memory, and how do 64 GPUs help, when each of
+# them is no larger than the first?**
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # *30 minutes to read, one to run. You need a training loop with Adam, as in [lesson 00](00_start_here.ipynb).
@@ -95,7 +95,7 @@ for psi, N in cases:
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **Claim:** the more ranks share Adam's numbers, the less memory each of them needs (17:43). This is
 # arithmetic; section 3 measures it. **Would prove it wrong:** a row of the paper's table that our few
-# lines do not give, or twice the ranks that do not hold less.
+# lines do not give, or twice as many ranks and no less memory on each.
 
 # %%
 verdicts.memory_table(zero_memory)
@@ -190,10 +190,9 @@ for N in (2, 10, 60):
     print(f"{N:3} ranks: each sends {run.sent()[0] / 8 / 600:.3f} vectors")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# `simulate` runs the function once for each rank, in this process, and counts what it sends; under MPI
-# the same function runs on a cluster. Even a thousand ranks send less than two vectors each.
+# `simulate` runs the function for each rank in this process; under MPI it runs on a cluster.
 #
-# **To remember:** adding up costs each rank 2 (N − 1) / N of the data: never twice, however large N is.
+# **To remember:** adding up costs each rank 2 (N − 1) / N of the data, less than twice at any N.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Play the table with three people and slips of paper. The answer: 1.998 vectors against
@@ -356,7 +355,7 @@ for name in ("a100", "h100"):
 interact(pictures.against, machine=["h100", "a100"], ranks=[64, 8, 512, 4096])
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **To remember:** what counts is operations per byte. Give each GPU enough tokens and sending is free.
+# **To remember:** what counts is operations per byte. With enough tokens on each GPU sending hides.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. In the figure turn to 4,096 ranks: setting off 4,095 times a layer starts to cost.
@@ -394,8 +393,8 @@ print(*(y.item() for y in run.values), "  whole:", (np.maximum(x @ W1, 0) @ W2).
 #
 # Attention is cut the same way: each rank has some heads, from queries to their rows of the output
 # matrix, and the sum comes at the end. Every rank read x, so backward adds up its gradient there. The
-# talk names an extra all-reduce for attention and for the feed-forward net (20:16). By this count it is
-# two a layer in forward and two in backward, each of B · T · C numbers (texts, tokens, channels).
+# talk names an extra all-reduce for attention and for the feed-forward net (20:16). By Megatron's paper it
+# is two a layer in forward and two in backward, each of B · T · C numbers (texts, tokens, channels).
 #
 # We cut a real decoder of three layers with the package and count. **Would prove it wrong:** any other
 # count, or a loss more than 10⁻¹² from the whole model's.
@@ -484,9 +483,9 @@ interact(pictures.gantt, schedule=["1f1b", "gpipe", "interleaved", "zb-h1"], clo
 # ## Does it shrink?
 #
 # **Claim:** pipelines have bubbles, and interleaving and zero-bubble schedules reduce them (20:16 to
-# 20:41). **Would prove it wrong:** for 4 stages with 8 micro-batches or 8 with 32, two pieces leave more
-# than half of 1F1B's idle time, or ZB-H1 more than a third, which is what the papers promise. (The rule
-# first spoke of shares of a step; ZB-H1 missed it by a hair, and we read the papers again: see the note.)
+# 20:41). **Would prove it wrong:** for 4 stages with 8 micro-batches or 8 with 32, 1F1B does not idle 3 (p
+# − 1), or two pieces leave more than half of that, or ZB-H1 more than a third: the papers' numbers. (The
+# rule first spoke of shares of a step; ZB-H1 missed it by a hair, and we read the papers again.)
 
 # %%
 verdicts.bubbles(simulate_pipeline)
@@ -627,10 +626,9 @@ verdicts.copy_is_worth_it(record)
 # ## 9. All of it at once
 #
 # A real run takes a *product* of these cuts: **dp** copies of the model, matrices cut in **tp**, layers
-# cut into **pp** stages of **v** pieces, and texts cut in **cp** (lesson 07c). Together dp · tp · pp · cp
-# GPUs. Then there are ZeRO's stages, what is computed again, and the size of a micro-batch: more than a
-# thousand ways for 1,024 GPUs. The package works out each by what you have read so far: bytes a GPU,
-# operations, reading from memory, α and β of each link, the bubble. It takes the quickest that fits.
+# cut into **pp** stages of **v** pieces, and texts cut in **cp** (lesson 07c): dp · tp · pp · cp GPUs. With
+# ZeRO's stages, what is computed again, and the size of a micro-batch there are a thousand ways for 1,024
+# GPUs. The package works out the memory and the seconds of each, and takes the quickest that fits.
 # (In a terminal: `minilm plan --params 70e9 --gpus 1024 --machine h100`.)
 
 # %%
@@ -676,7 +674,7 @@ verdicts.plan_against_published(runs, experiments.yardstick())
 # third: 30 billion on 8 A100s, 8,192 tokens, memory nearly full.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. Take a model and a cluster that the room cares about, and type the command.
+# 3 minutes. The answer: beyond 2,048 GPUs. Then take a model and a cluster that the room cares about.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
