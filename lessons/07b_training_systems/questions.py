@@ -483,7 +483,7 @@ def two_schedules():
 # ## 8. Forget and run again (★★★, 20 minutes)
 #
 # `checkpointed_backward(L, k, run, pull, drop)`: a backward through `L` layers that keeps about k + ⌈L / k⌉
-# arrays, and hardly more. You never see the arrays, you only give orders, and they are counted.
+# arrays at most. You never see the arrays, you only give orders, and what is kept is counted.
 #
 # At the start array 0, the input, is there. `run(i)` runs layer i, for i from 0 to L − 1: it reads array i,
 # which must be there, and adds array i + 1. `drop(i)` takes array i away. `pull(i)` is the backward of layer

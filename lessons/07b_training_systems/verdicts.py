@@ -60,8 +60,8 @@ def mostly_adam(sizes: Sequence[float], shares: Sequence[float]) -> Verdict:
         holds=lambda share: share > 0.5,
         over="sizes",
         exact=True,
-        says=f"Adam holds {min(shares):.0%} at {sizes[0] / 1e9:g} billion and {max(shares):.0%} at "
-        f"{sizes[-1] / 1e9:g} billion; activations weigh most in the smallest model",
+        says=f"with attention's scores not kept Adam holds {min(shares):.0%} at {sizes[0] / 1e9:g} billion "
+        f"and {max(shares):.0%} at {sizes[-1] / 1e9:g} billion; activations weigh most in the smallest",
     )
 
 
