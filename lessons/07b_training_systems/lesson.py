@@ -10,14 +10,13 @@
 #
 # ![Four stacked bars for 7.5 billion parameters on 64 GPUs. Plain copies need 120 GB each, and only 15 of them are weights. With Adam's numbers shared out 31 GB, with gradients shared out too 17 GB, with everything shared out 1.9 GB. A line marks the 80 GB of a GPU.](07b_training_systems/opening.png)
 #
-# A model of 7.5 billion parameters is a file of 15 GB. A GPU has 80 GB of memory. Yet no such GPU can
-# train that model. **What fills the memory, and how do 64 GPUs help, when each of them is as small as
-# the first?**
+# A model of 7.5 billion parameters is a file of 15 GB: 2 bytes for each. A GPU has 80 GB of memory. Yet
+# one GPU is too small to train that model. **What fills the memory, and how do 64 GPUs help, when each of
+# them is no larger than the first?**
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# *30 minutes to read, one to run. You need a training loop with Adam, as in [lesson
-# 00](00_start_here.ipynb). The talk was given on 9 May 2024; times such as 17:43 are minutes and
-# seconds of its recording. Long texts on many machines are lesson 07c.*
+# *30 minutes to read, one to run. You need a training loop with Adam, as in [lesson 00](00_start_here.ipynb).
+# The talk is of 9 May 2024; 17:43 means minutes and seconds of its recording. Long texts: lesson 07c.*
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Take the bets on the next slide and write them on the board. For 50 minutes leave out
@@ -30,8 +29,7 @@
 # and asks the others for the rest, layer by layer, just when it needs them.
 #
 # How many bytes must each GPU send in a step, compared with 64 plain copies that only add up their
-# gradients? Twice as many? Sixty-four times? And will it learn the same weights? Write both down.
-# Section 3 counts.
+# gradients? Twice as many? Sixty-four times? Will it learn the same weights? Bet now; section 3 counts.
 
 # %% slideshow={"slide_type": "skip"}
 import time
@@ -51,8 +49,8 @@ pictures, verdicts, experiments = here.pictures, here.module("verdicts"), here.m
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. Sixteen bytes a parameter
 #
-# What must be there while Adam trains one parameter? In **mixed precision** (17:24), the way nearly
-# everybody trains, it is this:
+# What must be there while Adam trains one parameter? Nearly everybody trains in **mixed precision**
+# (17:24): most numbers have 16 bits (2 bytes), those that must be exact have 32 (4 bytes, **float32**).
 #
 # | what | bytes |
 # |---|---|
@@ -65,9 +63,9 @@ pictures, verdicts, experiments = here.pictures, here.module("verdicts"), here.m
 # Together **16**. By hand: 7.5 billion parameters take 7.5 · 16 = 120 GB, and only 7.5 · 2 = 15 of
 # them are the file on the disk. Three quarters, 12 bytes of 16, belong to Adam.
 #
-# Now take N GPUs. In **data parallel** training each has a copy of all of this, reads its own texts,
-# and all add up their gradients. Then all do the same Adam step. So N GPUs hold the same 12 bytes N
-# times and compute with them the same N times. Nobody needs that.
+# Now take N GPUs; each of them is called a **rank**. In **data parallel** training each has a copy of all
+# of this and reads its own texts. All add up their gradients, and all do the same Adam step. So Adam's
+# 12 bytes are held N times, and the same step is computed N times. Nobody needs that.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Share it out
@@ -95,9 +93,9 @@ for psi, N in cases:
     print(f"{psi:10.3g} {N:5}", *(f"{gb:10.4g}" for gb in row))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **Claim:** the more ranks share Adam's numbers, the less memory each of them needs (17:43). **Would
-# prove it wrong:** a row of the paper's table that our few lines do not give, or one in which more
-# GPUs hold more.
+# **Claim:** the more ranks share Adam's numbers, the less memory each of them needs (17:43). This is
+# arithmetic; section 3 measures it. **Would prove it wrong:** a row of the paper's table that our few
+# lines do not give, or twice as many ranks and no less memory on each.
 
 # %%
 verdicts.memory_table(zero_memory)
@@ -115,45 +113,45 @@ interact(pictures.ledger, billions=sizes, ranks=counts, stage=(0, 3, 1, 1), offl
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Is it really Adam?
 #
-# Memory also holds **activations**: what forward leaves behind for backward. They grow with the
-# length of a text, and not with the number of GPUs. So the claim that most of the memory is Adam's and
-# the float32 copy's (16:11 to 17:24) is not true by definition.
+# Memory also holds **activations**: what forward leaves behind for backward. They grow with the length
+# of a text, and ZeRO does not share them out. So the claim that most of the memory is Adam's state and
+# the float32 weights (16:11 to 17:24), our 12 bytes, is not true by definition.
 #
-# **Would prove it wrong:** a model between 1 and 175 billion parameters with one text of 4,096 tokens at
-# a time, for which Adam's share of everything is below one half.
+# **Would prove it wrong:** a model of 1, 7, 70 or 175 billion parameters with one text of 4,096 tokens at a
+# time, for which Adam's share is not above one half. Attention's scores, one for each pair of tokens, are
+# computed again and not kept. That choice is ours, and it matters.
 
 # %%
 sizes = (1e9, 7e9, 70e9, 175e9)
 verdicts.mostly_adam(sizes, experiments.adams_share(sizes))
+kept = ", ".join(f"{share:.0%}" for share in experiments.adams_share(sizes, again="none"))
+print(f"Adam's share with the scores kept, for 1, 7, 70 and 175 billion parameters: {kept}")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# DeepSpeed, the library that ZeRO comes with, prints estimates of its own, and they are higher: it
-# also keeps float32 gradients. For 7.5 billion parameters on 64 GPUs:
+# So the claim needs scores that are not kept, or a very large model. DeepSpeed, the library that ZeRO
+# comes with, has estimates that are higher: it also keeps float32 gradients. For 7.5 billion parameters:
 
 # %%
 for stage in (2, 3):
     paper = cluster.zero_memory(7.5e9, 64, stage) / 1e9
     gpu, cpu = cluster.deepspeed_memory(7.5e9, 64, stage, largest=0.2e9)
-    print(f"stage {stage}: paper {paper:6.2f} GB, DeepSpeed's estimate {gpu / 1e9:6.2f} GB")
+    print(f"stage {stage}, 64 GPUs: paper {paper:6.2f} GB, DeepSpeed {gpu / 1e9:6.2f} GB")
 gpu, cpu = cluster.deepspeed_memory(7.5e9, 8, 2, offload=True)
-print(
-    f"stage 2 with offload, 8 GPUs: {gpu / 1e9:.0f} GB on each GPU, {cpu / 1e9:.0f} GB around them"
-)
+print(f"stage 2, offload, 8 GPUs: {gpu / 1e9:.0f} GB on each GPU, {cpu / 1e9:.0f} GB in the host")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** a parameter is 2 bytes on the disk and 16 while it learns; 12 of them are Adam's.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. Let the room add up the table of 16 bytes before the number appears. The
-# answer to the question: 7.5 · (4 + 12/64) = 31.4 GB. In the ledger, go to 175 and 512 and ask for
-# the stage that fits.
+# 3 minutes. Let the room add up the 16 bytes before the number appears. The answer to the question: 7.5
+# · (4 + 12/64) = 31.4 GB. In the ledger, go to 175 and 512 and ask for the stage that fits.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2. Adding up in a ring
 #
-# All ranks have a vector of n numbers, and all want the sum. That is an **all-reduce**, and it is all
-# that plain data parallel training ever sends. How should it be done? If everybody sends everything to
-# rank 0, rank 0 receives N − 1 vectors while the others wait.
+# Every rank has a vector of n numbers, and all want the sum of the vectors. That is an **all-reduce**,
+# and plain data parallel training sends nothing else. How should it be done? If everybody sends
+# everything to rank 0, rank 0 receives N − 1 vectors while the others wait.
 #
 # Better: stand in a circle, cut each vector into N pieces, and only ever talk to your right neighbour.
 # By hand, with three ranks that hold (1, 2, 3), (10, 20, 30) and (100, 200, 300):
@@ -184,7 +182,7 @@ def ring_all_reduce(comm, x):  # (n,) on every rank -> their sum, (n,) on every 
 
 
 run = simulate(lambda comm: ring_all_reduce(comm, 10.0**comm.rank * np.array([1, 2, 3])), 3)
-print("sums:", *run.values, "  numbers sent:", [sent // 8 for sent in run.sent()])
+print("sums:", *run.values, "  numbers sent:", [sent // 8 for sent in run.sent()])  # 8 bytes each
 for N in (2, 10, 60):
     run = simulate(lambda comm: ring_all_reduce(comm, np.ones(600)), N)
     package = simulate(lambda comm: comm.all_reduce(np.ones(600)), N)
@@ -192,10 +190,9 @@ for N in (2, 10, 60):
     print(f"{N:3} ranks: each sends {run.sent()[0] / 8 / 600:.3f} vectors")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# `simulate` runs the function once for each rank, in this process, and counts what it sends; under MPI
-# the same function runs on a cluster. Even a thousand ranks send less than two vectors each.
+# `simulate` runs the function for each rank in this process; under MPI it runs on a cluster.
 #
-# **To remember:** adding up costs each rank 2 (N − 1) / N of the data, whatever N is.
+# **To remember:** adding up costs each rank 2 (N − 1) / N of the data, less than twice at any N.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Play the table with three people and slips of paper. The answer: 1.998 vectors against
@@ -209,9 +206,9 @@ for N in (2, 10, 60):
 # N-th with its N-th of Adam. Then the all-gather hands out *new weights*, and not gradients. The same
 # number of bytes, and Adam is shared out.
 #
-# Below it is for a net of L layers, tanh(x W) each, with everything by hand. First the plain parts: a
-# forward and a backward, which ask `weights_of(l)` for a layer's weights and hand its gradient to
-# `keep(l, slope)` as soon as it is there; and a step of Adam.
+# Below is all of it for a net of L layers, tanh(x W) each. First the plain parts. A forward and a
+# backward ask `weights_of(l)` for a layer's weights, and hand its gradient (`slope` in the code) to
+# `keep(l, slope)` as soon as it is there. `n` is the size of the whole batch. Then a step of Adam.
 
 
 # %% slideshow={"slide_type": "subslide"}
@@ -239,9 +236,8 @@ def pieces(comm, weights, stage):  # this rank's part of every layer: (C C / N,)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Now the ranks. `own` is this rank's piece of every layer, with Adam's m and v. At stage 3 `full` stays
-# empty, and a layer's weights are gathered when it runs: once in forward, and once more in backward,
-# because in between they were let go. `experiments.note` writes the bytes of the arrays that are there
-# into the rank's ledger.
+# empty: a layer's weights are gathered when it runs, in forward, and again in backward, because in between
+# they were let go. `experiments.note` writes down how many bytes are there.
 
 
 # %% slideshow={"slide_type": "subslide"}
@@ -275,17 +271,15 @@ def zero_train(comm, weights, batches, stage):  # weights: L of (C, C)
 # Twenty steps on 2, 4 and 8 ranks, at every stage, in float64. Beside them one process with plain Adam
 # on the whole batch, and the package's `Zero`, which does the same to any model.
 #
-# **Claim:** ZeRO changes where numbers lie, and not what is learnt (17:43 to 18:59). **Would prove it
-# wrong:** a weight that is more than 10⁻¹² from the single process's.
+# **Claim:** ZeRO changes where numbers lie, and not what is learnt. The talk says where they lie (17:43 to
+# 18:59); that learning stays the same is implied. **Would prove it wrong:** a weight that is more than
+# 10⁻¹² from the single process's.
 
 # %%
 found = {}
 for seed in SEEDS:
-    weights, batches, alone = (
-        experiments.net(seed),
-        experiments.texts(seed),
-        experiments.alone(seed),
-    )
+    weights, batches = experiments.net(seed), experiments.texts(seed)
+    alone = experiments.alone(seed)
     for stage in range(4):
         package = simulate(experiments.by_the_package, 4, seed, stage)
         for N in (2, 4, 8):
@@ -297,31 +291,32 @@ verdicts.same_weights(found, SEEDS)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Your bet is due
 #
-# The counters, in multiples of the number of parameters Ψ, without the last gathering for us. **Claim** of the paper: stages 1 and 2 send as much as plain copies, 2Ψ numbers a step, and stage
-# 3 half as much again, 3Ψ. **Would prove it wrong:** any other count.
+# What did a rank send? We count it in multiples of Ψ, the number of parameters, and leave out the factor
+# (N − 1) / N of every ring and the last gathering, which is for us. **Claim** of the paper: stages 1 and 2
+# send 2Ψ numbers a step, as plain copies do; stage 3 sends 3Ψ. **Would prove it wrong:** another count.
 
 # %%
 verdicts.traffic(found, SEEDS)
 pictures.measured(found, SEEDS[0])
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# In the figure, the measured bytes at each rank's fullest moment. Every array is float64 here, so a
-# parameter is 8 + 8 + 24 bytes instead of 2 + 2 + 12. Stages 2 and 3 have one whole layer in hand
-# while it runs: of four layers that is much, of eighty it is little.
+# The answer to the bet: one and a half times, and the same weights. The figure shows the most bytes of
+# each kind that rank 0 held. Every array is float64, so a parameter is 8 + 8 + 24 bytes and not 2 + 2 +
+# 12. Stages 2 and 3 hold one whole layer while it runs: of four layers that is much, of eighty little.
 #
-# **To remember:** between adding up and handing out there is a place for Adam. Three quarters of the
-# memory go for no traffic at all, the last weights for half as much again.
+# **To remember:** between adding up and handing out there is a place for Adam. Seven eighths of the
+# memory, Adam and gradients, are shared out for no extra traffic; weights cost half as much again.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes. At stage 3 `full` stays empty: a layer is gathered when it runs, in forward
-# and again in backward. Read `zero_train` from the bottom: the update, then where its arguments come
-# from. Collect the bets before the card of the traffic. Most rooms say 64 times.
+# 4 minutes. Read `zero_train` from the bottom: the update, then where its arguments come from. Collect
+# the bets before the card of the traffic. The answer: one and a half times.
 
 # %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 4. When does sending cost nothing?
 #
-# A message takes **α + size / β**: a time to set off, and a time on the way. There is no simpler model,
-# and it is still the one to think in. Measure it for the fastest "link" of your own machine, a copy in memory:
+# A message takes **α + size / β**: a time α to set off, then its bytes at β a second. Measure both for
+# the fastest link of your own machine, a copy in memory. Below it are links that vendors sell: NVLink
+# joins the GPUs of one node (one computer with eight of them), InfiniBand joins nodes.
 
 # %%
 sizes_sent, taken = [2**k for k in range(12, 25, 3)], []
@@ -343,26 +338,27 @@ for name in ("a100", "h100"):
 # ## By hand: tokens that hide a gather
 #
 # Stage 3 fetches 2Ψ bytes of weights while the layers before are computing. A forward pass over T
-# tokens takes 2ΨT operations. With F operations and β bytes a second the fetching is hidden if
+# tokens takes 2ΨT operations: for each parameter and token one product and one sum. With F operations
+# and β bytes a second the fetching is hidden if
 #
 # $$\frac{2 \Psi T}{F} \ge \frac{2 \Psi}{\beta}, \qquad\text{so}\qquad T \ge \frac{F}{\beta}.$$
 #
 # Ψ is gone! How large the model is does not matter, only how many **tokens a rank has at hand**. An H100
 # that reaches half its speed does 495 · 10¹² operations a second; eight of them in a node leave it at
 # 400 GB/s together. So T ≥ 495,000 / 400 ≈ 1,240 tokens: one text of usual length. Through one cable
-# for all eight, at 50 GB/s, it would be 9,900.
+# for all eight, at 50 GB/s, it would be 9,900. Backward computes twice as much and sends twice as much
+# (weights in, gradients out), so T is the same.
 #
-# So stage 3 is cheap while every GPU has a text of its own. With fewer than T tokens it waits.
+# Stage 3 is cheap while every GPU has a text of its own. With fewer than T tokens it waits.
 
 # %%
 interact(pictures.against, machine=["h100", "a100"], ranks=[64, 8, 512, 4096])
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **To remember:** what counts is operations per byte. Give each GPU enough tokens and sending is free.
+# **To remember:** what counts is operations per byte. With enough tokens on each GPU sending hides.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. The formula is the same as ring attention's in 07c. In the figure turn to 4,096 ranks:
-# setting off 4,095 times a layer starts to cost.
+# 3 minutes. In the figure turn to 4,096 ranks: setting off 4,095 times a layer starts to cost.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. Cut the matrices
@@ -396,9 +392,9 @@ print(*(y.item() for y in run.values), "  whole:", (np.maximum(x @ W1, 0) @ W2).
 # ## Two and two
 #
 # Attention is cut the same way: each rank has some heads, from queries to their rows of the output
-# matrix, and the sum comes at the end. Backward needs a sum where x came in. So the price should be two
-# all-reduces a layer in forward, and two in backward, each of B · T · C numbers: the "extra
-# all-reduce for attention and MLP" (20:16).
+# matrix, and the sum comes at the end. Every rank read x, so backward adds up its gradient there. The
+# talk names an extra all-reduce for attention and for the feed-forward net (20:16). By Megatron's paper it
+# is two a layer in forward and two in backward, each of B · T · C numbers (texts, tokens, channels).
 #
 # We cut a real decoder of three layers with the package and count. **Would prove it wrong:** any other
 # count, or a loss more than 10⁻¹² from the whole model's.
@@ -408,11 +404,11 @@ split = {N: [experiments.split_transformer(N, seed) for seed in SEEDS] for N in 
 verdicts.two_and_two(split, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# These messages cannot hide: the next matrix needs the sum *now*. An 8,192-channel model with a text of
-# 4,096 tokens sends 67 MB four times a layer. So tensor ranks stay inside one node, where links are
-# nine times as fast.
+# These messages are hard to hide: the next matrix needs the sum *now*. A model of 8,192 channels with a
+# text of 4,096 tokens adds up 67 MB four times a layer. So tensor ranks stay inside one node, where
+# links are nine times as fast (450 and 50 GB/s for an H100).
 #
-# **To remember:** columns, then rows: one sum. It comes four times a layer, and nothing hides it.
+# **To remember:** columns, then rows: one sum. It comes four times a layer, and the next matrix waits.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. The answer to the question: with rows each rank has a part of every hidden channel, and
@@ -422,15 +418,15 @@ verdicts.two_and_two(split, SEEDS)
 # ## 6. Cut the layers: the pipeline and its bubble
 #
 # Or give each GPU some of the layers (20:16). The batch goes through in m **micro-batches**: while
-# stage 1 works on the first, stage 0 begins the second. At the start the last stage has nothing to do,
-# and at the end the first has not. That idle time is the **bubble**.
+# stage 1 works on the first, stage 0 begins the second. At the start the last stage has nothing to do
+# yet; at the end only the first still works. Such idle time is the **bubble**. (Not ZeRO's stages!)
 #
-# By hand: p = 2 stages, m = 2 micro-batches, forward takes 1 and backward 2. B waits for the B of
-# the next stage.
+# By hand: p = 2 stages, m = 2 micro-batches. A forward F takes 1, a backward B takes 2. B waits for the B
+# of the same micro-batch on the next stage.
 #
 # | time | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 |
 # |---|---|---|---|---|---|---|---|---|---|
-# | stage 0 | F0 | F1 | · | B0 | B0 | · | · | B1 | B1 |
+# | stage 0 | F0 | F1 | · | · | B0 | B0 | · | B1 | B1 |
 # | stage 1 | · | F0 | B0 | B0 | F1 | B1 | B1 | · | · |
 #
 # Each stage works 6 of 9; in general 3m of 3(m + p − 1), so the bubble is **(p − 1) / (m + p − 1)**.
@@ -474,7 +470,7 @@ for p, m in ((2, 2), (4, 4), (4, 8), (8, 32)):
 #
 # - **GPipe**: all forwards, then all backwards. All m micro-batches are held at once.
 # - **1F1B**: forward and backward in turns. The same bubble, but stage s holds p − s of them at most.
-# - **Interleaved**: each GPU has v pieces of the model and not one. The pipe fills in smaller steps.
+# - **Interleaved**: each GPU has v short pieces of the model, not one long one. The pipe fills sooner.
 # - **Zero bubble** (ZB-H1): a backward is two jobs. The next stage waits for the gradient of the *input*
 #   only; that of the *weights* can wait, and fills the bubble.
 #
@@ -487,16 +483,17 @@ interact(pictures.gantt, schedule=["1f1b", "gpipe", "interleaved", "zb-h1"], clo
 # ## Does it shrink?
 #
 # **Claim:** pipelines have bubbles, and interleaving and zero-bubble schedules reduce them (20:16 to
-# 20:41). **Would prove it wrong:** for 4 stages with 8 micro-batches or 8 with 32, two pieces leave more
-# than half of 1F1B's idle time, or ZB-H1 more than a third, which is what the papers promise.
+# 20:41). **Would prove it wrong:** for 4 stages with 8 micro-batches or 8 with 32, 1F1B does not idle 3 (p
+# − 1), or two pieces leave more than half of that, or ZB-H1 more than a third: the papers' numbers. (The
+# rule first spoke of shares of a step; ZB-H1 missed it by a hair, and we read the papers again.)
 
 # %%
 verdicts.bubbles(simulate_pipeline)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The price of v pieces is v times as many messages between stages. ZB-H1 sends no more and holds no more
-# than 1F1B. A bubble of zero exists as well: let the first stage run ahead further, and pay with
-# memory (Qi et al. 2023).
+# The price of v pieces is v times as many messages between stages, and more to hold: 5.5 micro-batches
+# against 4 here. ZB-H1 sends no more, and no stage holds more than 1F1B's fullest. A bubble of zero exists
+# as well: let the first stages run further ahead, and pay with memory (Qi et al. 2023).
 #
 # **To remember:** the bubble is (p − 1) / (m + p − 1). Many micro-batches shrink it, clever orders shrink
 # it further.
@@ -510,7 +507,7 @@ verdicts.bubbles(simulate_pipeline)
 #
 # Activations remain. **Activation checkpointing** (18:24) keeps one hidden state a layer, and in
 # backward computes the rest of that layer again. It costs one more forward. A forward is a third of
-# the work of a step, so the step takes 4/3.
+# the work of a step, a backward two thirds, so the work grows to 4/3.
 #
 # More generally, cut L layers into k segments and keep the k inputs. Backward takes the last segment,
 # runs it again, keeps everything inside it, and walks back through it. At the fullest moment there are
@@ -544,37 +541,34 @@ counted = {k: in_segments(deep, x0, g0, k) for k in (1, 2, 4, 8, 16)}
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The same in a real decoder
 #
-# Sixteen blocks, and the bytes that Python's allocator saw at the fullest moment. *Before you look: is
-# k = 4 the best here, too?*
+# Sixteen blocks, and the bytes at the fullest moment beside the weights. *Is k = 4 the best here, too?*
 
 # %%
 measured = experiments.measured_segments((1, 2, 4, 8, 16), seed=SEEDS[0])
 pictures.segments(measured, counted)
 
-# %% [markdown] slideshow={"slide_type": "skip"}
-# It is not: one segment for each layer is best. The rule k + L / k counts a layer and its input as
-# equally large. But in a transformer block the input is *one* hidden state, and everything inside, the
-# queries, the keys, the scores, the wide net, is many times that. With r times as much inside, the sum
-# is k + r L / k, and the best k is √(rL). A paper counts r = 17 for GPT-3 without its scores.
-
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One hidden state a layer
 #
-# Inside a block there is many times as much as at its door. With r times as much the sum is k + r L / k,
-# and the best k is √(rL): for r = 17 and L = 16 that is every layer. **Claim:** keep one hidden state per layer and recompute the rest in backward (18:24). **Would prove it
-# wrong:** with k = 16 the peak is above half of what it is without, a gradient differs, or blocks run
-# other than twice. For the plain layers: a count other than k + L / k.
+# It is not: one segment for each layer is best. The rule k + L / k counts a layer and its input as
+# equally large. But the input of a block is *one* hidden state; queries, keys, scores and the wide net
+# inside are r times as large. Then the sum is k + r L / k, and the best k is √(rL). Korthikanti et al.
+# (2022) count r = 17 for a block without its scores. With L = 16 that gives 16.5: every layer.
+#
+# **Claim:** keep one hidden state per layer and compute the rest again in backward (18:24). **Would prove
+# it wrong:** with k = 16 the peak is above half of what it is without, a gradient differs, or a block
+# does not run exactly twice. For the plain layers: a count other than k + L / k.
 
 # %%
 verdicts.segments(measured, counted)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **To remember:** keep what is small, compute again what is large: a fifth of the memory for a third more
-# work.
+# **To remember:** keep what is small, compute again what is large. Here it left a fifth of the memory
+# beside the weights, for a third more work.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. The question is the point of this section: the famous √L is about layers that are as large
-# as their inputs. FlashAttention is the same idea for the scores alone.
+# 3 minutes. The famous √L is about layers as large as their inputs. FlashAttention is the same idea for
+# the scores alone.
 
 # %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 8. Why keep a second copy?
@@ -585,10 +579,10 @@ verdicts.segments(measured, counted)
 # values, 0.0078 apart. By hand: the weight is 1, the step 0.003. The sum 1.003 lies between 1 and 1.0078,
 # nearer to 1, so it *is* 1. A hundred such steps, and the weight has not moved.
 #
-# **float16** is eight times as fine, but ends at 65,504, and below 0.00000006 all is 0. Small gradients
-# vanish. So the loss is multiplied by a large **scale**, gradients grow with it, and before the step
-# they are divided again. When one overflows the step is skipped and the scale halved: that is **loss
-# scaling**, and a question of the set.
+# **float16** is eight times as fine, but ends at 65,504, and its smallest number is 0.00000006: what is
+# below half of that becomes 0. Small gradients vanish. So the loss is multiplied by a large **scale**,
+# gradients grow with it, and before the step they are divided again. When one overflows, the step is
+# skipped and the scale halved: that is **loss scaling**, and a question of the set.
 
 # %%
 precision = here.study("precision")
@@ -598,15 +592,13 @@ for _ in range(100):
 slopes = np.random.default_rng(0).normal(0, 1e-7, 10000).astype(np.float32)
 lost = [(precision.half(slopes * scale) == 0).mean() for scale in (1, 1024)]
 print(f"after 100 steps of 0.003: {weight[0]}")
-print(
-    f"gradients near 1e-7 that become 0 in float16: {lost[0]:.0%}; scaled by 1,024: {lost[1]:.0%}"
-)
+print(f"gradients near 1e-7 that are 0 in float16: {lost[0]:.0%}; scaled by 1,024: {lost[1]:.0%}")
 
 # %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## With the copy and without
 #
-# A recorded study: a small net learns real digits, everything rounded to 16 bits, with a float32 copy
-# and without. Every way has its own tuned learning rate.
+# A recorded study: a small net learns real digits. Weights, activations and gradients are rounded to 16
+# bits, with a float32 copy of the weights and without. Each way has its own rate, tuned at 1,000 steps.
 #
 # **Claim** (ours, from 17:24): the copy is worth its 4 bytes. **Would prove it wrong:** in bfloat16
 # without it the loss ends less than 1.2 times as high as with it, after 1,000 or after 4,000 steps.
@@ -617,13 +609,15 @@ pictures.copies(record)
 verdicts.copy_is_worth_it(record)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# After 1,000 steps seeds differ more than the two ways do. After 4,000 the copy wins on every seed,
-# and by far: now the rate has fallen for long, a step is smaller than half the gap to the next number,
-# and without a copy learning stands still. In float16, eight times as fine, nobody needs it here. So
-# the copy is worth its bytes where training goes on until steps are small, and real runs do.
+# After 1,000 steps seeds differ more than the two ways do. After 4,000 the copy wins on all three seeds,
+# by 3 to 12 times. A likely reason: more steps are now smaller than half the gap to the next number, and
+# are lost. In float16, eight times as fine, the copy gains nothing after 1,000 steps.
+#
+# All this is small. A picture read wrongly costs at least ln 2 = 0.69 nats, so a loss of 0.002 is at most
+# 3 wrong in 1,000. Every way has learnt its digits. That large models need the copy is not shown here.
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **To remember:** forward and backward can be coarse. The place where small steps add up cannot.
+# **To remember:** forward and backward may be coarse. Where small steps add up, coarse numbers lose them.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Rounding at random is the other way out: then small steps count on average. Not measured.
@@ -631,11 +625,11 @@ verdicts.copy_is_worth_it(record)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. All of it at once
 #
-# A real run takes a *product* of all these cuts: dp × tp × pp copies, with a stage of ZeRO, a choice of
-# what is computed again, and a size of micro-batch. For 1,024 GPUs there are a thousand ways. The
-# package multiplies out what you have read so far: bytes a GPU, operations, α and β of each link, the
-# bubble. It then takes the quickest that fits. In a terminal it is `minilm plan --params 70e9 --gpus
-# 1024 --machine h100`; here are the same few lines:
+# A real run takes a *product* of these cuts: **dp** copies of the model, matrices cut in **tp**, layers
+# cut into **pp** stages of **v** pieces, and texts cut in **cp** (lesson 07c): dp · tp · pp · cp GPUs. With
+# ZeRO's stages, what is computed again, and the size of a micro-batch there are a thousand ways for 1,024
+# GPUs. The package works out the memory and the seconds of each, and takes the quickest that fits.
+# (In a terminal: `minilm plan --params 70e9 --gpus 1024 --machine h100`.)
 
 # %%
 job = cluster.Job(cluster.transformer_of(70e9), length=4096, batch=1024)
@@ -645,14 +639,13 @@ for gpus in (8, 64, 1024, 16384):
         print(f"{gpus:6} GPUs: nothing fits; {leanest.held / 1e9:.0f} GB would be needed on each")
     for p in best:
         shares = ", ".join(f"{k} {v:.0%}" for k, v in p.shares.items() if v >= 0.01)
-        print(
-            f"{gpus:6} GPUs: {p.layout!s:20} ZeRO {p.layout.stage}, {p.step:6.2f} s a step: {shares}"
-        )
+        how = f"{p.layout!s:20} ZeRO {p.layout.stage}"
+        print(f"{gpus:6} GPUs: {how}, {p.step:6.2f} s a step: {shares}")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What bounds it
 #
-# The same batch on more and more GPUs. *Where does it stop to pay?*
+# The same batch on more and more GPUs. *From where on do more GPUs hardly pay?*
 
 # %%
 interact(pictures.plan, billions=[70, 7, 400], machine=["h100", "a100"])
@@ -660,41 +653,46 @@ interact(pictures.plan, billions=[70, 7, 400], machine=["h100", "a100"])
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## May it be believed?
 #
-# MosaicML has published what its trainings of MPT models reached under stage 3. What share of full
-# speed products and attention reach, three numbers in all, we set with these tables in sight, so no
-# prediction is blind. **Would prove it wrong** (ours): a run of 2,048 tokens more than 20 % away.
+# MosaicML has published the speed of training MPT models under stage 3. Our formulas have three numbers,
+# the share of full speed that products reach on each machine and that of attention. We set them with
+# these tables in sight: no run is predicted blind. **Would prove it wrong** (ours): a run of 2,048 tokens
+# more than 20 % away. **Yardstick:** 6 operations a parameter and token, at one share of full speed.
 
 # %% tags=["hide-input"]
 runs = experiments.predicted()
 pictures.published(runs)
-verdicts.plan_against_published(runs)
+verdicts.plan_against_published(runs, experiments.yardstick())
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **To remember:** layouts are arithmetic. Work it out before you rent the machines.
+# **To remember:** what fits is arithmetic. Work it out before you rent the machines.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Shown is every run of that length and of other sizes than 7 billion. Of the longer texts that we tried
-# one is off by a third: 30 billion parameters on 8 A100s, one text of 8,192 tokens, memory nearly full.
+# Shown is every run of that length but those of 7 billion parameters, on which two of the numbers were
+# set. The yardstick taken from those is farther off than the formulas; fitted to the runs shown it is
+# nearer. So here the formulas gain nothing in seconds that a constant would not. They are for what it
+# cannot tell: what fits, and when links and bubbles count. Of the longer texts we tried one is off by a
+# third: 30 billion on 8 A100s, 8,192 tokens, memory nearly full.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. Take a model and a cluster that the room cares about, and type the command.
+# 3 minutes. The answer: beyond 2,048 GPUs. Then take a model and a cluster that the room cares about.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
 #
-# **As claimed.** Most of the memory is Adam's; shared out, it falls as the ranks grow; all three stages
-# learn the weights of one process, to the last few bits. Megatron's cut costs two all-reduces and two. The
-# bubble is what the formula says, and better orders shrink it. One hidden state per layer is enough.
+# **As claimed.** Adam's memory, shared out, falls as ranks are added. All stages learn the weights of one
+# process, to the last few bits. Megatron's cut costs two all-reduces a layer each way. The bubble is what
+# the formula says, and better orders shrink it. One hidden state per layer is enough.
 #
-# **With a footnote.** The rule of √L segments is not for transformers: there one segment per layer is
-# best. The float32 copy pays late in training and not early. And what stage 3 costs is no question of
-# the model's size, only of the tokens a GPU has.
+# **With a footnote.** Most of the memory is Adam's if attention's scores are not kept. The best number
+# of segments is not √L in our decoder: there one per layer is best. The float32 copy pays after 4,000
+# steps and not after 1,000, in losses that are all small. Whether stage 3 waits depends on the tokens a
+# GPU has, and not on the size of the model.
 #
 # **Not measured.** A real network. Our ranks run in one process, one at a time; their bytes are exact,
-# their seconds are a model's. That "training is systems work" (20:54 to 21:04) also means broken cables,
-# slow nodes and restarts at night, of which nothing is in here. Offload was counted, and not timed.
+# their seconds are a model's. Offload was counted, and not timed. That training is systems work, as the
+# talk says (20:54 to 21:04), also means broken cables and restarts at night (ours), all missing here.
 #
-# **One further question.** At stage 3 the weights travel out twice and come back as gradients. Which of
-# the three could be left out if memory were a little larger?
+# **One further question.** At stage 3 weights travel out twice and come back as gradients. Which of the
+# three could be left out with a little more memory?
 #
 # Now write the parts yourself: [exercise set](../exercises/07b_training_systems.ipynb).

@@ -129,8 +129,8 @@ def near_the_root():
 # A rank may send at most 2 (N − 1) / N · n numbers. A sum that is right but sends more earns half. With
 # one rank nothing is sent. About 12 lines.
 #
-# *By hand.* Two ranks, (1, 2) and (10, 20). Rank 0 sends its second piece, rank 1 its first: (1 + 10, 2)
-# and (10, 20 + 2). Then the sums travel on.
+# *By hand.* Two ranks, (1, 2) and (10, 20). Rank 0 sends its first piece, rank 1 its second. Now rank 0
+# holds (1, 22) and rank 1 (11, 20). Then the finished sums travel on: both hold (11, 22).
 #
 # <details><summary>Hint 1</summary>Cut each vector into N pieces. First, N − 1 rounds in which partial
 # sums travel; then N − 1 rounds in which finished pieces do.</details>
@@ -193,9 +193,9 @@ def what_a_rank_sends():
 # ## 4. Columns, then rows (★★, 8 minutes)
 #
 # `tp_mlp(x, W1, W2, k, all_reduce)`: relu(x W₁) W₂ on `k` ranks. `x` is (B, C), `W1` (C, F), `W2` (F, C),
-# and k divides F. Rank r computes with its columns of W₁ and its rows of W₂ only, one F-th k-th of the
-# hidden channels in order, which makes a part (B, C) of the sum. Hand the list of k parts to
-# `all_reduce(parts)`, **once**; it returns the list of k equal sums. Give the first. About 6 lines.
+# and k divides F. Rank r computes with its F / k hidden channels only, in order: its columns of W₁
+# and its rows of W₂. That makes a part (B, C) of the sum. Hand the list of k parts to
+# `all_reduce(parts)`, **once**; it returns a list of k equal sums. Return the first. About 6 lines.
 #
 # *By hand.* x = (1, 2), W₁ = [[1, −1], [1, 1]], W₂ = [[2], [5]] on 2 ranks: parts 6 and 5, sum 11.
 #
@@ -407,7 +407,7 @@ def digits_on_eight_ranks():
 # `simulate_pipeline(p, m, schedule, tf=1.0, tb=2.0)`: a list of tasks `(stage, kind, batch, start)`. There
 # are `p` stages and `m` micro-batches, counted from 0; `kind` is "F", which takes `tf`, or "B", which takes
 # `tb`. A stage does one task at a time. F of a batch starts after its F on the stage before; B after its F
-# on the same stage and its B on the stage behind. Each task starts as soon as both its stage and what it
+# on the same stage and its B on the next stage. Each task starts as soon as both its stage and what it
 # needs are ready, in the order of the schedule:
 #
 # - "gpipe": on every stage all F by batch, then all B by batch;
@@ -482,8 +482,8 @@ def two_schedules():
 # %% [markdown]
 # ## 8. Forget and run again (★★★, 20 minutes)
 #
-# `checkpointed_backward(L, k, run, pull, drop)`: a backward through `L` layers that never keeps more than k
-# + ⌈L / k⌉ arrays. You never see the arrays, you only give orders, and they are counted.
+# `checkpointed_backward(L, k, run, pull, drop)`: a backward through `L` layers that keeps about k + ⌈L / k⌉
+# arrays at most. You never see the arrays, you only give orders, and what is kept is counted.
 #
 # At the start array 0, the input, is there. `run(i)` runs layer i, for i from 0 to L − 1: it reads array i,
 # which must be there, and adds array i + 1. `drop(i)` takes array i away. `pull(i)` is the backward of layer
