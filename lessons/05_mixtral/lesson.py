@@ -61,8 +61,8 @@ knowledge = here.study("knowledge")
 #
 # A transformer's layer has two halves. Attention lets a word look at others. Then a **feed-forward**
 # works on each word for itself. Mistral's kind is called **SwiGLU**: two matrices lead into a wider
-# space, where one result gates the other, and a third leads back. Mistral 7B has one feed-forward in each of its 32 layers. Mixtral has **eight** there,
-# all of the same shape, called **experts**, and changes nothing else.
+# space, where one result gates the other, and a third leads back. Mistral 7B has one feed-forward in
+# each of its 32 layers. Mixtral has **eight** there, all of the same shape, called **experts**.
 #
 # A small matrix decides who works. It is called the **router**, and gives a word one number for each
 # expert, its **logit**. The two largest win. Their logits go through a softmax, which makes two weights
@@ -104,7 +104,7 @@ print("full softmax", two.round(4), " over its sum", (two / two.sum()).round(4))
 #
 # Now the layer. The loop goes over the *experts*, not over the words: each expert collects the words
 # that chose it, works on all of them at once, and adds its share to each. That is how fast code
-# does it, too.
+# does it, too. A gate turns z into z / (1 + e^−z), which is near 0 for negative z.
 
 
 # %%
@@ -150,8 +150,8 @@ verdicts.permutable(abs(page - package).max(), abs(page - shuffled).max(), layer
 # **To remember:** 256 small experts, in 32 groups of eight, and each word takes 2 of 8, 32 times.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 2 minutes; section 1 takes about 7. Let somebody count the paths: 28 pairs in each layer, 28 to the power of 32
-# in all. No two words of a text need to go the same way.
+# 2 minutes; section 1 takes about 7. Let somebody count the paths: 28 pairs in each layer, 28 to the
+# power of 32 in all. No two words of a text need to go the same way.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2. Myth 2: "8 × 7 = 56 billion"
@@ -187,9 +187,8 @@ verdicts.counted(total, active, (eight.total, eight.active), 8 * one.total)
 # 3 minutes. Settle the second bet here.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# There is a folk rule that a mixture is worth as much as a dense model of √(total · active) weights,
-# here 24.5 billion. It came up in the talk's discussion, as a rule of thumb. Nothing on this page
-# tests it.
+# A rule of thumb from the talk's discussion: a mixture is worth as much as a dense model of √(total ·
+# active) weights, here 24.5 billion. Nothing on this page tests it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3. Myth 3: "so it costs what 13 billion cost"
@@ -210,7 +209,7 @@ verdicts.counted(total, active, (eight.total, eight.active), 8 * one.total)
 # *Before you run it: we time one layer of experts beside one dense feed-forward that does the same
 # products for each word, for batches of 1 to 1,024 words. Where is the difference largest?* **Would
 # prove the claim wrong:** 16 words take less than 1.5 times as long as in the dense layer, or read less
-# than 3 times what one word reads. The clock counts what one core works, so other programs do not
+# than 3 times what one word reads. The clock counts what one core works, so other programs hardly
 # matter. The router on the left has been trained for sixty steps on the tasks of section 8.
 
 # %%
@@ -237,8 +236,8 @@ verdicts.not_proportional(times, [hit[seed][16] for seed in SEEDS], SEEDS)
 # **To remember:** products are only one part of the bill; reading and sending are the others.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes, and 2 more with the next part. The times are those of our kernel, on one
-# machine and at small sizes. Between many GPUs the sending may be the largest part of the bill.
+# 5 minutes, and 2 more with the next part. The times are those of our kernel, on one machine and at
+# small sizes. Between many GPUs the sending may be the largest part of the bill.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # These limits are not the first. We began with training steps of 1,024 words and a limit of 1.1 times.
@@ -273,7 +272,7 @@ interact(lambda k: pictures.how_many(with_k, k), k=[2, 1, 3, 4, 6, 8])
 #
 # A router that is trained freely has a bad habit. Experts that are chosen learn, what has learnt is
 # chosen more often, and the rich get richer. The usual cure is a second loss. Let f be the share of
-# all choices that went to expert e, and P the router's mean probability for it. Then
+# all choices that went to expert e, and P the mean of its probability in a softmax over all E. Then
 #
 # $$\text{balance} = E \sum_e f_e P_e$$
 #
@@ -359,7 +358,7 @@ pictures.price(record)
 # the first layer and in the last one, with some preference in the middle, where one expert took more
 # of the maths and the code. Its conclusion: experts do not specialise by domain.
 #
-# Here are the shares in our models, layer by layer. *Before you look: if each domain had an expert of
+# Here are the shares in one of our models, layer by layer. *Before you look: if each domain had an expert of
 # its own, what would the bars be?*
 
 # %% tags=["hide-input"]
@@ -424,13 +423,14 @@ verdicts.by_token(record)
 # So the first choice follows the token above all: 1.4 of at most 2.08 nats. But the domain is not
 # nothing, and it grows with depth: 0.17, 0.29 and 0.46 nats from layer 1 to layer 3. Two thirds of that
 # comes through the words. The rest, 0.15 in the last layer, is new: one token goes elsewhere in code than
-# in prose. Nor are our shares nearly even, as the talk's were in its first and last layers.
+# in prose. The rule was for the mean of three layers; in the last one alone the token tells 2.4 times what
+# the domain tells, below 3. Nor are our shares nearly even, as the talk's were in its last layer.
 #
 # **To remember:** the router looks at the word first, and at the subject a little, more so with depth.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes; section 5 takes about 9. If the room knows statistics, ask for the bias of the plug-in estimate:
-# about (rows - 1)(columns - 1) / 2n nats, 7 · 499 / 4,000 = 0.87 in the example.
+# 4 minutes; section 5 takes about 9. If the room knows statistics, ask for the bias of the plug-in
+# estimate: about (rows - 1)(columns - 1) / 2n nats, 7 · 499 / 4,000 = 0.87 in the example.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. Neighbours
@@ -493,9 +493,10 @@ verdicts.index_means_nothing(record)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Look at the first three rows alone. Index 2 hurts most in every one of them! Their ranks agree so well
 # (Kendall's W, from 0 to 1, is 0.70) that chance does it in 1 of 100 cases, and we nearly had a tale of
-# our own, about expert 2. So we trained five more. The fair test is those five, and there W is 0.16,
-# which chance exceeds in 62 of 100 cases. (Over all eight it is 0.10.) And with seed 5 it is expert 3, of
-# all experts, that costs three times as much as the median.
+# our own, about expert 2. So we trained five more. The fair test is those five: W is 0.16, which chance
+# exceeds in 62 of 100 cases. Index 2 is the worst in two of them; chance gives that in 12 of 100. (Where
+# nobody steps in for the deleted expert, index 2 is the worst in two of all eight.) And with seed 5 it is
+# expert 3, of all experts, that costs three times the median.
 #
 # So we find no meaning in an index, and *one* model can still have one that hurts far more than the
 # others. Such a tale needs no cause beyond chance. Mixtral's own collapse we did not test.
@@ -556,8 +557,8 @@ verdicts.knowledge_gains(work)
 # luck, and not of experts. (These runs, too, were made with the earlier class of experts.)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes; section 8 takes about 6. Lead the discussion to the control that is missing: a dense model with as many
-# weights in all, which would do four times the work per word.
+# 4 minutes; section 8 takes about 6. Lead the discussion to the control that is missing: a dense model
+# with as many weights in all, whose feed-forwards would do four times the work per word.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Two savings of Mistral
@@ -622,9 +623,10 @@ pictures.slots(held)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The same text, with six slots
 #
-# A model with a window reads a text at once. Then it reads it word by word over a rolling cache: W slots,
-# and position t goes to slot t mod W. **Would prove it wrong:** the two differ. For Mistral it means 0.5 GiB in the place of 1 for its 8,192
-# words: 131,072 bytes a word (2 · 32 layers · 8 heads · 128 numbers · 2 bytes), times 4,096 slots.
+# A model with a window reads a text at once. Then it reads it word by word over a rolling cache: W
+# slots, and position t goes to slot t mod W. **Would prove it wrong:** the two differ. For Mistral it
+# means 0.5 GiB in the place of 1 for its 8,192 words: 131,072 bytes a word (2 · 32 layers · 8 heads ·
+# 128 numbers · 2 bytes), times 4,096 slots.
 
 # %%
 model = Transformer(windows.config_of(3).replace(context=64), seed=0, dtype=np.float64)
@@ -667,8 +669,8 @@ verdicts.reach(found, windows.WINDOW, SEEDS)
 # **To remember:** depth buys reach, (W − 1) words a layer.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes; sections 9 and 10 take about 8, and 2 more with the rolling cache. Show the curve with three layers last. The question that always comes:
-# why W - 1? Draw W = 2 on the board.
+# 4 minutes; sections 9 and 10 take about 8, and 2 more with the rolling cache. Show the curve with
+# three layers last. The question that always comes: why W - 1? Draw W = 2 on the board.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not

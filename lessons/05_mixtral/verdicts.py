@@ -144,6 +144,8 @@ def by_token(record: Recorded) -> Verdict:
         ]
         for name in names
     }  # fmt: skip
+    deepest = [last(record, MODEL, seed)["layers"][-1]["told"] for seed in seeds]
+    token, domain = (fmean(t[name][0] - t[name][1] for t in deepest) for name in names[:2])
     return claim(
         "experts do not specialise by domain",
         source=f"{TALK}, myth 4 and 20:24-22:46",
@@ -162,7 +164,8 @@ def by_token(record: Recorded) -> Verdict:
         says=f"the token tells {fmean(told['token']):.2f} nats of the choice and the domain "
         f"{fmean(told['domain']):.2f}; to the token the domain adds "
         f"{fmean(told['domain beyond token']):.2f}, to the domain the token "
-        f"{fmean(told['token beyond domain']):.2f}",
+        f"{fmean(told['token beyond domain']):.2f}; in the last layer alone {token:.2f} and "
+        f"{domain:.2f}",
     )
 
 
