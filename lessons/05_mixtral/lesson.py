@@ -104,7 +104,7 @@ print("full softmax", two.round(4), " over its sum", (two / two.sum()).round(4))
 #
 # Now the layer. The loop goes over the *experts*, not over the words: each expert collects the words
 # that chose it, works on all of them at once, and adds its share to each. That is how fast code
-# does it, too. A gate turns z into z / (1 + e^−z), which is near 0 for negative z.
+# does it, too. A gate turns z into z / (1 + e⁻ᶻ), near 0 for z far below 0.
 
 
 # %%
@@ -623,10 +623,9 @@ pictures.slots(held)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The same text, with six slots
 #
-# A model with a window reads a text at once. Then it reads it word by word over a rolling cache: W
-# slots, and position t goes to slot t mod W. **Would prove it wrong:** the two differ. For Mistral it
-# means 0.5 GiB in the place of 1 for its 8,192 words: 131,072 bytes a word (2 · 32 layers · 8 heads ·
-# 128 numbers · 2 bytes), times 4,096 slots.
+# A model with a window reads a text at once, then word by word over a rolling cache: W slots, position t
+# in slot t mod W. **Would prove it wrong:** the two differ. Mistral needs 0.5 GiB for its 8,192 words, not
+# 1: 131,072 bytes a word (2 · 32 layers · 8 heads · 128 numbers · 2 bytes), times 4,096 slots.
 
 # %%
 model = Transformer(windows.config_of(3).replace(context=64), seed=0, dtype=np.float64)
