@@ -73,6 +73,7 @@ def sizes(dense: int, total: int, active: int) -> None:
         np.array([dense, 8 * dense, total, active]) / 1e9,
         ylabel="billions of weights",
         numbers="{:.1f}",
+        size=(12.2, 3.6),
         alt="Mixtral has 46.7 billion weights, eight times Mistral would have 57.9, and one token "
         "uses 12.9.",
     )
@@ -191,7 +192,7 @@ def what_it_reads(record: Recorded) -> None:
         {"token": series["token"], "domain": series["domain"],
          "domain, once the\ntoken is known": series["domain beyond token"],
          "position": series["position"]},
-        ylabel="nats above the null", numbers="{:.2f}", horizontal=False,
+        ylabel="nats above the null", numbers="{:z.2f}", horizontal=False,
         expected={"all: log 8": float(np.log(8))},
         alt="In every layer the token tells most about the first choice, the domain some of it, and "
         "the position nothing.",
@@ -211,7 +212,7 @@ def neighbours(record: Recorded) -> None:
 
     with figure(
         1, 2, alt="Neighbours share experts more often than two draws would; how much of it is left "
-        "beside the same tokens in random order is small.", size=(12.2, 4.9),
+        "beside the same choices in random order is small.", size=(12.2, 4.9),
     ) as axes:  # fmt: skip
         for ax, name, title, chance in zip(
             axes, ("same", "shared"), ("the same first choice", "one of two in common"),
@@ -251,13 +252,20 @@ def gains(record: Recorded) -> None:
     """What the mixture makes up of the dense model's lack, by task."""
     seeds = record.seeds_of("dense", "mixture")
     rows = [verdicts.gains(record, seed) for seed in seeds]
-    bars(
-        [NAMES[task] for task in NAMES],
-        100 * np.array([[row[task] for task in NAMES] for row in rows]),
-        ylabel="% of the dense model's lack", numbers="{:+.0f}", horizontal=False,
+    made_up = 100 * np.array([[row[task] for task in NAMES] for row in rows])
+    with figure(
         alt="How much of what the dense model lacks eight experts make up, by task; facts are on the "
         "left, places and sums on the right.",
-    )  # fmt: skip
+    ) as ax:
+        bars(
+            list(NAMES.values()), made_up, ylabel="% of the dense model's lack", numbers=None,
+            horizontal=False, ax=ax,
+        )  # fmt: skip
+        for i, column in enumerate(made_up.T):  # above the bar and all its dots, also below 0
+            ax.annotate(
+                f"{column.mean():+.0f}", (i, max(0.0, column.max())), xytext=(0, 9),
+                textcoords="offset points", ha="center", va="bottom", fontsize=16,
+            )  # fmt: skip
 
 
 def lacks(record: Recorded) -> None:

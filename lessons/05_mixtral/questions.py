@@ -26,8 +26,8 @@ from minilm.course import bars, check, lines, payoff
 # ## 1. A gated feed-forward (★, 2 minutes)
 #
 # `swiglu(x, w1, w2, w3)`: what one expert computes, w2 (silu(w1 x) · w3 x), with silu(z) = z / (1 +
-# e^(−z)) and a product number by number. `x` is (N, C), `w1` and `w3` are (F, C), `w2` is (C, F); the
-# result is (N, C). Gates as low as −1,000 must give 0, and not nan. About 2 lines.
+# e^(−z)) and a product number by number. `x` is (N, C), `w1` and `w3` are (F, C), `w2` is (C, F), all of
+# floats; the result is (N, C). Where z is −1,000, silu must give 0, and not nan. About 2 lines.
 #
 # *By hand.* C = F = 1, all weights 1, x = 2: silu(2) = 2 / (1 + e^(−2)) = 1.762, times 2 is 3.523.
 #
@@ -131,7 +131,7 @@ def more_experts():
 # ## 3. Choose k of E (★★, 10 minutes)
 #
 # `topk_gate(x, Wg, k)`: the pair (idx, w). `x` is (N, C), the router `Wg` is (E, C), the logits are `x @
-# Wg.T`. `idx` is (N, k): for each token the experts with the k largest logits, the largest first (and
+# Wg.T`. `idx` is (N, k), whole numbers: for each token the experts with the k largest logits, the largest first (and
 # of equal ones the smaller number). `w` is (N, k): the softmax over those k logits alone. Logits of
 # 1,000 must not overflow. About 5 lines.
 #
@@ -185,7 +185,7 @@ def who_gets_what():
 #
 # `load_balance_loss(probs, idx, k)`: E · Σ f_e · P_e over the E experts. `probs` is (N, E), the router's
 # softmax over all experts; P_e is its mean over the tokens. `idx` is (N, k), the chosen ones; f_e is the
-# share of all N k choices that fell on expert e. Returns a number. About 3 lines.
+# share of all N · k choices that fell on expert e. Returns one float. About 3 lines.
 #
 # *By hand.* Two experts, two tokens, k = 1, both chose expert 0; probabilities (0.8, 0.2) and (0.6, 0.4):
 # f = (1, 0), P = (0.7, 0.3), so the loss is 2 · 0.7 = 1.4. Even shares and probabilities give 1.
@@ -420,14 +420,15 @@ def what_lies_in_the_slots():
 # %% [markdown]
 # ## 8. What a router's choices say (★★★, 25 minutes)
 #
-# `routing_stats(chosen, domain, token)`: four numbers about a text of T tokens. `chosen` is (T, 2), the
-# experts of each token, first choice first; `domain` and `token` are (T,) whole numbers from 0. Return
+# `routing_stats(chosen, domain, token)`: four measures of a text of T tokens. `chosen` is (T, 2), the
+# experts of each token, first choice first; `domain` and `token` are (T,). All three hold whole numbers
+# from 0. Return a tuple of four floats:
 #
 # 1. the share of the T − 1 neighbouring pairs that have the same first choice;
 # 2. the share of pairs that have an expert in common;
 # 3. I(first choice; domain) and
 # 4. I(first choice; token), both in nats from the counts:
-#    I(a; b) = Σ p(a, b) · log(p(a, b) / (p(a) p(b))), over the pairs that occur.
+#    I(a; b) = Σ p(a, b) · log(p(a, b) / (p(a) p(b))), over the pairs that occur. No null is subtracted.
 #
 # About 16 lines.
 #

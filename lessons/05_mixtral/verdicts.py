@@ -1,4 +1,7 @@
-"""The verdicts of lesson 05: thresholds set before the runs, sentences made of what came out."""
+"""The verdicts of lesson 05: their thresholds, and sentences made of what came out.
+
+Not all thresholds were set before the runs: the notes of the verdicts say which were not.
+"""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -17,6 +20,10 @@ from .studies.knowledge import KNOWLEDGE, REASONING
 TALK = "Jiang, CS25 V4"
 MODEL = "0.01"  # the coefficient whose models are looked at
 BY_CHANCE = 0.643  # a rank correlation of 8 that chance exceeds in 5 of 100 cases
+FIRST = 3  # seeds of the routing study before more were added
+LATE = "thresholds written while the first runs came in"
+EARLIER = "recorded with an earlier class of experts that has the same definitions"
+MORE = "3 seeds at first, 5 more after those had been seen"
 
 
 def last(record: Recorded, case: str, seed: int) -> dict[str, Any]:
@@ -40,8 +47,9 @@ def permutable(apart: float, moved: float, layers: int, experts: int) -> Verdict
         measured={"permuted": [moved], "page": [apart]},
         holds=lambda m: max(m.values()) <= 1e-12,
         exact=True,
-        says=f"another order of the experts changes the output by {moved:.0e}, so the {layers} x "
-        f"{experts} = {layers * experts} experts of Mixtral have no common numbers",
+        says=f"another order of a layer's experts changes the output by {moved:.0g}, so nothing ties "
+        f"the numbers of one layer to the next: Mixtral has {layers} x {experts} = "
+        f"{layers * experts} experts",
     )
 
 
@@ -79,7 +87,8 @@ def not_proportional(
         partly=lambda m: max(m["time"] / 1.5, m["experts read"] / 3) >= 1,
         seeds=seeds,
         note="first written for training steps of 1,024 tokens and a factor of 1.1: there the "
-        "compiled kernel came out within a few percent of the dense layer",
+        "compiled kernel came out within a few percent of the dense layer, and the batch of 16 and "
+        "its thresholds were chosen after that; nothing is sent over a network",
         says=f"16 tokens take {fmean(slower(16)):.1f} times the time of a dense layer with the same "
         f"products and read {fmean(hit):.1f} of the eight experts; 1,024 tokens take "
         f"{fmean(slower(1024)):.2f} times",
@@ -117,6 +126,7 @@ def balance(record: Recorded) -> Verdict:
         seeds=seeds,
         recorded=True,
         kind="paper",
+        note=f"{LATE}; {EARLIER}",
         says=f"without, the busiest expert has {fmean(without):.0%} of the choices and {dead} of "
         f"{24 * len(seeds)} are dead; with 0.01 it has {fmean(held):.0%}, with 0.1 "
         f"{fmean(largest('0.1')):.0%}, with a bias and no loss {fmean(largest('bias')):.0%}; 0.01 "
@@ -134,6 +144,8 @@ def by_token(record: Recorded) -> Verdict:
         ]
         for name in names
     }  # fmt: skip
+    deepest = [last(record, MODEL, seed)["layers"][-1]["told"] for seed in seeds]
+    token, domain = (fmean(t[name][0] - t[name][1] for t in deepest) for name in names[:2])
     return claim(
         "experts do not specialise by domain",
         source=f"{TALK}, myth 4 and 20:24-22:46",
@@ -148,10 +160,12 @@ def by_token(record: Recorded) -> Verdict:
         partly=lambda m: m["token"] > m["domain"],
         seeds=seeds,
         recorded=True,
+        note=f"{LATE}; {MORE}; {EARLIER}",
         says=f"the token tells {fmean(told['token']):.2f} nats of the choice and the domain "
         f"{fmean(told['domain']):.2f}; to the token the domain adds "
         f"{fmean(told['domain beyond token']):.2f}, to the domain the token "
-        f"{fmean(told['token beyond domain']):.2f}",
+        f"{fmean(told['token beyond domain']):.2f}; in the last layer alone {token:.2f} and "
+        f"{domain:.2f}",
     )
 
 
@@ -166,7 +180,7 @@ def neighbours(record: Recorded) -> Verdict:
         "consecutive tokens go to the same experts far more often than chance",
         source=f"{TALK}, 22:46-25:04; Jiang et al., arXiv 2401.04088, section 5",
         measure="share of neighbours with the same first choice, and with one of two in common, "
-        "mean of three layers; and where the tokens of each row are shuffled",
+        "mean of three layers; and where the choices within each window are shuffled",
         expected="above 0.125 and 0.464, and at least 0.02 above the shuffled rows",
         measured=found,
         holds=lambda m: (
@@ -176,8 +190,9 @@ def neighbours(record: Recorded) -> Verdict:
         partly=lambda m: m["same"] > SAME and m["shared"] > SHARED,
         seeds=seeds,
         recorded=True,
+        note=f"{LATE}; {MORE}; {EARLIER}",
         says=f"neighbours have the same first choice in {fmean(found['same']):.1%} and one in common "
-        f"in {fmean(found['shared']):.1%}; chance is 12.5% and 46.4%, and the same tokens in random "
+        f"in {fmean(found['shared']):.1%}; chance is 12.5% and 46.4%, and the same choices in random "
         f"order give {fmean(found['same, shuffled']):.1%} and {fmean(found['shared, shuffled']):.1%}",
     )
 
@@ -208,6 +223,10 @@ def index_means_nothing(record: Recorded) -> Verdict:
         for i in range(len(seeds))
     ]
     w, p = concordance(found)
+    fresh = ""
+    if len(seeds) > FIRST + 1:
+        alone, luck = concordance(found[FIRST:])
+        fresh = f"; the seeds added later alone {alone:.2f}, {luck:.0%}"
     spread = found.max(1) / np.median(found, 1)
     ranks = [int((row > row[3]).sum()) + 1 for row in found]
     return claim(
@@ -221,10 +240,10 @@ def index_means_nothing(record: Recorded) -> Verdict:
         seeds=seeds,
         recorded=True,
         kind="ours",
-        note="with the first three seeds the ranks agreed as chance lets them in 1 of 100 cases; "
-        "five more were trained because of that",
+        note=f"{LATE}; with the first three seeds the ranks agreed as chance lets them in 1 of 100 "
+        f"cases, and five more were trained because of that; {EARLIER}",
         says=f"the damage agrees with that of other seeds by {min(agree):+.2f} to {max(agree):+.2f} "
-        f"(Kendall's W {w:.2f}, by chance as large in {p:.0%}); index 3 is in place "
+        f"(Kendall's W {w:.2f}, by chance as large in {p:.0%}{fresh}); index 3 is in place "
         f"{', '.join(map(str, ranks))} of 8; the worst costs {spread.min():.1f} to "
         f"{spread.max():.1f} times the median",
     )
@@ -263,6 +282,7 @@ def knowledge_gains(record: Recorded) -> Verdict:
         partly=lambda m: m["facts"] > m["places and sums"],
         seeds=seeds,
         recorded=True,
+        note=f"whether a model begins with places or sums at all differs by seed; {EARLIER}",
         says=f"experts make up {fmean(found['facts']):.0%} of the lack in facts and "
         f"{fmean(found['places and sums']):.0%} in places and sums; over all words the loss is "
         f"{whole['mixture']:.3f} nats, with one feed-forward {whole['dense']:.3f}",
@@ -307,6 +327,6 @@ def reach(found: Mapping[int, Sequence[np.ndarray]], window: int, seeds: Sequenc
         holds=lambda m: all(m[name] == wanted[name] for name in m),
         seeds=seeds,
         says=f"{', '.join(str(max(rows)) for rows in far.values())} tokens with "
-        f"{', '.join(str(n) for n in found)} layers; one token farther at most {beyond:.0%} are "
-        "named, and guessing gives 12.5%",
+        f"{', '.join(str(n) for n in found)} layers; from farther away at most {beyond:.0%} "
+        "are named, and guessing gives 12.5%",
     )
