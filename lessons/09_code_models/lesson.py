@@ -24,8 +24,8 @@
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Take the three bets by a show of hands and write the counts on the board; sections 3 and 4
-# pay them out. The cut for 50 minutes: leave out sections 9 and 10, and say their *To remember*. For 80
-# show everything, and let the room choose the hole in section 6.
+# pay them out. The cut for 50 minutes leaves out *Other people's addresses* and *Let it fill one*, as
+# `minilm slides 09 --minutes 50` does. For 80 show everything, and let the room choose the hole.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Architectures have converged, says Loubna Ben Allal: what differs between models is what they read
@@ -362,9 +362,9 @@ assert [cut_a_hole(t, rngs[0]) for t in texts] == [fim_permute(t, rngs[1]) for t
 # tests. Here is one. Then three models, one a seed, read 1,500 of them, half with holes.
 #
 # This language was fitted to the model. In pilots it solved next to nothing, until the numbers in a
-# docstring had one digit, the model got rotary positions (what it copies stands at no fixed place), and
-# only lists were asked for, with one or two steps and a return. The scores below are scores in this
-# language.
+# docstring had one digit, the model got *rotary positions*, which tell it how far apart two tokens are
+# (what it copies stands at no fixed place), and only lists were asked for, with one or two steps and a
+# return. The scores below are scores in this language.
 #
 # Section 8 will use the same models, so something is hidden in what they read. *You will be asked what.*
 
