@@ -415,7 +415,7 @@ interact(fill, function=(0, 19, 1, 2), line=[1, 2])
 # and 1 it gets 16 and 18 of 36 first lines exactly, with a hole 15 and 17; of last lines 29 and 30, with
 # a hole 28 and 30. Our models learn the order and gain nothing by it: the docstring says all.
 #
-# In every pilot exact matches of holes were 0. That was our fault: the model was shown the blanks
+# In every pilot exact matches of holes were 0. The likely cause was ours: the model was shown the blanks
 # before the cursor, and its tokens join those to the word behind. Now it writes them itself.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -595,7 +595,7 @@ verdicts.contamination(*both, E.LEAK, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Mind the seeds. On 0, 1 and 2 the gap is 35, 30 and 21 points, and the claim is reproduced. On 3, 4 and 5
-# it is 15, 9 and 10: the same sign, but *not reproduced*. So believe the direction, not the size, and
+# it is 15, 9 and 9: the same sign, but *not reproduced*. So believe the direction, not the size, and
 # doubt the card that you see.
 #
 # The gap needs no look into the training data: whoever can draw new problems can measure it from

@@ -240,7 +240,7 @@ def contamination(
         holds=lambda gap: gap >= 0.2,
         partly=lambda gap: gap >= 0.1,
         seeds=seeds,
-        note=f"it hangs on the seeds: 0.35, 0.30 and 0.21 on 0, 1 and 2, but 0.15, 0.09 and 0.10 on "
+        note=f"it hangs on the seeds: 0.35, 0.30 and 0.21 on 0, 1 and 2, but 0.15, 0.09 and 0.09 on "
         f"3, 4 and 5, which is not reproduced; the leak is a third of all documents; {EASY}",
         says=f"of the published problems {fmean(published):.0%} of the programs pass, of those drawn "
         f"later {fmean(later):.0%}",
