@@ -141,14 +141,6 @@ def pool(seed: int, tokens: int, longest: int = LONGEST) -> list[str]:
     return chosen
 
 
-def line_hole(one: Kata, rng: np.random.Generator) -> tuple[str, str, str]:
-    """A problem's text with one line of its solution cut out: before, the line, after."""
-    lines = one.solution.splitlines(keepends=True)
-    at = int(rng.integers(len(lines)))
-    before = one.prompt + "".join(lines[:at]) + "    "
-    return before, lines[at].strip(), "\n" + "".join(lines[at + 1 :])
-
-
 def recited(
     model: LanguageModel, rows: Sequence[np.ndarray], seed: int, given: int = 32, asked: int = 16
 ) -> float:

@@ -24,8 +24,8 @@
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Take the three bets by a show of hands and write the counts on the board; sections 3 and 4
-# pay them out. For 50 minutes leave out section 9; for 80 show everything, and let the room
-# choose the hole in section 6.
+# pay them out. The cut for 50 minutes leaves out *Other people's addresses* and *Let it fill one*, as
+# `minilm slides 09 --minutes 50` does. For 80 show everything, and let the room choose the hole.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Architectures have converged, says Loubna Ben Allal: what differs between models is what they read
@@ -70,15 +70,17 @@ library, infill = (here.recorded(name, whole=True) for name in ("library", "infi
 # ## 1. A funnel at home
 #
 # The Stack, BigCode's collection, began with more than 100 TB of cloned repositories. 90 TB were left
-# once files that are no source code were gone, 6 TB under licences that allow everything, 3 TB without
-# near copies. StarCoder read 0.8 TB of it.
+# once files that are no source code were gone, 6 TB under permissive licences, which allow almost any
+# use, 3 TB without near copies. StarCoder read 0.8 TB of it.
 #
 # Below, the same steps run over a few folders of your standard library. *Before you run it: of
 # some 350 files by careful people, how many will not pass?* The rules are the published ones:
 #
-# - a line has at most 1,000 characters, 100 on average, and a quarter of them are letters or digits;
-# - comments are between 1 % and 80 % of the text, and a token stands for 2.5 characters or more;
-# - no two files are equal, and no two share 70 % of their runs of five words;
+# - no line is longer than 1,000 characters, lines have 100 or fewer on average, and at least a
+#   quarter of all characters are letters or digits;
+# - comments are between 1 % and 80 % of the text;
+# - a token stands for 2.5 characters or more on average (this is called **fertility**);
+# - no two files are equal, and no two share 70 % of their runs of five words (section 2);
 # - e-mail addresses, keys and passwords are replaced, and addresses of machines by other ones.
 
 # %%
@@ -86,30 +88,25 @@ root = Path(sysconfig.get_path("stdlib"))
 some = "asyncio concurrent ctypes email encodings http importlib json logging unittest xml"
 folders = [str(root / name) for name in some.split() if (root / name).is_dir()]
 place = Path(tempfile.mkdtemp()) / "corpus"
-with Processes(1) as workers, progress(total=len(pipeline.STAGES)) as bar:
-    begun = set()
-
-    def told(title, done, total):
-        if title not in begun:
-            begun.add(title)
-            bar.update()
-
-    corpus = pipeline.prepare(Settings(roots=tuple(folders)), place, workers, told)
+with Processes(1) as workers:
+    pipeline.prepare(Settings(roots=tuple(folders)), place, workers)
 pictures.funnel(pictures.tallies(pipeline, Store(place)))
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What went, and why
 #
 # Numbers hide what a filter does. So look at what it took. The talk says the same: for each language,
-# people read a hundred files before a threshold was set (32:03). Files without comments are few
-# here, and some of them are good. The near copies have a reason, too: `encodings` holds a table for
-# each alphabet, and one program wrote them all.
+# people read a hundred files before a threshold was set (32:03). The rule on comments
+# can fail on both sides: too few, or, in a file that mostly explains, too many. The near copies have a
+# reason, too: `encodings` holds a table for each alphabet, and one program wrote them all. A column
+# gives the number of files, for addresses and keys how many were replaced.
 
 # %%
 for name, tally in pipeline.tallies(Store(place)).items():
     for reason, kept in tally.samples.items():
         if name in ("filter", "near", "redact"):
-            print(f"{reason:15} {tally.counts.get(reason, [''])[0]:>4}   {kept[0][1]}")
+            number = tally.counts.get(reason, [tally.numbers.get(reason)])[0]
+            print(f"{reason:15} {number:>4}   {kept[0][1]}")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # A library written with care is no GitHub. One file in twenty fails a rule here; there the licence alone
@@ -144,9 +141,12 @@ print(line, *redact(line), sep="\n")
 # Comparing every file with every other is out of the question: forty million files are eight hundred
 # million million pairs. Two ideas save it.
 #
-# **MinHash.** Number all runs at random and keep the smallest number of each file. Both files have the
-# same smallest number exactly if the run with the smallest number of all is one that they share. That
-# happens with probability J. So do it 256 times, and count how often they agree.
+# **MinHash.** Number all runs at random and keep the smallest number of each file. Of all runs that
+# either file has, one gets the smallest number. If both files hold it, their smallest numbers are equal;
+# if only one does, they differ. So they agree with probability J. Do it 256 times, and count: the share
+# that agrees is J, give or take 3 points. (Shuffling all runs 256 times is too much work. So each run gets
+# a hash h and each numbering two random whole numbers a and b, and the run's number is
+# (a·h + b) mod (2⁶¹ − 1) mod 2³².)
 
 # %%
 left, right = set("a b c d e f g".split()), set("c d e f g h i".split())
@@ -161,13 +161,13 @@ print(f"J = {jaccard(left, right):.3f}, 256 smallest numbers agree in {agree / 2
 # ## Bands
 #
 # **Locality-sensitive hashing.** Cut the 256 numbers into **bands** of a few rows, and only compare files
-# that agree in *all* rows of some band: those fall into one drawer of a table, and nobody else is
+# that agree in *all* rows of some band: those fall into one drawer of a table, and no other pair is
 # looked at. A band of r rows agrees with probability $J^r$; one of b bands does with
 #
 # $$1 - (1 - J^r)^b$$
 #
-# By hand, r = 2, b = 3, J = 0.5: a band agrees in 1/4 of cases, none of three in (3/4)³ = 0.42, so the
-# two files meet in 58 %. Many bands of few rows meet too much; few bands of many rows miss. Which
+# By hand, r = 2, b = 3, J = 0.5: a band agrees with probability 1/4, none of three does with (3/4)³ =
+# 0.42, so the two files meet with 0.58. Many bands of few rows meet too much; few bands of many rows miss. Which
 # is best depends on the similarity that you care about.
 
 
@@ -202,21 +202,23 @@ verdicts.banding(bands, chances, apart)
 # look into a drawer.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 2 minutes, 6 for section 2. Let the room do the sum with r = 2 and b = 3. Ask what happens to the curve with one band of
-# 256 rows (exact copies only) and with 256 bands of one row (everything meets).
+# 2 minutes, 6 for section 2. Let the room do the sum with r = 2 and b = 3. Ask what happens to the curve
+# with one band of 256 rows (exact copies only) and with 256 bands of one row (everything meets).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3. What copies cost
 #
-# "Near deduplication gave us the largest gain", says the talk: the pass rate of a small model went from
-# 13 to 17 % (32:46). Why should it matter? A copied file is read again and again, in place of another
-# that is not read at all. And what is read often is learnt by heart.
+# Removing near copies gave the largest gain of all filters, says the talk: the share of problems that a
+# small model solves at the first try went from 13 to 17 % (32:46). Why should it matter? A copied file
+# is read again and again, in place of another that is not read at all. And what is read often is learnt
+# by heart.
 #
 # We plant the copies ourselves, so we know them: 90,000 tokens of the library, one file in twenty
 # copied again and again, with up to a fifth of its lines changed, until half of the corpus is copies.
-# Three models of 174,000 parameters:
+# Our deduplication finds four in five of the copies; the rest were changed too much. Three models of
+# 174,000 parameters:
 #
-# - one reads the corpus after our deduplication;
+# - one reads the corpus after deduplication;
 # - one reads it as it is, for as many **tokens**;
 # - one reads it twice as long, so that it sees what is **unique** as often as the first.
 #
@@ -230,29 +232,33 @@ pictures.copies(library)
 verdicts.near_duplicates(library)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# *Recited* means: given 32 tokens of a passage, the model goes on with the next 16 exactly. The third
-# model has the best loss of all, because it trained twice as long; it also paid twice. Copies do not
-# poison a model. They waste its time, and they make it a parrot of a few files, which are somebody's.
+# *Recited* means: given 32 tokens of a passage, the model goes on with the next 16 exactly. There are 60
+# passages, out of six files. At equal tokens nobody recites: 0, 0 and 2 % on three seeds. Only the third
+# model does, after twice the training. Is it the training, then, and not the copies? No: of the files
+# that stand in its corpus *once* the same model recites nothing.
+#
+# It also has the best loss of all, for twice the price. Copies do not poison a model. They waste its
+# time, and they make it a parrot of a few files, which are somebody's.
 #
 # **To remember:** a copy costs what else could have been read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 2 minutes, 5 for section 3. First bet paid. If somebody asks why the planted copies differ in a fifth of their lines:
-# exact copies are found by one hash, and nobody would need section 2.
+# 2 minutes, 5 for section 3. First bet paid. If somebody asks why the planted copies differ in a fifth
+# of their lines: exact copies are found by one hash, and nobody would need section 2.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. Filters that surprise
 #
-# Good code is documented, one would think, and good projects have stars. Both ideas were tried, on
-# small models and with two or three seeds, because a difference between two runs says little (28:34).
-# Dropping files with hardly any comments changed nothing worth the name (27:38). Dropping projects
-# with fewer than five stars took away more than 70 % of the text and made the **worst** model of all
-# (27:38).
+# Good code is documented, one would think, and good projects have stars. Both ideas were tried, on small
+# models and with two or three seeds, because a difference between two runs says little (28:34). Dropping
+# files with hardly any comments changed nothing worth the name (27:38). Dropping projects with fewer
+# than five stars took away more than 70 % of the text and made the **worst** model of all (27:38).
 #
 # Our library has comments, but no stars. So ours fall from the sky: each file keeps with a chance of
-# three in ten, whatever is in it. That is only a half of the talk's filter. It leaves out what stars
-# *prefer*, and keeps what they *remove*: everything that is merely unknown. All three models read as
-# many tokens; who has fewer files reads them more often.
+# three in ten, whatever is in it. That is only half of the talk's filter (the coin is ours). It leaves
+# out what stars *prefer* and keeps how much they *remove*. All three models read 430,000 tokens. The whole
+# corpus has 141,000, so it is read three times; what the coin leaves is some 20 pieces of files, read
+# ten or eleven times.
 #
 # **Would prove it wrong:** for comments, a change of 1 % or more; for stars, a loss of less than 1 %.
 
@@ -268,13 +274,16 @@ verdicts.stars(library)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The dots are seeds. Each seed draws its own files, and the spread between them is the yardstick: an
 # effect that is smaller than the distance between two dots of one row is not seen, it is hoped for.
+# Our comment filter takes only 4 % of the tokens, so it could hardly do much. Our coin takes text from a
+# model that had little; whether the talk's filter failed for that reason, this cannot tell.
 #
 # **To remember:** a filter has two effects: which text is left, and how much. The second can be the
 # larger one.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 2 minutes, 5 for section 4. The second and third bets are paid. The discussion that is worth having: what would you
-# need to test what stars *prefer*? (The same number of tokens, chosen by stars and by a coin.)
+# 2 minutes, 5 for section 4. The second and third bets are paid. The discussion that is worth having:
+# what would you need to test what stars *prefer*? (The same number of tokens, chosen by stars and by a
+# coin.)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. Reading it again
@@ -286,10 +295,11 @@ verdicts.stars(library)
 # $$D' = U + U\,R^*\left(1 - e^{-R/R^*}\right)$$
 #
 # tokens that would have been as good, all new. $R^*$ says how long repeating pays: after so many
-# repeats, 63 % of all that it can ever give has been had. By hand, with $R^* = 2$ and three passes, so
-# R = 2: $D' = U\,(1 + 2 \cdot 0.632) = 2.26\,U$. Three passes are worth 2.3.
+# repeats, 63 % of all that repeating can ever give has been had. They found about 15. By hand, with $R^*
+# = 2$ and three passes, so R = 2: $D' = U\,(1 + 2 \cdot 0.632) = 2.26\,U$. Three passes are worth 2.3.
 #
-# Ours: 41,000 tokens of the library, again and again, beside a model that gets new ones all the time.
+# Ours: about 42,000 tokens of the library again and again, beside a model that gets new ones all the
+# time. That is only 21 to 23 pieces of files; the other model has seen four times as many by then.
 # **Would prove it wrong:** after four passes the loss is 1 % or more above that of fresh text.
 
 # %%
@@ -300,9 +310,11 @@ pictures.epochs(verdicts.passes(library))
 verdicts.four_epochs(library)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Mind the size of it: 41,000 tokens are far fewer than our model has parameters, and a model that can
-# store its text has no reason to understand it. Theirs had more text than parameters. The shape of
-# the law is what one can look for here, its constant is not theirs.
+# Mind the size of it. 42,000 tokens are far fewer than our model has parameters, and a model that can
+# store its text has no reason to understand it. Theirs had more text than parameters. And look at the
+# left ends: after *one* pass nothing has been repeated, yet the two models differ by +2, +7 and −5 % on
+# three seeds, because their files differ. That noise is larger than the threshold of 1 %. The card says
+# that 22 pieces read four times are no match for fresh text, and nothing about a large corpus.
 #
 # **To remember:** each reading is worth less than the one before; how soon it is worth nothing
 # depends on how much there is to read.
@@ -321,7 +333,7 @@ verdicts.four_epochs(library)
 # - **PSM**: ⟨prefix⟩ P ⟨suffix⟩ S ⟨middle⟩ M
 # - **SPM**: ⟨prefix⟩⟨suffix⟩ S ⟨middle⟩ P M, which leaves P and M together as they were.
 #
-# The loss is the usual one. StarCoder did so with half of its documents. The cuts fall between
+# The loss is the usual one. StarCoder read half of its documents this way. The cuts fall between
 # *characters*, not tokens, since a cursor does not know about tokens.
 
 
@@ -348,6 +360,11 @@ assert [cut_a_hole(t, rngs[0]) for t in texts] == [fim_permute(t, rngs[1]) for t
 # Real files need a large model. Ours is small, so it gets a small language: functions of two or three
 # lines whose docstring says what they do. There are thousands, each made by a seed, and with each come
 # tests. Here is one. Then three models, one a seed, read 1,500 of them, half with holes.
+#
+# This language was fitted to the model. In pilots it solved next to nothing, until the numbers in a
+# docstring had one digit, the model got *rotary positions*, which tell it how far apart two tokens are
+# (what it copies stands at no fixed place), and only lists were asked for, with one or two steps and a
+# return. The scores below are scores in this language.
 #
 # Section 8 will use the same models, so something is hidden in what they read. *You will be asked what.*
 
@@ -392,11 +409,22 @@ def fill(function, line):
 interact(fill, function=(0, 19, 1, 2), line=[1, 2])
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Does it use what stands behind?
+#
+# A yardstick: the same model writes the line from left to right, and never sees what follows. On seeds 0
+# and 1 it gets 16 and 18 of 36 first lines exactly, with a hole 15 and 17; of last lines 29 and 30, with
+# a hole 28 and 30. Our models learn the order and gain nothing by it: the docstring says all.
+#
+# In every pilot exact matches of holes were 0. The likely cause was ours: the model was shown the blanks
+# before the cursor, and its tokens join those to the word behind. Now it writes them itself.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Is it free?
 #
-# Half of the documents now come in an order that nobody asks for who writes from left to right. The paper
-# says that it costs nothing, even with nine documents of ten (Bavarian et al.). Ours see the same number
-# of tokens, each share of holes at its own tuned rate. *Your guess, for a model this small?*
+# Half of the documents now come in another order. Somebody who writes from left to right has no use
+# for it. The paper says that it costs nothing, even with nine documents in ten (Bavarian et al.). Ours
+# see the same number of tokens, each share of holes at its own tuned rate. *Your guess, for a model this
+# small?*
 #
 # **Would prove it wrong:** 1 % or more bits on unseen functions, read from left to right.
 
@@ -409,12 +437,13 @@ verdicts.holes_for_free(infill)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Mind what is compared: all saw as many tokens, and a model with holes spent a share of them on an order
 # that this examination does not ask for. After 500 steps all three still learn fast, so what is not
-# practised shows. The paper's models had practised a thousand times as long.
+# practised shows. For holes in half of the documents the price is already falling: 30 to 36 % at
+# half of the training, 18 to 26 % at its end. The paper's models read far more.
 #
 # **To remember:** a new ability can be a new order of the same text.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes, 8 for section 6. Let somebody choose the function and the line. With a terminal at hand:
+# 4 minutes, 9 for section 6. Let somebody choose the function and the line. With a terminal at hand:
 # `minilm train --corpus python-code --fim 0.5`, and `minilm complete FILE:LINE --model runs/python-code`.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -444,9 +473,8 @@ def chance_of_one(n, c, k):
 
 table = [(10, 3, 1), (10, 3, 5), (200, 10, 10), (200, 10, 100), (5, 1, 2), (20, 2, 10)]
 for n, c, k in table:
-    print(
-        f"n {n:3}, c {c:2}, k {k:3}: {chance_of_one(n, c, k):.7f}, plain {naive_pass_at_k(n, c, k):.7f}"
-    )
+    ours, plain = chance_of_one(n, c, k), naive_pass_at_k(n, c, k)
+    print(f"n {n:3}, c {c:2}, k {k:3}: {ours:.7f}, plain {plain:.7f}")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Right on average
@@ -471,9 +499,10 @@ verdicts.unbiased(ours - truth, plain - truth, apart)
 #
 # A program that a model wrote may loop for ever, fill the memory, delete files, or call home; not out
 # of malice, but it has read code that does. So each runs in a process of its own behind a wall: no
-# network, no files, no other programs, a limit on memory and on time. The worker is warm and forks, which
-# makes a hundred programs a second possible. And tests are judged outside: the program never holds
-# the values that it must return.
+# network, no files to write, no other programs, a limit on memory and on time. A worker that is already
+# running makes each process, so a program starts at once. Tests are judged outside: the program
+# never holds the values that it must return. `unsafe=True` accepts a thinner wall where the machine
+# has no better one; the last line says which one stood.
 
 # %%
 hostile = {
@@ -496,11 +525,12 @@ print("wall:", wall)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Your models' homework
 #
-# Ten programs for each of 36 problems that no model saw, at three temperatures. One of the programs
-# first, then the scores of all three models.
+# Ten programs for each of 36 problems that no model saw, at two **temperatures**: each score is divided
+# by the temperature before it becomes a probability, so a low one takes the likeliest token nearly
+# always. One of the programs first, then the scores of all three models.
 
 # %%
-temperatures = (0.2, 0.8, 1.4)
+temperatures = (0.2, 0.8)
 with Programs(places=2, unsafe=True) as programs:
     later = {
         t: [E.passed(m, E.exam(s).later, t, s, programs) for m, s in zip(models, SEEDS)]
@@ -511,8 +541,9 @@ print(write_programs(models[0], tokenizer, [fresh[2].prompt], 1, 0.2)[0][0])
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One try or ten
 #
-# Drawn at a low temperature, ten programs are ten times nearly the same: good for one try, useless for
-# the other nine. At a high one they differ, and more of them are nonsense. **Would prove it wrong:** at
+# Drawn at a low temperature, ten programs are nearly the same program ten times: good for one try,
+# useless for the other nine. At a high one they differ, and more of them are nonsense. **Would prove it
+# wrong:** at
 # 0.8 a single try is no worse than at 0.2, or ten tries are no better.
 
 # %% tags=["hide-input"]
@@ -527,14 +558,15 @@ pictures.tries(
 verdicts.temperature(later, E.SAMPLES, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So a number without k, n and temperature says little. HumanEval scores of 34 % (StarCoder) and 18 %
-# (SantaCoder) are pass@1, and pass@100 of the same models would be far higher.
+# One problem of 36 is 3 points, and on one seed of three ten tries came out worse at 0.8. Still, a number
+# without k, n and temperature says little. The known scores on HumanEval (section 8), 34 % for
+# StarCoder and 18 % for SantaCoder, are pass@1.
 #
 # **To remember:** a program is right if it runs, and a score is an estimate with three settings.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes, 9 for section 7. Do the ten pairs on the board. Then ask who would run the model's programs on his own laptop
-# without the wall.
+# 3 minutes, 9 for section 7. Do the ten pairs on the board. Then ask who would run the model's programs
+# on his own laptop without the wall.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. The exam that was in the book
@@ -544,8 +576,8 @@ verdicts.temperature(later, E.SAMPLES, SEEDS)
 # dated after the model (47:00). Ours can be drawn at any time: a seed makes them.
 #
 # And now the confession. Another 36 problems, published, so to say, slipped into what your three models
-# read: 20 times each, among 1,500 others. They were drawn like those of section 7, so they are no easier.
-# *Your guess: by how much does the score lie?*
+# read: 20 times each, beside 1,500 others. That is a third of all they read, a large leak. They were
+# drawn like those of section 7, so they are no easier. *Your guess: by how much does the score lie?*
 #
 # **Would prove it wrong:** the published problems are not solved 20 points more often than the later ones.
 
@@ -562,6 +594,10 @@ both = (
 verdicts.contamination(*both, E.LEAK, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
+# Mind the seeds. On 0, 1 and 2 the gap is 35, 30 and 21 points, and the claim is reproduced. On 3, 4 and 5
+# it is 15, 9 and 9: the same sign, but *not reproduced*. So believe the direction, not the size, and
+# doubt the card that you see.
+#
 # The gap needs no look into the training data: whoever can draw new problems can measure it from
 # outside. With a look, the pipeline of section 1 removes them before: a document that shares a run of
 # 13 words with a test goes.
@@ -569,8 +605,9 @@ verdicts.contamination(*both, E.LEAK, SEEDS)
 # **To remember:** a score means something only on problems that the model cannot have read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 2 minutes, 4 for section 8. Somebody may have found the leak in `with_a_leak` already; praise it. Ask for the guess before
-# the picture. Worth saying: nobody cheats here on purpose.
+# 2 minutes, 5 for section 8. Say that seeds 3, 4 and 5 turn the card. Somebody may have found the leak
+# in `with_a_leak` already; praise it. Ask for the guess before the picture. Worth saying: nobody cheats
+# here on purpose.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Whose code is it?
@@ -597,6 +634,9 @@ for passage in index.passages(
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** open means that one can look it up: weights, data, and who wrote what.
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes for section 9. Ask how long a passage must be before the room calls it somebody's.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Small, and trained for long
 #
@@ -605,10 +645,11 @@ for passage in index.passages(
 # 7 billion parameters on a trillion tokens cost about 13 % more training than the best choice, and
 # about half to run (09:49).
 #
-# The law behind it is $L = E + A/N^\alpha + B/D^\beta$. Ask it for the cheapest model of the same loss.
-# Three sets of its constants are in print: as the paper gives them, the same before rounding, and a
-# later refit of the same points. **Would prove the 13 % wrong:** a fit that gives less than 10 or more
-# than 16 %.
+# The law behind it is $L = E + A/N^\alpha + B/D^\beta$, with N parameters, D tokens, and a cost of N ·
+# D. Ask it for the cheapest model of the same loss: its first fraction is $\beta/(\alpha+\beta)$ of what
+# lies above E, its second the rest. Three sets of its constants are in print: as the paper gives them,
+# the same before rounding, and a later refit of the same points. **Would prove the 13 % wrong:** a fit
+# that gives less than 10 or more than 16 %.
 
 # %%
 pictures.small_and_long(7e9, 1e12)
@@ -625,7 +666,8 @@ verdicts.overhead()
 # costs to run.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 2 minutes, 4 for section 10. Point at the three dots: one model, three curves. Which number would you put on a slide?
+# 2 minutes, 4 for section 10. Point at the three dots: one model, three curves. Which number would you
+# put on a slide?
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
@@ -633,18 +675,23 @@ verdicts.overhead()
 # **On your machine.** The published rules leave most of a careful library standing. What goes is made by
 # programs: tables for alphabets, nearly equal. Dozens of people's addresses were in the rest.
 #
-# **By experiment.** Copies cost, and are recited; a filter on comments does nothing, one that leaves three
-# tenths hurts most; a leak lifts a score. Where a card says *partly* or *not*, believe the card.
+# **By experiment.** Copies cost, and with twice the training they are recited; a filter on comments does
+# nothing; a coin that leaves three tenths of a small corpus hurts most. Where a card says *partly* or
+# *not*, believe the card.
+#
+# **It depends on the seed.** A leak lifts the score by 21 to 35 points on seeds 0, 1 and 2, and by 9 to
+# 15 on 3, 4 and 5, which is not reproduced. Ten tries gain from a higher temperature on some seeds, not
+# on all.
 #
 # **Not as claimed, here.** Repeating and holes. Both are called free, of models that had far more text and
-# time than ours, and neither is free for a beginner.
+# time than ours. Neither is free for ours, with 22 pieces of text or 500 steps.
 #
 # **By formula.** pass@k without bias, the bands of the search for copies, and an overhead of 4, 10 or
 # 41 % where the talk has 13.
 #
 # **Not measured.** What stars *prefer*. Many languages, and whether one helps another. Repository context,
 # which the package has and 128 tokens of context cannot use. Synthetic textbooks. Tuning on
-# instructions. And all that needs size: our models recite and fill in, they do not program.
+# instructions. What holes are worth where a docstring does not say all. And all that needs size.
 #
 # **One further question.** A near copy is removed because it is like another *file*. What would you have
 # to compare in order to remove the second of two *projects* that solve the same problem?

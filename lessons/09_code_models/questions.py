@@ -25,8 +25,8 @@ from minilm.course import bars, check, lines, payoff
 # %% [markdown]
 # ## 1. How alike are two sets? (★, 2 minutes)
 #
-# `jaccard(a, b)`: the number of elements that both sets have, over the number of all that either has.
-# Two empty sets are alike: 1.0. About 2 lines.
+# `jaccard(a, b)`, with two Python sets: the number of elements that both have, over the number of all
+# that either has, as a float. Two empty sets are alike: 1.0. About 2 lines.
 #
 # *By hand.* {a, b, c} and {b, c, d} share 2 of 4: 0.5.
 #
@@ -65,7 +65,7 @@ def who_is_like_whom():
 # ## 2. At least one of k (★, 5 minutes)
 #
 # `pass_at_k(n, c, k)`: n programs were written, c of them are right. The chance that k drawn without
-# putting any back hold at least one right one, 1 − C(n−c, k) / C(n, k), as a float. Where fewer than k are
+# putting any back hold at least one right one: 1 − C(n−c, k) / C(n, k), as a float. Where fewer than k are
 # wrong it is 1.0. n goes up to 2,000: do not let a number overflow. About 3 lines.
 #
 # *By hand.* (5, 1, 2): ten pairs, six without the right one: 0.4. (10, 3, 1) is 0.3.
@@ -109,7 +109,7 @@ def more_tries():
 # %% [markdown]
 # ## 3. The published filters (★★, 10 minutes)
 #
-# `basic_filters(text)`: True if the text passes all three rules of The Stack. No line is longer than 1,000
+# `basic_filters(text)`: True if the text, a `str`, passes all three rules of The Stack, else False. No line is longer than 1,000
 # characters; lines have at most 100 characters on average; at least a quarter of **all** characters
 # (line ends included) are letters or digits (`str.isalnum`). Lines are those of `text.splitlines()`,
 # without their ends. An empty text does not pass. About 6 lines.
@@ -151,8 +151,8 @@ def what_does_not_pass():
 # %% [markdown]
 # ## 4. A hole in the middle (★★, 10 minutes)
 #
-# `fim_permute(document, u, rate, spm_rate)`: the document with its middle moved to its end. `u` holds four
-# numbers from 0 up to, but not including, 1, that decide:
+# `fim_permute(document, u, rate, spm_rate)`: the document, a `str`, with its middle moved to its end. `u` is
+# a list of four floats from 0 up to, but not including, 1, that decide:
 #
 # 1. if `u[0] >= rate` the document comes back as it is;
 # 2. the cuts are `int(u[1] * (n + 1))` and `int(u[2] * (n + 1))` for a document of n characters, the
@@ -339,7 +339,7 @@ def bands_by_threshold():
 # %% [markdown]
 # ## 8. One of each kind (★★★, 20 minutes)
 #
-# `dedup(texts, threshold)`: what is left of a list of texts. Two texts are alike if the Jaccard similarity
+# `dedup(texts, threshold)`: what is left of a list of texts, as a list of `str`. Two texts are alike if the Jaccard similarity
 # of their sets of words (`text.split()`) is `threshold` or more. Texts that hang together over a chain of
 # alike ones are a **group**, even if its ends are not alike. Of each group the longest text survives, of
 # equally long ones the first in the alphabet, and of equal ones one. Survivors come back in the order in
@@ -402,8 +402,8 @@ def one_alphabet_of_each_kind():
 # %% [markdown]
 # ## 9. Take the exam out (★★, 15 minutes)
 #
-# `decontaminate(documents, tests, run)`: the documents, in order, that share **no** run of `run` words with
-# any test. Words are those of `text.lower().split()`. A test with fewer words than `run` gives nothing
+# `decontaminate(documents, tests, run)`, with two lists of `str`: the list of those documents, in order,
+# that share **no** run of `run` words with any test. Words are those of `text.lower().split()`. A test with fewer words than `run` gives nothing
 # away. About 7 lines, and fast: 2,000 documents must not be compared with 200 tests one by one.
 #
 # *By hand.* run = 2, tests = `["the cat sat"]`: `"a CAT sat"` goes, since *cat sat* is in both; `"the dog
@@ -448,7 +448,8 @@ def a_leak_is_found():
 # ## 10. Small and long (★★★, 20 minutes)
 #
 # `overhead(N, D, law)`: how much more it costs to train N parameters on D tokens than the cheapest model
-# of the same loss, as a share of the latter. `law` is (E, A, B, alpha, beta), and the loss E + A / N^alpha + B
+# of the same loss, as a share of what that one costs; a float. `law` is a tuple of floats (E, A, B, alpha,
+# beta), and the loss E + A / N^alpha + B
 # / D^beta. Cost is proportional to N · D. Use what is known of the cheapest one: with ℓ = loss − E, its first
 # term is A / N*^alpha = ℓ · beta / (alpha + beta), its second B / D*^beta = ℓ · alpha / (alpha + beta). About 6
 # lines.
