@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     out = args.out if args.out is not None else ORPHANS / "data"
     bar = _Bar()
     with naming(**NAMES):
-        settings.check()
+        settings.check_values()
         if settings.tests:
             from minilm.data.clean.contamination import read_tests
 

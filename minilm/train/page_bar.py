@@ -15,6 +15,12 @@ OFTEN = 0.1  # seconds between two drawings
 MARK = {"minilm": {"bar": True}}  # of its output: nothing that a stored lesson keeps
 
 
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this code; that its package is loaded says nothing."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
 class PageBar:
     """Counts steps on the page; has what `tqdm` has and the package uses.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from minilm.errors import InputError
 from minilm.files import write_atomically
-from minilm.train.page_bar import PageBar
+from minilm.train.page_bar import PageBar, in_notebook
 
 LOG, PLOT = "log.jsonl", "loss.png"
 
@@ -118,7 +118,7 @@ def make_bar(
         unit: of what is counted; "B" is told in kB and MB.
         title: what stands before the bar.
     """
-    if shown and "ipykernel" in sys.modules:
+    if shown and in_notebook():
         return PageBar(total=total, done=done, unit=unit, title=title, keep=True)
     from tqdm import tqdm
 

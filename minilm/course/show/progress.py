@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
-from minilm.train.page_bar import PageBar
+from minilm.train.page_bar import PageBar, in_notebook
 
 
 def progress(
@@ -22,7 +21,7 @@ def progress(
         total: how many steps there are, where that cannot be asked.
         title: what stands before the bar.
     """
-    if "ipykernel" in sys.modules:
+    if in_notebook():
         return PageBar(iterable, total=total, title=title)
     from tqdm import tqdm
 

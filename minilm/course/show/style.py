@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minilm.errors import InputError
+from minilm.train.page_bar import in_notebook
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,17 +138,6 @@ class Picture:
 
     def _ipython_display_(self) -> None:
         """Already shown when it was made."""
-
-
-def in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this code."""
-    import sys
-
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    return getattr(get_ipython(), "kernel", None) is not None
 
 
 def need_alt(alt: str) -> str:

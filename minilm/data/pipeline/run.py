@@ -90,7 +90,7 @@ def prepare(
         InputError: settings that make no sense, a folder that holds something else or a run with
             other settings, or files of which nothing is left.
     """
-    settings.check()
+    settings.check_values()
     if settings.tests:
         texts = json.dumps(read_tests(settings.tests)).encode()
         settings = dataclasses.replace(settings, tests_sha256=hashlib.sha256(texts).hexdigest())

@@ -46,7 +46,7 @@ class Settings:
     part: int = 4_000_000
     tests_sha256: str = ""
 
-    def check(self) -> None:
+    def check_values(self) -> None:
         """Refuse what makes no sense.
 
         Raises:
