@@ -98,7 +98,7 @@ class Coarse(ContiguousCache):
         return super().append(layer, *rounded)
 
 
-def compare_caches(home: Home, seed: int, count: int = 6) -> dict[str, dict[str, float]]:
+def compare_caches(home: Home, seed: int, count: int = 4) -> dict[str, dict[str, float]]:
     """Per cache: how far its logits are from reading everything anew, and its perplexity."""
     from minilm.inference import PagedCache, QuantizedCache
 

@@ -40,7 +40,7 @@ from collections import Counter
 import numpy as np
 
 from minilm.analysis.accounting import kv_bytes_per_token
-from minilm.course import budget, interact, lesson_folder, progress, seeds
+from minilm.course import interact, lesson_folder, progress, seeds
 from minilm.inference import PagedCache, Pages, PageTable, QuantizedCache
 from minilm.inference.quantized_cache import quantized_bytes
 from minilm.inference.server.aside import serving
@@ -50,7 +50,7 @@ from minilm.tensor import no_grad
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 05b --seeds 3,4,5` asks for
 here = lesson_folder("05b")
 pictures, verdicts, lab = here.pictures, here.module("verdicts"), here.module("experiments")
-home = lab.make_home(budget(500), SEEDS[0])
+home = lab.make_home(400, SEEDS[0])
 model, config = home.model, home.model.config
 print(f"{model.num_parameters():,} parameters; the guesser {home.draft.num_parameters():,}")
 
@@ -560,7 +560,7 @@ for name, stored in {"keys": cache.pages.keys, "values": cache.pages.values}.ite
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Do they still say the same?
 #
-# Six pieces of unseen text a seed, 128 tokens each: the first 40 at once, then one at a time over
+# Four pieces of unseen text a seed, 128 tokens each: the first 40 at once, then one at a time over
 # each cache, beside reading everything anew. **Claim**, ours (KIVI went to 2 bits): 8 bits change
 # next to nothing. **Would prove it wrong:** pages change a logit by more than 0.001; 8 bits change
 # the perplexity by 1 % or more, or take 0.4 of the bytes or more. As a control, 2 bits in the
