@@ -170,6 +170,15 @@ def serve(model: Transformer, wishes: Sequence[Wish], **sizes: Any) -> Served:
     return Served([r.written for r in requests], scheduler.counts, seconds, stored, held, there)
 
 
+def raced(model: Transformer, wishes: Sequence[Wish]) -> tuple[Served, Served]:
+    """Batches that wait and batches that do not, in turn; the seconds are the best of two runs."""
+    runs: dict[bool, list[Served]] = {True: [], False: []}
+    for refill in (True, False, False, True):
+        runs[refill].append(serve(model, wishes, refill=refill))
+    slow, fast = (min(runs[refill], key=lambda run: run.seconds) for refill in (False, True))
+    return slow, fast
+
+
 def speeds(model: Transformer, seed: int, batches: Sequence[int], tokens: int = 64) -> list[float]:
     """Tokens a second, for so many texts at once; the best of three runs."""
     first = rng(seed, "first").integers(0, model.config.vocab_size, max(batches))

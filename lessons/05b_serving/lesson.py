@@ -380,8 +380,7 @@ interact(watch, continuous=False, share=(0.1, 1.0, 0.1, 1.0))
 # decide how long fixed batches take?*
 
 # %%
-fixed = {seed: lab.serve(model, wishes[seed], refill=False) for seed in progress(SEEDS)}
-pairs = [(fixed[seed], flowing[seed]) for seed in SEEDS]
+pairs = [lab.raced(model, wishes[seed]) for seed in progress(SEEDS)]  # (waiting, not waiting)
 steps = [slow.counts.steps / fast.counts.steps for slow, fast in pairs]
 seconds = [slow.seconds / fast.seconds for slow, fast in pairs]
 verdicts.nobody_waits(steps, seconds, all(a.texts == b.texts for a, b in pairs), SEEDS)
