@@ -4,6 +4,7 @@ Only `cpu.py` files and other modules that are themselves loaded on first use im
 """
 
 import functools
+import re
 import sys
 import zlib
 from collections.abc import Callable
@@ -50,9 +51,30 @@ if numba.config.DISABLE_JIT:
 
 
 @functools.cache
+def folders_used(folder: Path) -> list[Path]:
+    """A folder of kernels, and those whose compiled functions it calls, theirs included."""
+    above = Path(__file__).parents[3]
+    found, waiting = [], [folder]
+    while waiting:
+        one = waiting.pop()
+        found.append(one)
+        for path in one.glob("*.py"):
+            text = path.read_bytes()
+            names = (
+                re.findall(rb"^from (minilm[.\w]+) import", text, re.M) if b"numba" in text else ()
+            )
+            for name in names:
+                source = above.joinpath(*name.decode().split(".")).with_suffix(".py")
+                known = source.parent in (*found, *waiting)
+                if not known and source.is_file() and b"@jit" in source.read_bytes():
+                    waiting.append(source.parent)
+    return sorted(found)
+
+
 def _stamp(folder: Path) -> int:
-    """A number that changes with the text of any module of a folder that uses Numba."""
-    texts = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    """A number that changes with the text of any module it uses that uses Numba."""
+    places = folders_used(folder)
+    texts = [path.read_bytes() for place in places for path in sorted(place.glob("*.py"))]
     return zlib.crc32(b"".join(t for t in texts if b"numba" in t or b"numba_tools" in t))
 
 
