@@ -67,7 +67,9 @@ def test_shares_are_as_asked(tokenizer):
 
 
 def test_a_batch_depends_on_its_number_alone(tokenizer):
-    make = lambda: data.InfillBatches(TEXTS, tokenizer, 4, 64, seed=3)  # noqa: E731
+    def make():
+        return data.InfillBatches(TEXTS, tokenizer, 4, 64, seed=3)
+
     straight, again = make(), make()
     rows = [straight(i) for i in range(40)]
     for i in (39, 0, 17):

@@ -147,7 +147,10 @@ def test_repeated_tokens_are_worth_what_the_law_says(epochs, value):
 @pytest.mark.parametrize("r_star", [2.0, 15.39, 60.0])
 def test_the_fit_finds_the_r_star_that_made_the_losses(r_star):
     epochs = np.array([1, 2, 4, 8, 16])
-    loss = lambda tokens: 1.5 + 2.0 * tokens**-0.3  # noqa: E731
+
+    def loss(tokens):
+        return 1.5 + 2.0 * tokens**-0.3
+
     fresh = loss(np.geomspace(1, 16, 400))
     dense = np.geomspace(1, 16, 400)
     found, _ = fit_r_star(dense, loss(effective_tokens(1.0, dense, r_star)), fresh)

@@ -71,6 +71,7 @@ def folders_used(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+@functools.cache  # every kernel of a folder asks when it is loaded
 def _stamp(folder: Path) -> int:
     """A number that changes with the text of any module it uses that uses Numba."""
     places = folders_used(folder)
@@ -80,7 +81,7 @@ def _stamp(folder: Path) -> int:
 
 def _compile(function: Callable, **settings: Any) -> Any:
     """Numba's cache notices an edit of a kernel's own file, but not of functions that it calls
-    elsewhere: these are in this folder (`simd`, `tiles`) or beside the kernel."""
+    elsewhere: these are in this folder (`simd`, `tiles`) or in `folders_used` of its own."""
     try:
         dispatcher = numba.njit(**settings)(function)
     except RuntimeError as error:
