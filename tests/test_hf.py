@@ -28,6 +28,13 @@ CONFIGS = {
     "bert pooled": models.bert(**TINY, head="none"),
     "bert bare": models.bert(**TINY, head="none", pooler=False),
     "t5": models.t5(**TINY, decoder_layers=1, activation="geglu_tanh"),
+    "gpt_neox": models.gpt_neox(**TINY, rope=Rope(fraction=0.5)),
+    "starcoder2": models.starcoder2(**TINY, kv_heads=1, window=4),
+    "qwen2": models.qwen2(**TINY, kv_heads=1),
+    "qwen3": models.qwen3(**TINY, kv_heads=1, head_size=6),
+    "olmo2": models.olmo2(**TINY, kv_heads=1),
+    "gemma2": models.gemma2(**TINY, kv_heads=1, head_size=6, window=4),
+    "gemma3_text": models.gemma3(**TINY, kv_heads=1, head_size=6, window=4, global_every=2),
 }
 
 

@@ -142,7 +142,7 @@ class Transformer(LanguageModel):
             prefix = check_prefix(prefix, batch, time, start)
         valid = check_valid(valid, batch, start + time)
         documents = check_documents(documents, batch, time, start)
-        x, rope = embed(self, given, start, positions, token_types)  # -> (B, T, C)
+        x, rope, near = embed(self, given, start, positions, token_types)  # -> (B, T, C)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
         sight = self_sight(
@@ -158,6 +158,7 @@ class Transformer(LanguageModel):
             documents=documents,
             relative=getattr(self.stack, "relative", None),
             rope=rope,
+            near=near,
         )
         x = self.stack(x, sight, cache)  # (B, T, C)
         if cache is not None:

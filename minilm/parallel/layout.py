@@ -133,6 +133,11 @@ class Layout:
             )
         if config.window is not None and self.cp > 1:
             yield f"window is {config.window}; a text that is cut (cp {self.cp}) has none"
+        cap = config.attention_cap
+        if cap is not None and self.cp > 1:
+            yield f"attention_cap is {cap}; a text that is cut (cp {self.cp}) has none"
+        if config.qk_norm == "all" and self.tp > 1:
+            yield f"qk_norm is 'all'; heads that are shared (tp {self.tp}) have no norm together"
         heads = self.tp * self.ulysses
         what = f"tp x ulysses, {self.tp} x {self.ulysses}" if self.ulysses > 1 else f"tp, {self.tp}"
         for name, count, by, words in (
