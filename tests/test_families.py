@@ -137,7 +137,7 @@ SWITCHES = {
     "olmo2": {"norm_position": "pre"},
     "gemma2": {"attention_cap": None},
     "gemma3": {"global_every": None, "rope": Rope(1e6)},
-    "gpt-neox": {"rope": Rope()},
+    "gpt-neox": {"rope": Rope(20.0)},
     "pattern": {"global_every": 2},
 }
 

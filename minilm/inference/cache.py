@@ -185,7 +185,7 @@ class RollingCache(ContiguousCache):
         every = getattr(dims, "global_every", None)
         if every is not None:
             raise InputError(
-                f"global_every is {every}: some layers see all; a rolling cache forgets what they need"
+                f"global_every is {every}: some layers see all, and a rolling cache forgets"
             )
         self.window = window
         super().__init__(dims, batch, window, dtype, device)

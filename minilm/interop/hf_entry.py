@@ -57,7 +57,7 @@ def qkv_order(config: Config, by_head: bool = False) -> np.ndarray | None:
     """Which row of theirs each row of our packed map is; None where they are the same.
 
     Where only a part of a head turns, theirs has that part first, and pairs number i of its first
-    half with number i of its second; ours pairs halves of the whole head, and turns the first pairs.
+    half with number i of its second; ours pairs halves of the whole head and turns the first pairs.
 
     Args:
         config: heads, their size, and how much of them turns.

@@ -1,4 +1,4 @@
-"""Names and arrays that some files hold in another form than `hf_names` says: taken apart, joined."""
+"""Names and arrays that some files hold otherwise than `hf_names` says: taken apart, joined."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from minilm.models.blank import batch_blanks, blank_out, sample_spans
 from minilm.models.build import count_parameters, model_of
 from minilm.models.config import Config, EncoderDecoderConfig
 from minilm.models.encoder_decoder import EncoderDecoder
-from minilm.models.groups import Relative, Rope
 from minilm.models.families import (
     gemma2,
     gemma3,
@@ -28,6 +27,7 @@ from minilm.models.families import (
     qwen3,
     starcoder2,
 )
+from minilm.models.groups import Relative, Rope
 from minilm.models.grow import grow_vocabulary
 from minilm.models.heads import ScalarHead
 from minilm.models.presets import (

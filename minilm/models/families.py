@@ -81,7 +81,7 @@ def qwen3(size: str = "0.6b", **changes: Any) -> Config:
 
 
 def olmo2(size: str = "7b", **changes: Any) -> Config:
-    """OLMo 2 (arXiv 2501.00656), "1b", "7b" or "13b": norms behind the sub-layers, and on q and k."""
+    """OLMo 2 (arXiv 2501.00656), "1b", "7b" or "13b": norms behind sub-layers, and on q and k."""
     sizes = {"1b": (16, 16, 2048, 8192), "7b": (32, 32, 4096, 11008), "13b": (40, 40, 5120, 13824)}
     layers, heads, channels, ff = _sized("olmo2", sizes, size)
     fields = {"vocab_size": 100352, "context": 4096, "layers": layers, "heads": heads}
@@ -90,7 +90,7 @@ def olmo2(size: str = "7b", **changes: Any) -> Config:
 
 
 def phi3(size: str = "mini", **changes: Any) -> Config:
-    """Phi-3 (arXiv 2404.14219), "mini" or "medium", with 4k tokens: a Llama, stored in one piece."""
+    """Phi-3 (arXiv 2404.14219), "mini" or "medium", of 4k tokens: a Llama, stored in one piece."""
     sizes = {"mini": (32, 32, 32, 3072, 8192), "medium": (40, 40, 10, 5120, 17920)}
     layers, heads, groups, channels, ff = _sized("phi3", sizes, size)
     fields = {"vocab_size": 32064, "context": 4096, "layers": layers, "heads": heads}

@@ -31,7 +31,7 @@ class Rope:
     layout    "half" (Hugging Face) or "interleaved" (the paper): which numbers form a pair
     scaling   how they are stretched to longer texts: None, or a dict with "kind" ("linear", "ntk",
               "yarn" or "llama3"), "factor" and what `minilm.nn.positions.rope_frequencies` lists
-    fraction  of a head's pairs that turn, the first ones; the others know no place (arXiv 2204.06745)
+    fraction  of a head's pairs that turn, the first ones; the others know no place (2204.06745)
     local_theta
               base in the layers with a window, which are not stretched, where others have none
               (Gemma 3, arXiv 2503.19786); None: theta and scaling everywhere

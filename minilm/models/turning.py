@@ -43,7 +43,7 @@ def turning(
 
 
 def widened(tables: Tables, size: int) -> Tables:
-    """Tables of the first pairs of a head, (..., n), as those of all D/2: the others stand still."""
+    """Tables of the first pairs of a head (..., n) as those of all D/2: the others stand still."""
     cos, sin = tables
     still = (*cos.shape[:-1], size // 2 - cos.shape[-1])
     if not still[-1]:

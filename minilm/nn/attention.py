@@ -69,7 +69,8 @@ class _Heads(Module):
         self.head_size = channels // heads if head_size is None else head_size
         self.scale, self.layout, self.qk_norm, self.cap = scale, layout, qk_norm, cap
         self._make_inputs(channels, bool(bias), dtype)
-        self.out = Linear(heads * self.head_size, channels, bool(bias) and bias != "qkv", dtype=dtype)
+        biased = bool(bias) and bias != "qkv"
+        self.out = Linear(heads * self.head_size, channels, biased, dtype=dtype)
         if qk_norm not in (None, *QK_NORMS):
             raise InputError(f"qk_norm is {qk_norm!r}; it must be None, {', '.join(QK_NORMS)}")
         if qk_norm is not None:

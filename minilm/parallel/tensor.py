@@ -27,8 +27,8 @@ from minilm.parallel.communicator import Communicator
 from minilm.parallel.moves import copy_to, gather_tokens, reduce_from, sum_to_tokens
 from minilm.tensor import Tensor, primitive
 
-
 _NORMS = ("norm1", "norm2", "after_norm1", "after_norm2")  # of a block; some have the first two
+
 
 @primitive
 def split_cross_entropy(logits: np.ndarray, targets: np.ndarray, comm: Communicator):
