@@ -141,8 +141,8 @@ def test_an_array_that_the_model_does_not_ask_for_is_refused(name):
         from_hf(deeper, config)
     assert "\n" not in str(error.value)
     state = to_hf(model_of(config).state_dict(), config)
-    biased = {**state, "model.layers.0.self_attn.q_proj.bias": np.zeros(8)}
-    with pytest.raises(InputError, match="q_proj.bias"):
+    biased = {**state, "model.layers.0.mlp.bias": np.zeros(8)}
+    with pytest.raises(InputError, match="mlp.bias"):
         from_hf(biased, config)
     with pytest.raises(InputError, match="state has 'stack.blocks.9"):
         to_hf({**model_of(config).state_dict(), "stack.blocks.9.norm1.weight": 0}, config)

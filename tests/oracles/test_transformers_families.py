@@ -265,7 +265,7 @@ def test_old_files_name_the_rotation_in_other_fields():
     wanted = Rope(2e6, scaling={"kind": "linear", "factor": 8.0}, local_theta=5e3)
     config = config_from_hf(gemma)
     assert config.rope == wanted and (config.window, config.global_every) == (6, 6)
-    qwen = {"model_type": "qwen2", **STACK, "sliding_window": 9, "use_sliding_window": False}
+    qwen = {"model_type": "qwen2", **STACK, **ODD, "sliding_window": 9, "use_sliding_window": False}
     assert config_from_hf(qwen).window is None
 
 
