@@ -112,13 +112,16 @@ RUNS = {
 def test_trains_as_one_process(run: str) -> None:
     name, layout, options = RUNS[run]
     wanted, losses = alone(name, "float64", STEPS)
+    # Behind a norm gradients are small, and AdamW, which divides by their size, enlarges rounding.
+    behind = CONFIGS[name].norm_position in ("inside", "both")
+    exact = {"rtol": 0, "atol": 1e-7 if behind else 1e-12}
     for state, found in simulate(
         worker, layout.ranks, name, "float64", STEPS, layout, options
     ).values:
         assert state.keys() == wanted.keys()
-        np.testing.assert_allclose(found, losses, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(found, losses, **exact)
         for key, array in state.items():
-            np.testing.assert_allclose(array, wanted[key], rtol=0, atol=1e-12, err_msg=key)
+            np.testing.assert_allclose(array, wanted[key], **exact, err_msg=key)
 
 
 def test_everything_at_once_on_16_ranks() -> None:
