@@ -75,7 +75,8 @@ class Layout:
         return self.dp * self.tp * self.pp * self.cp
 
     def __str__(self) -> str:
-        return f"dp {self.dp} x tp {self.tp} x pp {self.pp} x cp {self.cp}"
+        experts = f" (ep {self.ep})" if self.ep > 1 else ""
+        return f"dp {self.dp}{experts} x tp {self.tp} x pp {self.pp} x cp {self.cp}"
 
     def coordinates(self, rank: int) -> Coordinates:
         """Where a rank stands."""
