@@ -223,6 +223,10 @@ def test_a_rolling_cache_would_forget_what_some_layers_see():
     config = KINDS["gemma2"]
     with pytest.raises(InputError, match="global_every is 2"):
         RollingCache(config, 1)
+    cache, model = RollingCache((2, 1, 4), 1, window=3), model_of(config)
+    model(ids_of((1, 3)), cache=cache)
+    with pytest.raises(InputError, match="cache keeps 3 of 4 positions"):
+        model(ids_of((1, 1)), cache=cache)
     assert type(make_cache(model_of(config), 1, 12)) is ContiguousCache
     assert type(make_cache(model_of(KINDS["window"]), 1, 12)) is RollingCache
 

@@ -145,6 +145,11 @@ class Transformer(LanguageModel):
         x, rope, near = embed(self, given, start, positions, token_types)  # -> (B, T, C)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
+        if self.config.global_every is not None and len(keys) < start + time:
+            raise InputError(
+                f"cache keeps {len(keys)} of {start + time} positions; some layers of this model, "
+                f"whose global_every is {self.config.global_every}, see all"
+            )
         sight = self_sight(
             self.config,
             x,
