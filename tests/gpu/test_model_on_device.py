@@ -9,7 +9,7 @@ import pytest
 
 from minilm import kernels, optim
 from minilm.inference import generate
-from minilm.models import Transformer, gpt2, llama, mixtral
+from minilm.models import Transformer, gemma2, gpt2, llama, mixtral, olmo2
 from minilm.train import choose_engine, examples, train
 
 from . import fake_cupy
@@ -20,6 +20,8 @@ CONFIGS = {
     "gpt2": lambda: gpt2(**SMALL),
     "llama": lambda: llama(**SMALL, kv_heads=2, ff=96),
     "experts": lambda: mixtral(**SMALL, kv_heads=2, ff=96, experts=4),
+    "gemma": lambda: gemma2(**SMALL, kv_heads=2, ff=96, head_size=16, window=7, qk_norm="head"),
+    "olmo2": lambda: olmo2(**SMALL, kv_heads=2, ff=96),
 }
 
 
