@@ -110,9 +110,15 @@ def _close(ours, theirs):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_logits(name):
+def test_logits_at_once_and_through_a_cache(name):
     theirs, ids = _theirs(name), _ids((3, 41))
-    _close(_ours(theirs)(ids).data, _logits(theirs, ids))
+    ours, expected, at = _ours(theirs), _logits(theirs, ids), 0
+    _close(ours(ids).data, expected)
+    cache = ContiguousCache(ours.config, 3, 41)
+    for count in (29, 1, 1, 9, 1):
+        logits = ours(ids[:, at : at + count], cache=cache).data
+        _close(logits, expected[:, at : at + count])
+        at += count
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -131,17 +137,6 @@ def test_their_files_are_read_and_ours_are_read_by_them(name, tmp_path):
     np.testing.assert_allclose(
         load_hf(tmp_path / "ours")(ids).data, ours(ids).data, rtol=1e-5, atol=1e-5
     )
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_decoding_with_a_cache_gives_their_logits(name):
-    theirs, ids = _theirs(name), _ids((2, 29))
-    ours, expected, at = _ours(theirs), _logits(theirs, ids), 0
-    cache = ContiguousCache(ours.config, 2, 29)
-    for count in (17, 1, 1, 9, 1):
-        logits = ours(ids[:, at : at + count], cache=cache).data
-        _close(logits, expected[:, at : at + count])
-        at += count
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if " " not in name])
