@@ -5,7 +5,7 @@ import pytest
 
 from minilm import InputError
 from minilm import functional as F
-from minilm.models import Config, Transformer, gpt2, llama, mixtral
+from minilm.models import Config, Transformer, gpt2, llama, mixtral, olmo2, qwen3
 from minilm.optim import AdamW
 from minilm.parallel import join_tensors, simulate, split_cross_entropy, split_tensors
 from minilm.tensor import Tensor
@@ -16,6 +16,8 @@ CONFIGS = {
     "llama": llama(**SIZES, kv_heads=4),
     "experts": mixtral(**SIZES, kv_heads=2, ff=12, experts=4),
     "grouped": Config(**SIZES, kv_heads=2, positions="rope", activation="swiglu", norm="rms"),
+    "qwen3": qwen3(**SIZES, kv_heads=2, head_size=6, ff=12),
+    "olmo2": olmo2(**SIZES, kv_heads=2, ff=12),
 }
 STEPS = 10
 
@@ -40,7 +42,7 @@ def build(name: str) -> Transformer:
     return Transformer(CONFIGS[name], seed=0, dtype=np.float64)
 
 
-RUNS = [("gpt2", 1), ("gpt2", 2), ("gpt2", 4), ("llama", 4), ("grouped", 2)]
+RUNS = [("gpt2", 1), ("gpt2", 2), ("gpt2", 4), ("llama", 4), ("grouped", 2), ("qwen3", 2)]
 
 
 @pytest.mark.parametrize(("name", "ranks"), RUNS)
@@ -59,9 +61,9 @@ def test_trains_as_one_process(name: str, ranks: int) -> None:
         assert state.keys() == wanted.keys()
         for key, array in state.items():
             np.testing.assert_allclose(array, wanted[key], atol=1e-10, err_msg=key)
-        behind_a_sum = ("out.bias", "down.bias")
+        whole = ("out.bias", "down.bias", "q_norm.weight", "k_norm.weight")  # on every rank
         inside = [key for key in wanted if "attention" in key or "feed_forward" in key]
-        cut = sum(wanted[key].size for key in inside if not key.endswith(behind_a_sum))
+        cut = sum(wanted[key].size for key in inside if not key.endswith(whole))
         assert count == model.num_parameters() - cut + cut // ranks
 
 
@@ -108,6 +110,7 @@ def test_split_cross_entropy(shift: float) -> None:
 REFUSED = {
     "heads": ("gpt2", 3, "heads is 4"),
     "key and value heads": ("grouped", 4, "kv_heads is 2"),
+    "a norm of all heads": ("olmo2", 2, "config.qk_norm is 'all'; split_tensors shares heads"),
     "experts": ("experts", 2, "config.experts is 4; split_tensors cuts one feed-forward"),
 }
 
