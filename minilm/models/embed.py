@@ -21,10 +21,12 @@ from minilm.nn import Module
 from minilm.nn.positions import sinusoidal
 from minilm.tensor import Tensor
 
+Tables = tuple[Array, Array]  # cos and sin
+
 
 def embed(
     model: Module, given: Any, start: int, positions: Any = None, token_types: Any = None
-) -> tuple[Tensor, tuple[Array, Array] | None, tuple[Array, Array] | None]:
+) -> tuple[Tensor, tuple[Tables | None, Tables | None]]:
     """What enters the first block, and what RoPE turns queries and keys by.
 
     Args:
@@ -35,8 +37,8 @@ def embed(
         token_types: (B, T) segment ids, or None for zeros.
 
     Returns:
-        x (B, T, C), and (cos, sin), each (T, D/2) or (B, 1, T, D/2), or None; once more for the
-        layers with a window, which may have a base of their own.
+        x (B, T, C), and a pair: RoPE's (cos, sin), each (T, D/2) or (B, 1, T, D/2), or None; and
+        the same for layers with a window, which may have a base of their own.
 
     Raises:
         InputError: positions or token_types of another shape or out of range.
@@ -71,12 +73,12 @@ def embed(
         x = F.add(x, model.segments(xp.asarray(types)))
     if config.embedding_norm:
         x = model.embedding_norm(x)
-    return model.drop(x), rope, near
+    return model.drop(x), (rope, near)
 
 
 def _turning(
     config: Config, where: np.ndarray, dtype: Any, contiguous: bool, xp: Any, near: bool = False
-) -> tuple[Array, Array]:
+) -> Tables:
     cos, sin = turning(config, where, dtype, near, contiguous)
     return xp.asarray(cos), xp.asarray(sin)
 

@@ -142,7 +142,7 @@ class Transformer(LanguageModel):
             prefix = check_prefix(prefix, batch, time, start)
         valid = check_valid(valid, batch, start + time)
         documents = check_documents(documents, batch, time, start)
-        x, rope, near = embed(self, given, start, positions, token_types)  # -> (B, T, C)
+        x, (rope, near) = embed(self, given, start, positions, token_types)  # -> (B, T, C)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
         if self.config.global_every is not None and len(keys) < start + time:

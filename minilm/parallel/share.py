@@ -137,7 +137,7 @@ class Share(Module):
         tp = self.here.tp
         x = given
         if self.is_first(piece):
-            x, *_ = embed(self, given, 0, positions=where)
+            x, _ = embed(self, given, 0, positions=where)
             if self._sequence:
                 x = scatter_tokens(x, tp)
         sight = self._sight(where, x)
