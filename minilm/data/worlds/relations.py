@@ -25,8 +25,6 @@ Array = np.ndarray
 NAMES = [a + b for a, b in product("ba ko mi tu re lo sa ne".split(), "dor fen lim sax".split())]
 _MORE = "dor fen lim sax nel rup wyn tas"
 NAMES += [a + b for a, b in product("ha ju vi po".split(), _MORE.split())]
-    a + b for a, b in product("ha ju vi po".split(), "dor fen lim sax nel rup wyn tas".split())
-]
 KINDS = {  # the word of facts: two words of questions
     "chief": ("boss", "head"),
     "friend": ("pal", "mate"),
