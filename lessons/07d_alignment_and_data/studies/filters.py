@@ -32,7 +32,7 @@ from minilm.train import bits_per_byte
 from .. import experiments as E
 
 STEPS, START, SIZE = 220, 8e-3, "2x64"
-GOOD = 520  # good documents of a pool, enough that none is read twice
+GOOD = 400  # good documents of a pool, enough that none is read twice
 TUNED_ON = "shuffled 50"
 WAYS = ("none", "perplexity", "classifier", "oracle", "more")
 TASKS = {  # noise and its share in percent: the ways to clean that are tried
