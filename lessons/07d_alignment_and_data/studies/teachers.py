@@ -39,10 +39,10 @@ from minilm.tensor import no_grad
 from minilm.train import train
 
 WAYS = ("whole", "number")
-READ = (0, 60, 120, 250, 500)  # steps of a student's pre-training
+READ = (0, 60, 250, 500)  # steps of a student's pre-training
 TEACHER_READ, TAUGHT, KNOWN, LABELLED = 200, 300, 1200, 2000
 READING, TEACHING = 4e-3, 3e-3  # rates of pre-training and of the teacher
-LR, STEPS = 2e-3, 150
+LR, STEPS = 2e-3, 100
 
 
 def weak() -> ModuleType:
@@ -167,7 +167,7 @@ def study(
             return {"lr": LR, "losses": {}, "at_edge": False}
 
         def wrong(lr: float) -> float:  # with true labels: nobody tunes on what is to be shown
-            found, lm = school(TUNING_SEED), reader(False, TUNING_SEED, 500)
+            found, lm = school(TUNING_SEED), reader(False, TUNING_SEED, 250)
             return 1 - right(model, lm, found["true"], found["test"], lr, TUNING_SEED)
 
         return tune(LR, wrong)
