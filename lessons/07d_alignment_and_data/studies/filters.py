@@ -5,10 +5,11 @@
 Ding's talk of CS25 V4 (28:50 to 29:40) calls it an open secret that cleaning, filtering and
 synthesis of data matter most, and says that infrastructure beyond the basics gives some 20 %. So
 what cleaning gives is measured beside what a fifth more training gives. Good documents are pieces
-of the reference of Python; 20, 50 or 80 % of the pool are other pieces with their words shuffled. A filter has 400 trusted documents. It keeps as many as are
-good in the pool: those that surprise a 5-gram model of bytes least ("perplexity"), those that a
-classifier finds most like trusted ones ("classifier"), those that are good ("oracle"), or all
-("none"). "more" reads the pool as it is for a fifth more steps.
+of the reference of Python; 20, 50 or 80 % of the pool are other pieces with their words shuffled. A
+filter has 400 trusted documents. It keeps as many as are good in the pool: those that surprise a
+5-gram model of bytes least ("perplexity"), those that a classifier finds most like trusted ones
+("classifier"), those that are good ("oracle"), or all ("none"). "more" reads the pool as it is for
+a fifth more steps.
 
 Rules, written down before any run, for every seed. Cleaning pays: at 50 and at 80 % noise the
 better of both filters takes away at least half of what noise costs, in bits per byte on unseen
