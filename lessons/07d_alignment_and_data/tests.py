@@ -193,11 +193,15 @@ def woven(rng, shared, others):
 
 @rouge_l.test(points=1, hint="A table; not every subsequence.", cases=long_texts)
 def is_quick(student, rng, count):
-    "two texts of 200 words that share a known row of words"
+    "texts of 200 and 170 words that share a known row of words"
     known = int(rng.integers(100, 140))
     shared = [f"s{i}" for i in range(known)]
-    a, b = (woven(rng, shared, [f"{m}{i}" for i in range(count - known)]) for m in "xy")
-    close(student.rouge_l(a, b), known / count, rtol=1e-9)
+    sizes_ = {"x": count, "y": count - 30}
+    a, b = (
+        woven(rng, shared, [f"{mark}{i}" for i in range(size - known)])
+        for mark, size in sizes_.items()
+    )
+    close(student.rouge_l(a, b), 2 * known / (2 * count - 30), rtol=1e-9)
 
 
 leaves_arguments(rouge_l)
@@ -207,10 +211,10 @@ leaves_arguments(rouge_l)
 
 
 def streams(rng, level):
-    yield {"count": 10, "threshold": 0.7}
-    yield {"count": 16, "threshold": 0.5}
+    yield {"count": 10, "threshold": 0.703}
+    yield {"count": 16, "threshold": 0.507}
     if level == "hidden":
-        yield {"count": 30, "threshold": round(float(rng.uniform(0.55, 0.8)), 2)}
+        yield {"count": 30, "threshold": round(float(rng.uniform(0.55, 0.8)), 2) + 0.003}
 
 
 def table(a, b):
