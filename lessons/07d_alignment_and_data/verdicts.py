@@ -253,26 +253,22 @@ def cleaning_pays(record: Recorded) -> Verdict:
 
 
 def beats_more(record: Recorded) -> Verdict:
-    gains = {}
-    for task in ("shuffled 20", "shuffled 50", "shuffled 80"):
-        none = bits(record, task, "none")
-        gains[task] = (none - better_filter(record, task), none - bits(record, task, "more"))
-    ahead = {task: (clean - more).tolist() for task, (clean, more) in gains.items()}
+    none = bits(record, "shuffled 50", "none")
+    clean = none - better_filter(record, "shuffled 50")
+    more = none - bits(record, "shuffled 50", "more")
     return claim(
         "cleaning gains more than a fifth of the training, which is what infrastructure may save",
         source=f"after {TALK} 28:50 to 29:40",
-        measure="bits per byte gained by the better filter, less those gained by a fifth more steps",
-        expected="above 0 at 50 % noise",
-        measured=ahead,
-        holds=lambda m: m["shuffled 50"] > 0,
+        measure="bits per byte gained by the better filter at 50 % noise, less those gained by a "
+        "fifth more steps",
+        expected="above 0",
+        measured=(clean - more).tolist(),
+        holds=lambda m: m > 0,
         seeds=record.seeds_of(*record.cases),
         recorded=True,
         kind="ours",
-        says="; ".join(
-            f"at {task.split()[1]} % noise {fmean(clean):+.3f} bits by cleaning, {fmean(more):+.3f} "
-            "by training longer"
-            for task, (clean, more) in gains.items()
-        ),
+        says=f"the better filter gains {fmean(clean):.3f} bits per byte, a fifth more training "
+        f"{fmean(more):.3f}",
     )
 
 
