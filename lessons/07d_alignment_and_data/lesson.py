@@ -379,7 +379,7 @@ interact(ask, person=(0, 59, 1, 7), first=list(asked_words), second=list(asked_w
 # A recorded study trains each with more and more questions, three seeds each and at its own tuned rate.
 # The control is the plain model with answers alone.
 #
-# **Would prove the talk wrong** (30:25): with no number of questions up to 1,000 the chains come within
+# **Would prove the talk wrong** (30:25): with no number of questions up to 300 the chains come within
 # 5 points of the better of the other two.
 
 # %% tags=["hide-input"]
@@ -419,10 +419,12 @@ def percent(way, name, amount):
 
 
 rows = {
-    pictures.TITLES[way]: [percent(way, n, a) for n in ("one hop", "right", "three hops")]
-    for way, a in (("search", 1000), ("chains", 1000), ("answers", 3000))
+    pictures.TITLES[way].replace("\n", " "): [
+        percent(way, n, a) for n in ("one hop", "right", "three hops")
+    ]
+    for way, a in (("search", 300), ("chains", 300), ("answers", 3000))
 }
-rows["graph reader"] = ["cannot", percent("reader", "right", 1000), "cannot"]
+rows["graph reader (architecture)"] = ["cannot", percent("reader", "right", 300), "cannot"]
 pictures.elsewhere(rows, ["one hop, %", "two hops, %", "three hops, %"])
 
 # %%
@@ -467,7 +469,7 @@ print(f"{pgr(0.80, 0.90, 0.95):.2f};  at the teacher {pgr(0.8, 0.8, 0.9):.0f}")
 # [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? A small teacher
 # had read nothing. It asked which part of a student should learn. Here the question is the talk's own:
 # pre-training loss decides. So the teacher has read, too, 200 steps of text about animals, and learnt
-# from 1,200 true labels; its student, four times the size or more, has read between 0 and 1,000 steps
+# from 1,200 true labels; its student, four times the size or more, has read between 0 and 500 steps
 # before it learns from 2,000 labels that the teacher wrote. All of the student learns, or only one
 # number: the threshold for how likely it finds a sentence.
 #
@@ -512,7 +514,7 @@ verdicts.decides(teachers, rules)
 # ## The classifier on a page
 #
 # **Logistic regression**: a weight for each feature, a sum, and a sigmoid makes it a probability. Features
-# here are words and pairs of words, counted in 4,096 places by a hash. The loss has one lowest
+# here are words and pairs of words, counted in 8,192 places by a hash. The loss has one lowest
 # point, and Newton's method or L-BFGS finds it. Ours goes down the gradient, on two features, and
 # must end where the package's does.
 
@@ -545,7 +547,7 @@ print(f"w = {ours[0].round(3)}, b = {ours[1]:.3f}, area under the curve {auc(X @
 #
 # Real text: the reference of Python that your machine has, in pieces of about 900 characters. We spoil some, so
 # that we know which: in **shuffled** ones the words stand in random order, in **repeated** ones a single
-# line fills the page. Each filter sees 150 trusted pieces and a pool, half of it spoilt. *Before you run
+# line fills the page. Each filter sees 400 trusted pieces and a pool, half of it spoilt. *Before you run
 # it: which filter fails on which nonsense?*
 
 # %%
@@ -578,7 +580,7 @@ verdicts.blind(areas, SEEDS)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What is it worth?
 #
-# Now train on what is left. Models of 174,000 parameters read 266,000 tokens each: of the pool as it is, of what
+# Now train on what is left. Models of 170,000 parameters read 131,000 tokens each: of the pool as it is, of what
 # each filter keeps, and of a perfect filter's choice. And because the talk compares with infrastructure: one reads the
 # pool as it is for a fifth *longer*, as if a better system had made that free (ours).
 #

@@ -31,10 +31,10 @@ OF_WAY = {
     "nothing": MUTED,
 }
 TITLES = {
-    "search": "search (algorithm)",
-    "reader": "graph reader (architecture)",
-    "chains": "plain model, chains (data)",
-    "answers": "plain model, answers alone",
+    "search": "search\n(algorithm)",
+    "reader": "graph reader\n(architecture)",
+    "chains": "plain model,\nchains (data)",
+    "answers": "plain model,\nanswers alone",
 }
 
 
@@ -71,10 +71,10 @@ def opening() -> Picture:
         ax = axes[0]
         tree = {"ann": [("bob", True), ("eve", False), ("kit", False)]}
         for i, (name, right) in enumerate(tree["ann"]):
-            x = 0.18 + 0.32 * i
+            x = 0.16 + 0.34 * i
             _arrow(ax, (0.5, 0.9), (x, 0.52), GREEN if right else MUTED, 3 if right else 1.2)
-            for j, leaf in enumerate((("carl", "flo"), ("ida", "max"), ("bob", "ned"))[i]):
-                end = x - 0.09 + 0.18 * j
+            for j, leaf in enumerate((("carl", "flo"), ("ida", "max"), ("pam", "ned"))[i]):
+                end = x - 0.085 + 0.17 * j
                 good = right and j == 0
                 _arrow(ax, (x, 0.52), (end, 0.12), GREEN if good else MUTED, 3 if good else 1.2)
                 _ball(ax, end, 0.1, leaf, GREEN if good else MUTED, good)
@@ -164,13 +164,14 @@ def levels(record: Recorded) -> None:
             right.plot(seconds, mean, "o", color=OF_WAY[way], markersize=11)
         shortcut = 100 * np.mean([run["shortcut"] for run in record.runs.values()])
         left.axhline(shortcut, color=MUTED, linestyle=(0, (4, 3)), linewidth=2)
-        left.text(1, shortcut + 1.5, "any way of two hops", color=MUTED, fontsize=14, va="bottom")
+        left.text(4000, shortcut + 1, "any way", color=MUTED, fontsize=14, ha="right", va="bottom")
         for ax, label in ((left, "questions to learn from"), (right, "seconds of one core")):
             ax.set_xscale("log")
             ax.set_ylim(-3, 104)
             ax.set_xlabel(label)
         left.set_ylabel("unseen questions right, %")
-        left.legend(loc="upper center", bbox_to_anchor=(1.05, -0.2), ncols=2, fontsize=15)
+        handles, names = left.get_legend_handles_labels()
+        right.legend(handles, names, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=15)
 
 
 def elsewhere(rows: Mapping[str, Sequence[float]], columns: Sequence[str]) -> None:
