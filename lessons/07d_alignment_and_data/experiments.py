@@ -201,12 +201,15 @@ def pieces(text: str, size: int = PIECE) -> list[str]:
 
 @functools.lru_cache(maxsize=4)
 def library(seed: int) -> Documents:
-    """Pieces of the reference in three parts; no file is in two."""
+    """Pieces of the reference in three parts; no file is in two, and no piece comes twice."""
     files = documents("python-docs")
     order = backend.rng(seed, "documents").permutation(len(files))
     parts: list[list[str]] = [[], [], []]
+    seen: set[str] = set()  # some topics share paragraphs
     for i in order:
-        made = [p for p in pieces(files[i]) if 300 <= len(p) <= 4 * PIECE]
+        made = [p for p in pieces(files[i]) if 300 <= len(p) <= 4 * PIECE and p not in seen]
+        made = list(dict.fromkeys(made))
+        seen.update(made)
         part = 0 if len(parts[0]) < TRUSTED else 1 if len(parts[1]) < UNSEEN else 2
         parts[part] += made[:12]  # a long file is not half of a part
     mixed = [[part[i] for i in backend.rng(seed, "mix", n).permutation(len(part))]
