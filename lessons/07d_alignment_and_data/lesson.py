@@ -342,7 +342,7 @@ def study(way, count, seed, steps):
     return model
 
 
-models = [study("chains", 300, seed, budget(450)) for seed in progress(SEEDS)]
+models = [study("chains", 300, seed, budget(250)) for seed in progress(SEEDS)]
 exams = [E.lm_exam(m, "chains", E.asked(s).test) for m, s in zip(models, SEEDS)]
 for seed, exam in zip(SEEDS, exams):
     print(f"seed {seed}: {exam['right']:.0%} right, {exam['proven']:.0%} with a proof")
