@@ -167,6 +167,7 @@ def levels(record: Recorded) -> None:
         left.text(4000, shortcut + 1, "any way", color=MUTED, fontsize=14, ha="right", va="bottom")
         for ax, label in ((left, "questions to learn from"), (right, "seconds of one core")):
             ax.set_xscale("log")
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
             ax.set_ylim(-3, 104)
             ax.set_xlabel(label)
         left.set_ylabel("unseen questions right, %")
