@@ -370,9 +370,8 @@ def ask(person, first, second):
 interact(ask, person=(0, 59, 1, 7), first=list(asked_words), second=list(asked_words[::-1]))
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 8 minutes for section 4. Let the room ask. When an answer is wrong, find the first wrong sentence
-# together; it is nearly always a fact that the model does not know well, or a word that it took for
-# another relation.
+# 8 minutes for section 4. Let the room ask. Then train it with 100 questions in place of 300 and ask
+# again: the sentences stay true, but they are about somebody else.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. All three, and a control
@@ -400,10 +399,11 @@ verdicts.few_and_many(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Ten questions are nearly enough for the reader, thirty for search, three hundred for the plain model: ten
-# times as many as search, and some of the bets on the board were far too high. The middle of the curve tells
-# how it happens. With 100 questions half or three quarters are right, and every right answer comes with a
-# proof. It is the words that are missing then: with few questions the model learns by heart what
-# *mentor head resax* leads to, and not what *mentor* means.
+# times as many as search. Below that it fails in an odd way. We looked at what one model writes that had
+# 100 questions (seed 0): 99 % of its sentences are true, and it mistakes a relation in 6 of 211 wrong chains.
+# But 92 of them begin with the wrong person, 71 go astray at the second one, and 40 name another in the
+# end. It knows the facts and the words. What takes 300 examples to learn is to *copy a name*, which search and
+# reader never had to learn.
 #
 # The control sees 3,000 of 3,440 questions with their answers and gets less than guessing would. It has
 # learnt its questions by heart, and nothing in two layers looks up a fact, then looks up another with what
