@@ -398,8 +398,8 @@ verdicts.levels_meet(levels)
 verdicts.few_and_many(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Ten questions are nearly enough for the reader, thirty for search, three hundred for the plain model: ten
-# times as many as search. Below that it fails in an odd way. We looked at what one model writes that had
+# Ten questions are enough for the reader, ten to thirty for search, three hundred for the plain model, of the
+# numbers that were tried: ten to thirty times as many. Below that it fails in an odd way. We looked at what one model writes that had
 # 100 questions (seed 0): 99 % of its sentences are true, and it mistakes a relation in 6 of 211 wrong chains.
 # But 92 of them begin with the wrong person, 71 go astray at the second one, and 40 name another in the
 # end. It knows the facts and the words. What takes 300 examples to learn is to *copy a name*, which search and
@@ -443,7 +443,8 @@ pictures.elsewhere(rows, ["one hop, %", "two hops, %", "three hops, %"])
 verdicts.others_keep(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Nothing that was there before is lost. But look at the table again. With the word *general* one might expect
+# Nothing that was there before is lost; a few more facts are known, since each chain tells two of them
+# again. But look at the table again. With the word *general* one might expect
 # that a model which can do two hops can do one, or three. It cannot: it writes two hops, whatever is asked. Search
 # does three when a number is changed. What is general about data is the *door*: everything
 # that can be written down fits through it, a story about animals, or chains of three hops. What comes out is
@@ -589,7 +590,9 @@ pictures.score_curves(seen)
 verdicts.blind(areas, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# BLIND_TEXT
+# On shuffled words both are right about 84 of 100 pairs of documents. On repeated lines the perplexity
+# filter is worse than a coin: a page of one easy line surprises it less than most good pages do. The
+# classifier tells them apart at once, since such a page has few different words, and the trusted heap has no such pages.
 #
 # **To remember:** perplexity measures surprise. Nonsense may be surprising, or boring.
 
@@ -667,7 +670,9 @@ pictures.ideas(counts, taken)
 print({name: f"{np.mean(rows, 0)[-1]:.0f} of {counts[-1]}" for name, rows in taken.items()})
 
 # %% [markdown] slideshow={"slide_type": "fragment"} tags=["extra"]
-# IDEAS_TEXT
+# At 0.7, the threshold of the paper, some seven of 400 are new: hardly more than there are moulds. Most
+# words of an instruction are its mould's, and they stand in the same order. At 0.9 it is about 143, and the curve
+# still rises. So the threshold decides what an idea is: the mould, or what is filled in.
 #
 # The chains of section 4 are synthetic data, too: a program wrote them. They did not come from nothing.
 # The program's knowledge went into the corpus, and from there into the weights.
