@@ -9,9 +9,11 @@ advance, and the question is the talk's: the teacher has read, too, so that it h
 loss, and students have read more or less than it. The measure is PGR, the share of the gap between
 the teacher and the student with true labels that weak labels recover.
 
-The world, the claims ("the badfen likes barns .", true or not) and how a model is taught are those
+Lesson 04's student is larger than its teacher. Here both are of one size, so nothing but reading
+differs. The world, the claims ("the badfen likes barns .", true or not) and how a model is taught are those
 of 04/weak. "whole": all of the student learns. "number": only a threshold for how likely the
-student finds a sentence. A teacher of 1 layer and 32 channels has read for 200 steps.
+student finds a sentence. All have 1 layer and 32 channels; the teacher
+has read for 60 steps.
 
 Rules, written down before any run, for every seed. Surpasses: the student that read most beats its
 teacher, by either way. Decides: of all students with a lower pre-training loss than the teacher
@@ -39,10 +41,10 @@ from minilm.tensor import no_grad
 from minilm.train import train
 
 WAYS = ("whole", "number")
-READ = (0, 60, 250, 500)  # steps of a student's pre-training
-TEACHER_READ, TAUGHT, KNOWN, LABELLED = 200, 300, 1200, 2000
+READ = (0, 30, 120, 300)  # steps of a student's pre-training
+TEACHER_READ, TAUGHT, KNOWN, LABELLED = 60, 300, 1200, 2000
 READING, TEACHING = 4e-3, 3e-3  # rates of pre-training and of the teacher
-LR, STEPS = 2e-3, 100
+LR, STEPS = 4e-3, 60
 
 
 def weak() -> ModuleType:
@@ -51,10 +53,10 @@ def weak() -> ModuleType:
 
 
 @lru_cache(maxsize=8)
-def reader(small: bool, seed: int, read: int) -> Transformer:
+def reader(seed: int, read: int) -> Transformer:
     """A model that has read about the animals for some steps."""
     W = weak()
-    model = Transformer(W.TEACHER if small else W.STUDENT, seed=seed)
+    model = Transformer(W.TEACHER, seed=seed)
     if read:
         text = W.WORLD.stream(40_000, seed)
         train(model, text, read, batch=64, lr=READING, seed=seed, progress=False)
@@ -74,7 +76,7 @@ def school(seed: int) -> dict[str, Any]:
     """Claims with the teacher's labels and with true ones, the test, and the teacher's worth."""
     W, r = weak(), rng(seed, "teachers")
     known, pool, test = (W.claims(n, r) for n in (KNOWN, LABELLED, LABELLED))
-    base = reader(True, seed, TEACHER_READ)
+    base = reader(seed, TEACHER_READ)
     teacher = W.taught(base, "fit", known, TAUGHT, TEACHING, seed)
     labels = W.says(teacher, "fit", pool.ids)
     return {
@@ -98,7 +100,7 @@ def right(way: str, lm: Transformer, shown: Any, test: Any, lr: float, seed: int
 
 def run_one(model: str, amount: int, seed: int, lr: float) -> dict[str, Any]:
     """A student with weak labels and its twin with true ones."""
-    began, found, lm = time.process_time(), school(seed), reader(False, seed, amount)
+    began, found, lm = time.process_time(), school(seed), reader(seed, amount)
     weak_one, true_one = (
         right(model, lm, found[labels], found["test"], lr, seed) for labels in ("weak", "true")
     )
@@ -167,7 +169,7 @@ def study(
             return {"lr": LR, "losses": {}, "at_edge": False}
 
         def wrong(lr: float) -> float:  # with true labels: nobody tunes on what is to be shown
-            found, lm = school(TUNING_SEED), reader(False, TUNING_SEED, 250)
+            found, lm = school(TUNING_SEED), reader(TUNING_SEED, 120)
             return 1 - right(model, lm, found["true"], found["test"], lr, TUNING_SEED)
 
         return tune(LR, wrong)
