@@ -48,9 +48,8 @@ from minilm.train import train
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 07d --seeds 3,4,5` asks for
 here = lesson_folder("07d")
 pictures, verdicts, E = here.pictures, here.module("verdicts"), here.module("experiments")
-levels, teachers, cleaning = (
-    here.recorded(name, whole=True) for name in ("levels", "teachers", "filters")
-)
+levels, cleaning = (here.recorded(name, whole=True) for name in ("levels", "filters"))
+weak = lesson_folder("04").recorded("weak", whole=True)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. A world of sixty people
@@ -465,38 +464,36 @@ verdicts.others_keep(levels)
 # By hand: 0.80, 0.90 and 0.95 give 0.10 / 0.15 = 0.67.
 
 
-# %%
-def pgr(weak, between, strong):
-    return (between - weak) / (strong - weak)
-
-
-print(f"{pgr(0.80, 0.90, 0.95):.2f};  at the teacher {pgr(0.8, 0.8, 0.9):.0f}")
-
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Is it the loss?
 #
-# [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? Its students
-# were larger than their teacher, and it asked which part of them should learn. Here the question is the talk's
-# own: does pre-training loss decide? So all models are of one size, 1 layer of 32 channels. The teacher has read
-# 60 steps of text about animals and learnt from 1,200 true labels. Its students have read between 0 and 300 steps
-# when they learn from 2,000 labels that the teacher wrote. Either all of the student learns, or only one
-# number: the threshold for how likely it finds a sentence.
+# [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? It asked
+# which part of a student should learn. The same runs can be asked the talk's own question: does pre-training
+# loss decide? A small teacher has read nothing, and learnt from 1,200 true labels. Larger students have read
+# about animals for 0, 60 or 500 steps when they learn from 2,000 labels that the teacher wrote. Either all of the
+# student learns, or only one number: the threshold for how likely it finds a sentence.
 #
-# **Would prove it wrong:** the student that read most is no better than its teacher. And for *decides*: a student
-# with a lower loss than its teacher does not beat it, or one with a higher loss does.
+# **Would prove it wrong:** the student that read most is no better than its teacher. And for *decides* (this
+# project's own falsifier): a student with a lower loss than its teacher is not above it. Every student that has
+# read has a lower loss than a teacher that has not.
 
 # %% tags=["hide-input"]
-pictures.weak_to_strong(teachers)
+pictures.weak_to_strong(weak)
 
 # %% slideshow={"slide_type": "subslide"}
-verdicts.surpasses(teachers)
+verdicts.surpasses(weak)
 
 # %%
-rules = here.study("teachers").verdicts(teachers.data)
-verdicts.decides(teachers, rules)
+verdicts.decides(weak)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# WEAK_TEXT
+# So yes, and no. After 500 steps a threshold lifts the student above its teacher on every seed, although one
+# label in five or six is wrong. After 60 steps it reads better than a teacher that never read, and stays far
+# below it: it cannot tell true from false yet, and no label can teach it in time. And where *all* of the student
+# learns it comes to where its teacher is, because it has room to learn the mistakes.
+#
+# A run of our own with students of their teacher's size said nothing (`studies/teachers.py`): after 60 steps of
+# learning they were below their teachers even with *true* labels. Without a gap there is no PGR.
 #
 # **To remember:** labels say which question is asked. The answer must be in the student already.
 

@@ -208,26 +208,29 @@ def chain(prompt: str, written: str, proven: bool, right: bool, truth: str) -> N
 
 
 def weak_to_strong(record: Recorded) -> None:
-    """How often students are right against their pre-training loss; the teachers beside them."""
+    """How often students are right by how long they have read; their teachers as dashed lines."""
+    seeds, read = record.seeds_of(*record.cases), (0, 60, 500)
     with figure(
-        1, 2, alt="Students' right answers against their pre-training loss, learning from weak "
-        "labels and from true ones: left the whole student learns, right one threshold. A cross "
-        "marks each teacher.", size=(12.2, 5.0),
+        1, 2, alt="Students' right answers after 0, 60 and 500 steps of reading, with weak labels "
+        "and with true ones: left all of the student learns, right one threshold. Only on the right, "
+        "after 500 steps, weak labels bring it above its teacher.", size=(12.2, 4.8),
     ) as axes:  # fmt: skip
         for ax, way, title in zip(
-            axes, ("whole", "number"), ("all of it learns", "one number learns")
+            axes, ("all, fit", "one number"), ("all of it learns", "one number learns")
         ):
-            runs = [run for (case, _), run in record.runs.items() if case[0] == way]
-            for labels, colour in (("true", GREEN), ("weak", BLUE)):
-                x = [run["points"][-1]["loss"] for run in runs]
-                y = [100 * run["points"][-1][labels] for run in runs]
-                ax.plot(x, y, "o", color=colour, markersize=10, alpha=0.8, label=f"{labels} labels")
-            ax.plot([run["teacher_loss"] for run in runs], [100 * run["teacher"] for run in runs],
-                    "X", color=VERMILION, markersize=14, label="teacher")  # fmt: skip
-            ax.set_xlabel("pre-training loss, nats per token")
+            for labels, colour, shift in (("true", GREEN, -0.08), ("weak", BLUE, 0.08)):
+                for k, seed in enumerate(seeds):
+                    values = [100 * record.run((way, n), seed)["points"][-1][labels] for n in read]
+                    ax.plot(np.arange(3) + shift, values, "o", color=colour, markersize=11,
+                            label=None if k else f"{labels} labels")  # fmt: skip
+            for k, seed in enumerate(seeds):
+                ax.axhline(100 * record.run((way, 500), seed)["teacher"], color=VERMILION,
+                           linestyle=(0, (4, 3)), linewidth=2, label=None if k else "teachers")  # fmt: skip
+            ax.set_xticks(range(3), [f"{n} steps" for n in read])
             ax.set_title(title)
-            ax.invert_xaxis()  # the better reader on the right
-            ax.set_ylim(45, 102)
+            ax.set_xlim(-0.4, 2.4)
+            ax.set_ylim(45, 103)
+            ax.grid(visible=False, axis="x")
         axes[0].set_ylabel("claims judged rightly, %")
         axes[0].legend(loc="upper left")
 

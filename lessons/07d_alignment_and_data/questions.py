@@ -52,15 +52,14 @@ check("pgr")
 # %% tags=["payoff"]
 @payoff("pgr")
 def what_teachers_pass_on():
-    """Your PGR on the lesson's recorded students, by how well they had learnt to read."""
+    """Your PGR on students of lesson 04 that have read for 500 steps, by what of them learns."""
     from minilm.course import lesson_folder
 
-    record = lesson_folder("07d").recorded("teachers", whole=True)
-    for run in record.data["runs"]:
+    for run in lesson_folder("04").recorded("weak", whole=True).data["runs"]:
         point = run["points"][-1]
-        if run["seed"] == 0 and point["true"] > run["teacher"]:
+        if run["amount"] == 500 and point["true"] > run["teacher"]:
             found = pgr(run["teacher"], point["weak"], point["true"])
-            print(f"{run['model']:7} {point['loss']:.3f} nats of reading: PGR {found:+.2f}")
+            print(f"{run['model']:10} seed {run['seed']}: PGR {found:+.2f}")
 
 
 # %% [markdown]

@@ -9,11 +9,14 @@ advance, and the question is the talk's: the teacher has read, too, so that it h
 loss, and students have read more or less than it. The measure is PGR, the share of the gap between
 the teacher and the student with true labels that weak labels recover.
 
-Lesson 04's student is larger than its teacher. Here both are of one size, so nothing but reading
-differs. The world, the claims ("the badfen likes barns .", true or not) and how a model is taught are those
-of 04/weak. "whole": all of the student learns. "number": only a threshold for how likely the
-student finds a sentence. All have 1 layer and 32 channels; the teacher
-has read for 60 steps.
+Lesson 04's student is larger than its teacher. Here both are of one size, 1 layer of 32 channels, so
+nothing but reading differs; the teacher has read for 60 steps. The world, the claims ("the badfen
+likes barns .", true or not) and how a model is taught are those of 04/weak. "whole": all of the
+student learns, for 60 steps, a fifth of its teacher's. "number": only a threshold for how likely the
+student finds a sentence.
+
+What came out: with true labels no student comes near its teacher, so there is no gap to recover and
+none of the rules could be kept. The students learn for too short a time to test anything.
 
 Rules, written down before any run, for every seed. Surpasses: the student that read most beats its
 teacher, by either way. Decides: of all students with a lower pre-training loss than the teacher
