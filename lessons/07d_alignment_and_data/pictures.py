@@ -232,7 +232,7 @@ def weak_to_strong(record: Recorded) -> None:
             ax.set_ylim(45, 103)
             ax.grid(visible=False, axis="x")
         axes[0].set_ylabel("claims judged rightly, %")
-        axes[0].legend(loc="upper left")
+        axes[1].legend(loc="lower right")
 
 
 def score_curves(areas: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> None:
