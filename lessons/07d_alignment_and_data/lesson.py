@@ -22,8 +22,7 @@
 # [lesson 00](00_start_here.ipynb).*
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. Take the bets on the board. For 50 minutes leave out tree search and the section on instructions; for
-# 80 show everything and let the room ask the model questions.
+# 3 minutes. Take the bets on the board. For 50 minutes leave out tree search and how soon ideas run out.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # This is the part of Ming Ding's talk about what comes after pre-training. Much of it is told elsewhere in this
@@ -492,8 +491,8 @@ verdicts.decides(weak)
 # below it: it cannot tell true from false yet, and no label can teach it in time. And where *all* of the student
 # learns it comes to where its teacher is, because it has room to learn the mistakes.
 #
-# A run of our own with students of their teacher's size said nothing (`studies/teachers.py`): after 60 steps of
-# learning they were below their teachers even with *true* labels. Without a gap there is no PGR.
+# A run of ours with students of their teacher's size (`studies/teachers.py`) has no gap, hence no PGR: after 60
+# steps of learning they were below their teachers even with *true* labels.
 #
 # **To remember:** labels say which question is asked. The answer must be in the student already.
 
@@ -616,8 +615,7 @@ verdicts.beats_more(cleaning)
 # **To remember:** noise costs what else could have been read; a filter buys it back for the price of reading once.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 8 minutes for section 7. The question about nonsense is the one to dwell on. If somebody asks for real junk: it is
-# both, and pages of adverts have a low perplexity.
+# 8 minutes for section 7. If somebody asks for real junk: it is both, and adverts have a low perplexity.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Data out of nothing
