@@ -577,7 +577,7 @@ pictures.score_curves(seen)
 verdicts.blind(areas, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# On shuffled words both are right about 84 of 100 pairs of documents. On repeated lines the perplexity filter is
+# On shuffled words both are right about 82 of 100 pairs of documents. On repeated lines the perplexity filter is
 # worse than a coin: a page of one easy line surprises it less than most good pages do. The classifier tells them
 # apart at once, since such a page has few different words, and the trusted heap has no such pages.
 #
