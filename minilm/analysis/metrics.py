@@ -229,3 +229,22 @@ def bits_per_byte(loss: float, tokens: int, size: int) -> float:
     if tokens < 1 or size < 1:
         raise InputError(f"tokens is {tokens} and size is {size}; both must be 1 or more")
     return loss * tokens / (size * math.log(2))
+
+
+def gap_recovered(weak: float, between: float, strong: float) -> float:
+    """PGR: the share of the gap from weak to strong that was recovered (Burns et al. 2023).
+
+    Args:
+        weak: how good the teacher is (arXiv 2312.09390, section 3).
+        between: how good the student is that learnt from the teacher's labels.
+        strong: how good the same student is after learning from true labels.
+
+    Returns:
+        0 at weak, 1 at strong; below 0 or above 1 outside.
+
+    Raises:
+        InputError: no gap: strong is not above weak.
+    """
+    if not strong > weak:
+        raise InputError(f"strong is {strong} and weak {weak}; without a gap nothing is recovered")
+    return (between - weak) / (strong - weak)

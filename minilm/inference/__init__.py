@@ -1,4 +1,4 @@
-"""Running a trained model: key/value caches, sampling, generation; `retrieval` and `recall`."""
+"""Running a trained model: caches, sampling, generation; `retrieval`, `recall`, `graph_search`."""
 
 from minilm.inference.batch import Ragged, pad_left
 from minilm.inference.cache import ContiguousCache, RollingCache

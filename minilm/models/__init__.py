@@ -10,7 +10,8 @@ A ladder; each file's header says what it does not do:
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
 `initialise` (the first weights), `blank` (GLM's training text), `grow` (a larger vocabulary);
-`sentences` (a reader and a judge of short sentences, for questions about many of them).
+`sentences` (a reader and a judge of short sentences, for questions about many of them),
+`graph_reader` (a pointer that moves along the edges of a graph that it is given).
 """
 
 from minilm.models.blank import batch_blanks, blank_out, sample_spans
