@@ -1,0 +1,565 @@
+# ---
+# jupyter:
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   title: "Video: what happens between the frames"
+#   talk: "Ming Ding: from language models to multimodal models"
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Video: what happens between the frames
+#
+# ![Eight frames of a small video: a yellow square moves to the right, a red ring moves fast, bounces and passes in front of it.](07g_video/opening.png)
+#
+# Eight frames. **How often does the red ring bounce off a wall?** Count, and write your number down.
+# Then ask yourself how you did it: no single frame shows a bounce. The best models of 2024 read
+# hour-long videos and got such numbers wrong.
+#
+# *25 minutes to read, one to run. You need attention ([lesson 00c](00c_attention_by_hand.ipynb)) and
+# the idea of taking noise away ([lesson 07fb](07fb_diffusion.ipynb)).*
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 3 minutes. Let everybody count and vote before you go on: there will be four answers. The next slides
+# count it. For 50 minutes leave out sections 5 and 6; for 80 show everything.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The last part of Ming Ding's talk (CS25 V4, 57:44 to 67:38) is about video and about what comes next.
+# Sora had just been shown, and he says why it looked so good: no flicker, because pictures are coded
+# over time and not one by one; captions for everything; data that cover the world. He says that models
+# which *watch* video still miscount, that nothing is learnt from raw video yet, and that compute should
+# be turned into data. Each of these is a sentence that can be tested on a small machine. Here they are.
+
+# %% slideshow={"slide_type": "skip"}
+import numpy as np
+
+from minilm import Tensor
+from minilm import functional as F
+from minilm.backend import rng
+from minilm.course import interact, lesson_folder, seeds, source
+from minilm.data.images.video_captions import caption, parse, questions
+from minilm.data.images.videos import draw_video, tell, videos
+from minilm.data.worlds import countdown
+from minilm.sandbox.programs import Programs
+from minilm.vision import spacetime
+from minilm.vision.frame_reader import FrameReader
+
+SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 07g --seeds 3,4,5` asks for
+here = lesson_folder("07g")
+pictures, verdicts, experiments = here.pictures, here.module("verdicts"), here.module("experiments")
+flickers, captions = here.recorded("flicker"), here.recorded("captions")
+counted, taught = here.recorded("counting"), here.recorded("selftrain")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 1. A world whose truth is known
+#
+# Whether a model understood a video can only be measured where the truth is known. So we make one: things
+# of 4 by 4 pixels move a whole number of pixels a frame in a room of 12 by 12, and bounce off its
+# walls. Two things lie in planes of their own, so that the nearer hides the other, or in one lane, where
+# they collide. *Move the frame and watch the square go under.*
+
+# %%
+scene = pictures.OPENING
+interact(lambda frame: pictures.frame_of(scene, frame), frame=(0, 7, 1, 0))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Counting without looking
+#
+# A bounce is a turn, and turns are a nuisance. **Unfold the room**: behind the wall, instead of
+# turning round, the thing goes on straight into a mirrored room. Its path is then one straight line, and
+# a bounce is a wall that the line crosses.
+#
+# By hand, the ring's columns: it starts at 5 and moves −3 a frame, seven times, so it would get to
+# 5 − 21 = −16. Walls stand at every multiple of 8 (the room has 12 pixels and the ring is 4 wide).
+# Strictly between 5 and −16 lie 0 and −8: two bounces. *Move the speed: from which speed on are there
+# three?*
+
+
+# %%
+def bounces(start, speed, frames=8, span=8):
+    low, high = sorted((start, start + speed * (frames - 1)))
+    return sum(low < k * span < high for k in range(low // span, high // span + 1))
+
+
+interact(lambda speed: pictures.unfolded(5, speed), speed=(-3, 3, 1, -3))
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Its rows go from 3 by 2 a frame to 17, across 8 and 16: two more. **Four bounces** in all. Did you have
+# four? Most people who count in the frames miss the ones that fall between two of them.
+
+# %%
+ring = scene.movers[1]
+print("by hand:", bounces(ring.row, ring.down) + bounces(ring.column, ring.right))
+print("package:", dict(zip((m.name for m in scene.movers), tell(scene).bounces)))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Captions at four levels
+#
+# Every scene can be told in one word or in full. The full caption is the scene: reading it back and
+# drawing it gives the same video, number for number.
+
+# %%
+for level in (1, 2, 3, 4):
+    print(level, caption(scene, level))
+again = draw_video(parse(caption(scene, 4)))
+print("read back and drawn, largest difference:", np.abs(again - draw_video(scene)).max())
+
+# %%
+for text, answer in questions(scene):
+    print(f"{text:55} {answer}")
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** a caption that can be turned back into its video leaves nothing to argue about.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2. A video as tokens
+#
+# A picture becomes tokens by being cut into patches. A video has one axis more, so a token becomes a
+# small **block**: f frames of p by p pixels. Sora's report calls it a *spacetime patch*. By hand: one
+# colour, two frames of two pixels, (1, 2) and (3, 4). With f = 2, p = 1 there are two tokens: (1, 3), the
+# left pixel through time, and (2, 4).
+
+
+# %%
+def spacetime_patchify(v, f, p):  # (C, T, H, W)
+    c, t, h, w = v.shape
+    v = v.reshape(c, t // f, f, h // p, p, w // p, p)  # every axis in two
+    v = v.transpose(1, 3, 5, 0, 2, 4, 6)  # -> (T/f, H/p, W/p, C, f, p, p)
+    return v.reshape(-1, c * f * p * p)  # -> (N, C f p p)
+
+
+video = draw_video(scene)  # (3, 8, 12, 12)
+theirs = spacetime.spacetime_patchify(Tensor(video[None]), 2, 4).data[0]
+print("page and package agree:", np.array_equal(spacetime_patchify(video, 2, 4), theirs))
+for f, p in ((1, 1), (1, 4), (2, 4), (4, 4)):
+    n, numbers = spacetime_patchify(video, f, p).shape
+    print(f"f = {f}, p = {p}: {n:5} tokens of {numbers:3} numbers, {n * n:9,} pairs to attend")
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Attention looks at all pairs, so a long video in high resolution is a **long context**, and Ding says
+# that it was trained like one: long-context fine-tuning and context parallelism (58:28 to 59:33), the
+# tools of [lesson 07c](07c_long_context.ipynb). Doubling the side of the frames and their number makes
+# eight times the tokens and sixty-four times the pairs.
+#
+# **To remember:** what was infrastructure for text is what made video possible.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 3. Flicker, and what takes it away
+#
+# Nobody trains a large video model on pixels. A coder first writes the video in far fewer numbers, and
+# the model learns those. Ding's first reason for Sora's looks: **coding over time takes away the
+# flicker** that coding frame by frame leaves (58:28).
+#
+# What is flicker? Not an error: an error that *changes*. A wall that is a little too dark in every frame
+# looks fine. A wall that is too dark, too light, too dark does not. So compare changes:
+#
+# $$\text{flicker}(\hat x, x) = \operatorname{mean}\,\big|\,\Delta_t \hat x - \Delta_t x\,\big|$$
+#
+# By hand: the true pixel is 1, 1, 1. A video 3, 3, 3 is wrong by 2 and flickers by 0; a video 1, 3, 1 is
+# wrong less often and flickers by 2.
+
+
+# %%
+def flicker(made, true):  # (T, ...)
+    return np.abs(np.diff(made, axis=0) - np.diff(true, axis=0)).mean()
+
+
+true = np.array([1.0, 1.0, 1.0])
+print(flicker(np.array([3.0, 3.0, 3.0]), true), flicker(np.array([1.0, 3.0, 1.0]), true))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## First without a network
+#
+# Our videos now get a still, soft texture behind the things, since what rests is what flickers. 3,456
+# numbers a video are to be written in 144. The best *linear* coder is known: principal components. It
+# costs nothing, and it comes in both kinds: 18 components for each frame, or 72 for each four frames
+# together. *Which has less flicker, and by how much? Write down a factor.*
+
+# %%
+linear = experiments.linear_coders(SEEDS)
+for name, row in linear.items():
+    print(f"{name:15} PSNR {np.mean(row['psnr']):.2f} dB   flicker {np.mean(row['flicker']):.4f}")
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# PSNR is the mean squared error on a scale of decibels: 3 dB more is half the error. The texture needs
+# its numbers in every frame, if every frame is on its own; four frames can share them. That is the whole
+# idea, and no network was needed to see it.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## A convolution that does not look ahead
+#
+# A network coder sees neighbours through convolutions. In a video there are neighbours in time too, but
+# one would like to code a video *while it comes in*. So the window in time ends at its own frame: it is
+# **causal**, as attention is in a language model. A picture is then a video of one frame, and the same
+# coder serves both.
+#
+# By hand: frames 1, 2, 3 of one pixel, a window of two with weights 10 (older) and 1 (newest): 0 + 1 = 1,
+# 10 + 2 = 12, 20 + 3 = 23.
+
+
+# %%
+def causal_conv3d(v, w):  # (I, T, H, W), (O, I, K, A, B)
+    (_, t, h, wide), (outs, _, taps, a, b) = v.shape, w.shape
+    longer = np.pad(v, ((0, 0), (taps - 1, 0), (0, 0), (0, 0)))  # zeros before, none behind
+    y = np.zeros((outs, t, h - a + 1, wide - b + 1), v.dtype)
+    for k in range(taps):
+        for i in range(a):
+            for j in range(b):
+                part = longer[:, k : k + t, i : i + h - a + 1, j : j + wide - b + 1]  # (I, T, ..)
+                y += np.einsum("oi,ithw->othw", w[:, :, k, i, j], part)
+    return y
+
+
+window = rng(0, "window").standard_normal((4, 3, 3, 3, 3))
+mine, theirs = causal_conv3d(video.astype(float), window), F.causal_conv3d(video[None], window)
+print("largest difference of page and package:", np.abs(mine - theirs.data[0]).max().round(6))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Is it causal?
+#
+# Change frame 5 of the video, and see which frames of the output notice. *All? Those from 5 on? How
+# many?*
+
+# %%
+other = video.astype(float).copy()
+other[:, 5] += 1
+noticed = np.abs(causal_conv3d(other, window) - mine).max(axis=(0, 2, 3)) > 0
+print("output frames that noticed:", np.flatnonzero(noticed).tolist())
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Two coders, equal in everything else
+#
+# Now networks. **frames** cuts a frame into patches, lets convolutions of 3 by 3 look around, and keeps
+# 18 numbers of each frame. **causal** is the same network with windows of three frames, and keeps 72
+# numbers of each four. They have the same number of latent numbers, nearly the same parameters (the
+# first is wider) and cost the same operations. Both train while you wait, briefly. *Move the frame: where
+# does each flicker, on the thing or on the wall?*
+
+# %%
+coders = experiments.small_coders(SEEDS[0])
+film = experiments.held(SEEDS[0], 2)
+made = {name: network.rebuilt(film)[0] for name, network in coders.items()}
+interact(
+    lambda coder, frame: pictures.rebuilt(film[0], made, coder, frame),
+    coder=["frames", "causal"],
+    frame=(0, 6, 1, 2),
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Measured, at equal numbers and at equal error
+#
+# There is a trap. A coder with a smaller error has less flicker just because it has less of everything.
+# So a third coder runs beside them: **causal, half** keeps half the numbers, so that its error comes near
+# that of *frames*. **Would prove it wrong:** the causal coder's flicker is more than 0.9 of the other's at
+# equal numbers; and more than 0.95 of it where both have the same PSNR, then only partly true.
+
+# %% tags=["hide-input"]
+pictures.flicker_curves(flickers, linear)
+verdicts.flicker(flickers)
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# 4 minutes. Recorded (`minilm study run 07g/flicker`). Each point is a test along the training of one
+# run. Read the figure upwards at one PSNR: that is the comparison at equal error.
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** what rests should be written once.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 4. One answer, or a draw
+#
+# A latent of 144 numbers leaves details open. A decoder that was trained on the squared error answers
+# with the *mean* of all videos that it could be: soft. A **diffusion decoder** is shown that soft video
+# and *draws* one of the possible ones, in ten steps out of noise. Ding: better still (58:28 to 59:33).
+#
+# A draw has a price. The mean is the best guess under squared error, so whoever draws must lose PSNR.
+# **Would prove it wrong:** the frames' spectrum (how much power each wave has) is no nearer to that of
+# true frames. Flicker must fall too, or it is only partly true.
+
+# %% tags=["hide-input"]
+pictures.decoders(flickers)
+verdicts.decoder(flickers)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 5. In which order? Key frames first
+#
+# CogVideo (2022), "perhaps the first open large model" of its kind (57:55), wrote video as tokens, one
+# after the other. One after the other, every frame rests on the one before, and its errors too. So it
+# drew **key frames** first, few and far apart, and then again and again the frame in the middle of each
+# gap. *How many rounds do 33 frames take after five key frames?*
+
+
+# %%
+def rounds_of(n):  # from both ends
+    done, rounds = sorted({0, n - 1}), [sorted({0, n - 1})]
+    while len(done) < n:
+        rounds.append([(a + b) // 2 for a, b in zip(done, done[1:]) if b - a > 1])
+        done = sorted(done + rounds[-1])
+    return rounds
+
+
+schedule = spacetime.keyframe_interp_schedule(33, keys=5)
+print("by hand, 9 frames:", rounds_of(9))
+interact(lambda number: pictures.order(schedule, number), number=(0, 3, 1, 1))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## What the order does to errors
+#
+# Let every drawn frame add an error of its own, of spread 1. One after the other, frame t has collected
+# t of them: its error has spread $\sqrt t$. In between two frames, a new one inherits the *mean* of their
+# errors, where independent parts cancel: every further round adds at most two thirds to the variance, and
+# twice the frames are *one* round more. (This is our arithmetic, not the talk's; a model's errors need not
+# be independent.)
+
+# %% tags=["hide-input"]
+pictures.errors(experiments.errors_of_order(33))
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Diffusion over spacetime patches went further: it draws *all* frames at once, each looking at each.
+# **To remember:** an order in which errors cannot pile up, or none at all.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 6. What captions are worth
+#
+# Now a model that draws video from text: a DiT ([lesson 07fb](07fb_diffusion.ipynb)) over our 36
+# spacetime patches, with the caption's words added to the time. Its heart is one line longer than the
+# DiT of pictures.
+
+# %% tags=["hide-input"]
+from minilm.diffusion.video_dit import VideoDiT
+
+source(VideoDiT.forward)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Recaptioning
+#
+# What does the web say about a video? A word, often a wrong one. Ding: the data of the new models are
+# *heavily recaptioned* (59:33 to 60:05): a model that reads video writes a full caption for each. Three
+# models with the same 4,000 videos and the same steps:
+#
+# - **word**: one of colour, shape, direction and speed; wrong in a fifth of the cases;
+# - **recaptioned**: all four, as a small reader wrote them that had learned from 300 true captions;
+# - **true**: all four, and right.
+#
+# Then each is asked for full captions, and an oracle reads its drawings: of all scenes that could be, the
+# one that fits best, if it fits at all. **Would prove it wrong:** recaptioned is less than 10 points above
+# word; and less than half the way to true, then only partly. *Bet: how far up does the reader bring it?*
+
+# %% tags=["hide-input"]
+pictures.shares(
+    captions,
+    {"word": "one noisy word", "recaptioned": "recaptioned", "true": "true captions"},
+    {"colour": "colour", "shape": "shape", "direction": "direction", "speed": "speed", "whole": "all"},
+    {},
+)
+verdicts.recaptioned(captions)
+
+# %% tags=["hide-input"] slideshow={"slide_type": "subslide"}
+study = here.study("captions")
+pictures.strip(
+    {
+        name: study.read_drawn(captions.run(name, 0)["drawn"])[0]
+        for name in ("word", "recaptioned", "true")
+        if captions.run(name, 0)["drawn"]
+    }
+)
+made, asked = study.world(3, 30_000)
+print("asked for:", caption(made.scenes[0], 3))
+for name in ("word", "recaptioned"):
+    runs = [captions.run(name, seed) for seed in captions.seeds]
+    print(f"{name}: {100 * np.mean([r['caption_right'] for r in runs]):.0f} % of its words are right")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 7. Does it miscount?
+#
+# From drawing to reading. Video understanding will matter, says Ding, and the best model of the day
+# *hallucinates and miscounts* (61:24 to 62:35). Count what? Bounces, 0 to 5 of them, in eight frames.
+#
+# A rule of a few lines does it. The middle of the ink moves by whole steps of one size. A step that is
+# too short hides a wall inside it; two full steps in opposite directions had the wall between them. The
+# rule needs no training, and it is our best yardstick:
+
+
+# %%
+def walls(middle):  # (T,) places of the ink's middle along one axis
+    steps = np.diff(middle).round()
+    full = np.abs(steps) == np.abs(steps).max()
+    turned = full[1:] & full[:-1] & (steps[1:] == -steps[:-1]) & (steps[1:] != 0)
+    return int((~full).sum() + turned.sum())
+
+
+def count(video):  # (3, T, H, W)
+    ink, places = video.sum(0), np.arange(12)
+    total = ink.sum((1, 2))
+    return walls(ink.sum(2) @ places / total) + walls(ink.sum(1) @ places / total)
+
+
+test = videos(300, 9, ("one",))
+right = [count(v) == story.bounces[0] for v, story in zip(test.frames, test.stories)]
+print(f"the rule counts {100 * np.mean(right):.1f} % right")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## A reader of frames
+#
+# The model is a small transformer. Each frame is one token; a frame may look at those before it; what the
+# last one knows is turned into a count. It learns from 3,000 videos with answers. Beside it stand a reader
+# that sees *one* frame, and one that sees all frames in a random order. **Would prove it wrong:** the reader
+# is right in more than 95 % of new videos. *How well can one count from a single frame?*
+
+# %% tags=["hide-input"]
+pictures.by_count(
+    counted, {"wide": "the reader", "shuffled": "frames shuffled", "one frame": "one frame"}
+)
+verdicts.miscounts(counted)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Look at the right panel. Where the reader errs, it pulls towards the middle: many bounces are told as
+# fewer. It has learned what counts are likely, and how fast things look; it has not learned to count.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Data coverage
+#
+# Ding's other reason for good video models is that the data *cover* what is asked for. The **narrow**
+# reader learned from as many videos, with all counts, but of things with four looks only, two colours and
+# two shapes. Bounces are the same whatever bounces, so a model that had understood them would not care.
+# **Would prove it wrong:** on new looks it is within 10 points of the reader that saw all 64. It must also
+# fall 10 points behind itself on looks that it knows, or it is only partly true.
+
+# %% tags=["hide-input"]
+pictures.shares(
+    counted,
+    {"wide": "64 looks", "narrow": "4 looks"},
+    {"known_looks": "looks that both know", "new_looks": "new looks"},
+    {"guessing": 1 / 6},
+)
+verdicts.coverage(counted)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** test on what the data did not cover, or you measure the data.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 8. What raw video could teach
+#
+# "Nothing is learned from raw video yet": models of pictures and text rest on *paired* text (77:07 to
+# 77:52). Could something be? A language model learns from raw text by foretelling the next word. Let the
+# reader foretell the **next frame**: no caption, no answer, only video. Here is one after a short
+# training. The last frame shown is told from those before it. *Where is it blurred, and why there?*
+
+# %%
+foreteller = experiments.foreteller(SEEDS[0])
+raw = videos(40, 12, ("one",)).frames
+interact(
+    lambda film: pictures.strip(
+        {"true": raw[film][:, 1:], "foretold": foreteller.foretold(raw[film : film + 1])[0][:, :-1]}
+    ),
+    film=[3, 1, 5],
+)
+
+# %% tags=["hide-input"]
+source(FrameReader.next_loss)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Few answers, much video
+#
+# Three readers get only 200 videos with answers. **few** learns from those. **raw** first foretells the
+# frames of 4,000 videos without answers, then learns from the 200. **few, longer** has as many operations
+# as raw, all on the 200. The claim that raw video helps is *ours*; it holds if raw is 5 points ahead of
+# both with every seed.
+
+# %% tags=["hide-input"]
+pictures.shares(
+    counted,
+    {"few": "200 answers", "few, longer": "the same, longer", "raw": "raw video first", "wide": "3,000"},
+    {"right": "counts"},
+    {"guessing": 1 / 6},
+)
+verdicts.raw_video(counted)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 9. Compute into data
+#
+# The talk ends with advice: text is running out, so turn **compute into high-quality data**; run code,
+# search, learn from what comes out (66:41 to 67:38). The cheapest case: problems whose answers are hard to
+# find and easy to *check*. Three numbers and a target; write an expression.
+#
+# By hand: 2, 5, 7 and 19. `2+5+7` gives 14. `5+2*7` gives 19: right. Nobody had to know the solution, only
+# to run it.
+
+
+# %%
+def self_train_round(write, tasks, execute, tries):
+    kept = []
+    for task, programs in zip(tasks, write(tasks, tries)):
+        for program in dict.fromkeys(programs):  # each different one is run once
+            if execute(task, program):
+                kept.append((task, program))
+    return kept
+
+
+task = countdown.Task((2, 5, 7), 19)
+tried = self_train_round(
+    lambda tasks, tries: [["2+5+7", "5+2*7", "7*2+5", "5+2*7"]], [task], countdown.execute, 4
+)
+print("kept:", [program for _, program in tried])
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Who runs it?
+#
+# What a model writes is code from a stranger. Our programs are checked by a reader that knows digits,
+# brackets and three signs, and nothing else. Programs that may do anything belong behind a wall: the
+# sandbox runs each in a child process that it throws away. Both must agree.
+
+# %%
+with Programs(places=1, unsafe=True) as programs:
+    for text in ("5+2*7", "2+5+7", "__import__('os').listdir('/')"):
+        code = f"def f():\n    return {text}\n"
+        walled = programs.run(code, [("f", (), task.target)])
+        print(f"{text:30} reader {countdown.execute(task, text)!s:6} sandbox {walled.passed}")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## One round, live
+#
+# A transformer of 100,000 parameters has seen 200 tasks with a solution each. It solves few new ones. Now
+# it writes 8 programs for each of 600 tasks *without* solutions; what passes is added; it trains on.
+
+# %%
+live = experiments.one_round(SEEDS[0])
+found = live["round"]
+print(f"random programs solve {100 * live['chance']:.0f} % of new tasks")
+print(f"before: {100 * live['before']:.0f} % at the first try")
+print(f"wrote {found.tried:,}, {found.passed:,} passed, {len(found.kept)} different ones kept")
+print(f"after:  {100 * live['after']:.0f} %")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Four ways to spend it
+#
+# Was it the *data*, or just more training? Three rivals, four rounds each. **longer** trains on the first
+# 200 for as many operations, writing included. **unverified** keeps all that it wrote, right or wrong.
+# **search** runs as many *random* programs and keeps those that pass: compute into data with no model at
+# all. **Would prove it wrong:** verified is not 10 points ahead of longer training; it must also be 10
+# ahead of unverified, or the checking did nothing. *Where will random search end?*
+
+# %% tags=["hide-input"]
+pictures.rounds(taught)
+verdicts.data_from_compute(taught)
+
+# %% tags=["hide-input"]
+for case in ("search", "verified"):
+    runs = [taught.run(case, seed) for seed in taught.seeds]
+    kept = np.mean([[p["solved"] for p in run["points"][1:]] for run in runs], axis=0)
+    print(f"{case:9} tasks solved of 1,500 in rounds 1 to 4:", *(round(k) for k in kept))
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **To remember:** where checking is cheap, a checker is a source of data.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What came out, and what did not
+#
+# OUTCOME
+#
+# **Not measured.** Whether common scenes are solved in two years (60:35), robots (62:46), speech (64:36), new
+# architectures (65:33): these are forecasts. Sora itself, and everything at its size. No person judged a
+# video; flicker is a number and an eye is not.
+#
+# **One further question.** The reader pulls its counts towards the middle. Give it a frame more for each
+# bounce, or let it *write down* each turn before it answers, as a language model thinks aloud: does it count
+# then?
+#
+# Now write the parts yourself: [exercise set](../exercises/07g_video.ipynb).

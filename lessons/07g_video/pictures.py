@@ -1,0 +1,255 @@
+"""The figures and controls of lesson 07g."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minilm.course.show.style import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    VERMILION,
+    Picture,
+    figure,
+    new_figure,
+    render,
+    styled,
+)
+from minilm.data.images.videos import Mover, Scene, draw_video, tell
+from minilm.studies.recorded import Recorded
+
+OPENING = Scene((Mover("yellow", "square", 2, 0, 0, 1), Mover("red", "ring", 3, 5, 2, -3)))
+
+
+def _blank(ax: Any, title: str = "") -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for side in ax.spines.values():
+        side.set_visible(False)
+    if title:
+        ax.set_title(title, loc="center", fontsize=15, fontweight="normal")
+
+
+def _show(ax: Any, frame: np.ndarray) -> None:
+    """A frame (3, H, W), 0 to 1."""
+    ax.imshow(np.clip(np.moveaxis(frame, 0, -1), 0, 1), interpolation="nearest")
+
+
+def opening() -> Picture:
+    """Eight frames of one video, with their numbers."""
+    video = draw_video(OPENING)
+    with styled():
+        sheet, axes = new_figure(2, 4, size=(12.2, 6.2))
+        for t, ax in enumerate(axes.ravel()):
+            _show(ax, video[:, t])
+            _blank(ax, f"frame {t}")
+        return render(sheet, "the opening picture")
+
+
+def strip(
+    rows: Mapping[str, np.ndarray], titles: bool = True, size: tuple[float, float] | None = None
+) -> None:
+    """Videos (3, T, H, W), a row each, with its name on the left."""
+    count = next(iter(rows.values())).shape[1]
+    with figure(
+        len(rows), count, size=size or (12.2, 1.6 * len(rows) + 0.5),
+        alt="Frames of videos, a row each: " + "; ".join(rows) + ".",
+    ) as axes:  # fmt: skip
+        for i, (line, (name, video)) in enumerate(zip(np.atleast_2d(axes), rows.items())):
+            for t, ax in enumerate(line):
+                _show(ax, video[:, t])
+                _blank(ax, f"{t}" if titles and i == 0 else "")
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=14)
+
+
+def frame_of(scene: Scene, frame: int) -> None:
+    """One frame, the path so far, and the unfolded path of the row."""
+    story, video = tell(scene), draw_video(scene)
+    with figure(
+        1, 2, size=(12.2, 4.6), alt=f"Frame {frame} of a video, and the places of its things so far."
+    ) as (left, right):  # fmt: skip
+        _show(left, video[:, frame])
+        _blank(left, f"frame {frame}")
+        for mover, places, colour in zip(scene.movers, story.places, (ORANGE, VERMILION)):
+            for axis, style, name in ((0, "o-", "row"), (1, "s--", "column")):
+                right.plot(
+                    range(frame + 1), places[: frame + 1, axis], style, color=colour, linewidth=2,
+                    label=f"{mover.name}, {name}",
+                )  # fmt: skip
+        right.set_xlim(-0.3, 7.3)
+        right.set_ylim(-0.5, 8.5)
+        right.set_xlabel("frame")
+        right.set_ylabel("pixel")
+        right.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=13)
+
+
+def unfolded(start: int, speed: int, frames: int = 8, span: int = 8) -> None:
+    """A path between two walls, and the straight path that it is, folded."""
+    times = np.linspace(0, frames - 1, 500)
+    straight = start + speed * times
+    folded = span - np.abs(span - straight % (2 * span))
+    end = start + speed * (frames - 1)
+    low, high = sorted((start, end))
+    walls = [k * span for k in range(low // span, high // span + 1) if low < k * span < high]
+    with figure(
+        size=(12.2, 4.6),
+        alt=f"Unfolded, the path from {start} to {end} meets {len(walls)} walls between its ends.",
+    ) as ax:
+        ax.plot(times, straight, color=MUTED, linewidth=2, label="unfolded")
+        ax.plot(times, folded, color=BLUE, linewidth=3, label="between the walls")
+        for k in range(min(low, 0) // span, max(high, span) // span + 1):
+            ax.axhline(k * span, color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
+        for wall in walls:
+            ax.plot((wall - start) / speed, wall, "o", color=VERMILION, markersize=11)
+        ax.set_xlabel("frame")
+        ax.set_ylabel("pixel")
+        ax.set_title(f"{len(walls)} bounces", loc="left")
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def rebuilt(true: np.ndarray, made: Mapping[str, np.ndarray], name: str, frame: int) -> None:
+    """A frame, what a coder made of it, and how wrongly it changes to the next."""
+    video = made[name]
+    change = np.diff(video, axis=1) - np.diff(true, axis=1)
+    with figure(
+        1, 3, size=(12.2, 4.2),
+        alt=f"Frame {frame}, what the coder '{name}' made of it, and its flicker from there on.",
+    ) as axes:  # fmt: skip
+        _show(axes[0], true[:, frame])
+        _show(axes[1], video[:, frame])
+        seen = np.abs(change[:, frame]).mean(0)
+        axes[2].imshow(seen, cmap="magma", vmin=0, vmax=0.25)
+        for ax, title in zip(axes, ("true", name, f"flicker, mean {seen.mean():.3f}")):
+            _blank(ax, title)
+
+
+def flicker_curves(record: Recorded, linear: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """Flicker against PSNR along the training of each coder, and linear coders."""
+    with figure(alt="At the same PSNR the coders lie on curves of flicker; linear ones above.") as ax:
+        for case, colour in zip(("frames", "causal, half", "causal"), (VERMILION, GREEN, BLUE)):
+            for seed in record.seeds:
+                points = record.run(case, seed)["points"]
+                ax.plot(
+                    [p["psnr"] for p in points], [p["flicker"] for p in points], "o-", color=colour,
+                    alpha=0.75, label=case if seed == record.seeds[0] else None,
+                )  # fmt: skip
+        for (name, row), mark in zip(linear.items(), ("x", "+")):
+            ax.plot(row["psnr"], row["flicker"], mark, color=INK, markersize=12, mew=2.5,
+                    linestyle="none", label=f"linear, {name}")  # fmt: skip
+        ax.set_xlabel("PSNR in dB")
+        ax.set_ylabel("flicker")
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def decoders(record: Recorded) -> None:
+    """PSNR, flicker and error of the spectrum of each decoder."""
+    runs = [record.run("causal", seed)["decoders"] for seed in record.seeds]
+    ways = {"deterministic": "one answer", "once": "diffusion, 1 pass", "drawn": "diffusion, 10"}
+    names = {"psnr": "PSNR in dB", "flicker": "flicker", "spectrum": "error of the spectrum"}
+    with figure(1, 3, size=(12.2, 4.6), alt="Three measures of three decoders.") as axes:
+        for ax, (key, title) in zip(axes, names.items()):
+            for i, (way, colour) in enumerate(zip(ways, COLOURS)):
+                values = [run[way][key] for run in runs]
+                ax.bar(i, np.mean(values), color=colour, width=0.7)
+                ax.plot([i] * len(values), values, ".", color=INK, markersize=9)
+            ax.set_xticks(range(3), [name.replace(", ", ",\n") for name in ways.values()])
+            ax.tick_params(axis="x", labelsize=12)
+            ax.set_title(title, loc="center", fontsize=15)
+
+
+def order(rounds: Sequence[Sequence[Any]], number: int) -> None:
+    """Which frames are there after so many rounds."""
+    frames = max(d.frame for one in rounds for d in one)
+    with figure(
+        size=(12.2, 2.8), alt=f"After round {number} of key frames and middles: the frames drawn."
+    ) as ax:  # fmt: skip
+        ax.plot([0, frames], [0, 0], color=MUTED, linewidth=1)
+        for i, one in enumerate(rounds[: number + 1]):
+            new = i == number
+            at = [d.frame for d in one]
+            ax.plot(at, [0] * len(at), "o", color=VERMILION if new else BLUE,
+                    markersize=15 if new else 11, label=None)  # fmt: skip
+        done = sum(len(one) for one in rounds[: number + 1])
+        ax.set_title(f"round {number}: {done} of {frames + 1} frames", loc="left")
+        ax.set_yticks([])
+        ax.set_xlabel("frame")
+
+
+def errors(found: Mapping[str, np.ndarray]) -> None:
+    """Spread of the error at each frame, by order."""
+    with figure(alt="One after the other the error grows with the root; in rounds it stays low.") as ax:
+        for (name, row), colour in zip(found.items(), (VERMILION, BLUE)):
+            ax.plot(row, "o-", color=colour, label=name, markersize=5)
+        ax.set_xlabel("frame")
+        ax.set_ylabel("error, in steps' own")
+        ax.set_ylim(0)
+        ax.legend(loc="upper left")
+
+
+def shares(
+    record: Recorded, cases: Mapping[str, str], keys: Mapping[str, str], level: Mapping[str, float]
+) -> None:
+    """Groups of bars of the last test: a group for each key, a bar for each case.
+
+    Args:
+        record: of the study.
+        cases: case -> its name.
+        keys: what is measured -> its name.
+        level: name of a yardstick -> its height.
+    """
+    with figure(alt="Shares of right answers: " + ", ".join(cases.values()) + ".") as ax:
+        width = 0.8 / len(cases)
+        for i, ((case, name), colour) in enumerate(zip(cases.items(), COLOURS)):
+            for j, key in enumerate(keys):
+                values = [record.run(case, s)["points"][-1][key] for s in record.seeds]
+                at = j + (i - (len(cases) - 1) / 2) * width
+                ax.bar(at, np.mean(values), width * 0.92, color=colour,
+                       label=name if j == 0 else None)  # fmt: skip
+                ax.plot([at] * len(values), values, ".", color=INK, markersize=8)
+        for name, height in level.items():
+            ax.axhline(height, color=MUTED, linestyle=(0, (4, 3)), label=name)
+        ax.set_xticks(range(len(keys)), list(keys.values()))
+        ax.set_ylabel("share right")
+        ax.set_ylim(0, 1.03)
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def by_count(record: Recorded, cases: Mapping[str, str]) -> None:
+    """Share right and mean answer for each true count."""
+    counts = [int(c) for c in record.run(next(iter(cases)), record.seeds[0])["points"][-1]["each"]]
+    with figure(1, 2, alt="Right counts, and the mean answer, for each true count.") as axes:
+        for (case, name), colour in zip(cases.items(), COLOURS):
+            for ax, key in zip(axes, ("each", "said")):
+                rows = [
+                    list(record.run(case, s)["points"][-1][key].values()) for s in record.seeds
+                ]
+                ax.plot(counts, np.mean(rows, axis=0), "o-", color=colour, label=name)
+                ax.plot(counts, np.transpose(rows), ".", color=colour, alpha=0.5)
+        axes[1].plot(counts, counts, color=INK, linestyle=(0, (2, 3)), label="truth")
+        for ax, label in zip(axes, ("share right", "mean answer")):
+            ax.set_xlabel("true number of bounces")
+            ax.set_ylabel(label)
+            ax.set_ylim(0)
+        axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def rounds(record: Recorded) -> None:
+    """Held-out tasks solved after each round, by what was kept."""
+    names = {
+        "verified": "what passed", "search": "random programs that passed",
+        "unverified": "all that it wrote", "longer": "the first 200, longer",
+    }  # fmt: skip
+    with figure(alt="Solved tasks after each round, for four ways to spend the compute.") as ax:
+        for (case, name), colour in zip(names.items(), (BLUE, GREEN, ORANGE, VERMILION)):
+            rows = [[p["pass1"] for p in record.run(case, s)["points"]] for s in record.seeds]
+            ax.plot(np.mean(rows, axis=0), "o-", color=colour, label=name)
+            ax.plot(np.transpose(rows), ".", color=colour, alpha=0.5)
+        ax.set_xticks(range(len(rows[0])))
+        ax.set_xlabel("round")
+        ax.set_ylabel("new tasks solved at the first try")
+        ax.set_ylim(0)
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
