@@ -12,6 +12,7 @@ from minilm import InputError, Tensor, nn
 from minilm import functional as F
 from minilm.diffusion import video_dit as D
 from minilm.diffusion.training import denoising_loss, noisy_batches
+from minilm.optim import AdamW
 from minilm.vision import spacetime as S
 from minilm.vision.frame_reader import FrameReader, FrameReaderConfig
 from minilm.vision.video_ae import VideoAE, VideoAEConfig, causal_ae, frame_ae
@@ -80,8 +81,6 @@ def test_patches_and_back(frames, size, t, h, w, c):
     np.testing.assert_array_equal(
         S.spacetime_unpatchify(tokens, frames, size, x.shape[2:]).data, x
     )
-    check_op([x.shape], lambda v: S.spacetime_patchify(v, frames, size), lambda v: S.
-             spacetime_patchify(Tensor(v), frames, size).data)  # fmt: skip
 
 
 def test_flicker():
@@ -188,9 +187,7 @@ def test_a_video_dit_counts_its_operations():
 def test_a_video_dit_learns_one_video():
     video = (numbers((1, 3, 4, 4, 4), low=-1, high=1)).astype(F32)
     config = D.VideoDiTConfig(frames=4, side=4, width=32, layers=1, heads=2)
-    model, optimizer = D.VideoDiT(config), None
-    from minilm.optim import AdamW
-
+    model = D.VideoDiT(config)
     optimizer = AdamW(model.parameters(), lr=5e-3)
     draw = noisy_batches(
         D.as_channels(video), np.zeros((1, 1), np.int64), np.zeros(1, np.int64), 16, 0, "image"

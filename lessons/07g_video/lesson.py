@@ -516,7 +516,7 @@ with Programs(places=1, unsafe=True) as programs:
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One round, live
 #
-# A transformer of 100,000 parameters has seen 200 tasks with a solution each. It solves few new ones. Now
+# A transformer of 100,000 parameters has seen 150 tasks with a solution each. It solves few new ones. Now
 # it writes 8 programs for each of 600 tasks *without* solutions; what passes is added; it trains on.
 
 # %%
@@ -531,7 +531,7 @@ print(f"after:  {100 * live['after']:.0f} %")
 # ## Four ways to spend it
 #
 # Was it the *data*, or just more training? Three rivals, four rounds each. **longer** trains on the first
-# 200 for as many operations, writing included. **unverified** keeps all that it wrote, right or wrong.
+# 150 for as many operations, writing included. **unverified** keeps all that it wrote, right or wrong.
 # **search** runs as many *random* programs and keeps those that pass: compute into data with no model at
 # all. **Would prove it wrong:** verified is not 10 points ahead of longer training; it must also be 10
 # ahead of unverified, or the checking did nothing. *Where will random search end?*
@@ -544,7 +544,7 @@ verdicts.data_from_compute(taught)
 for case in ("search", "verified"):
     runs = [taught.run(case, seed) for seed in taught.seeds]
     kept = np.mean([[p["solved"] for p in run["points"][1:]] for run in runs], axis=0)
-    print(f"{case:9} tasks solved of 1,500 in rounds 1 to 4:", *(round(k) for k in kept))
+    print(f"{case:9} tasks solved of 1,200 in rounds 1 to 4:", *(round(k) for k in kept))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** where checking is cheap, a checker is a source of data.

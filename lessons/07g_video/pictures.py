@@ -241,7 +241,7 @@ def rounds(record: Recorded) -> None:
     """Held-out tasks solved after each round, by what was kept."""
     names = {
         "verified": "what passed", "search": "random programs that passed",
-        "unverified": "all that it wrote", "longer": "the first 200, longer",
+        "unverified": "all that it wrote", "longer": "the first 150, longer",
     }  # fmt: skip
     with figure(alt="Solved tasks after each round, for four ways to spend the compute.") as ax:
         for (case, name), colour in zip(names.items(), (BLUE, GREEN, ORANGE, VERMILION)):

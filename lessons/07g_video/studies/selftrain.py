@@ -3,9 +3,9 @@
     minilm study run 07g/selftrain --out selftrain.json
 
 After Ming Ding (CS25 V4, 66:41-67:38): turn compute into high-quality data, by running code. Three
-numbers and a target; an expression is to be found. Every model starts from the same 200 tasks with
-solutions. "verified" then writes programs for 1,500 tasks without solutions, keeps those that give
-the target, learns from them, and again. Its rivals: "longer" trains on the first 200 for as many
+numbers and a target; an expression is to be found. Every model starts from the same 150 tasks with
+solutions. "verified" then writes programs for 1,200 tasks without solutions, keeps those that give
+the target, learns from them, and again. Its rivals: "longer" trains on the first 150 for as many
 operations as "verified" spends, its writing included; "unverified" keeps what it wrote, right or
 wrong; "search" runs as many random programs as "verified" writes and keeps those that pass, so that
 its data owe nothing to a model.
@@ -28,7 +28,7 @@ from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, tune
 
 MODELS = ("longer", "unverified", "search", "verified")
-FIRST, OPEN, TEST = 200, 1500, 300  # tasks with solutions, without, held out
+FIRST, OPEN, TEST = 150, 1200, 300  # tasks with solutions, without, held out
 BATCH, EMA = 64, 0.98
 LENGTH = C.PROMPT + C.LONGEST + 1
 CONFIG = Config(

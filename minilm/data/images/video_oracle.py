@@ -15,7 +15,7 @@ from minilm.data.images.video_captions import SLOTS, slots
 from minilm.data.images.videos import FASTEST, SPAN, Mover, Scene, _folded
 from minilm.errors import InputError
 
-TOLERANCE = 0.03  # mean squared difference of a video that is still legible
+TOLERANCE = 0.5  # of a scene's own power: the most that a legible video may differ from it
 
 
 class Reading(NamedTuple):
@@ -23,11 +23,12 @@ class Reading(NamedTuple):
 
     scene: Scene
     error: float  # mean squared difference of the video from that scene's
+    power: float  # mean square of that scene's video
 
     @property
     def legible(self) -> bool:
-        """Whether the scene is drawn well enough to be believed."""
-        return self.error <= TOLERANCE
+        """Whether the scene is drawn well enough to be believed; black paper shows nothing."""
+        return self.error <= TOLERANCE * self.power
 
 
 @cache
@@ -81,7 +82,8 @@ def read_video(video: np.ndarray, straight: bool = True) -> Reading:
     explained = gain[np.arange(frames), places, pair].sum(1)  # (P,)
     best = int(explained.argmax())
     scene = Scene((Mover(*PAIRS[pair], *(int(n) for n in motions[best])),))
-    return Reading(scene, float(((video**2).sum() - explained[best]) / video.size))
+    error = ((video**2).sum() - explained[best]) / video.size
+    return Reading(scene, float(error), float(squares[pair] * frames / video.size))
 
 
 def judge_video(video: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -151,12 +151,14 @@ def _lane(scene: Scene, frames: int) -> Story:
     return Story(placed, tuple(walls), met, (False,) * frames)
 
 
-def _tied(scene: Scene, frames: int) -> bool:
-    """Whether the two of a lane go on together as one, so that nobody could say which is which."""
+def _unclear(scene: Scene, frames: int) -> bool:
+    """Whether the two of a lane meet at a wall, or go on as one: nobody could say who hit what."""
     left, right = scene.movers
-    span, times = SPAN - CELL, np.arange(1, FINE * (frames - 1) + 1, 2)
-    one = _folded(FINE * left.column, left.right, times, FINE * span)
-    return bool((one == _folded(FINE * (right.column - CELL), right.right, times, FINE * span)).any())
+    span, times = FINE * (SPAN - CELL), np.arange(FINE * (frames - 1) + 1)
+    one = _folded(FINE * left.column, left.right, times, span)
+    two = _folded(FINE * (right.column - CELL), right.right, times, span)
+    as_one = (one == two)[1::2].any()
+    return bool(as_one or ((one == two) & ((one == 0) | (one == span))).any())
 
 
 def _ink(shape: str) -> np.ndarray:
@@ -283,7 +285,7 @@ def _draw(
             for _ in range(1 if kind == "one" else 2)
         ]
         scene = _two_in_a_lane(random, pairs) if kind == "collide" else _free(random, pairs, straight)
-        if scene.solid and _tied(scene, frames):
+        if scene.solid and _unclear(scene, frames):
             continue
         story = tell(scene, frames)
         if kind == "collide" and not story.collisions and frames > 2:
