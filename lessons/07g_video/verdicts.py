@@ -180,7 +180,7 @@ def data_from_compute(record: Recorded) -> Verdict:
     return claim(
         "compute can be turned into data: write programs, run them, learn from what is right",
         source=f"{TALK} 66:41-67:38",
-        measure="held-out tasks solved at the first try after four rounds",
+        measure="held-out tasks solved at the first try after three rounds",
         expected=f"verified at least {GAIN} above longer training of equal operations and above "
         "unverified; partly: above longer training",
         measured=found,

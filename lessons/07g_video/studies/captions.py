@@ -35,7 +35,7 @@ CONFIG = VideoDiTConfig(slots=SIZES)
 MODELS = ("word", "recaptioned", "true")
 WRONG = 0.2  # of the words that the web has
 LABELLED = 300  # videos with true captions, for the captioner
-BATCH, EMA, GUIDANCE, DRAW_STEPS = 32, 0.99, 2.0, 12
+BATCH, EMA, GUIDANCE, DRAW_STEPS = 24, 0.98, 2.0, 8
 NOTHING = np.zeros(len(SLOTS), np.int64)
 
 
@@ -56,7 +56,7 @@ def one_word(true: np.ndarray, seed: int) -> np.ndarray:
     return said
 
 
-def captioner(seed: int, steps: int = 400) -> FrameReader:
+def captioner(seed: int, steps: int = 200) -> FrameReader:
     """A reader that learned to caption from a few videos with true captions."""
     config = FrameReaderConfig(answers=SIZES)
     reader = FrameReader(config, seed)
@@ -110,8 +110,8 @@ def final_loss(model: str, lr: float, steps: int) -> float:
     def keep(run: Any) -> None:
         losses.append(run.losses[-1])
 
-    trained(model, TUNING_SEED, lr, steps, 1000, keep)
-    return float(np.mean(losses[-20:]))
+    trained(model, TUNING_SEED, lr, steps, 400, keep)
+    return float(np.mean(losses[-10:]))
 
 
 def run_one(model: str, seed: int, lr: float, steps: int, count: int, asked: int) -> dict[str, Any]:
@@ -148,10 +148,10 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 700,
-    count: int = 4000,
-    asked: int = 128,
-    tuning: int = 60,
+    steps: int = 300,
+    count: int = 2000,
+    asked: int = 64,
+    tuning: int = 30,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def study(
         out: JSON file to write or to go on with.
         models: "word", "recaptioned", "true".
         seeds: of weights and videos.
-        steps: of training, batch 32.
+        steps: of training, batch 24.
         count: training videos.
         asked: captions of the exam.
         tuning: steps of a run that tries a learning rate.
@@ -185,7 +185,7 @@ def study(
         Record(out, "captions", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tune(4e-3, lambda lr: final_loss(model, lr, tuning), widest=4),
+        lambda model: tune(4e-3, lambda lr: final_loss(model, lr, tuning), widest=4, slack=0.02),
         lambda model, seed, lr: run_one(model, seed, lr, steps, count, asked),
         shown,
         say,

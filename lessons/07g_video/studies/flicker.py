@@ -57,7 +57,7 @@ def measures(made: np.ndarray, true: np.ndarray) -> dict[str, float]:
 def final_loss(config: VideoAEConfig, lr: float, steps: int) -> float:
     """Error on held-out videos after a short run."""
     network = VideoAE(config, TUNING_SEED)
-    known = videos(600, TUNING_SEED, paper=PAPER).frames
+    known = videos(300, TUNING_SEED, paper=PAPER).frames
     draw = ae_batches(known, TUNING_SEED)
     fit(network, draw, steps, lr=lr, ema=EMA, loss=VideoAE.loss, progress=False)
     held = videos(TEST, HELD + TUNING_SEED, paper=PAPER).frames
@@ -138,9 +138,9 @@ def study(
     out: str,
     models: Sequence[str] = tuple(MODELS),
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 500,
-    count: int = 2000,
-    tuning: int = 100,
+    steps: int = 240,
+    count: int = 1000,
+    tuning: int = 50,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def study(
         Record(out, "flicker", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tune(4e-3, lambda lr: final_loss(MODELS[model], lr, tuning), widest=4),
+        lambda model: tune(4e-3, lambda lr: final_loss(MODELS[model], lr, tuning), widest=4, slack=0.02),
         lambda model, seed, lr: run_one(model, seed, lr, steps, count),
         shown,
         say,

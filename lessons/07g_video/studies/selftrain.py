@@ -29,7 +29,7 @@ from minilm.studies.runs import TUNING_SEED, tune
 
 MODELS = ("longer", "unverified", "search", "verified")
 FIRST, OPEN, TEST = 150, 1200, 300  # tasks with solutions, without, held out
-BATCH, EMA = 64, 0.98
+BATCH, EMA = 48, 0.95
 LENGTH = C.PROMPT + C.LONGEST + 1
 CONFIG = Config(
     vocab_size=C.VOCABULARY, context=LENGTH, layers=2, heads=4, channels=64, init_std=0.06
@@ -160,9 +160,9 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2),
-    rounds: int = 4,
-    start: int = 150,
-    steps: int = 120,
+    rounds: int = 3,
+    start: int = 100,
+    steps: int = 80,
     tries: int = 8,
     command: str = "",
     say: Callable[[str], Any] = print,
@@ -174,7 +174,7 @@ def study(
         models: "longer", "unverified", "search", "verified".
         seeds: of weights and tasks.
         rounds: how many.
-        start: steps on the first tasks, batch 64.
+        start: steps on the first tasks, batch 48.
         steps: of each round.
         tries: programs written for each task in each round.
         command: kept in the file.
@@ -197,7 +197,7 @@ def study(
         Record(out, "selftrain", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tune(3e-3, lambda lr: final_loss(model, lr, start, steps, 4), widest=4),
+        lambda model: tune(3e-3, lambda lr: final_loss(model, lr, start, steps, 2), widest=4, slack=0.02),
         lambda model, seed, lr: run_one(model, seed, lr, rounds, start, steps, tries),
         shown,
         say,
