@@ -19,7 +19,8 @@ def test_what_runs_gives_what_python_gives(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "(", "3+", "+3", "3**5", "34", "3 + 4", "3(4)", "()", "f()", "3+4)", "((3+4)", "3//2"]
+    "text",
+    ["", "(", "3+", "+3", "3**5", "34", "3 + 4", "3(4)", "()", "f()", "3+4)", "((3+4)", "3//2"],
 )
 def test_what_does_not_run(text):
     assert C.value_of(text) is None

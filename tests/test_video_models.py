@@ -78,18 +78,13 @@ def test_spacetime_patches_are_a_convolution():
 def test_patches_and_back(frames, size, t, h, w, c):
     x = numbers((2, c, t * frames, h * size, w * size))
     tokens = S.spacetime_patchify(Tensor(x), frames, size)
-    np.testing.assert_array_equal(
-        S.spacetime_unpatchify(tokens, frames, size, x.shape[2:]).data, x
-    )
+    np.testing.assert_array_equal(S.spacetime_unpatchify(tokens, frames, size, x.shape[2:]).data, x)
 
 
 def test_flicker():
     x, y = numbers((2, 3, 5, 4, 4)), numbers((2, 3, 5, 4, 4), 1)
     slow = np.mean(
-        [
-            abs((x[:, :, t + 1] - x[:, :, t]) - (y[:, :, t + 1] - y[:, :, t]))
-            for t in range(4)
-        ]
+        [abs((x[:, :, t + 1] - x[:, :, t]) - (y[:, :, t + 1] - y[:, :, t])) for t in range(4)]
     )
     assert S.flicker(x, y) == pytest.approx(slow)
     assert S.flicker(x, x) == 0

@@ -55,7 +55,10 @@ def test_paths_and_bounces_as_walked_step_by_step(place, speed, frames):
 def two_walked(scene, frames):
     """Two things in a lane in sixtieths of a frame: they change speeds where they touch."""
     (a, b), walls, met, seen = scene.movers, [0, 0], 0, []
-    x, v = [Fraction(a.column), Fraction(b.column)], [Fraction(a.right, 120), Fraction(b.right, 120)]
+    x, v = (
+        [Fraction(a.column), Fraction(b.column)],
+        [Fraction(a.right, 120), Fraction(b.right, 120)],
+    )
     for tick in range(120 * (frames - 1) + 1):
         if tick % 120 == 0:
             seen.append([int(p) if p.denominator == 1 else p for p in x])
@@ -149,7 +152,7 @@ def test_questions_have_the_true_answers():
 
 def test_the_oracle_reads_every_true_video():
     made = videos(80, 7, ("one",))
-    for scene, frames in zip(made.scenes, made.frames):
+    for frames in made.frames:
         reading = read_video(frames, straight=False)
         assert reading.legible and reading.error == pytest.approx(0, abs=1e-9)
         np.testing.assert_array_equal(draw_video(reading.scene), frames)

@@ -346,7 +346,13 @@ source(VideoDiT.forward)
 pictures.shares(
     captions,
     {"word": "one noisy word", "recaptioned": "recaptioned", "true": "true captions"},
-    {"colour": "colour", "shape": "shape", "direction": "direction", "speed": "speed", "whole": "all"},
+    {
+        "colour": "colour",
+        "shape": "shape",
+        "direction": "direction",
+        "speed": "speed",
+        "whole": "all",
+    },
     {},
 )
 verdicts.recaptioned(captions)
@@ -364,7 +370,9 @@ made, asked = study.world(3, 30_000)
 print("asked for:", caption(made.scenes[0], 3))
 for name in ("word", "recaptioned"):
     runs = [captions.run(name, seed) for seed in captions.seeds]
-    print(f"{name}: {100 * np.mean([r['caption_right'] for r in runs]):.0f} % of its words are right")
+    print(
+        f"{name}: {100 * np.mean([r['caption_right'] for r in runs]):.0f} % of its words are right"
+    )
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. Does it miscount?
@@ -466,7 +474,12 @@ source(FrameReader.next_loss)
 # %% tags=["hide-input"]
 pictures.shares(
     counted,
-    {"few": "200 answers", "few, longer": "the same, longer", "raw": "raw video first", "wide": "3,000"},
+    {
+        "few": "200 answers",
+        "few, longer": "the same, longer",
+        "raw": "raw video first",
+        "wide": "3,000",
+    },
     {"right": "counts"},
     {"guessing": 1 / 6},
 )

@@ -129,7 +129,9 @@ def rebuilt(true: np.ndarray, made: Mapping[str, np.ndarray], name: str, frame: 
 
 def flicker_curves(record: Recorded, linear: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
     """Flicker against PSNR along the training of each coder, and linear coders."""
-    with figure(alt="At the same PSNR the coders lie on curves of flicker; linear ones above.") as ax:
+    with figure(
+        alt="At the same PSNR the coders lie on curves of flicker; linear ones above."
+    ) as ax:
         for case, colour in zip(("frames", "causal, half", "causal"), (VERMILION, GREEN, BLUE)):
             for seed in record.seeds:
                 points = record.run(case, seed)["points"]
@@ -181,7 +183,9 @@ def order(rounds: Sequence[Sequence[Any]], number: int) -> None:
 
 def errors(found: Mapping[str, np.ndarray]) -> None:
     """Spread of the error at each frame, by order."""
-    with figure(alt="One after the other the error grows with the root; in rounds it stays low.") as ax:
+    with figure(
+        alt="One after the other the error grows with the root; in rounds it stays low."
+    ) as ax:
         for (name, row), colour in zip(found.items(), (VERMILION, BLUE)):
             ax.plot(row, "o-", color=colour, label=name, markersize=5)
         ax.set_xlabel("frame")
@@ -224,9 +228,7 @@ def by_count(record: Recorded, cases: Mapping[str, str]) -> None:
     with figure(1, 2, alt="Right counts, and the mean answer, for each true count.") as axes:
         for (case, name), colour in zip(cases.items(), COLOURS):
             for ax, key in zip(axes, ("each", "said")):
-                rows = [
-                    list(record.run(case, s)["points"][-1][key].values()) for s in record.seeds
-                ]
+                rows = [list(record.run(case, s)["points"][-1][key].values()) for s in record.seeds]
                 ax.plot(counts, np.mean(rows, axis=0), "o-", color=colour, label=name)
                 ax.plot(counts, np.transpose(rows), ".", color=colour, alpha=0.5)
         axes[1].plot(counts, counts, color=INK, linestyle=(0, (2, 3)), label="truth")

@@ -59,7 +59,11 @@ def which_of_three_flickers():
 
     true = np.moveaxis(videos(1, 3, paper=0.4).frames[0], 1, 0)  # (T, 3, H, W)
     noise = np.random.default_rng(0).normal(0, 0.1, true.shape)
-    made = {"first frame, frozen": true[:1] + 0 * true, "too dark": true - 0.2, "noise": true + noise}
+    made = {
+        "first frame, frozen": true[:1] + 0 * true,
+        "too dark": true - 0.2,
+        "noise": true + noise,
+    }
     bars(
         list(made),
         [flicker(video, true) for video in made.values()],

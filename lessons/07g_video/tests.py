@@ -90,7 +90,9 @@ def as_walked(student, rng, span, frames):
         true(found == wanted, f"{start}, {speed}, {frames}, {span} gave {found}, not {wanted}")
 
 
-@bounces.test(points=1, hint="A wall at the first or at the last frame does not count.", cases=walks)
+@bounces.test(
+    points=1, hint="A wall at the first or at the last frame does not count.", cases=walks
+)
 def ends_do_not_count(student, rng, span, frames):
     "walls at the very ends, a thing that rests, a single frame"
     for start, speed, count, met in (

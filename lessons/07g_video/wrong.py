@@ -12,9 +12,7 @@ WRONG = [
     (
         "flicker",
         0,
-        changed(
-            "flicker", ("np.diff(made, axis=0) - np.diff(true, axis=0)", "made - true")
-        ),
+        changed("flicker", ("np.diff(made, axis=0) - np.diff(true, axis=0)", "made - true")),
     ),  # fmt: skip
     # along the wrong axis
     ("flicker", 0, changed("flicker", ("axis=0", "axis=-1"))),
@@ -24,8 +22,10 @@ WRONG = [
         1,
         changed(
             "flicker",
-            ("np.abs(np.diff(made, axis=0) - np.diff(true, axis=0))",
-             "((np.diff(made, axis=0) - np.diff(true, axis=0)) ** 2)"),
+            (
+                "np.abs(np.diff(made, axis=0) - np.diff(true, axis=0))",
+                "((np.diff(made, axis=0) - np.diff(true, axis=0)) ** 2)",
+            ),
         ),
     ),  # fmt: skip
     # sizes of the changes, whatever their signs
@@ -34,8 +34,10 @@ WRONG = [
         1,
         changed(
             "flicker",
-            ("np.abs(np.diff(made, axis=0) - np.diff(true, axis=0))",
-             "np.abs(np.abs(np.diff(made, axis=0)) - np.abs(np.diff(true, axis=0)))"),
+            (
+                "np.abs(np.diff(made, axis=0) - np.diff(true, axis=0))",
+                "np.abs(np.abs(np.diff(made, axis=0)) - np.abs(np.diff(true, axis=0)))",
+            ),
         ),
     ),  # fmt: skip
     # the sum
@@ -57,29 +59,45 @@ WRONG = [
         0,
         changed(
             "bounces",
-            ("sorted((start, start + speed * (frames - 1)))", "(start, start + speed * (frames - 1))"),
+            (
+                "sorted((start, start + speed * (frames - 1)))",
+                "(start, start + speed * (frames - 1))",
+            ),
         ),
     ),  # fmt: skip
     # frames stay apart
     (
         "spacetime_patchify",
         0,
-        changed("spacetime_patchify", ("transpose(1, 3, 5, 0, 2, 4, 6)", "transpose(3, 1, 5, 0, 2, 4, 6)")),
+        changed(
+            "spacetime_patchify",
+            ("transpose(1, 3, 5, 0, 2, 4, 6)", "transpose(3, 1, 5, 0, 2, 4, 6)"),
+        ),
     ),  # fmt: skip
     # colours last, as pictures are kept elsewhere
     (
         "spacetime_patchify",
         3,
-        changed("spacetime_patchify", ("transpose(1, 3, 5, 0, 2, 4, 6)", "transpose(1, 3, 5, 2, 4, 6, 0)")),
+        changed(
+            "spacetime_patchify",
+            ("transpose(1, 3, 5, 0, 2, 4, 6)", "transpose(1, 3, 5, 2, 4, 6, 0)"),
+        ),
     ),  # fmt: skip
     # the outer and the inner half of each axis exchanged
     (
         "spacetime_patchify",
         0,
-        changed("spacetime_patchify", ("transpose(1, 3, 5, 0, 2, 4, 6)", "transpose(2, 4, 6, 0, 1, 3, 5)")),
+        changed(
+            "spacetime_patchify",
+            ("transpose(1, 3, 5, 0, 2, 4, 6)", "transpose(2, 4, 6, 0, 1, 3, 5)"),
+        ),
     ),  # fmt: skip
     # no transpose
-    ("spacetime_patchify", 0, changed("spacetime_patchify", (".transpose(1, 3, 5, 0, 2, 4, 6)", ""))),
+    (
+        "spacetime_patchify",
+        0,
+        changed("spacetime_patchify", (".transpose(1, 3, 5, 0, 2, 4, 6)", "")),
+    ),
     # one frame after the other
     (
         "keyframe_interp_schedule",
@@ -96,15 +114,24 @@ WRONG = [
     (
         "keyframe_interp_schedule",
         1,
-        changed("keyframe_interp_schedule", ("rounds.append(middles)", "middles = middles[:1]\n        rounds.append(middles)")),
+        changed(
+            "keyframe_interp_schedule",
+            ("rounds.append(middles)", "middles = middles[:1]\n        rounds.append(middles)"),
+        ),
     ),  # fmt: skip
     # the last frame twice where n is 1
-    ("keyframe_interp_schedule", 3, changed("keyframe_interp_schedule", ("sorted({0, n - 1})", "[0, n - 1]"))),
+    (
+        "keyframe_interp_schedule",
+        3,
+        changed("keyframe_interp_schedule", ("sorted({0, n - 1})", "[0, n - 1]")),
+    ),
     # n counted from 1
     (
         "keyframe_interp_schedule",
         0,
-        changed("keyframe_interp_schedule", ("{0, n - 1}", "{1, n}"), ("len(done) < n", "len(done) < n")),
+        changed(
+            "keyframe_interp_schedule", ("{0, n - 1}", "{1, n}"), ("len(done) < n", "len(done) < n")
+        ),
     ),  # fmt: skip
     # signs left in
     ("caption", 2, changed("caption", ("abs(down)", "down"), ("abs(right)", "right"))),
@@ -120,23 +147,41 @@ WRONG = [
     (
         "causal_conv3d",
         0,
-        changed("causal_conv3d", ("(taps - 1, 0)", "((taps - 1) // 2, taps - 1 - (taps - 1) // 2)")),
+        changed(
+            "causal_conv3d", ("(taps - 1, 0)", "((taps - 1) // 2, taps - 1 - (taps - 1) // 2)")
+        ),
     ),  # fmt: skip
     # padded behind
     ("causal_conv3d", 0, changed("causal_conv3d", ("(taps - 1, 0)", "(0, taps - 1)"))),
     # turned round in time
-    ("causal_conv3d", 4, changed("causal_conv3d", ("w[:, :, k, i, j]", "w[:, :, taps - 1 - k, i, j]"))),
+    (
+        "causal_conv3d",
+        4,
+        changed("causal_conv3d", ("w[:, :, k, i, j]", "w[:, :, taps - 1 - k, i, j]")),
+    ),
     # turned round in space, as a convolution in the strict sense
-    ("causal_conv3d", 4, changed("causal_conv3d", ("w[:, :, k, i, j]", "w[:, :, k, a - 1 - i, b - 1 - j]"))),
+    (
+        "causal_conv3d",
+        4,
+        changed("causal_conv3d", ("w[:, :, k, i, j]", "w[:, :, k, a - 1 - i, b - 1 - j]")),
+    ),
     # float64 whatever came
     ("causal_conv3d", 6, changed("causal_conv3d", (", v.dtype", ""))),
     # keeps everything
-    ("self_train_round", 1, changed("self_train_round", ("if execute(task, program):", "execute(task, program)\n            if True:"))),
+    (
+        "self_train_round",
+        1,
+        changed(
+            "self_train_round",
+            ("if execute(task, program):", "execute(task, program)\n            if True:"),
+        ),
+    ),
     # runs repeats again, keeps them once
     (
         "self_train_round",
         3,
-        GIVEN + """
+        GIVEN
+        + """
 
 def self_train_round(write, tasks, execute, tries):
     kept = []
@@ -151,13 +196,17 @@ def self_train_round(write, tasks, execute, tries):
     (
         "self_train_round",
         1,
-        changed("self_train_round", ("kept.append((task, program))", "kept.append((task, program))\n                break")),
+        changed(
+            "self_train_round",
+            ("kept.append((task, program))", "kept.append((task, program))\n                break"),
+        ),
     ),  # fmt: skip
     # remembers a program from task to task
     (
         "self_train_round",
         1,
-        GIVEN + """
+        GIVEN
+        + """
 
 def self_train_round(write, tasks, execute, tries):
     kept, known = [], {}
@@ -174,8 +223,15 @@ def self_train_round(write, tasks, execute, tries):
     (
         "self_train_round",
         0,
-        changed("self_train_round", ("zip(tasks, write(tasks, tries))", "((t, write([t], tries)[0]) for t in tasks)")),
+        changed(
+            "self_train_round",
+            ("zip(tasks, write(tasks, tries))", "((t, write([t], tries)[0]) for t in tasks)"),
+        ),
     ),  # fmt: skip
     # in the order of the alphabet
-    ("self_train_round", 2, changed("self_train_round", ("dict.fromkeys(programs)", "sorted(set(programs))"))),
+    (
+        "self_train_round",
+        2,
+        changed("self_train_round", ("dict.fromkeys(programs)", "sorted(set(programs))")),
+    ),
 ]

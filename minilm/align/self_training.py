@@ -71,7 +71,9 @@ def self_train_round(
 
 
 def sandboxed(
-    programs: "Programs", tests_of: Callable[[Problem], Sequence], code_of: Callable[[Problem, str], str]
+    programs: "Programs",
+    tests_of: Callable[[Problem], Sequence],
+    code_of: Callable[[Problem, str], str],
 ) -> Callable[[Problem, str], bool]:
     """An `execute` that runs programs behind the wall, for programs that may do anything.
 

@@ -67,9 +67,9 @@ def _back(g: Array, shape: tuple[int, ...], taps: int, step: int) -> Array:
     return dx
 
 
-def _as_video(y: Array, n: int) -> Array:
+def _as_video(y: Array, n: int, frames: int) -> Array:
     """(N T', O, H', W') -> (N, O, T', H', W')."""
-    return y.reshape(n, -1, *y.shape[1:]).swapaxes(1, 2)
+    return y.reshape(n, frames, *y.shape[1:]).swapaxes(1, 2)
 
 
 @primitive
@@ -127,4 +127,4 @@ def causal_conv3d(
 
         return of_x, of_w, None if b is None else lambda: g.sum(axis=(0, 2, 3))
 
-    return _as_video(y, shape[0]), pullback
+    return _as_video(y, shape[0], shape[2] // step), pullback

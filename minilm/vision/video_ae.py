@@ -111,8 +111,8 @@ class VideoAE(nn.Module):
             raise InputError(f"videos are {shape}; they must be (B, {config.colours}, T, H, W)")
         if shape[2] % config.fold or shape[3] % config.patch or shape[4] % config.patch:
             raise InputError(
-                f"videos are {shape[2]} frames of {shape[3]} by {shape[4]}; fold {config.fold} must "
-                f"divide the frames and patch {config.patch} both sides"
+                f"videos are {shape[2]} frames of {shape[3]} by {shape[4]}; fold {config.fold} "
+                f"must divide the frames and patch {config.patch} both sides"
             )
         return self.narrow(self.see(self.cut(videos)))
 

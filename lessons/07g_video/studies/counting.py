@@ -182,7 +182,9 @@ def study(
         Record(out, "counting", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tune(3e-3, lambda lr: final_loss(model, lr, tuning, 600), widest=4, slack=0.02),
+        lambda model: tune(
+            3e-3, lambda lr: final_loss(model, lr, tuning, 600), widest=4, slack=0.02
+        ),
         lambda model, seed, lr: run_one(model, seed, lr, steps, count),
         shown,
         say,

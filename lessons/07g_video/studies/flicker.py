@@ -174,7 +174,9 @@ def study(
         Record(out, "flicker", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tune(4e-3, lambda lr: final_loss(MODELS[model], lr, tuning), widest=4, slack=0.02),
+        lambda model: tune(
+            4e-3, lambda lr: final_loss(MODELS[model], lr, tuning), widest=4, slack=0.02
+        ),
         lambda model, seed, lr: run_one(model, seed, lr, steps, count),
         shown,
         say,

@@ -45,9 +45,7 @@ def drawn_tasks(seed: int) -> tuple[Pairs, list[C.Task], list[C.Task]]:
     return first, every[FIRST:-TEST], every[-TEST:]
 
 
-def learn(
-    model: Transformer, pairs: Pairs, steps: int, lr: float, seed: int, number: int
-) -> float:
+def learn(model: Transformer, pairs: Pairs, steps: int, lr: float, seed: int, number: int) -> float:
     """Steps on pairs, only the programs scored; the last losses."""
     rows = np.stack([C.encode(task, program) for task, program in pairs])
 
@@ -106,9 +104,7 @@ def run_one(
     def test(number: int, kept: int, solved: int) -> None:
         nonlocal testing
         at = time.process_time()
-        points.append(
-            {"step": number, "kept": kept, "solved": solved, **exam(network, held, seed)}
-        )
+        points.append({"step": number, "kept": kept, "solved": solved, **exam(network, held, seed)})
         testing += time.process_time() - at
 
     test(0, 0, 0)
@@ -197,7 +193,9 @@ def study(
         Record(out, "selftrain", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tune(3e-3, lambda lr: final_loss(model, lr, start, steps, 2), widest=4, slack=0.02),
+        lambda model: tune(
+            3e-3, lambda lr: final_loss(model, lr, start, steps, 2), widest=4, slack=0.02
+        ),
         lambda model, seed, lr: run_one(model, seed, lr, rounds, start, steps, tries),
         shown,
         say,

@@ -133,7 +133,9 @@ def questions(scene: Scene, frames: int = FRAMES) -> list[Question]:
         name = mover.name
         if len({m.name for m in scene.movers}) == len(scene.movers):
             asked.append(Question(f"how often does the {name} bounce off a wall?", str(count)))
-            asked.append(Question(f"which way does the {name} start?", motion(mover)[0] or "nowhere"))
+            asked.append(
+                Question(f"which way does the {name} start?", motion(mover)[0] or "nowhere")
+            )
     if scene.solid:
         asked.append(Question("how often do they collide?", str(story.collisions)))
     elif len(scene.movers) == 2:

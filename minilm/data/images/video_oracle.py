@@ -35,7 +35,9 @@ class Reading(NamedTuple):
 def _paths(frames: int, straight: bool) -> tuple[np.ndarray, np.ndarray]:
     """Every motion (P, 4), row, column, down, right, and its places (P, T), row by row."""
     speeds, places = range(-FASTEST, FASTEST + 1), range(SPAN + 1)
-    axis = [(p, v) for p in places for v in speeds if not ((v < 0 and p == 0) or (v > 0 and p == SPAN))]
+    axis = [
+        (p, v) for p in places for v in speeds if not ((v < 0 and p == 0) or (v > 0 and p == SPAN))
+    ]
     times = np.arange(frames)
     walks = np.stack([_folded(p, v, times, SPAN) for p, v in axis])  # (A, T)
     pairs = [

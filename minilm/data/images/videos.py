@@ -284,7 +284,9 @@ def _draw(
             (colours[random.integers(len(colours))], shapes[random.integers(len(shapes))])
             for _ in range(1 if kind == "one" else 2)
         ]
-        scene = _two_in_a_lane(random, pairs) if kind == "collide" else _free(random, pairs, straight)
+        scene = (
+            _two_in_a_lane(random, pairs) if kind == "collide" else _free(random, pairs, straight)
+        )
         if scene.solid and _unclear(scene, frames):
             continue
         story = tell(scene, frames)
@@ -304,9 +306,7 @@ def _speed(random: np.random.Generator, start: int, span: int) -> int:
     return speed * way
 
 
-def _free(
-    random: np.random.Generator, pairs: list[tuple[str, str]], straight: bool
-) -> Scene:
+def _free(random: np.random.Generator, pairs: list[tuple[str, str]], straight: bool) -> Scene:
     movers = []
     for pair in pairs:
         row, column = (int(p) for p in random.integers(0, SPAN + 1, 2))
