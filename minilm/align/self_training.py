@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from minilm.errors import InputError
 
-
 if TYPE_CHECKING:
     from minilm.sandbox.programs import Programs
 

@@ -1,8 +1,8 @@
 """Steps of the networks of videos, beside the same networks in PyTorch.
 
-A training step (forward, backward, clipping, AdamW) of the causal autoencoder, whose convolutions in
-PyTorch are oneDNN's of three axes, and of the video DiT. Gradients have to agree before anything is
-timed.
+A training step (forward, backward, clipping, AdamW) of the causal autoencoder, whose convolutions
+in PyTorch are oneDNN's of three axes, and of the video DiT. Gradients have to agree before anything
+is timed.
 """
 
 from collections.abc import Callable, Iterator

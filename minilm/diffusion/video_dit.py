@@ -1,9 +1,9 @@
 """A DiT over spacetime patches: it draws a whole video at once (Brooks et al. 2024, Sora).
 
 A video travels through the diffusion of this package as a picture with a channel for each colour of
-each frame, (B, C T, H, W): schedules, batches and samplers need to know no more. Here it is cut into
-blocks of frames and pixels, and every block looks at every other, those of later frames too: unlike
-a frame after frame, nothing drawn early is fixed while the rest is still open.
+each frame, (B, C T, H, W): schedules, batches and samplers need to know no more. Here it is cut
+into blocks of frames and pixels, and every block looks at every other, those of later frames too:
+unlike frame after frame, nothing drawn early is fixed while the rest is still open.
 """
 
 from __future__ import annotations

@@ -109,9 +109,9 @@ class Drawn(NamedTuple):
 def keyframe_interp_schedule(frames: int, keys: int | None = None) -> list[list[Drawn]]:
     """Rounds of drawing: key frames first, then again and again the frame in each gap's middle.
 
-    CogVideo draws a video in this way (Hong et al. 2022, arXiv 2205.15868). Frames of a round do not
-    wait for each other, so a video takes about log2 of its frames in rounds, and an error at one
-    end has few rounds in which to grow.
+    CogVideo draws a video in this way (Hong et al. 2022, arXiv 2205.15868). Frames of a round do
+    not wait for each other, so a video takes about log2 of its frames in rounds, and an error at
+    one end has few rounds in which to grow.
 
     Args:
         frames: how many frames the video has.

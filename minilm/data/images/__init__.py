@@ -1,6 +1,7 @@
 """Images without a download: real ones, drawn letters, and worlds with captions and oracles.
 
-`sprites` is still; `videos` moves, with `video_captions` for its words and `video_oracle` to read it.
+`sprites` is still; `videos` moves, with `video_captions` for its words and `video_oracle` to read
+it.
 """
 
 from minilm.data.images import sprites

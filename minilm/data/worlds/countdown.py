@@ -2,9 +2,9 @@
 
     task "257=19>"      program "2+7+5*2" is wrong, "5+2*7" is right
 
-Each number is used once, with +, - and *. Finding a program is hard, checking one is running it: so
-a machine can make itself examples out of nothing but time. Programs are text from elsewhere; what is
-run here can hold numbers and three operations and nothing else.
+Each number is used once, with +, - and *. Finding a program is hard, checking one is running it:
+so a machine can make itself examples out of nothing but time. Programs are text from elsewhere;
+what is run here can hold numbers and three operations and nothing else.
 """
 
 import itertools
