@@ -2,8 +2,9 @@
 
 Things of `sprites` move a whole number of pixels a frame and bounce off the walls. Two things lie
 either in planes of their own, so that the nearer hides the other, or in one lane, where they
-collide. What happened is computed and not looked for: how often each bounced, how often they met, what was
-hidden. `video_captions` tells it in words and reads them back; `video_oracle` reads pictures.
+collide. What happened is computed and not looked for: how often each bounced, how often they met,
+what was hidden. `video_captions` tells it in words and reads them back; `video_oracle` reads
+pictures.
 """
 
 from collections.abc import Sequence
