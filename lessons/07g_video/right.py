@@ -10,7 +10,8 @@ RIGHT = [
     # the change of the difference is the difference of the changes
     (
         "flicker",
-        """
+        START
+        + """
 def flicker(made, true):
     apart = made - true
     return float(np.mean(np.abs(apart[1:] - apart[:-1])))
@@ -43,7 +44,8 @@ def bounces(start, speed, frames, span):
     # one block after the other
     (
         "spacetime_patchify",
-        """
+        START
+        + """
 def spacetime_patchify(v, f, p):
     c, t, h, w = v.shape
     tokens = []
@@ -91,7 +93,8 @@ def caption(things, level):
     # all windows as a view, one product
     (
         "causal_conv3d",
-        """
+        START
+        + """
 def causal_conv3d(v, w):
     k, a, b = w.shape[2:]
     zeros = np.zeros((v.shape[0], k - 1, *v.shape[2:]), v.dtype)

@@ -28,7 +28,7 @@ def normal(rng, *shape, dtype=np.float64):
 
 
 def films(rng, level):
-    yield {"shape": (3, 1)}
+    yield {"shape": (3, 2)}
     yield {"shape": (5, 3, 4, 4)}
     if level == "hidden":
         yield {"shape": (2, 2)}
