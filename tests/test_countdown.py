@@ -11,35 +11,35 @@ from minilm.data.worlds import countdown as C
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text("123456+-*()", max_size=9))
+@given(st.text("123456+-*", max_size=9))
 def test_what_runs_gives_what_python_gives(text):
     value = C.value_of(text)
     if value is not None:
-        assert value == eval(text)  # of digits, + - * and brackets alone
+        assert value == eval(text)  # of digits and + - * alone
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "(", "3+", "+3", "3**5", "34", "3 + 4", "3(4)", "()", "f()", "3+4)", "((3+4)", "3//2"],
+    "text", ["", "3+", "+3", "3**5", "34", "3 + 4", "3-", "f()", "(3+4)", "3//2", "--3", "3+²"]
 )
 def test_what_does_not_run(text):
     assert C.value_of(text) is None
 
 
 def test_every_program_of_three_numbers():
-    found = dict(C.programs((2, 5, 7)))
-    assert found["5+2*7"] == 19 and found["(5+2)*7"] == 49 and found["2-(5-7)"] == 4
+    found = dict(C.programs((5, 2, 7)))
+    assert found["5+2*7"] == 19 and found["5*2*7"] == 70 and found["5-2-7"] == -4
     assert all(value == eval(text) for text, value in found.items())
-    assert len(found) == 6 * 9 * 3  # all texts differ where the numbers do
-    assert len(C.programs((2, 2, 2))) == 27
-    assert C.solutions(C.Task((2, 5, 7), 49)) == ["(2+5)*7", "(5+2)*7", "7*(2+5)", "7*(5+2)"]
+    assert len(found) == 9
+    assert C.solutions(C.Task((2, 2, 1), 4)) == ["2+2*1", "2*2*1"]
+    assert C.solutions(C.Task((2, 2, 1), 3)) == ["2+2-1", "2*2-1"]
 
 
-def test_a_program_must_use_each_number_once():
-    task = C.Task((2, 5, 7), 19)
-    assert C.execute(task, "5+2*7") and C.execute(task, "2*7+5")
-    assert not C.execute(task, "2+5+7")  # another value
-    assert not C.execute(task, "7+7+5")  # other numbers
+def test_a_program_has_the_numbers_in_order():
+    task = C.Task((5, 2, 7), 19)
+    assert C.execute(task, "5+2*7")
+    assert not C.execute(task, "2*7+5")  # another order
+    assert not C.execute(task, "5+2+7")  # another value
+    assert not C.execute(task, "5+7+7")  # other numbers
     assert not C.execute(task, "19")
     assert not C.execute(task, "5+2*7+0")
 
@@ -52,10 +52,10 @@ def test_tasks_are_new_and_can_be_solved():
 
 
 def test_ids_and_back():
-    task = C.Task((2, 5, 7), 9)
-    assert task.prompt == "257=09>"
-    ids = C.encode(task, "2+7+0")
-    assert ids.shape == (15,) and C.decode(ids) == "257=09>2+7+0"
+    task = C.Task((5, 2, 7), 9)
+    assert task.prompt == "527=09>"
+    ids = C.encode(task, "5+2-7")
+    assert ids.shape == (13,) and C.decode(ids) == "527=09>5+2-7"
     assert C.encode(task).tolist() == ids[:7].tolist()
     assert ids.max() < C.VOCABULARY
 
@@ -79,7 +79,7 @@ def test_only_what_passes_is_kept():
 
 
 def test_programs_behind_the_wall_are_judged_alike():
-    task = C.Task((2, 5, 7), 19)
+    task = C.Task((5, 2, 7), 19)
     with sandbox.Programs(places=1, unsafe=True) as programs:
         execute = sandboxed(
             programs,
@@ -87,7 +87,7 @@ def test_programs_behind_the_wall_are_judged_alike():
             lambda task, program: f"def f():\n    return {program}\n",
         )
         found = self_train_round(
-            lambda tasks, tries: [["5+2*7", "2+5+7", "import os", "1/0"]], [task], execute, 4
+            lambda tasks, tries: [["5+2*7", "5+2+7", "import os", "1/0"]], [task], execute, 4
         )
     assert found.kept == [(task, "5+2*7")]
 
@@ -100,7 +100,7 @@ REFUSED = {
     "numbers": (lambda: C.programs((0, 1, 2)), "three from 1 to 9"),
     "a target": (lambda: C.encode(C.Task((1, 2, 3), 100)), "target is 100"),
     "a program": (lambda: C.encode(C.Task((1, 2, 3), 6), "1+2+x"), "program is '1+2+x'"),
-    "too long": (lambda: C.encode(C.Task((1, 2, 3), 6), "(1+2+3))"), "at most 7"),
+    "too long": (lambda: C.encode(C.Task((1, 2, 3), 6), "1+2+3+"), "at most 5"),
 }
 
 
@@ -113,5 +113,5 @@ def test_refusals(call, words):
 
 def test_random_programs_cover_all():
     random = np.random.default_rng(0)
-    drawn = {C.random_program((2, 5, 7), random) for _ in range(3000)}
-    assert len(drawn) == 162
+    drawn = {C.random_program((5, 2, 7), random) for _ in range(200)}
+    assert len(drawn) == 9

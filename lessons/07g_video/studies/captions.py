@@ -3,7 +3,8 @@
     minilm study run 07g/captions --out captions.json
 
 After Ming Ding (CS25 V4, 59:33-60:05): heavy recaptioning of videos. All three models see the same
-videos of one thing that moves straight: 4 colours, 4 shapes, 4 directions, 2 speeds. "word" has
+videos of one thing that starts in the middle and moves straight: 4 colours, 4 shapes, 4
+directions, 2 speeds, 128 different videos, which a full caption tells apart. "word" has
 what the web has: one word for each video, a wrong one in a fifth of the cases. "recaptioned" has
 the captions of a small reader that learned from 300 videos with true captions. "true" has the
 truth. All are then asked with full captions, and an oracle reads what they drew.
@@ -18,7 +19,7 @@ import numpy as np
 from minilm.backend import rng
 from minilm.data.images.video_captions import SLOTS, slots
 from minilm.data.images.video_oracle import judge_video, read_video
-from minilm.data.images.videos import Videos, videos
+from minilm.data.images.videos import Mover, Scene, Videos, draw_video, tell
 from minilm.diffusion.generate import draw_pictures
 from minilm.diffusion.training import fit, noisy_batches
 from minilm.diffusion.video_dit import VideoDiT, VideoDiTConfig, as_channels, as_videos
@@ -30,6 +31,7 @@ from minilm.vision.frame_reader import FrameReader, FrameReaderConfig
 COLOURS = ("red", "green", "blue", "white")
 SHAPES = ("square", "ring", "bar", "post")
 SIZES = tuple(len(words) for words in SLOTS)
+WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # down and right
 NAMES = ("colour", "shape", "direction", "speed")
 CONFIG = VideoDiTConfig(slots=SIZES)
 MODELS = ("word", "recaptioned", "true")
@@ -40,9 +42,15 @@ NOTHING = np.zeros(len(SLOTS), np.int64)
 
 
 def world(count: int, seed: int) -> tuple[Videos, np.ndarray]:
-    """Videos, and all that is true of each: (N, 4) ids."""
-    made = videos(count, seed, ("one",), colours=COLOURS, shapes=SHAPES, straight=True)
-    return made, np.stack([slots(scene) for scene in made.scenes])
+    """Videos of a thing that starts in the middle, and all that is true of each: (N, 4) ids."""
+    random, scenes = rng(seed, "captions"), []
+    for _ in range(count):
+        colour, shape = COLOURS[random.integers(4)], SHAPES[random.integers(4)]
+        way, speed = WAYS[random.integers(4)], (1, 3)[random.integers(2)]
+        scenes.append(Scene((Mover(colour, shape, 4, 4, speed * way[0], speed * way[1]),)))
+    frames = np.stack([draw_video(scene) for scene in scenes])
+    made = Videos(frames, scenes, [tell(scene) for scene in scenes])
+    return made, np.stack([slots(scene) for scene in scenes])
 
 
 def one_word(true: np.ndarray, seed: int) -> np.ndarray:

@@ -3,7 +3,7 @@
     minilm study run 07g/selftrain --out selftrain.json
 
 After Ming Ding (CS25 V4, 66:41-67:38): turn compute into high-quality data, by running code. Three
-numbers and a target; an expression is to be found. Every model starts from the same 150 tasks with
+numbers and a target; the signs between them are to be found. Every model starts from the same 150 tasks with
 solutions. "verified" then writes programs for 1,200 tasks without solutions, keeps those that give
 the target, learns from them, and again. Its rivals: "longer" trains on the first 150 for as many
 operations as "verified" spends, its writing included; "unverified" keeps what it wrote, right or
@@ -136,7 +136,7 @@ def run_one(
 
 
 def _spelled(program: str) -> bool:
-    return bool(program) and set(program) <= set(C.LETTERS[:15])
+    return bool(program) and set(program) <= set(C.WRITTEN)
 
 
 def chance(seed: int, tries: int = 1) -> float:
@@ -158,7 +158,7 @@ def study(
     seeds: Sequence[int] = (0, 1, 2),
     rounds: int = 3,
     start: int = 100,
-    steps: int = 80,
+    steps: int = 100,
     tries: int = 8,
     command: str = "",
     say: Callable[[str], Any] = print,

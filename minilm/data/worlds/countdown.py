@@ -1,10 +1,10 @@
 """Arithmetic programs: three numbers, a target, and an expression to be found that gives it.
 
-    task "257=19>"      program "2+7+5*2" is wrong, "5+2*7" is right
+    task "527=19>"      program "5+2+7" is wrong, "5+2*7" is right
 
-Each number is used once, with +, - and *. Finding a program is hard, checking one is running it:
-so a machine can make itself examples out of nothing but time. Programs are text from elsewhere;
-what is run here can hold numbers and three operations and nothing else.
+The numbers stand in their order, with +, - or * between them. Finding a program is hard, checking
+one is running it: so a machine can make itself examples out of nothing but time. Programs are text
+from elsewhere; what is run here can hold digits and three signs and nothing else.
 """
 
 import itertools
@@ -17,13 +17,13 @@ import numpy as np
 from minilm.backend import rng
 from minilm.errors import InputError
 
-LETTERS = "0123456789+-*()=>"
+LETTERS = "0123456789+-*=>"
 END = len(LETTERS)  # the id behind those of the letters: ends a program
 VOCABULARY = END + 1
-LONGEST = 7  # letters of a program
+LONGEST = 5  # letters of a program
 PROMPT = 7  # letters of a task
 MOST = 99  # the largest target
-FORMS = ("{a}{p}{b}{q}{c}", "({a}{p}{b}){q}{c}", "{a}{p}({b}{q}{c})")
+WRITTEN = LETTERS[:13]  # what a program is made of
 PATIENCE = 100_000
 
 
@@ -35,75 +35,48 @@ class Task(NamedTuple):
 
     @property
     def prompt(self) -> str:
-        """As a model reads it: "257=19>"."""
+        """As a model reads it: "527=19>"."""
         return f"{''.join(map(str, self.numbers))}={self.target:02d}>"
 
 
 def value_of(program: str) -> int | None:
     """What a program gives; None where it is none.
 
-    expression: products joined by + and -; product: parts joined by *; part: a digit, or an
-    expression in brackets. There is nothing else, so nothing else can be run.
+    Products joined by + and -; a product is digits joined by *. There is nothing else, so nothing
+    else can be run.
     """
-    try:
-        value, at = _expression(program, 0)
-    except IndexError:
+    if not program or len(program) % 2 == 0 or not set(program) <= set(WRITTEN):
         return None
-    return value if at == len(program) else None
-
-
-def _expression(text: str, at: int) -> tuple[int | None, int]:
-    value, at = _product(text, at)
-    while value is not None and at < len(text) and text[at] in "+-":
-        sign = text[at]
-        other, at = _product(text, at + 1)
-        if other is None:
-            return None, at
-        value = value + other if sign == "+" else value - other
-    return value, at
-
-
-def _product(text: str, at: int) -> tuple[int | None, int]:
-    value, at = _part(text, at)
-    while value is not None and at < len(text) and text[at] == "*":
-        other, at = _part(text, at + 1)
-        if other is None:
-            return None, at
-        value *= other
-    return value, at
-
-
-def _part(text: str, at: int) -> tuple[int | None, int]:
-    if text[at] == "(":
-        value, at = _expression(text, at + 1)
-        return (value, at + 1) if text[at] == ")" else (None, at)
-    return (int(text[at]), at + 1) if text[at] in "0123456789" else (None, at)
+    if not (program[::2].isdigit() and set(program[1::2]) <= set("+-*")):
+        return None
+    total, sign, product = 0, 1, int(program[0])
+    for mark, digit in zip(program[1::2], program[2::2]):
+        if mark == "*":
+            product *= int(digit)
+        else:
+            total += sign * product
+            sign, product = (1 if mark == "+" else -1), int(digit)
+    return total + sign * product
 
 
 def execute(task: Task, program: str) -> bool:
-    """Whether a program solves a task: it uses the three numbers once and gives the target."""
-    used = sorted(int(letter) for letter in program if letter.isdigit())
-    return used == sorted(task.numbers) and value_of(program) == task.target
+    """Whether a program solves a task: the three numbers in order, and the target comes out."""
+    used = tuple(int(letter) for letter in program if letter in "0123456789")
+    return used == tuple(task.numbers) and value_of(program) == task.target
 
 
 @cache
 def programs(numbers: tuple[int, int, int]) -> tuple[tuple[str, int], ...]:
-    """All programs of three numbers with their values, each text once.
+    """The nine programs of three numbers with their values.
 
     Raises:
         InputError: other than three numbers from 1 to 9.
     """
     if len(numbers) != 3 or not all(1 <= n <= 9 for n in numbers):
         raise InputError(f"numbers are {numbers}; they must be three from 1 to 9")
-    found: dict[str, int] = {}
-    for a, b, c in itertools.permutations(numbers):
-        for p, q in itertools.product("+-*", repeat=2):
-            for form in FORMS:
-                text = form.format(a=a, b=b, c=c, p=p, q=q)
-                value = value_of(text)
-                assert value is not None
-                found[text] = value
-    return tuple(found.items())
+    a, b, c = numbers
+    texts = [f"{a}{p}{b}{q}{c}" for p, q in itertools.product("+-*", repeat=2)]
+    return tuple((text, value) for text in texts if (value := value_of(text)) is not None)
 
 
 def solutions(task: Task) -> list[str]:
@@ -134,7 +107,7 @@ def tasks(count: int, seed: int = 0, without: Collection[Task] = ()) -> list[Tas
     for _ in range(PATIENCE):
         if len(found) == count:
             return found
-        numbers = tuple(sorted(int(n) for n in random.integers(1, 10, 3)))
+        numbers = tuple(int(n) for n in random.integers(1, 10, 3))
         values = sorted({value for _, value in programs(numbers) if 1 <= value <= MOST})
         task = Task(numbers, values[random.integers(len(values))])
         if task not in known:
@@ -144,7 +117,7 @@ def tasks(count: int, seed: int = 0, without: Collection[Task] = ()) -> list[Tas
 
 
 def encode(task: Task, program: str | None = None) -> np.ndarray:
-    """Ids of a task, (7,), or of a task and its program, (15,), the rest filled with `END`.
+    """Ids of a task, (7,), or of a task and its program, (13,), the rest filled with `END`.
 
     Raises:
         InputError: a target out of range, a program that is too long or has other letters.
@@ -153,10 +126,8 @@ def encode(task: Task, program: str | None = None) -> np.ndarray:
         raise InputError(f"target is {task.target}; it must be from 0 to {MOST}")
     text = task.prompt
     if program is not None:
-        if len(program) > LONGEST or not set(program) <= set(LETTERS[:15]):
-            raise InputError(
-                f"program is {program!r}; it must be at most {LONGEST} of {LETTERS[:15]}"
-            )
+        if len(program) > LONGEST or not set(program) <= set(WRITTEN):
+            raise InputError(f"program is {program!r}; it must be at most {LONGEST} of {WRITTEN}")
         text += program
     ids = [LETTERS.index(letter) for letter in text]
     end = [] if program is None else [END] * (PROMPT + LONGEST + 1 - len(ids))
