@@ -33,7 +33,8 @@ SHAPES = ("square", "ring", "bar", "post")
 SIZES = tuple(len(words) for words in SLOTS)
 WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # down and right
 NAMES = ("colour", "shape", "direction", "speed")
-CONFIG = VideoDiTConfig(slots=SIZES)
+FRAMES = 4
+CONFIG = VideoDiTConfig(frames=FRAMES, per=4, slots=SIZES)
 MODELS = ("word", "recaptioned", "true")
 WRONG = 0.2  # of the words that the web has
 LABELLED = 300  # videos with true captions, for the captioner
@@ -48,8 +49,8 @@ def world(count: int, seed: int) -> tuple[Videos, np.ndarray]:
         colour, shape = COLOURS[random.integers(4)], SHAPES[random.integers(4)]
         way, speed = WAYS[random.integers(4)], (1, 3)[random.integers(2)]
         scenes.append(Scene((Mover(colour, shape, 4, 4, speed * way[0], speed * way[1]),)))
-    frames = np.stack([draw_video(scene) for scene in scenes])
-    made = Videos(frames, scenes, [tell(scene) for scene in scenes])
+    frames = np.stack([draw_video(scene, FRAMES) for scene in scenes])
+    made = Videos(frames, scenes, [tell(scene, FRAMES) for scene in scenes])
     return made, np.stack([slots(scene) for scene in scenes])
 
 
@@ -156,10 +157,10 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 300,
+    steps: int = 500,
     count: int = 2000,
     asked: int = 64,
-    tuning: int = 30,
+    tuning: int = 80,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
