@@ -168,10 +168,10 @@ print(flicker(np.array([3.0, 3.0, 3.0]), true), flicker(np.array([1.0, 3.0, 1.0]
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## First without a network
 #
-# Our videos now get a still, soft texture behind the things, since what rests is what flickers. 3,456
-# numbers a video are to be written in 144. The best *linear* coder is known: principal components. It
-# costs nothing, and it comes in both kinds: 18 components for each frame, or 72 for each four frames
-# together. *Which has less flicker, and by how much? Write down a factor.*
+# Our videos now get a still, soft texture behind the things: a wall that should rest. 3,456 numbers a
+# video are to be written in 144. The best *linear* coder is known: principal components. It costs
+# nothing, and it comes in both kinds: 18 components for each frame, or 72 for each four frames together.
+# *Which has the smaller error? Which has less flicker? Bet on both.*
 
 # %%
 linear = experiments.linear_coders(SEEDS)
@@ -179,9 +179,13 @@ for name, row in linear.items():
     print(f"{name:15} PSNR {np.mean(row['psnr']):.2f} dB   flicker {np.mean(row['flicker']):.4f}")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# PSNR is the mean squared error on a scale of decibels: 3 dB more is half the error. The texture needs
-# its numbers in every frame, if every frame is on its own; four frames can share them. That is the whole
-# idea, and no network was needed to see it.
+# PSNR is the mean squared error on a scale of decibels: 3 dB more is half the error. Four frames
+# together have the *smaller error and more flicker*. Why? They can write the wall once, which frees
+# numbers, and they spend these on motion: on patterns that change within the four frames. What a
+# component gets wrong then changes from frame to frame as well. A coder that knows nothing of time cannot
+# do that: its error on a wall at rest is the same in every frame, until something passes by.
+#
+# So the claim is not as plain as it looks. Perhaps a network does what a linear map cannot.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## A convolution that does not look ahead
@@ -260,7 +264,7 @@ verdicts.flicker(flickers)
 # run. Read the figure upwards at one PSNR: that is the comparison at equal error.
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **To remember:** what rests should be written once.
+# FLICKEROUT **To remember:** a smaller error can flicker more; measure both.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. One answer, or a draw
@@ -318,9 +322,10 @@ pictures.errors(experiments.errors_of_order(33))
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. What captions are worth
 #
-# Now a model that draws video from text: a DiT ([lesson 07fb](07fb_diffusion.ipynb)) over our 36
+# Now a model that draws video from text: a DiT ([lesson 07fb](07fb_diffusion.ipynb)) over
 # spacetime patches, with the caption's words added to the time. Its heart is one line longer than the
-# DiT of pictures.
+# DiT of pictures. Four frames must do here, so that a short training learns to draw at all, and every
+# thing starts in the middle.
 
 # %% tags=["hide-input"]
 from minilm.diffusion.video_dit import VideoDiT
@@ -332,7 +337,7 @@ source(VideoDiT.forward)
 #
 # What does the web say about a video? A word, often a wrong one. Ding: the data of the new models are
 # *heavily recaptioned* (59:33 to 60:05): a model that reads video writes a full caption for each. Three
-# models with the same 4,000 videos and the same steps:
+# models with the same 2,000 videos and the same steps:
 #
 # - **word**: one of colour, shape, direction and speed; wrong in a fifth of the cases;
 # - **recaptioned**: all four, as a small reader wrote them that had learned from 300 true captions;
@@ -407,13 +412,13 @@ print(f"the rule counts {100 * np.mean(right):.1f} % right")
 # ## A reader of frames
 #
 # The model is a small transformer. Each frame is one token; a frame may look at those before it; what the
-# last one knows is turned into a count. It learns from 3,000 videos with answers. Beside it stand a reader
-# that sees *one* frame, and one that sees all frames in a random order. **Would prove it wrong:** the reader
+# last one knows is turned into a count. It learns from 2,000 videos with answers. Beside it stands a reader
+# that sees *one* frame. **Would prove it wrong:** the reader
 # is right in more than 95 % of new videos. *How well can one count from a single frame?*
 
 # %% tags=["hide-input"]
 pictures.by_count(
-    counted, {"wide": "the reader", "shuffled": "frames shuffled", "one frame": "one frame"}
+    counted, {"wide": "the reader", "one frame": "one frame"}
 )
 verdicts.miscounts(counted)
 
@@ -467,7 +472,7 @@ source(FrameReader.next_loss)
 # ## Few answers, much video
 #
 # Three readers get only 200 videos with answers. **few** learns from those. **raw** first foretells the
-# frames of 4,000 videos without answers, then learns from the 200. **few, longer** has as many operations
+# frames of 2,000 videos without answers, then learns from the 200. **few, longer** has as many operations
 # as raw, all on the 200. The claim that raw video helps is *ours*; it holds if raw is 5 points ahead of
 # both with every seed.
 
@@ -478,7 +483,7 @@ pictures.shares(
         "few": "200 answers",
         "few, longer": "the same, longer",
         "raw": "raw video first",
-        "wide": "3,000",
+        "wide": "2,000",
     },
     {"right": "counts"},
     {"guessing": 1 / 6},
@@ -492,7 +497,7 @@ verdicts.raw_video(counted)
 # search, learn from what comes out (66:41 to 67:38). The cheapest case: problems whose answers are hard to
 # find and easy to *check*. Three numbers and a target; write an expression.
 #
-# By hand: 2, 5, 7 and 19. `2+5+7` gives 14. `5+2*7` gives 19: right. Nobody had to know the solution, only
+# By hand: 5, 2, 7 and 19. `5+2+7` gives 14. `5+2*7` gives 19: right. Nobody had to know the solution, only
 # to run it.
 
 
@@ -506,22 +511,22 @@ def self_train_round(write, tasks, execute, tries):
     return kept
 
 
-task = countdown.Task((2, 5, 7), 19)
+task = countdown.Task((5, 2, 7), 19)
 tried = self_train_round(
-    lambda tasks, tries: [["2+5+7", "5+2*7", "7*2+5", "5+2*7"]], [task], countdown.execute, 4
+    lambda tasks, tries: [["5+2+7", "5+2*7", "5*2+7", "5+2*7"]], [task], countdown.execute, 4
 )
 print("kept:", [program for _, program in tried])
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Who runs it?
 #
-# What a model writes is code from a stranger. Our programs are checked by a reader that knows digits,
-# brackets and three signs, and nothing else. Programs that may do anything belong behind a wall: the
+# What a model writes is code from a stranger. Our programs are checked by a reader that knows digits
+# and three signs, and nothing else. Programs that may do anything belong behind a wall: the
 # sandbox runs each in a child process that it throws away. Both must agree.
 
 # %%
 with Programs(places=1, unsafe=True) as programs:
-    for text in ("5+2*7", "2+5+7", "__import__('os').listdir('/')"):
+    for text in ("5+2*7", "5+2+7", "__import__('os').listdir('/')"):
         code = f"def f():\n    return {text}\n"
         walled = programs.run(code, [("f", (), task.target)])
         print(f"{text:30} reader {countdown.execute(task, text)!s:6} sandbox {walled.passed}")
@@ -543,7 +548,7 @@ print(f"after:  {100 * live['after']:.0f} %")
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Four ways to spend it
 #
-# Was it the *data*, or just more training? Three rivals, four rounds each. **longer** trains on the first
+# Was it the *data*, or just more training? Three rivals, three rounds each. **longer** trains on the first
 # 150 for as many operations, writing included. **unverified** keeps all that it wrote, right or wrong.
 # **search** runs as many *random* programs and keeps those that pass: compute into data with no model at
 # all. **Would prove it wrong:** verified is not 10 points ahead of longer training; it must also be 10
@@ -557,7 +562,7 @@ verdicts.data_from_compute(taught)
 for case in ("search", "verified"):
     runs = [taught.run(case, seed) for seed in taught.seeds]
     kept = np.mean([[p["solved"] for p in run["points"][1:]] for run in runs], axis=0)
-    print(f"{case:9} tasks solved of 1,200 in rounds 1 to 4:", *(round(k) for k in kept))
+    print(f"{case:9} tasks solved of 1,200 in rounds 1 to 3:", *(round(k) for k in kept))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** where checking is cheap, a checker is a source of data.

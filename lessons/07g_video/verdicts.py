@@ -161,7 +161,7 @@ def raw_video(record: Recorded) -> Verdict:
         "raw video without text, from which nothing is learnt yet, can teach to read video",
         source=f"after {TALK} 77:07-77:52",
         kind="ours",
-        measure="right counts after 200 videos with answers: foretelling 4,000 raw videos first, "
+        measure="right counts after 200 videos with answers: foretelling 2,000 raw videos first, "
         "against as many operations on the 200",
         expected=f"at least {RAW_GAIN} more right, with every seed",
         measured=found,
