@@ -495,7 +495,7 @@ verdicts.raw_video(counted)
 #
 # The talk ends with advice: text is running out, so turn **compute into high-quality data**; run code,
 # search, learn from what comes out (66:41 to 67:38). The cheapest case: problems whose answers are hard to
-# find and easy to *check*. Three numbers and a target; write an expression.
+# find and easy to *check*. Three numbers and a target; write the signs between them.
 #
 # By hand: 5, 2, 7 and 19. `5+2+7` gives 14. `5+2*7` gives 19: right. Nobody had to know the solution, only
 # to run it.
