@@ -19,6 +19,8 @@ from .studies import counting, selftrain
 from .studies import flicker as coders
 
 PAPER = coders.PAPER
+KINDS = {"frame by frame": 1, "four together": 4}  # frames of a piece
+SIZES = (9, 18, 36, 72)  # numbers a frame
 
 
 def held(seed: int, count: int = 64) -> np.ndarray:
@@ -26,25 +28,41 @@ def held(seed: int, count: int = 64) -> np.ndarray:
     return videos(count, coders.HELD + seed, paper=PAPER).frames
 
 
-def linear_coder(known: np.ndarray, true: np.ndarray, frames: int, numbers: int) -> np.ndarray:
+class LinearCoder:
     """The best that a linear map can do: principal components of pieces of so many frames.
 
     Args:
-        known: videos whose components are taken.
-        true: videos that are coded and decoded.
-        frames: of a piece.
-        numbers: components kept of a piece.
-
-    Returns:
-        As `true`, after coding and decoding.
+        known: videos whose components are taken, (N, C, T, H, W).
+        frames: of a piece; 1 codes every frame for itself.
     """
-    rows, back = _pieces(known, frames), _pieces(true, frames)
-    mean = rows.mean(0)
-    _, axes = np.linalg.eigh((rows - mean).T @ (rows - mean))
-    kept = axes[:, ::-1][:, :numbers]
-    made = (back - mean) @ kept @ kept.T + mean
-    n, c, t, h, w = true.shape
-    return made.reshape(n, t // frames, c, frames, h, w).swapaxes(1, 2).reshape(true.shape)
+
+    def __init__(self, known: np.ndarray, frames: int) -> None:
+        rows = _pieces(known, frames).astype(np.float64)
+        self.frames, self.mean = frames, rows.mean(0)
+        values, axes = np.linalg.eigh((rows - self.mean).T @ (rows - self.mean) / len(rows))
+        self.variance, self.axes = np.maximum(values[::-1], 0), axes[:, ::-1]
+
+    def rebuilt(
+        self, videos: np.ndarray, each: int, random: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """Videos after coding in `each` numbers a frame, and decoding.
+
+        Args:
+            videos: (N, C, T, H, W).
+            each: numbers kept of a frame; a piece of four has four times as many.
+            random: where given, what was dropped is drawn from its Gaussian and not left out.
+        """
+        kept = each * self.frames
+        rows = _pieces(videos, self.frames) - self.mean
+        made = rows @ self.axes[:, :kept] @ self.axes[:, :kept].T + self.mean
+        if random is not None:
+            spread = np.sqrt(self.variance[kept:])
+            made += (
+                random.standard_normal((len(rows), len(spread))) * spread @ self.axes[:, kept:].T
+            )
+        n, c, t, h, w = videos.shape
+        apart = made.reshape(n, t // self.frames, c, self.frames, h, w)
+        return apart.swapaxes(1, 2).reshape(videos.shape)
 
 
 def _pieces(v: np.ndarray, frames: int) -> np.ndarray:
@@ -54,20 +72,28 @@ def _pieces(v: np.ndarray, frames: int) -> np.ndarray:
     return apart.reshape(n * t // frames, -1)
 
 
-def linear_coders(seeds: Sequence[int]) -> dict[str, dict[str, list[float]]]:
-    """PSNR and flicker of linear coders with 144 numbers a video, per seed."""
-    found: dict[str, dict[str, list[float]]] = {}
+def linear_coders(seeds: Sequence[int]) -> dict[str, Any]:
+    """What linear coders lose, for each kind and size; a video that stands still; two decoders.
+
+    Returns:
+        "frame by frame" and "four together": measures, lists per seed over `SIZES`; "still": one
+        per seed; "mean" and "draw": one per seed, of four together with the largest size.
+    """
+    found: dict[str, Any] = {name: [] for name in (*KINDS, "still", "mean", "draw")}
     for seed in seeds:
-        known, true = videos(500, seed, paper=PAPER).frames, held(seed)
-        for name, frames, numbers in (("frame by frame", 1, 18), ("four together", 4, 72)):
-            made = coders.measures(linear_coder(known, true, frames, numbers), true)
-            row = found.setdefault(name, {"psnr": [], "flicker": []})
-            row["psnr"].append(made["psnr"])
-            row["flicker"].append(made["flicker"])
+        known, true = videos(600, seed, paper=PAPER).frames, held(seed)
+        still = np.broadcast_to(true.mean(2, keepdims=True), true.shape)
+        found["still"].append(coders.measures(still, true))
+        for name, frames in KINDS.items():
+            coder = LinearCoder(known, frames)
+            found[name].append([coders.measures(coder.rebuilt(true, each), true) for each in SIZES])
+        found["mean"].append(found[name][-1][-1])
+        drawn = coder.rebuilt(true, SIZES[-1], rng(seed, "draw"))
+        found["draw"].append(coders.measures(drawn, true))
     return found
 
 
-def small_coders(seed: int, steps: int = 120) -> dict[str, VideoAE]:
+def small_coders(seed: int, steps: int = 60) -> dict[str, VideoAE]:
     """Both autoencoders after a short training."""
     known, made = videos(500, seed, paper=PAPER).frames, {}
     for name in ("frames", "causal"):
@@ -78,7 +104,7 @@ def small_coders(seed: int, steps: int = 120) -> dict[str, VideoAE]:
     return made
 
 
-def foreteller(seed: int, steps: int = 250) -> FrameReader:
+def foreteller(seed: int, steps: int = 150) -> FrameReader:
     """A reader that has foretold frames of raw videos for a while."""
     reader = FrameReader(counting.CONFIG, seed)
     raw = videos(1500, 40_000 + seed, ("one",)).frames

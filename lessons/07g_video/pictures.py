@@ -127,39 +127,42 @@ def rebuilt(true: np.ndarray, made: Mapping[str, np.ndarray], name: str, frame: 
             _blank(ax, title)
 
 
-def flicker_curves(record: Recorded, linear: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """Flicker against PSNR along the training of each coder, and linear coders."""
-    with figure(
-        alt="At the same PSNR the coders lie on curves of flicker; linear ones above."
-    ) as ax:
-        for case, colour in zip(("frames", "causal, half", "causal"), (VERMILION, GREEN, BLUE)):
-            for seed in record.seeds:
-                points = record.run(case, seed)["points"]
+def flicker_curves(linear: Mapping[str, Any], record: Recorded) -> None:
+    """Flicker against PSNR of linear coders of four sizes, of the trained ones, and of no coder."""
+    with figure(alt="At each PSNR the coder of four frames flickers more than that of one.") as ax:
+        for (name, case), colour in zip(
+            {"frame by frame": "frames", "four together": "causal"}.items(), (VERMILION, BLUE)
+        ):
+            for i, row in enumerate(linear[name]):
                 ax.plot(
-                    [p["psnr"] for p in points], [p["flicker"] for p in points], "o-", color=colour,
-                    alpha=0.75, label=case if seed == record.seeds[0] else None,
+                    [p["psnr"] for p in row], [p["flicker"] for p in row], "o-", color=colour,
+                    alpha=0.75, label=f"linear, {name}" if i == 0 else None,
                 )  # fmt: skip
-        for (name, row), mark in zip(linear.items(), ("x", "+")):
-            ax.plot(row["psnr"], row["flicker"], mark, color=INK, markersize=12, mew=2.5,
-                    linestyle="none", label=f"linear, {name}")  # fmt: skip
+            last = [record.run(case, seed)["points"][-1] for seed in record.seeds]
+            ax.plot(
+                [p["psnr"] for p in last], [p["flicker"] for p in last], "x", color=colour,
+                markersize=11, mew=2.5, label=f"network, {name}",
+            )  # fmt: skip
+        still = linear["still"]
+        ax.plot(
+            [p["psnr"] for p in still], [p["flicker"] for p in still], "*", color=INK,
+            markersize=14, linestyle="none", label="a still picture",
+        )  # fmt: skip
         ax.set_xlabel("PSNR in dB")
         ax.set_ylabel("flicker")
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def decoders(record: Recorded) -> None:
-    """PSNR, flicker and error of the spectrum of each decoder."""
-    runs = [record.run("causal", seed)["decoders"] for seed in record.seeds]
-    ways = {"deterministic": "one answer", "once": "diffusion, 1 pass", "drawn": "diffusion, 10"}
+def decoders(linear: Mapping[str, Any]) -> None:
+    """PSNR, flicker and error of the spectrum: the mean of what could be, and a draw from it."""
     names = {"psnr": "PSNR in dB", "flicker": "flicker", "spectrum": "error of the spectrum"}
-    with figure(1, 3, size=(12.2, 4.6), alt="Three measures of three decoders.") as axes:
+    with figure(1, 3, size=(12.2, 4.4), alt="Three measures of two decoders.") as axes:
         for ax, (key, title) in zip(axes, names.items()):
-            for i, (way, colour) in enumerate(zip(ways, COLOURS)):
-                values = [run[way][key] for run in runs]
+            for i, (way, colour) in enumerate(zip(("mean", "draw"), (BLUE, ORANGE))):
+                values = [run[key] for run in linear[way]]
                 ax.bar(i, np.mean(values), color=colour, width=0.7)
                 ax.plot([i] * len(values), values, ".", color=INK, markersize=9)
-            ax.set_xticks(range(3), [name.replace(", ", ",\n") for name in ways.values()])
-            ax.tick_params(axis="x", labelsize=12)
+            ax.set_xticks(range(2), ["the mean", "a draw"])
             ax.set_title(title, loc="center", fontsize=15)
 
 
