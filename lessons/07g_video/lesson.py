@@ -444,7 +444,7 @@ print(f"the rule counts {100 * np.mean(right):.1f} % right")
 # ## A reader of frames
 #
 # The model is a small transformer. Each frame is one token; a frame may look at those before it; what the
-# last one knows is turned into a count. It learns from 2,000 videos with answers. Beside it stands a reader
+# last one knows is turned into a count. It learns from 1,200 videos with answers. Beside it stands a reader
 # that sees *one* frame. **Would prove it wrong:** the reader
 # is right in more than 95 % of new videos. *How well can one count from a single frame?*
 
@@ -502,7 +502,7 @@ source(FrameReader.next_loss)
 # ## Few answers, much video
 #
 # Three readers get only 200 videos with answers. **few** learns from those. **raw** first foretells the
-# frames of 2,000 videos without answers, then learns from the 200. **few, longer** has as many operations
+# frames of 1,200 videos without answers, then learns from the 200. **few, longer** has as many operations
 # as raw, all on the 200. The claim that raw video helps is *ours*; it holds if raw is 5 points ahead of
 # both with every seed.
 
@@ -513,7 +513,7 @@ pictures.shares(
         "few": "200 answers",
         "few, longer": "the same, longer",
         "raw": "raw video first",
-        "wide": "2,000",
+        "wide": "1,200",
     },
     {"right": "counts"},
     {"guessing": 1 / 6},
@@ -578,7 +578,7 @@ print(f"after:  {100 * live['after']:.0f} %")
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Four ways to spend it
 #
-# Was it the *data*, or just more training? Three rivals, three rounds each. **longer** trains on the first
+# Was it the *data*, or just more training? Three rivals, two rounds each. **longer** trains on the first
 # 150 for as many operations, writing included. **unverified** keeps all that it wrote, right or wrong.
 # **search** runs as many *random* programs and keeps those that pass: compute into data with no model at
 # all. **Would prove it wrong:** verified is not 10 points ahead of longer training; it must also be 10
@@ -592,7 +592,7 @@ verdicts.data_from_compute(taught)
 for case in ("search", "verified"):
     runs = [taught.run(case, seed) for seed in taught.seeds]
     kept = np.mean([[p["solved"] for p in run["points"][1:]] for run in runs], axis=0)
-    print(f"{case:9} tasks solved of 1,200 in rounds 1 to 3:", *(round(k) for k in kept))
+    print(f"{case:9} tasks solved of 1,200 in rounds 1 and 2:", *(round(k) for k in kept))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** where checking is cheap, a checker is a source of data.

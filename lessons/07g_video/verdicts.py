@@ -162,7 +162,7 @@ def raw_video(record: Recorded) -> Verdict:
         "raw video without text, from which nothing is learnt yet, can teach to read video",
         source=f"after {TALK} 77:07-77:52",
         kind="ours",
-        measure="right counts after 200 videos with answers: foretelling 2,000 raw videos first, "
+        measure="right counts after 200 videos with answers: foretelling 1,200 raw videos first, "
         "against as many operations on the 200",
         expected=f"at least {RAW_GAIN} more right, with every seed",
         measured=found,
@@ -181,7 +181,7 @@ def data_from_compute(record: Recorded) -> Verdict:
     return claim(
         "compute can be turned into data: write programs, run them, learn from what is right",
         source=f"{TALK} 66:41-67:38",
-        measure="held-out tasks solved at the first try after three rounds",
+        measure="held-out tasks solved at the first try after two rounds",
         expected=f"verified at least {GAIN} above longer training of equal operations and above "
         "unverified; partly: above longer training",
         measured=found,
