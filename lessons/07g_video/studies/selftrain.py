@@ -3,8 +3,8 @@
     minilm study run 07g/selftrain --out selftrain.json
 
 After Ming Ding (CS25 V4, 66:41-67:38): turn compute into high-quality data, by running code. Three
-numbers and a target; the signs between them are to be found. Every model starts from the same 150 tasks with
-solutions. "verified" then writes programs for 1,200 tasks without solutions, keeps those that give
+numbers and a target; the signs between them are to be found. Every model starts from the same 150
+tasks with solutions. "verified" then writes programs for 1,200 tasks without solutions, keeps those that give
 the target, learns from them, and again. Its rivals: "longer" trains on the first 150 for as many
 operations as "verified" spends, its writing included; "unverified" keeps what it wrote, right or
 wrong; "search" runs as many random programs as "verified" writes and keeps those that pass, so that
