@@ -5,9 +5,10 @@
 After Ming Ding (CS25 V4, 59:33-62:35 and 77:07): models of video hallucinate and miscount, data
 must cover what is asked, and nothing is learnt from raw video yet. A reader takes 8 frames, one
 token each, and says how often the thing bounced, 0 to 5. "wide" saw things of all 64 looks,
-"narrow" as many videos of 4 looks, "one frame" all looks but only one frame; all saw every count alike often. "few" learns from 200 videos with answers; "raw" first
-foretells frames of 1,200 videos without any, then learns from the same 200; "few, longer" has as
-many operations as "raw" but no raw video. One learning rate for all, tuned on "wide".
+"narrow" as many videos of 4 looks, "one frame" all looks but only one frame; all saw every count
+alike often. "few" learns from 200 videos with answers; "raw" first foretells frames of 1,200 videos
+without any, then learns from the same 200; "few, longer" has as many operations as "raw" but no raw
+video. One learning rate for all, tuned on "wide".
 """
 
 import time
