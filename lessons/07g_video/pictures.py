@@ -107,7 +107,7 @@ def unfolded(start: int, speed: int, frames: int = 8, span: int = 8) -> None:
             ax.plot((wall - start) / speed, wall, "o", color=VERMILION, markersize=11)
         ax.set_xlabel("frame")
         ax.set_ylabel("pixel")
-        ax.set_title(f"{len(walls)} bounces", loc="left")
+        ax.set_title(f"{len(walls)} bounce{'s' * (len(walls) != 1)}", loc="left")
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
