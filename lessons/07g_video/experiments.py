@@ -21,6 +21,7 @@ from .studies import flicker as coders
 PAPER = coders.PAPER
 KINDS = {"frame by frame": 1, "four together": 4}  # frames of a piece
 SIZES = (9, 18, 36, 72)  # numbers a frame
+OPEN, TRIES = 600, 8  # tasks without solutions, programs written for each
 
 
 def held(seed: int, count: int = 64) -> np.ndarray:
@@ -93,7 +94,7 @@ def linear_coders(seeds: Sequence[int]) -> dict[str, Any]:
     return found
 
 
-def small_coders(seed: int, steps: int = 60) -> dict[str, VideoAE]:
+def small_coders(seed: int, steps: int = 40) -> dict[str, VideoAE]:
     """Both autoencoders after a short training."""
     known, made = videos(500, seed, paper=PAPER).frames, {}
     for name in ("frames", "causal"):
@@ -128,17 +129,50 @@ def errors_of_order(frames: int, runs: int = 4000, keys: int = 2) -> dict[str, n
     return {"one after the other": chain.std(1), "key frames first": error.std(1)}
 
 
-def one_round(seed: int) -> dict[str, Any]:
-    """A writer before and after one round in which it teaches itself."""
-    first, open_tasks, tests = selftrain.drawn_tasks(seed)
-    network = Transformer(selftrain.CONFIG, seed)
-    selftrain.learn(network, first, 150, 3e-3, seed, 0)
-    before = selftrain.exam(network, tests, seed)["pass1"]
-    made = self_train_round(selftrain.writer(network, seed), open_tasks[:600], C.execute, 8)
-    selftrain.learn(network, [*first, *made.kept], 100, 3e-3, seed, 1)
+def readers(seeds: Sequence[int], steps: int = 120) -> dict[str, list[dict[str, Any]]]:
+    """Readers that learned to count from things of 64 looks and of 4, and one that saw one frame."""
     return {
-        "before": before,
-        "round": made,
-        "after": selftrain.exam(network, tests, seed)["pass1"],
-        "chance": selftrain.chance(seed),
+        model: [
+            counting.exam(counting.trained(model, seed, 6e-3, steps, 900), model, seed)
+            for seed in seeds
+        ]
+        for model in ("wide", "narrow", "one frame")
     }
+
+
+def self_taught(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Shares of new tasks solved at the first try, by what the compute went into, per seed.
+
+    "before": after 100 steps on 150 tasks with solutions. "verified": one round of writing for 600
+    tasks without, and 100 steps on what passed too. "search": the same with random programs.
+    "longer": as many operations on the 150, writing included. "chance": random programs.
+    """
+    found: dict[str, list[float]] = {}
+    writing = round(OPEN * TRIES / 3 / selftrain.BATCH)  # steps that cost as much as writing does
+    for seed in seeds:
+        first, open_tasks, tests = selftrain.drawn_tasks(seed)
+        start = Transformer(selftrain.CONFIG, seed)
+        selftrain.learn(start, first, 100, 3e-3, seed, 0)
+        weights = {name: array.copy() for name, array in start.state_dict().items()}
+        solved = {"before": start, "chance": None}
+        for way in ("longer", "search", "verified"):
+            model = Transformer(selftrain.CONFIG, seed)
+            model.load_state_dict(weights)
+            pool = list(first)
+            if way != "longer":
+                write = selftrain.writer(model, seed) if way == "verified" else None
+                write = write or selftrain.searcher(seed)
+                pool += self_train_round(write, open_tasks[:OPEN], C.execute, TRIES).kept
+            more = writing if way == "longer" else 0
+            selftrain.learn(model, pool, 100 + more, 3e-3, seed, 1)
+            solved[way] = model
+        for way, model in solved.items():
+            share = selftrain.chance(seed) if model is None else first_try(model, tests, seed)
+            found.setdefault(way, []).append(share)
+    return found
+
+
+def first_try(model: Transformer, tests: Sequence[C.Task], seed: int) -> float:
+    """Share of tasks that the likeliest program solves."""
+    written = selftrain.writer(model, seed, 0.0)(tests, 1)
+    return float(np.mean([C.execute(task, one[0]) for task, one in zip(tests, written)]))

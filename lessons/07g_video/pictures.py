@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from minilm.course.show.figures import bars
 from minilm.course.show.style import (
     BLUE,
     COLOURS,
-    GREEN,
     INK,
     MUTED,
     ORANGE,
@@ -198,12 +198,15 @@ def errors(found: Mapping[str, np.ndarray]) -> None:
 
 
 def shares(
-    record: Recorded, cases: Mapping[str, str], keys: Mapping[str, str], level: Mapping[str, float]
+    read: Mapping[str, Sequence[Mapping[str, Any]]],
+    cases: Mapping[str, str],
+    keys: Mapping[str, str],
+    level: Mapping[str, float],
 ) -> None:
-    """Groups of bars of the last test: a group for each key, a bar for each case.
+    """Groups of bars: a group for each key, a bar for each case, a dot for each seed.
 
     Args:
-        record: of the study.
+        read: case -> exams, one per seed.
         cases: case -> its name.
         keys: what is measured -> its name.
         level: name of a yardstick -> its height.
@@ -212,7 +215,7 @@ def shares(
         width = 0.8 / len(cases)
         for i, ((case, name), colour) in enumerate(zip(cases.items(), COLOURS)):
             for j, key in enumerate(keys):
-                values = [record.run(case, s)["points"][-1][key] for s in record.seeds]
+                values = [exam[key] for exam in read[case]]
                 at = j + (i - (len(cases) - 1) / 2) * width
                 ax.bar(at, np.mean(values), width * 0.92, color=colour,
                        label=name if j == 0 else None)  # fmt: skip
@@ -225,13 +228,13 @@ def shares(
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def by_count(record: Recorded, cases: Mapping[str, str]) -> None:
+def by_count(read: Mapping[str, Sequence[Mapping[str, Any]]], cases: Mapping[str, str]) -> None:
     """Share right and mean answer for each true count."""
-    counts = [int(c) for c in record.run(next(iter(cases)), record.seeds[0])["points"][-1]["each"]]
     with figure(1, 2, alt="Right counts, and the mean answer, for each true count.") as axes:
         for (case, name), colour in zip(cases.items(), COLOURS):
             for ax, key in zip(axes, ("each", "said")):
-                rows = [list(record.run(case, s)["points"][-1][key].values()) for s in record.seeds]
+                rows = [list(exam[key].values()) for exam in read[case]]
+                counts = range(len(rows[0]))
                 ax.plot(counts, np.mean(rows, axis=0), "o-", color=colour, label=name)
                 ax.plot(counts, np.transpose(rows), ".", color=colour, alpha=0.5)
         axes[1].plot(counts, counts, color=INK, linestyle=(0, (2, 3)), label="truth")
@@ -239,22 +242,19 @@ def by_count(record: Recorded, cases: Mapping[str, str]) -> None:
             ax.set_xlabel("true number of bounces")
             ax.set_ylabel(label)
             ax.set_ylim(0)
-        axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes[1].legend(loc="upper left")
 
 
-def rounds(record: Recorded) -> None:
-    """Held-out tasks solved after each round, by what was kept."""
+def solved(shares_of: Mapping[str, Sequence[float]]) -> None:
+    """New tasks solved at the first try, by what the compute went into."""
     names = {
-        "verified": "what passed", "search": "random programs that passed",
-        "unverified": "all that it wrote", "longer": "the first 150, longer",
+        "chance": "random program", "before": "before", "longer": "longer training",
+        "search": "random search", "verified": "what it wrote",
     }  # fmt: skip
-    with figure(alt="Solved tasks after each round, for four ways to spend the compute.") as ax:
-        for (case, name), colour in zip(names.items(), (BLUE, GREEN, ORANGE, VERMILION)):
-            rows = [[p["pass1"] for p in record.run(case, s)["points"]] for s in record.seeds]
-            ax.plot(np.mean(rows, axis=0), "o-", color=colour, label=name)
-            ax.plot(np.transpose(rows), ".", color=colour, alpha=0.5)
-        ax.set_xticks(range(len(rows[0])))
-        ax.set_xlabel("round")
-        ax.set_ylabel("new tasks solved at the first try")
-        ax.set_ylim(0)
-        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    bars(
+        list(names.values()),
+        np.array([shares_of[way] for way in names]).T,
+        ylabel="share of new tasks solved",
+        numbers="{:.2f}",
+        alt="Shares of new tasks solved after each way to spend the compute.",
+    )

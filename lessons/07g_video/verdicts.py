@@ -7,20 +7,10 @@ from typing import Any
 import numpy as np
 
 from minilm.course.show.claims import Verdict, claim
-from minilm.studies.recorded import Recorded
 
 TALK = "Ming Ding"
 LESS, LESS_AT_PSNR = 0.9, 0.95  # of the frames' flicker, at equal numbers and at equal PSNR
 GAIN = 0.10  # of what is shown, or solved, that a cause must add
-RAW_GAIN = 0.05
-
-
-def _runs(record: Recorded, case: str) -> list[dict[str, Any]]:
-    return [record.run(case, seed) for seed in record.seeds]
-
-
-def _last(record: Recorded, case: str, key: str) -> list[float]:
-    return [run["points"][-1][key] for run in _runs(record, case)]
 
 
 def _mean(rows: Sequence[float], digits: int = 2) -> str:
@@ -93,31 +83,13 @@ def decoder(linear: Mapping[str, Any], seeds: Sequence[int]) -> Verdict:
     )
 
 
-def recaptioned(record: Recorded) -> Verdict:
-    found = {case: _last(record, case, "mean") for case in ("word", "recaptioned", "true")}
-    return claim(
-        "recaptioned videos teach a model to draw what it is asked for",
-        source=f"{TALK} 59:33-60:05",
-        measure="share of colour, shape, direction and speed that the oracle reads as asked, full "
-        "captions, same videos and steps",
-        expected=f"recaptioned at least {GAIN} above one noisy word, and at least half the way to "
-        "true captions; partly: the first",
-        measured=found,
-        holds=lambda m: m["recaptioned"] - m["word"] >= max(GAIN, (m["true"] - m["word"]) / 2),
-        partly=lambda m: m["recaptioned"] - m["word"] >= GAIN,
-        seeds=record.seeds,
-        recorded=True,
-        says=f"{_percent(found['word'])} of what was asked for is shown after one noisy word, "
-        f"{_percent(found['recaptioned'])} after recaptioning, {_percent(found['true'])} after the "
-        "truth",
-    )
-
-
-def miscounts(record: Recorded) -> Verdict:
+def miscounts(
+    read: Mapping[str, Sequence[Mapping[str, Any]]], rule: Sequence[float], seeds: Sequence[int]
+) -> Verdict:
     right = {
-        "reader": _last(record, "wide", "right"),
-        "one frame": _last(record, "one frame", "right"),
-        "rule": [run["rule"] for run in _runs(record, "wide")],
+        "reader": [exam["right"] for exam in read["wide"]],
+        "one frame": [exam["right"] for exam in read["one frame"]],
+        "rule": list(rule),
     }
     return claim(
         "a model that reads video miscounts what a simple rule counts",
@@ -128,16 +100,16 @@ def miscounts(record: Recorded) -> Verdict:
         measured=right,
         holds=lambda m: m["reader"] <= 0.95 and m["rule"] >= 0.97,
         partly=lambda m: m["reader"] < m["rule"] - 0.02,
-        seeds=record.seeds,
-        recorded=True,
+        seeds=seeds,
+        note="the reader had seconds of training; more would make it better, and the rule is exact",
         says=f"the reader counts {_percent(right['reader'])} right, the rule "
         f"{_percent(right['rule'])}, a reader of one frame {_percent(right['one frame'])}",
     )
 
 
-def coverage(record: Recorded) -> Verdict:
-    wide, narrow = (_last(record, case, "new_looks") for case in ("wide", "narrow"))
-    known = _last(record, "narrow", "known_looks")
+def coverage(read: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequence[int]) -> Verdict:
+    wide, narrow = ([exam["new_looks"] for exam in read[name]] for name in ("wide", "narrow"))
+    known = [exam["known_looks"] for exam in read["narrow"]]
     lost = [a - b for a, b in zip(wide, narrow)]
     fell = [a - b for a, b in zip(known, narrow)]
     return claim(
@@ -149,47 +121,25 @@ def coverage(record: Recorded) -> Verdict:
         measured={"behind wide": lost, "behind itself": fell},
         holds=lambda m: min(m.values()) >= GAIN,
         partly=lambda m: m["behind wide"] >= GAIN,
-        seeds=record.seeds,
-        recorded=True,
+        seeds=seeds,
         says=f"with 4 looks in training {_percent(narrow)} of new looks are counted right, with 64 "
         f"looks {_percent(wide)}; on its own 4 looks the narrow reader has {_percent(known)}",
     )
 
 
-def raw_video(record: Recorded) -> Verdict:
-    found = {case: _last(record, case, "right") for case in ("few", "few, longer", "raw")}
-    return claim(
-        "raw video without text, from which nothing is learnt yet, can teach to read video",
-        source=f"after {TALK} 77:07-77:52",
-        kind="ours",
-        measure="right counts after 200 videos with answers: foretelling 1,200 raw videos first, "
-        "against as many operations on the 200",
-        expected=f"at least {RAW_GAIN} more right, with every seed",
-        measured=found,
-        holds=lambda m: m["raw"] - max(m["few, longer"], m["few"]) >= RAW_GAIN,
-        seeds=record.seeds,
-        recorded=True,
-        says=f"after raw video {_percent(found['raw'])} are right, without it "
-        f"{_percent(found['few'])}, and {_percent(found['few, longer'])} with as many operations",
-    )
-
-
-def data_from_compute(record: Recorded) -> Verdict:
-    cases = ("longer", "unverified", "search", "verified")
-    found = {case: _last(record, case, "pass1") for case in cases}
-    before = [run["points"][0]["pass1"] for run in _runs(record, "verified")]
+def data_from_compute(solved: Mapping[str, Sequence[float]], seeds: Sequence[int]) -> Verdict:
+    found = {way: list(solved[way]) for way in ("before", "longer", "search", "verified")}
     return claim(
         "compute can be turned into data: write programs, run them, learn from what is right",
         source=f"{TALK} 66:41-67:38",
-        measure="held-out tasks solved at the first try after two rounds",
-        expected=f"verified at least {GAIN} above longer training of equal operations and above "
-        "unverified; partly: above longer training",
+        measure="held-out tasks solved at the first try after one round",
+        expected=f"verified at least {GAIN} above longer training of equal operations; partly: "
+        f"{GAIN / 2} above",
         measured=found,
-        holds=lambda m: m["verified"] - max(m["longer"], m["unverified"]) >= GAIN,
-        partly=lambda m: m["verified"] - m["longer"] >= GAIN,
-        seeds=record.seeds,
-        recorded=True,
-        says=f"from {_percent(before)} to {_percent(found['verified'])}; longer training "
-        f"{_percent(found['longer'])}, unverified {_percent(found['unverified'])}, random search "
-        f"and no model {_percent(found['search'])}",
+        holds=lambda m: m["verified"] - m["longer"] >= GAIN,
+        partly=lambda m: m["verified"] - m["longer"] >= GAIN / 2,
+        seeds=seeds,
+        says=f"from {_percent(found['before'])} to {_percent(found['verified'])} by what it wrote "
+        f"itself; longer training {_percent(found['longer'])}, random search and no model "
+        f"{_percent(found['search'])}",
     )

@@ -170,7 +170,7 @@ WRONG = [
     # keeps everything
     (
         "self_train_round",
-        1,
+        0,
         changed(
             "self_train_round",
             ("if execute(task, program):", "execute(task, program)\n            if True:"),
@@ -204,7 +204,7 @@ def self_train_round(write, tasks, execute, tries):
     # remembers a program from task to task
     (
         "self_train_round",
-        1,
+        0,
         GIVEN
         + """
 
