@@ -19,7 +19,7 @@
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 3 minutes. Let everybody count and vote before you go on: there will be four answers. The next slides
-# count it. For 50 minutes leave out sections 5 and 6; for 80 show everything.
+# count it. For 50 minutes leave out sections 5 and 7; for 80 show everything.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The last part of Ming Ding's talk (CS25 V4, 57:44 to 67:38) is about video and about what comes next.
@@ -415,7 +415,8 @@ pictures.shares(
 verdicts.coverage(read, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **To remember:** test on what the data did not cover, or you measure the data.
+# It did not come out. The reader of four looks is better on its own looks, and on new ones as good as the one
+# that saw all. **To remember:** a skill that does not depend on looks does not need all looks.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. What raw video could teach
@@ -423,7 +424,7 @@ verdicts.coverage(read, SEEDS)
 # "Nothing is learned from raw video yet": models of pictures and text rest on *paired* text (77:07 to
 # 77:52). Could something be? A language model learns from raw text by foretelling the next word. Let the
 # reader foretell the **next frame**: no caption, no answer, only video. Here is one after a short
-# training. The last frame shown is told from those before it. *Where is it blurred, and why there?*
+# training. Each frame below is told from those before it. *What will it say to frame 1?*
 
 # %%
 foreteller = experiments.foreteller(SEEDS[0])
@@ -439,10 +440,10 @@ interact(
 source(FrameReader.next_loss)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It is blurred where more than one thing could come next, and sharp where the past decides. To foretell a
-# frame one has to know where the walls are, which is what counting needs. Whether a reader that has foretold
-# many raw videos needs fewer answers is a study of its own (`minilm study run 07g/counting`); its result is
-# not in yet, so there is no verdict here.
+# Almost nothing: nearly black. The thing covers a ninth of the frame, and where it will be is not known at
+# first, so the *mean* of all next frames is black, and the mean is what the squared error asks for first.
+# Our short training gets no further. Whether a reader that has foretold many raw videos needs fewer answers
+# is therefore **not measured**; the study that would is written (`minilm study run 07g/counting`).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Compute into data
@@ -506,7 +507,20 @@ verdicts.data_from_compute(solved, SEEDS)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
 #
-# To be filled in.
+# **As claimed.** A model that reads video miscounts what a rule of five lines counts: our reader is right in
+# half of the videos, the rule in all.
+#
+# **Only in part.** A decoder that draws has the right sharpness where the mean is soft, and pays with more
+# flicker and less PSNR.
+#
+# **Not as claimed, at our size.** Four frames in one latent flicker *more* than one frame in one, at equal
+# numbers and at equal error; for the best linear coders this is exact. Four looks in training did as well on
+# new looks as sixty-four. What a writer taught itself brought 8 points on average, less than the 10 that we had
+# asked for, and random search brought as much: where tasks are this small, no model is needed to find data.
+#
+# **No test.** Trained coders and a diffusion decoder for them: a still picture beats them. Foretelling frames.
+# **Left out.** What recaptioning is worth; the model (`minilm.diffusion.video_dit`) and the study are there
+# (`minilm study run 07g/captions`).
 #
 # **Not measured.** Whether common scenes are solved in two years (60:35), robots (62:46), speech (64:36), new
 # architectures (65:33): these are forecasts. Sora itself, and everything at its size. No person judged a
