@@ -347,7 +347,14 @@ interact(lambda number: pictures.order(schedule, number), number=(0, 3, 1, 1))
 pictures.errors(experiments.errors_of_order(33))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Diffusion over spacetime patches went further: it draws *all* frames at once, each looking at each.
+# Diffusion over spacetime patches went further: it draws *all* frames at once, each looking at each. The package
+# has such a model, a DiT ([lesson 07fb](07fb_diffusion.ipynb)) whose tokens are the blocks of section 2
+# (`minilm.diffusion.video_dit`). What it draws depends on what it was told. The web says a word about a video,
+# and often a wrong one; Ding's last reason for Sora is that its videos were *heavily recaptioned* (59:33 to
+# 60:05): a model that reads video wrote a full caption for each, like our level 3. We have not measured what
+# that is worth. In the time that a page has, our DiT draws only when four frames are one block and everything
+# starts in the middle.
+#
 # **To remember:** an order in which errors cannot pile up, or none at all.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -502,6 +509,16 @@ pictures.solved(solved)
 verdicts.data_from_compute(solved, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
+# One round is little. A recorded study (`minilm study run 07g/selftrain`) goes on for two, with 1,200 tasks
+# and a fourth rival that keeps *all* it wrote, right or wrong. It ends at 41 % of new
+# tasks for what passed, 43 % for random search, 31 % for longer training and 25 % for all that was
+# written. So the checking is what makes data of
+# samples: without it the model learns its own mistakes. And search keeps pace throughout, because one random
+# program in seven is right here. A model earns its keep where nobody hits by chance: there search finds nothing
+# to begin with, and a writer that is right once in a hundred tries has something to learn from. That is where
+# the talk's other two ways belong, tree search and reinforcement learning: they spend the same compute where it
+# is likelier to pay.
+#
 # **To remember:** where checking is cheap, a checker is a source of data.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
