@@ -117,6 +117,7 @@ PRODUCTS = {
 PICTURES = {
     "conv2d": Case([(2, 3, 5, 4), (4, 3, 3, 2), (4,)], F.conv2d),
     "conv_transpose2d": Case([(2, 3, 4, 3), (3, 4, 3, 2), (4,)], F.conv_transpose2d),
+    "causal_conv3d": Case([(2, 3, 4, 3, 2), (4, 3, 2, 3, 2), (4,)], F.causal_conv3d),
     "group_norm": Case([(2, 6, 3, 2), (6,), (6,)], lambda x, w, b: F.group_norm(x, 2, w, b)),
 }
 LOSSES = {
@@ -175,6 +176,10 @@ MORE = {
     "conv_transpose2d, wide steps": Case(
         [(2, 3, 4, 3), (3, 4, 3, 2), (4,)],
         lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2, padding=1, output_padding=(1, 0)),
+    ),
+    "causal_conv3d, wide steps": Case(
+        [(2, 3, 4, 5, 4), (4, 3, 3, 3, 3)],
+        lambda x, w: F.causal_conv3d(x, w, step=2, stride=(2, 1), padding=1),
     ),
     "mse, each": Case([(3, 4), (3, 4)], lambda x, t: F.mse(x, t, reduction="none")),
     "attention, causal": Case(ATTENTION, lambda q, k, v: F.attention(q, k, v, causal=True)),

@@ -37,13 +37,11 @@ def _with_weights(made: Any, model: Any) -> Any:
     return made
 
 
-def dit_twin(model: DiT) -> Any:
-    """A torch module that computes what an adaLN-Zero DiT does, from a copy of its weights."""
+def ada_parts(c: int, heads: int) -> tuple[Any, Any, Any]:
+    """What a DiT is made of, in torch: the map of a condition, a block, and the norm it steers."""
     import torch
     from torch import nn
     from torch.nn import functional as TF
-
-    config, c = model.config, model.config.width
 
     class Map(nn.Module):
         def __init__(self, count: int) -> None:
@@ -61,7 +59,7 @@ def dit_twin(model: DiT) -> Any:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             b, t, _ = x.shape
             parts = self.qkv(x).split(c, 2)
-            q, k, v = (p.view(b, t, config.heads, -1).transpose(1, 2) for p in parts)
+            q, k, v = (p.view(b, t, heads, -1).transpose(1, 2) for p in parts)
             mixed = TF.scaled_dot_product_attention(q, k, v)
             return self.out(mixed.transpose(1, 2).reshape(b, t, c))
 
@@ -86,6 +84,18 @@ def dit_twin(model: DiT) -> Any:
             shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)
             x = x + gate1 * self.attention(norm(x, shift1, scale1))
             return x + gate2 * self.feed_forward(norm(x, shift2, scale2))
+
+    return Map, Block, norm
+
+
+def dit_twin(model: DiT) -> Any:
+    """A torch module that computes what an adaLN-Zero DiT does, from a copy of its weights."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as TF
+
+    config, c = model.config, model.config.width
+    Map, Block, norm = ada_parts(c, config.heads)  # noqa: N806, classes
 
     class Twin(nn.Module):
         def __init__(self) -> None:

@@ -9,6 +9,7 @@ A picture x0 is mixed with noise e ~ N(0, 1) as x = alpha x0 + sigma e. These fo
 arrays. The rest is imported by its own name (`from minilm.diffusion.dit import DiT`):
 
     dit, mmdit, unet   networks that predict; `conditioning`: how they are told time and label
+    video_dit          a DiT over blocks of frames and pixels
     training           batches, the loss, and training by the house's own step
     generate           a network as a denoiser, with guidance, and pictures drawn with it
     relay              the second stage that goes on from a small picture, and the cascade

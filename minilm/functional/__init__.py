@@ -18,6 +18,7 @@ from minilm.functional.activations import geglu, gelu, silu, soft_cap, swiglu
 from minilm.functional.attending import attention, rope
 from minilm.functional.chunked_loss import linear_cross_entropy
 from minilm.functional.convolution import conv2d, conv_transpose2d
+from minilm.functional.convolution3d import causal_conv3d
 from minilm.functional.elementwise import (
     abs,
     add,
@@ -95,6 +96,7 @@ __all__ = [
     "balance_step",
     "bce",
     "broadcast_to",
+    "causal_conv3d",
     "clip",
     "concatenate",
     "contiguous",

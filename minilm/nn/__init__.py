@@ -3,6 +3,7 @@
 from minilm.nn.activations import GELU, Identity, SiLU
 from minilm.nn.attention import Attention, CrossAttention, Sight
 from minilm.nn.convolution import Conv2d, ConvTranspose2d
+from minilm.nn.convolution3d import CausalConv3d
 from minilm.nn.dropout import Dropout, dropout_seed
 from minilm.nn.embedding import Embedding
 from minilm.nn.experts import ExpertChoice, Experts, Routing, balance, watch_routing
@@ -50,6 +51,7 @@ __all__ = [
     "RNN",
     "Attention",
     "Buffer",
+    "CausalConv3d",
     "Conv2d",
     "ConvTranspose2d",
     "CrossAttention",
