@@ -8,13 +8,15 @@ A ladder; each file's header says what it does not do:
 - `presets`: GPT-2 to Mixtral, BERT, T5, GLM as configs; `build` makes the model of any
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
-`initialise` (the first weights), `blank` (GLM's training text), `grow` (a larger vocabulary);
+`initialise` (the first weights), `blank` (GLM's training text), `denoising` (BERT's and T5's),
+`grow` (a larger vocabulary);
 `sentences` (a reader and a judge of short sentences, for questions about many of them).
 """
 
 from minilm.models.blank import batch_blanks, blank_out, sample_spans
 from minilm.models.build import count_parameters, model_of
 from minilm.models.config import Config, EncoderDecoderConfig
+from minilm.models.denoising import batch_corrupted, corrupt_spans, mask_out
 from minilm.models.encoder_decoder import EncoderDecoder
 from minilm.models.groups import Relative, Rope
 from minilm.models.grow import grow_vocabulary
@@ -45,14 +47,17 @@ __all__ = [
     "ScalarHead",
     "Transformer",
     "batch_blanks",
+    "batch_corrupted",
     "bert",
     "blank_out",
+    "corrupt_spans",
     "count_parameters",
     "glm",
     "gpt2",
     "gpt3",
     "grow_vocabulary",
     "llama",
+    "mask_out",
     "mistral",
     "mixtral",
     "model_of",
