@@ -23,6 +23,7 @@ from minilm.course.show.style import (
     render,
     styled,
 )
+from minilm.models import presets
 from minilm.studies.recorded import Recorded
 
 from . import verdicts
@@ -349,3 +350,60 @@ def board_with(record: Recorded, row: Mapping[str, Any], seed: int) -> None:
         ax.set_xlabel(f"nats per held-out token after {row['step']} steps, seed {seed}")
         ax.grid(visible=False, axis="y")
 
+
+
+# ---------------------------------------------------------------------------------------- family
+
+
+def tree() -> None:
+    """Models by year, and which of the changes each has; blue where it left 2017."""
+    rows, head = family_rows(), ("norms", "kind", "places", "key heads", "unit", "biases", "experts")
+    first = rows[0][1]
+    with figure(
+        alt="A table of models from 2017 to today with their norms, places, key heads, units, biases "
+        "and experts; what is no longer as in 2017 is blue.",
+        size=(12.2, 0.52 * len(rows) + 0.9),
+    ) as ax:
+        ax.set_axis_off()
+        ax.set_xlim(-2.3, len(head))
+        ax.set_ylim(-0.6, len(rows) + 0.2)
+        for k, name in enumerate(head):
+            ax.text(k + 0.5, len(rows) - 0.1, name, ha="center", fontsize=16, fontweight="bold")
+        for i, (model, cells) in enumerate(rows):
+            y = len(rows) - 1 - i
+            ax.text(-2.25, y + 0.05, model, fontsize=16, va="center")
+            for k, cell in enumerate(cells):
+                new = i > 0 and cell != first[k]
+                ax.text(k + 0.5, y + 0.05, cell, ha="center", va="center", fontsize=15,
+                        color=BLUE if new else MUTED, fontweight="bold" if new else "normal")  # fmt: skip
+
+
+def family_rows() -> list[tuple[str, tuple[str, ...]]]:
+    """(model, its seven parts), oldest first, read from the package's presets."""
+    made = {
+        "Transformer 2017": presets.vaswani(),
+        "GPT-2 2019": presets.gpt2(),
+        "T5 2019": presets.t5(),
+        "GLM 2021": presets.glm(),
+        "Llama 2023": presets.llama(),
+        "StarCoder 2023": presets.starcoder(),
+        "Mistral 7B 2023": presets.mistral(),
+        "Mixtral 2023": presets.mixtral(),
+        "Llama 3 8B 2024": presets.llama("3-8b"),
+    }
+    return [(name, parts_of(config)) for name, config in made.items()]
+
+
+def parts_of(c: Any) -> tuple[str, ...]:
+    """A config's seven parts in words."""
+    places = {"sinusoidal": "waves", "learned": "learned", "rope": "turns", "relative": "distances",
+              "2d": "two tables"}  # fmt: skip
+    return (
+        "behind" if c.norm_position == "post" else "before",
+        "RMS" if c.norm == "rms" else "layer",
+        places[c.positions],
+        f"{c.G} of {c.heads}" if c.heads != c.G else "all",
+        "gated" if c.gated else "plain",
+        "yes" if c.bias else "no",
+        "none" if c.experts is None else f"{c.experts_per_token} of {c.experts}",
+    )

@@ -21,11 +21,10 @@ from minilm.studies.record import Record
 from minilm.studies.until import tuned
 
 from .. import board
-from ..board import BATCH, CHANGES, CONTEXT, VOCABULARY, Balanced
+from ..board import AT, BATCH, CHANGES, CONTEXT, VOCABULARY, Balanced
 
 STEPS, TUNE_STEPS = 600, 120
 START = 8e-3  # the rate around which tuning starts
-AT = (50, 100, 150, 200, 300, 450, 600)  # steps of tests; from 480 on the rate falls
 
 
 def study(
