@@ -428,8 +428,8 @@ verdicts.gradients({place: g[:, 1:] for place, g in last.items()}, depths[1:], S
 # ## What a warm-up is for
 #
 # Large gradients in the last layers, and Adam's first steps, which are all of full length: so the models of
-# 2017 began with tiny steps, a **warm-up**. Is it needed? Recorded: eight blocks, Adam at four rates, 200
-# steps, with 60 steps of warm-up and without.
+# 2017 began with tiny steps, a **warm-up**. Is it needed? Recorded: eight blocks, Adam at four rates, 100
+# steps, with 40 steps of warm-up and without.
 #
 # **Would prove it wrong:** at its best rate the stack with norms behind loses less than 0.1 nats without
 # warm-up; or the one with norms before loses as much.
@@ -514,7 +514,7 @@ verdicts.turns(page, abs(moved - scores).max(), longer, 2 * np.pi / theta[10_000
 # maps of the feed-forward, number by number. And today's models have **no biases**. Mixtures of **experts**
 # come on top, in some.
 #
-# So take a small Llama that has all six: four layers of 48 channels, four query heads with one of keys and
+# So take a small Llama that has all six: three layers of 48 channels, four query heads with one of keys and
 # values. It learns Python's documentation, in 512 kinds of token. Take out **one** part at a time and put in
 # what stood there in 2017. The width of the feed-forward is fitted so that every row does the same products
 # per token; each row has its own tuned rate. *Your last bet: which row is worst?*

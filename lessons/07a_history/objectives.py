@@ -49,7 +49,7 @@ def config_of(name: str) -> Config:
     kind = kind_of(name)
     made = EncoderDecoderConfig if kind == "encoder-decoder" else Config
     return made(
-        VOCABULARY, 40, LAYERS, HEADS, CHANNELS, kind=kind, activation="gelu_tanh",
+        VOCABULARY, 44, LAYERS, HEADS, CHANNELS, kind=kind, activation="gelu_tanh",
         positions="2d" if kind == "glm" else "learned", init_std=0.5 / CHANNELS**0.5,
     )  # fmt: skip
 
