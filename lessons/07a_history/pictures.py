@@ -282,7 +282,7 @@ def warm_up(record: Recorded) -> None:
     lines(
         rates, series, xscale="log", xlabel="learning rate", ylabel="nats per held-out token",
         expected={"knowing nothing": float(np.log(512))}, size=(12.2, 5.2),
-        alt="Loss after 100 steps at four rates for norms before and behind, with and without warm-up.",
+        alt="Loss after 80 steps at four rates for norms before and behind, with and without warm-up.",
     )  # fmt: skip
 
 

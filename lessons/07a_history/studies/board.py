@@ -23,7 +23,7 @@ from minilm.studies.until import tuned
 from .. import board
 from ..board import AT, BATCH, CHANGES, CONTEXT, VOCABULARY, Balanced
 
-STEPS, TUNE_STEPS = 400, 80
+STEPS, TUNE_STEPS = 300, 60
 START = 8e-3  # the rate around which tuning starts
 
 

@@ -23,7 +23,7 @@ from minilm.data.worlds.world import MIXTURE, TaskWorld
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 
-STEPS = {"2x32": 1600, "3x96": 800}  # the last fifth, where the rate falls, is not used
+STEPS = {"2x32": 1000, "3x96": 650}  # the last fifth, where the rate falls, is not used
 LEVEL, POINTS = 1.85, 0.05
 BATCH, TESTS = 32, 16
 
