@@ -39,7 +39,7 @@ def test_every_sentence_of_the_world_is_right():
 
 
 def test_a_changed_word_is_found():
-    """Most changed words make a sentence wrong: all but those that another draw would have given."""
+    """Nearly always: some changes give what another draw would have given."""
     r, caught, n = np.random.default_rng(0), 0, 0
     for s in sentences_of(texts.stream(6000, 4)):
         changed = s.copy()
@@ -150,9 +150,15 @@ def test_fillings_are_what_the_objective_pays(name):
             loss = model.loss(row[None, :-1], row[None, 1:], reduction="none").numpy().sum()
         elif name == "GLM":
             made = objectives.blank_out(row, [(place, place + 1)], **objectives.SPECIAL)
-            loss = 2 * model.loss(
-                made.inputs[None], made.targets[None], positions=made.positions, prefix=made.prefix
-            ).item()
+            loss = (
+                2
+                * model.loss(
+                    made.inputs[None],
+                    made.targets[None],
+                    positions=made.positions,
+                    prefix=made.prefix,
+                ).item()
+            )
         else:
             made = objectives.corrupt_spans(
                 row, [(place, place + 1)], sentinels=texts.SENTINELS, start_id=texts.START
@@ -219,7 +225,7 @@ def test_norms_and_gradients_have_the_shapes_they_say():
 
 
 def test_the_numbers_of_rotary_positions():
-    """theta_i = base^(-2i/D) at D = 128: 1, 0.8659643, ..., 1.154782e-4; a turn of 54,410 places."""
+    """At D = 128: 1, 0.8659643, ..., 1.154782e-4, which is a turn of 54,410 places."""
     theta, factor = rope_frequencies(128, 10000.0)
     assert factor == 1.0 and theta.shape == (64,)
     assert theta[0] == 1.0
@@ -275,7 +281,7 @@ def test_matched_sizes_are_recorded(tmp_path):
     assert set(made["runs"][0]["points"][0]["right"]) == set(verdicts.TASKS)
 
 
-# ------------------------------------------------------------------------------- the verdicts' rules
+# ----------------------------------------------------------------------------- the verdicts
 
 
 def test_the_rule_of_matched_losses():

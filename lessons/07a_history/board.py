@@ -154,7 +154,9 @@ def train_one(
     return learner.model
 
 
-def ablate(name: str, steps: int, seed: int = 0, lr: float = RATE, **changes: Any) -> dict[str, Any]:
+def ablate(
+    name: str, steps: int, seed: int = 0, lr: float = RATE, **changes: Any
+) -> dict[str, Any]:
     """A row for the board: train the small Llama with some fields changed, for `steps` steps.
 
     Args:

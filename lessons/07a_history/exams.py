@@ -8,7 +8,19 @@ import numpy as np
 from minilm.models.language_model import LanguageModel
 
 from .objectives import bets, fillings, states, write
-from .texts import LONGEST, MIXTURE, WORDS, WORLD, Holes, Judged, beginnings, holes, is_sentence, judged, stream
+from .texts import (
+    LONGEST,
+    MIXTURE,
+    WORDS,
+    WORLD,
+    Holes,
+    Judged,
+    beginnings,
+    holes,
+    is_sentence,
+    judged,
+    stream,
+)
 
 Array = np.ndarray
 COUNT = 160  # texts of each exam; of sentences to judge five times as many, half of them to learn

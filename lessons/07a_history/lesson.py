@@ -241,7 +241,9 @@ model, losses = Transformer(objectives.config_of("GLM"), seed=SEEDS[0]), []
 optimizer = AdamW(model.parameters(), lr=5e-3, weight_decay=0.01)
 for rows in progress(texts.stream(steps * 32 * 32, 9).reshape(steps, 32, 32)):
     spans = [objectives.spans_of(0.5, rng) for _ in rows]  # half short, half to the end
-    cut = [blank_out(r, s, rng.permutation(len(s)), **objectives.SPECIAL) for r, s in zip(rows, spans)]
+    cut = [
+        blank_out(r, s, rng.permutation(len(s)), **objectives.SPECIAL) for r, s in zip(rows, spans)
+    ]
     made = batch_blanks(cut)  # (32, T), padded
     loss = model.loss(
         made.inputs, made.targets, positions=made.positions, prefix=made.prefix, valid=made.valid
@@ -250,7 +252,9 @@ for rows in progress(texts.stream(steps * 32 * 32, 9).reshape(steps, 32, 32)):
     optimizer.step(min(1.0, 5 * (1 - len(losses) / steps)))  # the rate falls in the last fifth
     optimizer.zero_grad()
     losses.append(loss.item())
-print(f"nats per hidden word: {np.mean(losses[:10]):.2f} at first, {np.mean(losses[-10:]):.2f} at last")
+print(
+    f"nats per hidden word: {np.mean(losses[:10]):.2f} at first, {np.mean(losses[-10:]):.2f} at last"
+)
 
 hole = texts.holes(4)[3]
 weights = objectives.fillings("GLM", model, hole.ids, hole.place, hole.candidates)

@@ -20,7 +20,14 @@ CHANNELS, CONTEXT, BATCH = 32, 32, 16
 def config_of(position: str, layers: int) -> Config:
     """A decoder as in 2017: layer norms before ("pre") or behind ("post") each sub-layer."""
     return Config(
-        VOCABULARY, CONTEXT, layers, 2, CHANNELS, activation="relu", norm_position=position, tie=False
+        VOCABULARY,
+        CONTEXT,
+        layers,
+        2,
+        CHANNELS,
+        activation="relu",
+        norm_position=position,
+        tie=False,
     )
 
 

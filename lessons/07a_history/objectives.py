@@ -170,9 +170,7 @@ def places(part_a: int, length: int, mask_at: int) -> Array:
     return np.stack([one, np.maximum(np.arange(length) - part_a + 1, 0)])
 
 
-def fillings(
-    name: str, model: LanguageModel, ids: Array, place: int, candidates: Array
-) -> Array:
+def fillings(name: str, model: LanguageModel, ids: Array, place: int, candidates: Array) -> Array:
     """Log weights (N, K) of the candidates (N, K) for the word at `place` of the texts ids (N, T).
 
     An encoder is asked once. A decoder weighs each whole text. The others write the candidate and
@@ -228,4 +226,14 @@ def write(name: str, model: LanguageModel, prompt: Array, words: int, seed: int)
     return written
 
 
-__all__ = ["PROMPT", "Learner", "asked", "bets", "config_of", "draws", "fillings", "states", "write"]
+__all__ = [
+    "PROMPT",
+    "Learner",
+    "asked",
+    "bets",
+    "config_of",
+    "draws",
+    "fillings",
+    "states",
+    "write",
+]

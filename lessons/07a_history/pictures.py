@@ -31,7 +31,9 @@ from . import verdicts
 SENTENCE = ("the", "keys", "near", "the", "box", "are", "old", ".")
 
 
-def _box(ax: Any, x: float, y: float, text: str, fill: str, width: float = 1.0, size: int = 17) -> None:
+def _box(
+    ax: Any, x: float, y: float, text: str, fill: str, width: float = 1.0, size: int = 17
+) -> None:
     ax.add_patch(
         FancyBboxPatch((x, y), width - 0.1, 0.62, boxstyle="round,pad=0.02,rounding_size=0.08",
                        facecolor=fill, edgecolor="none")
@@ -351,13 +353,15 @@ def board_with(record: Recorded, row: Mapping[str, Any], seed: int) -> None:
         ax.grid(visible=False, axis="y")
 
 
-
 # ---------------------------------------------------------------------------------------- family
 
 
 def tree() -> None:
     """Models by year, and which of the changes each has; blue where it left 2017."""
-    rows, head = family_rows(), ("norms", "kind", "places", "key heads", "unit", "biases", "experts")
+    rows, head = (
+        family_rows(),
+        ("norms", "kind", "places", "key heads", "unit", "biases", "experts"),
+    )
     first = rows[0][1]
     with figure(
         alt="A table of models from 2017 to today with their norms, places, key heads, units, biases "

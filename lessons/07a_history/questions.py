@@ -207,11 +207,11 @@ def from_reading_to_writing():
 # %% [markdown]
 # ## 5. Where to cut (★★, 20 minutes)
 #
-# `sample_spans(n, ratio, lam, rng)`: spans of a text of `n` words, as a list of pairs (first, past the
+# `sample_spans(n, ratio, lam, seed)`: spans of a text of `n` words, as a list of pairs (first, past the
 # last), in order. Draw lengths `max(1, rng.poisson(lam))` until they add up to `max(1, round(ratio * n))`
 # or more; shorten the last one so that they add up exactly. Then place the spans, in the order in which
-# they were drawn, at random places, so that between two of them at least **one** word stays. `rng` is a
-# NumPy generator; draw from it alone. Ask for no more than fits: the tests never do. About 14 lines.
+# they were drawn, at random places, so that between two of them at least **one** word stays. `rng` is
+# `np.random.default_rng(seed)`; draw from it alone. The spans always fit. About 15 lines.
 #
 # *By hand.* n = 6, ratio = 0.5, and rng.poisson gives 2, then 4: lengths 2 and 1 (3 words in all). Three
 # words stay, one of them between the spans. One answer is [(2, 4), (5, 6)].
@@ -225,9 +225,10 @@ def from_reading_to_writing():
 
 
 # %%
-def sample_spans(n, ratio, lam, rng):
+def sample_spans(n, ratio, lam, seed):
     """[(first, past the last), ...] in order."""
     ### BEGIN SOLUTION
+    rng = np.random.default_rng(seed)
     wanted = max(1, round(ratio * n))
     lengths = []
     while sum(lengths) < wanted:
@@ -251,10 +252,9 @@ check("sample_spans")
 @payoff("sample_spans")
 def sixteen_texts_with_holes():
     """What you cut out of sixteen texts of 64 words."""
-    rng = np.random.default_rng(0)
     shown = np.zeros((16, 64))
-    for row in shown:
-        for first, past in sample_spans(64, 0.15, 3, rng):
+    for seed, row in enumerate(shown):
+        for first, past in sample_spans(64, 0.15, 3, seed):
             row[first:past] = 1
     heatmap(
         shown,

@@ -17,7 +17,7 @@ def rmsnorm(x, g, eps):
         "wavelengths",
         """
 def wavelengths(D, base):
-    return [2 * math.pi * math.pow(base, 2 * i / D) for i in range(D // 2)]
+    return np.array([2 * math.pi * math.pow(base, 2 * i / D) for i in range(D // 2)])
 """,
     ),
     # a matrix that turns, pair by pair
@@ -48,7 +48,8 @@ def glm_mask(nA, nB):
     (
         "sample_spans",
         """
-def sample_spans(n, ratio, lam, rng):
+def sample_spans(n, ratio, lam, seed):
+    rng = np.random.default_rng(seed)
     left, lengths = max(1, round(ratio * n)), []
     words = n - left
     while left:

@@ -108,7 +108,9 @@ def turned(x, pos, base):
     return np.concatenate([z.real, z.imag], axis=1)
 
 
-@rope.test(points=2, hint="Pair i is (x[i], x[i + D/2]); its angle is pos times theta_i.", cases=turns)
+@rope.test(
+    points=2, hint="Pair i is (x[i], x[i + D/2]); its angle is pos times theta_i.", cases=turns
+)
 def turns_every_pair(student, rng, T, D, base):
     "every pair by its own angle"
     x, pos = rng.normal(size=(T, D)), rng.integers(0, 50, T)
@@ -135,6 +137,7 @@ def depends_on_the_distance(student, rng, T, D, base):
                * array(student.rope(k, np.array([2 + s]), base), shape=(1, D))).sum())
         for m in (2, 7) for s in (0, shift)
     ]  # fmt: skip
+    products = np.array(products)
     close(products[1::2], products[::2], rtol=1e-8, atol=1e-9, what="the products, moved on")
     wanted = (turned(q, np.array([7]), base) * turned(k, np.array([2]), base)).sum()
     close(products[2], wanted, rtol=1e-8, atol=1e-9, what="the product at distance 5")
@@ -154,7 +157,9 @@ def parts(rng, level):
         yield {"nA": int(rng.integers(2, 9)), "nB": int(rng.integers(1, 9))}
 
 
-@glm_mask.test(points=2, hint="All see A; B also sees itself and what came before in B.", cases=parts)
+@glm_mask.test(
+    points=2, hint="All see A; B also sees itself and what came before in B.", cases=parts
+)
 def shows_what_may_be_seen(student, rng, nA, nB):
     "place by place"
     n = nA + nB
@@ -191,16 +196,16 @@ def spans_in(answer):
     return made
 
 
-def draws_of(rng):
-    return [np.random.default_rng(int(s)) for s in rng.integers(0, 2**31, 12)]
+def draws_of(rng, count=12):
+    return [int(s) for s in rng.integers(0, 2**31, count)]
 
 
 @sample_spans.test(points=2, hint="In order, inside the text, a word between two of them.",
                    cases=lengths)  # fmt: skip
 def they_lie_apart(student, rng, n, ratio, lam):
     "in order, inside the text, at least one word apart, the right number of words in all"
-    for r in draws_of(rng):
-        spans, edge = spans_in(student.sample_spans(n, ratio, lam, r)), -1
+    for seed in draws_of(rng):
+        spans, edge = spans_in(student.sample_spans(n, ratio, lam, seed)), -1
         for first, past in spans:
             true(first > edge, "a span must begin at least one word behind the one before it")
             true(past > first, "a span must hold at least one word")
@@ -212,10 +217,9 @@ def they_lie_apart(student, rng, n, ratio, lam):
 @sample_spans.test(points=1, hint="max(1, rng.poisson(lam)), only the last one shortened.")
 def lengths_are_poisson(student, rng):
     "the mean length is that of max(1, Poisson(3)), 3.05"
-    r = np.random.default_rng(int(rng.integers(2**31)))
     found = []
-    for _ in range(40):
-        spans = spans_in(student.sample_spans(600, 0.15, 3.0, r))
+    for seed in draws_of(rng, 40):
+        spans = spans_in(student.sample_spans(600, 0.15, 3.0, seed))
         found += [b - a for a, b in spans]
     mean = float(np.mean(found))
     true(2.7 < mean < 3.3, f"the mean length is {mean:.2f}; with lam = 3 it must be about 3")
@@ -224,15 +228,16 @@ def lengths_are_poisson(student, rng):
 
 @sample_spans.test(points=1, hint="Draw the places evenly: the first span often begins late.")
 def places_are_random(student, rng):
-    "spans lie at both ends and in the middle, and another generator gives others"
-    r = np.random.default_rng(int(rng.integers(2**31)))
+    "spans lie at both ends and in the middle; another seed gives others, the same seed the same"
     cover, seen = np.zeros(40), set()
-    for _ in range(300):
-        spans = spans_in(student.sample_spans(40, 0.15, 3.0, r))
+    for seed in draws_of(rng, 300):
+        spans = spans_in(student.sample_spans(40, 0.15, 3.0, seed))
         seen.add(tuple(spans))
         for first, past in spans:
             cover[first:past] += 1 / 300
-    true(len(seen) > 100, "300 draws must give many different answers")
+    again = spans_in(student.sample_spans(40, 0.15, 3.0, seed))
+    true(again == spans, "the same seed must give the same spans")
+    true(len(seen) > 100, "300 seeds must give many different answers")
     thirds = [float(cover[i : i + 8].mean()) for i in (0, 16, 32)]
     true(all(0.06 < c < 0.3 for c in thirds),
          f"the first, middle and last eight words are cut out in {thirds[0]:.0%}, {thirds[1]:.0%} "
@@ -285,7 +290,9 @@ def reads_a_then_b(student, rng, n, spans, order):
     same(inp, np.array(wanted), what="inp")
 
 
-@glm_batch.test(points=2, hint="Nothing in A; in B the next word, and E after the last.", cases=blanks)
+@glm_batch.test(
+    points=2, hint="Nothing in A; in B the next word, and E after the last.", cases=blanks
+)
 def asks_for_the_next_word(student, rng, n, spans, order):
     "the targets, and where they count"
     ids = text_of(rng, n)

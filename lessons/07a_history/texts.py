@@ -78,7 +78,10 @@ def _translated(rest: list[int]) -> bool:
         return False
     if rest[0] not in adjectives or rest[1] not in nouns:
         return False
-    wanted = [w.spanish_nouns[nouns.index(rest[1])], w.spanish_adjectives[adjectives.index(rest[0])]]
+    wanted = [
+        w.spanish_nouns[nouns.index(rest[1])],
+        w.spanish_adjectives[adjectives.index(rest[0])],
+    ]
     return rest[3:] == wanted
 
 

@@ -160,7 +160,9 @@ def loss_decides(record: Recorded) -> Verdict:
 # ------------------------------------------------------------------------------------------ norms
 
 
-def gradients(last: Mapping[str, np.ndarray], depths: Sequence[int], seeds: Sequence[int]) -> Verdict:
+def gradients(
+    last: Mapping[str, np.ndarray], depths: Sequence[int], seeds: Sequence[int]
+) -> Verdict:
     """`last`: position -> (seeds, depths), the gradient in the last block."""
     ratio = last["post"][:, -1] / last["pre"][:, -1]
     shrinks = last["pre"][:, 0] / last["pre"][:, -1]
@@ -168,8 +170,7 @@ def gradients(last: Mapping[str, np.ndarray], depths: Sequence[int], seeds: Sequ
     return claim(
         "before training, norms behind the sub-layers give the last layers large gradients, at any "
         "depth; with norms before, they shrink as the stack gets deeper",
-        source="Xiong et al., arXiv 2002.04745, theorem 1; a change named by "
-        f"{TALK}, 13:24-16:11",
+        source=f"Xiong et al., arXiv 2002.04745, theorem 1; a change named by {TALK}, 13:24-16:11",
         measure=f"gradient in the last block at {depths[-1]} layers, post over pre; and from "
         f"{depths[0]} to {depths[-1]} layers, shallow over deep",
         expected="at least 3; for pre 1.5 to 2.7 (the theory says 2), for post 0.8 to 1.25",
@@ -191,7 +192,9 @@ def gradients(last: Mapping[str, np.ndarray], depths: Sequence[int], seeds: Sequ
 def best_rates(record: Recorded) -> dict[str, np.ndarray]:
     """Case -> (seeds,), the least loss of all rates."""
     return {
-        case: np.array([min(p["loss"] for p in record.run(case, s)["points"]) for s in record.seeds])
+        case: np.array(
+            [min(p["loss"] for p in record.run(case, s)["points"]) for s in record.seeds]
+        )
         for case in record.cases
     }
 
@@ -227,7 +230,8 @@ def turns(page: float, moved: float, longer: float, last: float) -> Verdict:
         expected="each at most 1e-9; 54,410 to 0.1 %",
         measured={"page": [page], "moved": [moved], "length": [longer], "last turn": [last]},
         holds=lambda m: (
-            max(m["page"], m["moved"], m["length"]) <= 1e-9 and abs(m["last turn"] / 54410 - 1) < 1e-3
+            max(m["page"], m["moved"], m["length"]) <= 1e-9
+            and abs(m["last turn"] / 54410 - 1) < 1e-3
         ),
         exact=True,
         says=f"moved by 1,000 places, no score changes by more than {moved:.0e}; the slowest pair of a "

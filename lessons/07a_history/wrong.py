@@ -30,9 +30,7 @@ WRONG = [
     (
         "wavelengths",
         0,
-        change(
-            "wavelengths", ("(-2.0 * np.arange(D // 2) / D)", "-np.linspace(0, 1, D // 2)")
-        ),
+        change("wavelengths", ("(-2.0 * np.arange(D // 2) / D)", "-np.linspace(0, 1, D // 2)")),
     ),
     # neighbours form a pair
     (
@@ -83,11 +81,7 @@ WRONG = [
         ),
     ),
     # always the same
-    (
-        "sample_spans",
-        2,
-        change("sample_spans", ("    wanted =", "    rng = np.random.default_rng(0)\n    wanted =")),
-    ),
+    ("sample_spans", 3, change("sample_spans", ("default_rng(seed)", "default_rng(0)"))),
     # the order forgotten
     ("glm_batch", 0, change("glm_batch", ("for i in order", "for i in range(len(order))"))),
     # a mask for every word
@@ -95,18 +89,18 @@ WRONG = [
     # places go on counting
     (
         "glm_batch",
-        4,
+        5,
         change(
             "glm_batch",
             ("[where[i]] * (len(words) + 1)", "range(len(pos1) + 1, len(pos1) + len(words) + 2)"),
         ),
     ),
     # places within a span from 0
-    ("glm_batch", 4, change("glm_batch", ("range(1, len(words) + 2)", "range(len(words) + 1)"))),
+    ("glm_batch", 5, change("glm_batch", ("range(1, len(words) + 2)", "range(len(words) + 1)"))),
     # places of A from 0
-    ("glm_batch", 4, change("glm_batch", ("list(range(1, n + 1))", "list(range(n))"))),
+    ("glm_batch", 5, change("glm_batch", ("list(range(1, n + 1))", "list(range(n))"))),
     # the words themselves, and not the next ones
-    ("glm_batch", 4, change("glm_batch", ("tgt += [*words, E]", "tgt += [S, *words]"))),
+    ("glm_batch", 5, change("glm_batch", ("tgt += [*words, E]", "tgt += [S, *words]"))),
     # the example
     (
         "glm_batch",
@@ -121,11 +115,11 @@ WRONG = [
     # the shortcut is normed too
     ("block", 2, change("block", ("x + f(norm(x))", "norm(x) + f(norm(x))"))),
     # behind the sub-layer, but inside the shortcut
-    ("block", 2, change("block", ("norm(x + f(x))", "x + norm(f(x))"))),
+    ("block", 3, change("block", ("norm(x + f(x))", "x + norm(f(x))"))),
     # pre and post swapped
     ("block", 0, change("block", ("'pre':", "'p':"), ("'post':", "'pre':"), ("'p':", "'post':"))),
     # any other mode is post
-    ("block", 4, change("block", ("if mode == 'post':", "if True:"))),
+    ("block", 5, change("block", ("if mode == 'post':", "if True:"))),
     # no shortcut
     ("block", 0, change("block", ("x + f(norm(x))", "f(norm(x))"), ("x + f(x)", "f(x)"))),
     # r is not differentiated
@@ -145,7 +139,7 @@ WRONG = [
         change("rmsnorm_backward", ("(u - h", "(u - u.mean(-1, keepdims=True) - h")),
     ),
     # dg without its sum
-    ("rmsnorm_backward", 3, change("rmsnorm_backward", ("(dy * h).sum(0)", "dy * h"))),
+    ("rmsnorm_backward", 4, change("rmsnorm_backward", ("(dy * h).sum(0)", "dy * h"))),
     # dg of x in place of h
-    ("rmsnorm_backward", 3, change("rmsnorm_backward", ("(dy * h).sum(0)", "(dy * x).sum(0)"))),
+    ("rmsnorm_backward", 4, change("rmsnorm_backward", ("(dy * h).sum(0)", "(dy * x).sum(0)"))),
 ]
