@@ -23,7 +23,7 @@ from .texts import (
 )
 
 Array = np.ndarray
-COUNT = 160  # texts of each exam; of sentences to judge five times as many, half of them to learn
+COUNT = 100  # texts of each exam; of sentences to judge five times as many, half of them to learn
 
 
 def right_of(weights: Array, h: Holes) -> tuple[float, float]:

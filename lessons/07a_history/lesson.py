@@ -201,7 +201,7 @@ verdicts.one_format(wrong, differ, late, (sees[1:, 1:] == np.tri(41, dtype=bool)
 # Our world is lesson 2's, cut to four kinds of sentence, so that every text can be checked by rules:
 #
 # - *the keys near the box **are** old .* The verb agrees with the first noun, not with the nearest.
-# - *list apple pear fig .* Three different words of one group.
+# - *list apple pear cherry .* Three different words of one group.
 # - *review kind sad old kind wise verdict **good** .* The majority of five words decides.
 # - *translate kind pear => pera amable .* Word by word, in the other order.
 #
@@ -271,7 +271,7 @@ for row, more in zip(start, objectives.write("GLM", model, start, 12, seed=1)):
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Who understands, who writes?
 #
-# Recorded: six objectives, each with its own tuned rate, three seeds, 1,000 steps of 32 texts, none read twice.
+# Recorded: six objectives, each with its own tuned rate, three seeds, 700 steps of 32 texts, none read twice.
 # What is called understanding and writing was fixed before the first run. The dashed line is a reader who
 # only knows how often each word follows each.
 #
@@ -432,8 +432,8 @@ verdicts.gradients({place: g[:, 1:] for place, g in last.items()}, depths[1:], S
 # ## What a warm-up is for
 #
 # Large gradients in the last layers, and Adam's first steps, which are all of full length: so the models of
-# 2017 began with tiny steps, a **warm-up**. Is it needed? Recorded: eight blocks, Adam at four rates, 80
-# steps, with 30 steps of warm-up and without.
+# 2017 began with tiny steps, a **warm-up**. Is it needed? Recorded: eight blocks, Adam at four rates, 60
+# steps, with 20 steps of warm-up and without.
 #
 # **Would prove it wrong:** at its best rate the stack with norms behind loses less than 0.1 nats without
 # warm-up; or the one with norms before loses as much.

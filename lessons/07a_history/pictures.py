@@ -261,9 +261,9 @@ def gradients(
     """Left: gradient of each block in the deepest stack. Right: of the last block, by depth."""
     names = {"post": "behind", "pre": "before"}
     with figure(
-        1, 2, alt="Left: before training the gradient grows towards the last block with norms behind, "
-        "and hardly with norms before. Right: in the last block it stays the same with depth with norms "
-        "behind, and falls with norms before.", size=(12.2, 5.0),
+        1, 2, alt="Left: before training, with norms behind, gradients are about as large in every block "
+        "and differ by seed; with norms before they are smaller and fall. Right: in the last block they "
+        "stay about the same with depth with norms behind, and fall with norms before.", size=(12.2, 5.0),
     ) as (left, right):  # fmt: skip
         at = np.arange(1, len(by_layer["pre"][0]) + 1)
         lines(at, {names[k]: by_layer[k] for k in names}, xlabel="block", ylabel="gradient, length",
@@ -284,7 +284,7 @@ def warm_up(record: Recorded) -> None:
     lines(
         rates, series, xscale="log", xlabel="learning rate", ylabel="nats per held-out token",
         expected={"knowing nothing": float(np.log(512))}, size=(12.2, 5.2),
-        alt="Loss after 80 steps at four rates for norms before and behind, with and without warm-up.",
+        alt="Loss after 60 steps at four rates for norms before and behind, with and without warm-up.",
     )  # fmt: skip
 
 

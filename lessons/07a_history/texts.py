@@ -14,7 +14,7 @@ from minilm import backend
 from minilm.data.worlds.tasks import GENERATORS, Segments, grammar
 from minilm.data.worlds.world import TaskWorld
 
-WORLD = TaskWorld(categories=4, words=6, facts=1)
+WORLD = TaskWorld(categories=2, words=6, facts=1)
 MIXTURE = {"grammar": 0.3, "lexical": 0.2, "sentiment": 0.25, "translation": 0.25}
 WINDOW, PROMPT = 32, 16  # words of a text; of the beginning that a model goes on from
 WORDS = WORLD.vocab_size

@@ -23,7 +23,7 @@ from minilm.studies.until import tuned
 from .. import board
 from ..board import AT, BATCH, CHANGES, CONTEXT, VOCABULARY, Balanced
 
-STEPS, TUNE_STEPS = 300, 60
+STEPS, TUNE_STEPS = 200, 40
 START = 8e-3  # the rate around which tuning starts
 
 
