@@ -147,7 +147,7 @@ def test_fillings_are_what_the_objective_pays(name):
         row = ids[0].copy()
         row[place] = word
         if name == "GPT":
-            loss = model.loss(row[None, :-1], row[None, 1:], reduction="none").numpy().sum()
+            loss = model.loss(row[None, :-1], row[None, 1:], reduction="none").data.sum()
         elif name == "GLM":
             made = objectives.blank_out(row, [(place, place + 1)], **objectives.SPECIAL)
             loss = (
@@ -165,7 +165,7 @@ def test_fillings_are_what_the_objective_pays(name):
             )
             loss = model.loss(
                 made.source[None], made.fed[None], made.targets[None], reduction="none"
-            ).numpy().sum()  # fmt: skip
+            ).data.sum()  # fmt: skip
         paid.append(float(loss))
     assert weights[0] - weights[1] == pytest.approx(paid[1] - paid[0], abs=2e-4)
 
@@ -243,15 +243,15 @@ def test_the_numbers_of_rotary_positions():
 def test_objectives_are_recorded(tmp_path):
     out = tmp_path / "objectives.json"
     study = LESSON.study("objectives")
-    how = {"models": ("GPT", "GLM"), "seeds": (0, 1), "steps": 8, "tune_steps": 5, "count": 6}
+    how = {"models": ("GLM",), "seeds": (0, 1, 2), "steps": 8, "tune_steps": 5, "count": 6}
     made = study.study(str(out), say=quiet, **how)
-    assert len(made["runs"]) == 4 and made["missing"] == []
+    assert len(made["runs"]) == 3 and made["missing"] == []
     kept = Recorded(out)
     assert kept.keys == ("model",) and [p["step"] for p in kept.run("GLM", 1)["points"]] == [2, 8]
     again = record.load(out)["runs"]
     assert study.study(str(out), say=quiet, **how)["runs"] == again  # nothing is run twice
-    for what, numbers in verdicts.scores(kept, "GPT").items():
-        assert len(numbers) == 2, what
+    for what, numbers in verdicts.scores(kept, "GLM").items():
+        assert len(numbers) == 3, what
 
 
 def test_the_board_is_recorded(tmp_path):
