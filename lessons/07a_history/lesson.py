@@ -271,7 +271,7 @@ for row, more in zip(start, objectives.write("GLM", model, start, 12, seed=1)):
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Who understands, who writes?
 #
-# Recorded: six objectives, each with its own tuned rate, three seeds, 700 steps of 32 texts, none read twice.
+# Recorded: six objectives, each with its own tuned rate, three seeds, 500 steps of 32 texts, none read twice.
 # What is called understanding and writing was fixed before the first run. The dashed line is a reader who
 # only knows how often each word follows each.
 #

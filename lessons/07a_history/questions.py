@@ -347,7 +347,7 @@ def a_glm_on_your_texts():
         expected={"even bets": np.log(texts.WORDS)},
         xlabel="step",
         ylabel="nats per hidden word",
-        alt="The loss falls from about five nats to less than three.",
+        alt="The loss falls from four nats to about two.",
     )
 
 
@@ -409,7 +409,7 @@ def how_far_a_nudge_comes():
         expected={"the nudge": 1.0},
         xlabel="blocks",
         ylabel="size at the end, nudge = 1",
-        alt="With norms before, the shortcut keeps the nudge; behind, each block changes its size.",
+        alt="With norms before, what the blocks add makes the nudge grow; behind, each norm rescales it.",
     )
 
 

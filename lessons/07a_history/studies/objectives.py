@@ -23,7 +23,7 @@ from minilm.studies.until import descend, tuned
 from .. import exams, texts
 from ..objectives import BATCH, CHANNELS, HEADS, LAYERS, OBJECTIVES, Learner, draws
 
-STEPS, TUNE_STEPS = 700, 80
+STEPS, TUNE_STEPS = 500, 70
 START = 4e-3  # the rate around which tuning starts
 
 
