@@ -17,7 +17,7 @@ ORACLES_READY := .venv/.minilm-oracles-ready
 QUICK := not oracle and not browser and not grading and not slow and not nvrtc and not gpu
 # More for pytest: make test ARGS="-k rope -x"
 ARGS ?=
-# Test files that run side by side; 0: one after another, as a debugger needs it
+# Test files that run side by side, and lessons; 0: tests one after another, as a debugger needs it
 JOBS ?= 2
 # Which lesson `make lab` opens: make lab NN=01
 NN ?=
@@ -67,7 +67,7 @@ $(ORACLES_READY): $(READY)
 	@touch $@
 
 oracles: $(ORACLES_READY)  ## install torch, transformers, tokenizers, tiktoken, PEFT; compare with them
-	$(PY) -m pytest -m oracle $(ARGS)
+	$(PY) -m pytest -m oracle -n $(JOBS) --dist loadfile $(ARGS)
 
 kernels: env  ## install NVIDIA's compilers; compile every CUDA kernel for real GPUs (no GPU needed)
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
@@ -107,12 +107,13 @@ notebooks: build  ## build every lesson, run it, store its outputs and verdicts
 	$(MINILM) run --save
 
 # Lessons are executed once: what they gave, in executed/, serves the decks and the browser's tests.
-# A lesson takes 75 s or less on two cores; slower or busier machines get three times that.
+# A lesson takes 75 s or less on two cores to itself; slower machines, and two at a time, get three
+# times that.
 run-lessons: env  ## run every lesson from top to bottom; keeps what it shows in executed/
-	$(MINILM) run --quiet --keep executed --most 225
+	$(MINILM) run --quiet --keep executed --most 225 --jobs $(or $(filter-out 0,$(JOBS)),1)
 
 grade-all: env  ## grade every solution (full marks) and every empty exercise (0)
-	$(PY) -m pytest -m grading $(ARGS)
+	$(PY) -m pytest -m grading -n $(JOBS) --dist loadfile $(ARGS)
 
 decks: env  ## a slide deck of every lesson, in decks/; of executed/ where that is there
 	$(MINILM) slides $(if $(wildcard executed),--lessons executed)

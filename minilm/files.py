@@ -133,13 +133,27 @@ def replace_between(text: str, begin: str, end: str, content: str) -> str:
     Raises:
         InputError: the text does not hold the two marks exactly once, in this order.
     """
-    marks = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    found = len(marks.findall(text))
-    if found != 1:
+    before, _, after = _parted(text, begin, end)
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def between(text: str, begin: str, end: str) -> str:
+    """What stands between two marks, without the white space around it.
+
+    Raises:
+        InputError: the text does not hold the two marks exactly once, in this order.
+    """
+    return _parted(text, begin, end)[1].strip()
+
+
+def _parted(text: str, begin: str, end: str) -> tuple[str, str, str]:
+    """What stands before two marks, between them and after them."""
+    found = list(re.finditer(f"{re.escape(begin)}(.*?){re.escape(end)}", text, re.DOTALL))
+    if len(found) != 1:
         raise InputError(
-            f"text holds {begin} followed by {end} {found} times; it must do so exactly once"
+            f"text holds {begin} followed by {end} {len(found)} times; it must do so exactly once"
         )
-    return marks.sub(lambda _: f"{begin}\n{content}\n{end}", text)
+    return text[: found[0].start()], found[0][1], text[found[0].end() :]
 
 
 def _umask() -> int:

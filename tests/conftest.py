@@ -11,6 +11,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.setdefault("MPLBACKEND", "Agg")  # no test opens a window
 os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")  # the coming default; silences a warning
 
+# Test files that run side by side share the cores: threads of their matrix products that wait for
+# one another at the same cores cost more than they bring.
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:
+    for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
+
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 # A first call compiles a kernel and may take seconds, so examples have no deadline: pytest-timeout

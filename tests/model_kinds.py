@@ -3,15 +3,22 @@
 import numpy as np
 
 from minilm import models
-from minilm.models import Config, EncoderDecoderConfig
+from minilm.models import Config, EncoderDecoderConfig, Rope
 from minilm.models.walk import walk_step
 
 TINY = dict(vocab_size=11, context=12, layers=2, heads=2, channels=8)
+GEMMA = dict(**TINY, kv_heads=1, ff=12, head_size=4, window=3, attention_scale=0.7)
 KINDS = {
     "gpt2": models.gpt2(**TINY),
     "llama": models.llama(**TINY, kv_heads=1, ff=12),
     "window": models.mistral(**TINY, kv_heads=1, ff=12, window=3),
     "experts": models.mixtral(**TINY, kv_heads=1, ff=12, experts=4),
+    "gpt-neox": models.gpt_neox(**TINY, rope=Rope(20.0, fraction=0.5)),
+    "qwen2": models.qwen2(**TINY, kv_heads=1, ff=12),
+    "qwen3": models.qwen3(**TINY, kv_heads=1, ff=12, head_size=6),
+    "olmo2": models.olmo2(**TINY, kv_heads=1, ff=12),
+    "gemma2": models.gemma2(**GEMMA, attention_cap=1.5, logit_cap=5.0),
+    "gemma3": models.gemma3(**GEMMA, global_every=2),
     "alibi": Config(**TINY, positions="alibi", activation="relu"),
     "relative": Config(**TINY, positions="relative", norm="rms", activation="geglu"),
     "post-norm decoder": Config(**TINY, norm_position="post", positions="sinusoidal"),

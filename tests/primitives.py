@@ -194,6 +194,7 @@ MORE = {
     "dropout of all": Case([(3, 4)], lambda x: F.dropout(x, 1.0, _rng())),
     "rope, interleaved": Case([(2, 3, 5, 4)], lambda x: F.rope(x, *TABLES, "interleaved")),
     "gelu, tanh": Case([(3, 4)], lambda x: F.gelu(x, "tanh")),
+    "soft_cap": Case([(3, 4)], lambda x: F.soft_cap(x, 1.5)),
     "set_ by a mask": Case([(2, 2), (2,)], _changed(lambda y, v: F.set_(y, np.eye(2) > 0, v))),
     "add_ to a view": Case([(3, 4), (3,)], _changed(lambda y, v: F.add_(y.T[1], v))),
     "T": Case([(3, 4)], lambda x: x.T, keeps_integers=True),

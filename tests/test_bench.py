@@ -247,6 +247,12 @@ def test_the_page_holds_a_whole_run(tmp_path, monkeypatch, capsys):
     assert "| decode row | 1 | 2 | ms | peer | 2.00x | 1.50-2.50 | 1.2x | met |" in text
     (tmp_path / "no.json").write_text("[]")
     assert cli.main(["bench", "--write", str(tmp_path / "no.json")]) == cli.MISTAKE
+    _parts_of(monkeypatch, lambda part: [_a_row("again")])
+    assert cli.main(["bench", "decode", "--json", str(file)]) == 0
+    assert cli.main(["bench", "--write", str(file)]) == 0
+    again = (root / "BENCHMARKS.md").read_text()
+    assert "| again |" in again and "decode row" not in again and "train row" in again
+    assert again.index("bench:part train") < again.index("bench:part decode")
 
 
 def _missing(part):

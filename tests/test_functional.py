@@ -36,6 +36,7 @@ ELEMENTWISE = {
         lambda x: 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
         {},
     ),
+    "soft cap": (lambda x: F.soft_cap(x, 1.5), lambda x: 1.5 * np.tanh(x / 1.5), {}),
     "clip": (lambda x: F.clip(x, -1, 1.5), lambda x: np.clip(x, -1, 1.5), {}),
     "cube": (lambda x: x**3, lambda x: x**3, {}),
 }

@@ -105,6 +105,8 @@ REFUSED = {
         lambda: F.quantized_linear(ones(2, 8), np.zeros((3, 8), np.uint8), ones(2, 2), 8),
         "scales are (2, 2)",
     ),
+    "cap": (lambda: F.soft_cap(ones(2), 0.0), "cap is 0.0"),
+    "cap of attention": (lambda: F.attention(Q, Q, Q, cap=-1.0), "cap is -1.0"),
     "dropout of attention": (lambda: F.attention(Q, Q, Q, dropout=0.5), "needs a generator"),
     "concatenate": (lambda: F.concatenate([ones(2), ones(2)], axis=1), "axis is 1"),
     "split": (lambda: F.split(ones(2, 3), 0), "sizes is 0"),

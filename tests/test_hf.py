@@ -28,6 +28,13 @@ CONFIGS = {
     "bert pooled": models.bert(**TINY, head="none"),
     "bert bare": models.bert(**TINY, head="none", pooler=False),
     "t5": models.t5(**TINY, decoder_layers=1, activation="geglu_tanh"),
+    "gpt_neox": models.gpt_neox(**TINY, rope=Rope(fraction=0.5)),
+    "starcoder2": models.starcoder2(**TINY, kv_heads=1, window=4),
+    "qwen2": models.qwen2(**TINY, kv_heads=1),
+    "qwen3": models.qwen3(**TINY, kv_heads=1, head_size=6),
+    "olmo2": models.olmo2(**TINY, kv_heads=1),
+    "gemma2": models.gemma2(**TINY, kv_heads=1, head_size=6, window=4),
+    "gemma3_text": models.gemma3(**TINY, kv_heads=1, head_size=6, window=4, global_every=2),
 }
 
 
@@ -134,8 +141,8 @@ def test_an_array_that_the_model_does_not_ask_for_is_refused(name):
         from_hf(deeper, config)
     assert "\n" not in str(error.value)
     state = to_hf(model_of(config).state_dict(), config)
-    biased = {**state, "model.layers.0.self_attn.q_proj.bias": np.zeros(8)}
-    with pytest.raises(InputError, match="q_proj.bias"):
+    biased = {**state, "model.layers.0.mlp.bias": np.zeros(8)}
+    with pytest.raises(InputError, match="mlp.bias"):
         from_hf(biased, config)
     with pytest.raises(InputError, match="state has 'stack.blocks.9"):
         to_hf({**model_of(config).state_dict(), "stack.blocks.9.norm1.weight": 0}, config)

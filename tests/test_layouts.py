@@ -7,7 +7,18 @@ import pytest
 
 from minilm import InputError
 from minilm.backend import IGNORE
-from minilm.models import Config, Transformer, gpt2, llama
+from minilm.models import (
+    Config,
+    Rope,
+    Transformer,
+    gemma2,
+    gemma3,
+    gpt2,
+    gpt_neox,
+    llama,
+    olmo2,
+    qwen3,
+)
 from minilm.optim import SGD, AdamW
 from minilm.parallel import Layout, ParallelModel, simulate
 
@@ -16,6 +27,13 @@ CONFIGS = {
     "gpt2": gpt2(**SIZES),  # learned positions, layer norms, biases, tied
     "llama": llama(**SIZES, kv_heads=4, ff=32),  # RoPE, RMS norms, gated, untied
     "grouped": Config(**SIZES, kv_heads=2, positions="rope", norm="rms"),
+    "qwen3": qwen3(**SIZES, kv_heads=2, head_size=6, ff=32),
+    "gemma2": gemma2(
+        **SIZES, kv_heads=2, head_size=4, ff=32, window=5, attention_cap=3.0, logit_cap=4.0
+    ),
+    "gemma3": gemma3(**SIZES, kv_heads=4, head_size=4, ff=32, window=5, global_every=3),
+    "gpt-neox": gpt_neox(**SIZES, rope=Rope(fraction=0.5)),
+    "olmo2": olmo2(**SIZES, kv_heads=2, ff=32),
 }
 STEPS = 20
 
@@ -67,6 +85,13 @@ RUNS = {
     "zero 3, zb-h1": ("gpt2", Layout(pp=2, dp=2), {"zero": 3, "micro": 2, "schedule": "zb-h1"}),
     "tp": ("gpt2", Layout(tp=4), {}),
     "tp, grouped": ("grouped", Layout(tp=2), {}),
+    "tp, norms of heads": ("qwen3", Layout(tp=2), {}),
+    "tp by tokens, norms of heads": ("qwen3", Layout(tp=2, sequence=True), {}),
+    "tp by tokens, four norms, caps": ("gemma2", Layout(tp=2, sequence=True), {}),
+    "tp, side by side": ("gpt-neox", Layout(tp=2, sequence=True), {}),
+    "pp, layers that take turns": ("gemma3", Layout(pp=2), {"micro": 2}),
+    "pp, one norm of all heads": ("olmo2", Layout(pp=2), {"micro": 2}),
+    "ring, norms of heads": ("qwen3", Layout(cp=2), {}),
     "tp by tokens": ("gpt2", Layout(tp=2, sequence=True), {}),
     "tp by tokens, untied": ("llama", Layout(tp=2, sequence=True), {}),
     "gpipe": ("gpt2", Layout(pp=4), {"micro": 4, "schedule": "gpipe"}),
@@ -87,13 +112,16 @@ RUNS = {
 def test_trains_as_one_process(run: str) -> None:
     name, layout, options = RUNS[run]
     wanted, losses = alone(name, "float64", STEPS)
+    # Behind a norm gradients are small, and AdamW, which divides by their size, enlarges rounding.
+    behind = CONFIGS[name].norm_position in ("inside", "both")
+    exact = {"rtol": 0, "atol": 1e-7 if behind else 1e-12}
     for state, found in simulate(
         worker, layout.ranks, name, "float64", STEPS, layout, options
     ).values:
         assert state.keys() == wanted.keys()
-        np.testing.assert_allclose(found, losses, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(found, losses, **exact)
         for key, array in state.items():
-            np.testing.assert_allclose(array, wanted[key], rtol=0, atol=1e-12, err_msg=key)
+            np.testing.assert_allclose(array, wanted[key], **exact, err_msg=key)
 
 
 def test_everything_at_once_on_16_ranks() -> None:
@@ -232,6 +260,14 @@ REFUSED = {
     ),
     "dropout": (lambda: Layout().check_fit(1, GPT.replace(dropout=0.1)), "dropout is 0.1"),
     "window": (lambda: Layout(cp=2).check_fit(2, GPT.replace(window=4)), "window is 4"),
+    "cap": (
+        lambda: Layout(cp=2).check_fit(2, GPT.replace(attention_cap=4.0)),
+        "attention_cap is 4.0; a text that is cut",
+    ),
+    "norm of all heads": (
+        lambda: Layout(tp=2).check_fit(2, CONFIGS["olmo2"]),
+        "qk_norm is 'all'; heads that are shared",
+    ),
     "kind": (
         lambda: Layout().check_fit(1, GPT.replace(kind="encoder")),
         "the model is a 'encoder'",

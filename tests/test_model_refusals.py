@@ -57,7 +57,7 @@ from minilm.models import (
         (dict(kind="encoder-decoder", window=3), "window is 3"),
         (dict(depth=3), "depth"),
         (dict(bias="no"), "bias is 'no'; it must be true or false"),
-        (dict(attention_bias=0), "attention_bias is 0; it must be None, true or false"),
+        (dict(attention_bias=0), "attention_bias is 0; it must be None, true, false or 'qkv'"),
         (dict(positions="rope", rope_scaling={"kind": "linear"}), "has factor None"),
         (dict(positions="rope", rope_scaling={"kind": "yarn", "factor": 2}), "original_context"),
     ],
@@ -76,6 +76,8 @@ def test_config_goes_through_json_and_lacks_nothing():
         "theta": 5e5,
         "layout": "half",
         "scaling": {"kind": "ntk", "factor": 2.0},
+        "fraction": 1.0,
+        "local_theta": None,
     }
     with pytest.raises(InputError, match="lacks the field 'heads'"):
         Config.from_dict({k: v for k, v in TINY.items() if k != "heads"})

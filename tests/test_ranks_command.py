@@ -76,7 +76,44 @@ def test_other_ranks_resume_and_the_log_goes_on(typed, tmp_path, capsys) -> None
     assert "only the number of data parallel ranks may change" in capsys.readouterr().err
 
 
+def test_experts_on_many_ranks_train_save_and_resume(typed, tmp_path, capsys) -> None:
+    recipe = tmp_path / "recipe.json"
+    fields = json.loads(recipe.read_text())
+    fields["model"] |= {"experts": 4, "experts_per_token": 2, "activation": "swiglu", "bias": False}
+    recipe.write_text(json.dumps(fields))
+    assert cli.main(typed("one")) == 0
+    ranks = ["--dp", "4", "--ep", "2", "--zero", "1"]
+    assert cli.main([*typed("many", *ranks), "--steps", "3"]) == 0
+    assert "dp 4 (ep 2) x tp 1" in capsys.readouterr().out
+    resumed = ["--dp", "2", "--ep", "2", "--zero", "2", "--steps", "6"]  # each rank alone with two
+    assert cli.main(["train", "--resume", str(tmp_path / "many"), *resumed]) == 0
+    one, many = losses(tmp_path / "one"), losses(tmp_path / "many")
+    assert len(one) == 6
+    # the first run stopped its schedule at step 3: only the steps with the same rate are the same
+    np.testing.assert_allclose(many[:1], one[:1], rtol=0, atol=2e-5)
+    assert many[-1] < many[0]
+    parts = {entry["part"] for entry in read_manifest(tmp_path / "many")["files"]}
+    assert {part.partition(", experts ")[2] for part in parts} == {"", "0 of 2", "1 of 2"}
+
+    straight = [*typed("straight", *ranks), "--steps", "6"]
+    assert cli.main(straight) == 0
+    np.testing.assert_allclose(losses(tmp_path / "straight"), one, rtol=0, atol=2e-5)
+
+    from minilm.train import load
+
+    whole, wanted = (load(tmp_path / name)[0].state_dict() for name in ("straight", "one"))
+    assert whole.keys() == wanted.keys()
+    for name, array in whole.items():
+        np.testing.assert_allclose(array, wanted[name], rtol=0, atol=2e-3, err_msg=name)
+    capsys.readouterr()
+    fewer = ["train", "--resume", str(tmp_path / "many"), "--steps", "8", "--dp", "2"]
+    assert cli.main(fewer) == cli.MISTAKE
+    assert "of another model, or of one cut otherwise" in capsys.readouterr().err
+
+
 REFUSED = {
+    "experts": (["--dp", "2", "--ep", "2"], "ep is 2; the model has no experts to share"),
+    "sets of experts": (["--dp", "4", "--ep", "3"], "ep is 3; it must divide dp, which is 4"),
     "stage": (["--zero", "5"], "--zero is 5; it must be one of 0, 1, 2, 3"),
     "schedule": (["--pp", "2", "--schedule", "x"], "--schedule is 'x'; it must be one of gpipe"),
     "recompute": (["--recompute", "x"], "--recompute is 'x'; it must be one of none"),

@@ -15,7 +15,7 @@ from tests.small_runs import CONFIG, alone, batch, build, optimizer
 def saved(comm, folder, stage: int, first: int, steps: int, resume: bool):
     model = build()
     zero = Zero(comm, model, model.stack.blocks, optimizer, stage)
-    facts = load_shards(folder, zero) if resume else {"step": 0}
+    facts = load_shards(folder, {"all": zero}) if resume else {"step": 0}
     assert facts["step"] == first
     losses = []
     for step in range(first, first + steps):
@@ -25,7 +25,7 @@ def saved(comm, folder, stage: int, first: int, steps: int, resume: bool):
         losses.append(loss.item())
         loss.backward()
         zero.step()
-    save_shards(comm, folder, zero, {"step": first + steps})
+    save_shards(comm, folder, {"all": zero}, {"step": first + steps})
     with zero.whole():
         state = {name.replace(".inside", ""): a.copy() for name, a in model.state_dict().items()}
     return state, losses
@@ -52,7 +52,7 @@ def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path: Path) -> None:
         zero = Zero(comm, model, model.stack.blocks, optimizer, 2)
         if comm.rank == 1:
             raise KeyboardInterrupt
-        save_shards(comm, tmp_path, zero, {"step": 9})
+        save_shards(comm, tmp_path, {"all": zero}, {"step": 9})
 
     with pytest.raises(KeyboardInterrupt):
         simulate(worker, 2)
@@ -63,7 +63,7 @@ def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path: Path) -> None:
 def test_shards_that_do_not_fit(tmp_path: Path) -> None:
     def load(comm, config, part="all"):
         model = Transformer(config, seed=0, dtype=np.float64)
-        load_shards(tmp_path, Zero(comm, model, model.stack.blocks, optimizer, 1), part)
+        load_shards(tmp_path, {part: Zero(comm, model, model.stack.blocks, optimizer, 1)})
 
     with pytest.raises(InputError, match="shards.json is missing"):
         simulate(load, 1, CONFIG)

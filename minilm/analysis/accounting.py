@@ -77,7 +77,9 @@ def count_parameters(
     attention_bias = bias if attention_bias is None else attention_bias
     affine = get(config, "norm_affine", True)
     norm = s.c * (2 if config.norm == "layer" and bias else 1) if affine else 0
-    attention = s.attention + ((s.h + 2 * s.g) * s.d + s.c if attention_bias else 0)
+    attention = s.attention + ((s.h + 2 * s.g) * s.d if attention_bias else 0)
+    attention += s.c if attention_bias and attention_bias != "qkv" else 0
+    qk_norms = {"head": 2 * s.d, "all": (s.h + s.g) * s.d}.get(get(config, "qk_norm"), 0)
     expert = s.maps * s.c * s.f + ((s.maps - 1) * s.f + s.c if bias else 0)
     routed = s.experts > 1 or get(config, "experts") is not None or experts is not None
     router = s.c * s.experts if routed else 0
@@ -87,8 +89,10 @@ def count_parameters(
     blocks = s.stack + (0 if get(config, "share_stacks", False) else s.target)
     crossed = 0 if get(config, "share_cross", False) else s.target
     merged = get(config, "merged_softmax", False)
-    norms = norm * (2 * blocks + (0 if merged else s.target))
-    if config.norm_position == "pre":  # one more norm after each stack whose end is read
+    each = 4 if config.norm_position == "both" else 2
+    norms = norm * (each * blocks + (0 if merged else s.target))
+    norms += qk_norms * (blocks + crossed)
+    if config.norm_position != "post":  # one more norm after each stack whose end is read
         norms += norm * (1 + (s.target > 0 and not get(config, "same_layer", False)))
     norms += norm if get(config, "embedding_norm", False) else 0
 
@@ -136,7 +140,8 @@ def attended_pairs(
         masked: also count the pairs that the mask hides, as a dense kernel computes them.
 
     Returns:
-        {"self": pairs} for one stack; {"source", "target", "cross"} for an encoder-decoder.
+        {"self": pairs} for one stack, with "global" for its layers without a window where some
+        have one; {"source", "target", "cross"} for an encoder-decoder.
 
     Raises:
         InputError: a length below 0.
@@ -158,8 +163,15 @@ def attended_pairs(
         window = get(config, "window")
         if window is None or window >= n or masked:
             return {"self": triangle(n)}
-        return {"self": triangle(window) + (n - window) * window}
+        pairs = {"self": triangle(window) + (n - window) * window}
+        return pairs if get(config, "global_every") is None else {**pairs, "global": triangle(n)}
     return {"self": n * n if masked else length * n + triangle(target)}
+
+
+def _global_layers(config: Any, s: Shape) -> int:
+    """Layers without a window, where others have one."""
+    every = get(config, "global_every")
+    return 0 if every is None else s.stack // every
 
 
 def forward_flops(
@@ -208,7 +220,9 @@ def forward_flops(
         predicted = target
     else:
         n = length + target
-        projections, scores, visits = s.stack * one * n, s.stack * pairs["self"], s.stack * n
+        far = _global_layers(config, s)
+        scores = (s.stack - far) * pairs["self"] + far * pairs.get("global", pairs["self"])
+        projections, visits = s.stack * one * n, s.stack * n
         predicted = target if config.kind in ("prefix-lm", "glm") else n
     head = 0 if get(config, "head", "lm") == "none" else s.c * config.vocab_size * predicted
     if get(config, "head", "lm") == "mlm":
@@ -275,7 +289,7 @@ def kv_bytes_per_token(config: Any, element: int = 2) -> int:
 def kv_cache_bytes(
     config: Any, length: int, batch: int = 1, element: int = 2, source: int = 0
 ) -> int:
-    """Bytes of the KV cache after this many tokens; a window limits its growth.
+    """Bytes of the KV cache after this many tokens; a window bounds that of its layers.
 
     Args:
         config: the model's config.
@@ -289,7 +303,10 @@ def kv_cache_bytes(
     """
     window = get(config, "window")
     kept = length if window is None else min(length, window)
-    return kv_bytes_per_token(config, element) * (kept + source) * batch
+    s = shape_of(config)
+    far = _global_layers(config, s)
+    beyond = 2 * far * s.g * s.d * element * (length - kept)  # of layers that see all
+    return (kv_bytes_per_token(config, element) * (kept + source) + beyond) * batch
 
 
 def activation_bytes_per_layer(
@@ -336,6 +353,9 @@ def activation_bytes_per_layer(
         attention += per_score * n * length * s.h
     # Norm input, norm output once per chosen expert, activation inputs, what the last map reads.
     hidden = s.maps * s.f * s.chosen
+    normed = 2 * s.c if config.norm_position == "both" else 0  # inputs of the norms behind
+    normed += q + kv // 2 if get(config, "qk_norm") else 0
+    attention += element * n * normed
     return attention + element * n * (s.c + s.c * s.chosen + hidden) + (n * s.c if masks else 0)
 
 

@@ -11,7 +11,7 @@ from minilm.commands._compare import HELD_OUT, TRAIN, comparison
 from minilm.errors import InputError
 
 SIZES = ("dp", "tp", "pp", "cp")
-MORE = ("pieces", "ulysses")
+MORE = ("pieces", "ulysses", "ep")
 OPTIONS = (*SIZES, *MORE, "zero", "schedule", "micro", "recompute", "offload", "sequence")
 
 
@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("pp", "ranks that share the layers"),
         ("cp", "ranks that share each text"),
         ("ulysses", "of --cp, ranks that exchange heads; the others pass blocks round a ring"),
+        ("ep", "of --dp, ranks that share the experts of a layer"),
         ("pieces", "stretches of layers on each --pp rank"),
     ):
         parser.add_argument(f"--{name}", type=int, metavar="N", help=what)

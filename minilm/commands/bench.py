@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--write",
         type=Path,
         metavar="FILE",
-        help="measure nothing: put the rows of such a file into BENCHMARKS.md",
+        help="measure nothing: put the parts in such a file into BENCHMARKS.md",
     )
 
 
@@ -107,11 +107,11 @@ def _measured(part: str, quick: bool, record: dict[str, Any]) -> Iterator[str]:
 def _write_page(file: Path) -> int:
     from minilm.bench import report
     from minilm.course.places import Course
-    from minilm.files import replace_between, write_atomically
+    from minilm.files import between, replace_between, write_atomically
 
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        rows = report.markdown(record)
+        new = report.blocks(record)
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as problem:
@@ -120,6 +120,8 @@ def _write_page(file: Path) -> int:
         ) from None
     path = Course.here().benchmarks
     text = path.read_text(encoding="utf-8")
-    write_atomically(path, replace_between(text, report.BEGIN, report.END, rows).encode())
-    print("BENCHMARKS.md rewritten")
+    marks = report.BEGIN, report.END
+    page = report.page(between(text, *marks), new)
+    write_atomically(path, replace_between(text, *marks, page).encode())
+    print(f"BENCHMARKS.md: {', '.join(new)} rewritten")
     return 0

@@ -69,6 +69,8 @@ def of_config(config: Any, element: int = 2) -> dict[str, str]:
         "shape": f"{config.layers} layers, {config.channels} channels, {config.heads} heads",
         "blocks": f"{config.norm} norm, {config.activation}, {config.positions} positions",
     }
+    if extras := _extras(config):
+        rows["also"] = ", ".join(extras)
     if config.experts is not None:
         share = f"{counted.active:,} parameters ({counted.active / counted.total:.1%})"
         chosen = f"{config.experts_per_token} of {config.experts} experts"
@@ -76,11 +78,31 @@ def of_config(config: Any, element: int = 2) -> dict[str, str]:
     rows["context"] = f"{config.context} tokens"
     if config.window is not None:
         rows["context"] += f", of which a token sees {config.window}"
+    if config.global_every is not None:
+        every = config.global_every
+        rows["context"] += f"; in layers {every}, {2 * every}, ... it sees all"
     if config.kind != "encoder":
         size = f"{kv_bytes_per_token(config, element):,} bytes per token"
         rows["cache"] = f"{size}, {element} bytes per number"
     rows["work"] = f"{_flops(config):,.0f} FLOPs per token forward, on average over a full context"
     return rows
+
+
+def _extras(config: Any) -> list[str]:
+    """What is done around attention beyond the Transformer of 2017."""
+    found = []
+    if config.norm_position not in ("pre", "post"):
+        found.append(f"norm position {config.norm_position}")
+    if config.qk_norm is not None:
+        found.append(f"norms on queries and keys ({config.qk_norm})")
+    if config.attention_bias == "qkv":
+        found.append("biases on queries, keys and values only")
+    if config.rope is not None and config.rope.fraction < 1:
+        found.append(f"{config.rope.turned(config.D)} of {config.D} numbers of a head turn")
+    for name, what in (("attention_cap", "scores"), ("logit_cap", "logits")):
+        if getattr(config, name) is not None:
+            found.append(f"{what} capped at {getattr(config, name):g}")
+    return found
 
 
 def _flops(config: Any) -> float:

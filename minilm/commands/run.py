@@ -31,11 +31,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="write the executed notebooks into a folder, too"
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many lessons side by side (1): sooner done, each slower, nothing stored",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Execute the lessons one after the other; status 1 if any fails."""
+    """Execute the lessons; status 1 if any fails."""
     import sys
 
     from minilm.course.build.lessons import find_lessons
@@ -43,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
         LessonError,
         Run,
         keep,
-        run_lesson,
         save,
         save_fresh,
         turned,
         verdicts_of,
     )
+    from minilm.course.build.several import run_lessons
     from minilm.course.show.budget import parse_budget
     from minilm.course.show.seeds import parse_seeds
     from minilm.errors import InputError
@@ -60,6 +67,13 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--seconds is {args.seconds:g}; it must be more than 0")
     if args.most is not None and args.most <= 0:
         raise InputError(f"--most is {args.most:g}; it must be more than 0")
+    if args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
+    if args.jobs > 1 and args.save:
+        raise InputError(
+            f"--jobs is {args.jobs} with --save; lessons that are stored run one at a time, "
+            "for what they measure must not wait for another"
+        )
     seeds = ",".join(map(str, parse_seeds(args.seeds))) if args.seeds else ""
     budget = str(parse_budget(args.budget)) if args.budget else ""
     budget = "" if budget == "1" else budget
@@ -81,12 +95,13 @@ def run(args: argparse.Namespace) -> int:
                 print(f"  {other_run}: {line}", flush=True)
 
     failed = []
-    for lesson in find_lessons(args.lessons):
-        try:
-            done = run_lesson(lesson, not args.quiet, args.seconds, seeds, budget)
-        except LessonError as error:
+    options = {"seconds": args.seconds, "seeds": seeds, "budget": budget}
+    for lesson, done in run_lessons(
+        find_lessons(args.lessons), args.jobs, not args.quiet, **options
+    ):
+        if isinstance(done, LessonError):
             failed.append(lesson.number)
-            print(f"{error}\n", file=sys.stderr)
+            print(f"{done}\n", file=sys.stderr)
             continue
         say(done)
         if args.save and not other_run:

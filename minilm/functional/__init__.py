@@ -14,7 +14,7 @@ All of them agree on the dtype of what they return (`meeting` does it):
 - every gradient has the dtype of its tensor.
 """
 
-from minilm.functional.activations import geglu, gelu, silu, swiglu
+from minilm.functional.activations import geglu, gelu, silu, soft_cap, swiglu
 from minilm.functional.attending import attention, rope
 from minilm.functional.chunked_loss import linear_cross_entropy
 from minilm.functional.convolution import conv2d, conv_transpose2d
@@ -164,6 +164,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "sin",
+    "soft_cap",
     "softmax",
     "softmax_of_chosen",
     "softplus",

@@ -1,7 +1,7 @@
-"""Fused activations: GELU, SiLU and the gated linear units."""
+"""Fused activations: GELU, SiLU, the gated linear units, and the soft cap."""
 
 from minilm import kernels
-from minilm.backend import Array
+from minilm.backend import Array, xp_of
 from minilm.errors import InputError
 from minilm.functional.meeting import floats, meet
 from minilm.tensor import primitive
@@ -37,6 +37,25 @@ def geglu(gate: Array, up: Array):
     _check_alike("geglu", gate, up)
     gate, up = meet(gate, up)
     return kernels.geglu(gate, up), lambda g: kernels.geglu_backward(g, gate, up)
+
+
+@primitive
+def soft_cap(x: Array, cap: float):
+    """cap * tanh(x / cap): nearly x where it is small, never beyond the cap (arXiv 2408.00118).
+
+    Args:
+        x: any shape.
+        cap: above 0; logits keep their order, and none is larger than this.
+
+    Raises:
+        InputError: a cap that is not a finite number above 0.
+    """
+    if not 0 < cap < float("inf"):
+        raise InputError(f"cap is {cap!r}; it must be a finite number above 0")
+    x = floats(x)
+    cap = x.dtype.type(cap)
+    share = xp_of(x).tanh(x / cap)
+    return share * cap, lambda g: (g * (1 - share * share),)
 
 
 def _check_alike(name: str, gate: Array, up: Array) -> None:

@@ -57,6 +57,7 @@ def attention(
     dropout: float = 0.0,
     rng: np.random.Generator | None = None,
     return_weights: bool = False,
+    cap: float | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """softmax(q k^T * scale + bias) v, where the mask lets a query look (arXiv 1706.03762, eq. 1).
 
@@ -70,8 +71,10 @@ def attention(
         scale: 1 / sqrt(D) where None.
         dropout: share of the weights that is set to 0, the rest divided by 1 - dropout.
         rng: where the randomness of `dropout` comes from.
-        return_weights: also return the weights, as they were used. This and `dropout` run the
-            formula step by step, which holds all B H T S weights; the fused kernel never does.
+        return_weights: also return the weights, as they were used.
+        cap: of the scaled scores, before the bias: cap * tanh(score / cap) (arXiv 2408.00118); None
+            leaves them as they are. This, `dropout` and `return_weights` run the formula step by
+            step, which holds all B H T S weights; the fused kernel never does.
 
     Returns:
         (B, H, T, D); zeros for a query that may look nowhere. With `return_weights` also the
@@ -79,13 +82,13 @@ def attention(
 
     Raises:
         InputError: shapes or dtypes that do not fit each other; heads of size 0; `dropout` without
-            `rng`.
+            `rng`; a cap that is not a finite number above 0.
     """
-    if dropout or return_weights:
+    if dropout or return_weights or cap is not None:
         from minilm.functional.by_parts import attention_by_parts
 
         return attention_by_parts(
-            *(q, k, v, mask, causal, window, bias, scale), dropout, rng, return_weights
+            *(q, k, v, mask, causal, window, bias, scale), dropout, rng, return_weights, cap
         )
     return _attention(q, k, v, mask, causal, window, bias, scale)
 

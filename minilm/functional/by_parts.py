@@ -29,6 +29,7 @@ def attention_by_parts(
     dropout: float = 0.0,
     rng: np.random.Generator | None = None,
     return_weights: bool = False,
+    cap: float | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """`attention` as separate steps of the tape, with the package's `softmax` in the middle.
 
@@ -50,6 +51,7 @@ def attention_by_parts(
     grouped = F.reshape(q, b, groups, per, t, d)  # (B, H, T, D) -> (B, G, H/G, T, D)
     keys = F.transpose(F.expand_dims(k, 2), -1, -2)  # (B, G, S, D) -> (B, G, 1, D, S)
     scores = F.mul(F.matmul(grouped, keys), scale)
+    scores = scores if cap is None else F.soft_cap(scores, cap)
     scores = F.reshape(scores, b, h, t, s)  # (B, G, H/G, T, S) -> (B, H, T, S)
     if bias is not None:
         scores = F.add(scores, bias)

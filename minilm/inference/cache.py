@@ -162,7 +162,7 @@ class RollingCache(ContiguousCache):
         device: "cpu" or "cuda".
 
     Raises:
-        InputError: no window, or one shorter than the model's.
+        InputError: no window, one shorter than the model's, or layers that have none.
     """
 
     def __init__(
@@ -182,6 +182,11 @@ class RollingCache(ContiguousCache):
             raise InputError(f"window is {window}; it must be at least the model's, {own}")
         if not isinstance(dims, tuple) and own is None:
             raise InputError("config has no window; a rolling cache needs a model with one")
+        every = getattr(dims, "global_every", None)
+        if every is not None:
+            raise InputError(
+                f"global_every is {every}: some layers see all, and a rolling cache forgets"
+            )
         self.window = window
         super().__init__(dims, batch, window, dtype, device)
         self.capacity = 2**62 if length is None else length

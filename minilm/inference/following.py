@@ -112,7 +112,7 @@ def last_logits(model: Any, ids: np.ndarray, cache: ContiguousCache, **options: 
 
 
 def make_cache(model: Any, batch: int, length: int) -> ContiguousCache:
-    """The cache that suits a model: rolling where its window is shorter than the text.
+    """The cache that suits a model: rolling where all layers have a window shorter than the text.
 
     Args:
         model: a Transformer.
@@ -122,6 +122,7 @@ def make_cache(model: Any, batch: int, length: int) -> ContiguousCache:
     config = model.config
     weight = model.tokens.weight.data
     device = "cpu" if isinstance(weight, np.ndarray) else "cuda"
-    if config.window is not None and config.window < length:
+    narrow = config.window is not None and config.global_every is None
+    if narrow and config.window < length:
         return RollingCache(config, batch, dtype=weight.dtype, device=device)
     return ContiguousCache(config, batch, length, dtype=weight.dtype, device=device)

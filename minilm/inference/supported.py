@@ -12,12 +12,14 @@ from minilm.errors import InputError
 from minilm.kernels.decode_step.weights import Layer, Map, Norm, Weights
 from minilm.models.block import Block, Stack
 from minilm.models.transformer import Transformer
+from minilm.models.turning import turning
 from minilm.nn import GLU, MLP, Attention, Embedding, LayerNorm, Linear, RMSNorm
-from minilm.nn.positions import alibi_bias, relative_bucket, rope_table, sinusoidal
+from minilm.nn.positions import alibi_bias, relative_bucket, sinusoidal
 
 WEIGHTS = ("float32", "int8")
 # The gate's activation where the feed-forward is gated, else its own.
 _ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh"}
+_NOT_COMPILED = ("qk_norm", "attention_cap", "logit_cap", "global_every")
 _GPU_HEADS, _GPU_WIDTH = (64, 128), 24576  # the limits of kernels/decode_step/cuda.py
 
 
@@ -56,6 +58,7 @@ def unsupported(model: Any) -> str | None:
         ("norm_position", config.norm_position == "pre", config.norm_position),
         ("token_types", not config.token_types, config.token_types),
         ("embedding_norm", not config.embedding_norm, config.embedding_norm),
+        *((name, getattr(config, name) is None, getattr(config, name)) for name in _NOT_COMPILED),
     )
     for name, good, value in wanted:
         if not good:
@@ -150,7 +153,7 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
         layers.append(Layer(*first, norm(block.norm2), *maps))
     cos = sin = None
     if config.positions == "rope":
-        tables = rope_table(length, config.D, config.rope.theta, config.rope.scaling)
+        tables = turning(config, np.arange(length), np.float32)
         cos, sin = (xp.asarray(table) for table in tables)
     scale = config.attention_scale
     return Weights(

@@ -15,13 +15,16 @@ from minilm.files import atomic_file, parse_json, write_atomically
 from minilm.interop.hf_config import config_from_hf
 from minilm.interop.hf_config_out import config_to_hf
 from minilm.interop.hf_experts import check_experts, one_by_one
-from minilm.interop.hf_names import copies_of, left_aside, name_map
+from minilm.interop.hf_names import copies_of, kind_of, left_aside, name_map
+from minilm.interop.hf_together import gates_apart, gates_together, renamed
 from minilm.interop.safetensors import read_safetensors
 from minilm.models import Config, model_of
 from minilm.models.language_model import LanguageModel
 
 
-def from_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
+def from_hf(
+    state: dict[str, Any], config: Config, model_type: str | None = None
+) -> dict[str, np.ndarray]:
     """Our state dict out of theirs.
 
     Args:
@@ -30,36 +33,39 @@ def from_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
             one array (as `transformers` holds them in memory) are understood; buffers, equal
             copies of tied weights and BERT's next-sentence head are left aside.
         config: what the arrays are for.
+        model_type: whose names these are, such as "phi3"; None: the first that has this config.
 
     Raises:
         InputError: an array is missing, has another shape than the config asks for, or is not
             asked for; a copy differs from what the config ties it to.
     """
-    theirs = {_renamed(name): value for name, value in state.items()}
+    kind = kind_of(config, model_type)
+    theirs = {renamed(name, kind): value for name, value in state.items()}
+    if kind == "phi3":
+        theirs = gates_apart(theirs)
     if config.experts is not None:
         theirs = one_by_one(theirs)
         check_experts(theirs, config)
     shapes = {n: p.shape for n, p in model_of(config, allocate=False).named_parameters()}
     ours, read = {}, set()
-    for name, entry in name_map(config).items():
+    for name, entry in name_map(config, kind).items():
         found = [_find(theirs, part) for part in entry.names]
         read.update(found)
         parts = [np.asarray(theirs[part]) for part in found]
-        join = np.stack if entry.stacked else np.concatenate
-        value = join([part.T if entry.transposed else part for part in parts])
+        value = entry.ours(parts)
         if value.shape != shapes[name]:
             raise InputError(
                 f"state has {entry.names[0]!r} of shape {parts[0].shape}; the config asks for "
                 f"{name} of shape {shapes[name]}"
             )
         ours[name] = value
-    _refuse_unread(theirs, read, config)
+    _refuse_unread(theirs, read, config, kind)
     return ours
 
 
-def _refuse_unread(theirs: dict[str, Any], read: set[str], config: Config) -> None:
+def _refuse_unread(theirs: dict[str, Any], read: set[str], config: Config, kind: str) -> None:
     """Refuse arrays that the model would go without, and copies that are none."""
-    copies, aside = copies_of(config), re.compile(left_aside(config))
+    copies, aside = copies_of(config, kind), re.compile(left_aside(config, kind))
     for name in sorted(theirs.keys() - read):
         if name in copies:
             original = _find(theirs, copies[name])
@@ -74,10 +80,7 @@ def _refuse_unread(theirs: dict[str, Any], read: set[str], config: Config) -> No
             )
 
 
-def _renamed(name: str) -> str:
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
-        "LayerNorm.beta", "LayerNorm.bias"
-    )
+_PREFIXES = ("transformer.", "bert.", "model.", "gpt_neox.")
 
 
 def _find(theirs: dict[str, Any], name: str) -> str:
@@ -85,37 +88,39 @@ def _find(theirs: dict[str, Any], name: str) -> str:
     if name in theirs:
         return name
     _, _, bare = name.partition(".")
-    if bare in theirs and name.startswith(("transformer.", "bert.", "model.")):
+    if bare in theirs and name.startswith(_PREFIXES):
         return bare
     raise InputError(f"state lacks {name!r}, which a model of this config needs")
 
 
-def to_hf(state: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
+def to_hf(
+    state: dict[str, Any], config: Config, model_type: str | None = None
+) -> dict[str, np.ndarray]:
     """Their state dict out of ours (`model.state_dict()`).
+
+    Args:
+        state: our name -> array.
+        config: what the arrays are of.
+        model_type: as in `from_hf`.
 
     Raises:
         InputError: an array is missing or not asked for, or no architecture has this config.
     """
     theirs: dict[str, np.ndarray] = {}
-    entries = name_map(config)
+    kind = kind_of(config, model_type)
+    entries = name_map(config, kind)
     for name in state.keys() - entries.keys():
         raise InputError(f"state has {name!r}, which a model of this config lacks")
     for name, entry in entries.items():
         if name not in state:
             raise InputError(f"state lacks {name!r}, which a model of this config has")
-        value = to_numpy(state[name])
-        parts = [value]
-        if entry.stacked:
-            parts = list(value)
-        elif len(entry.names) > 1:
-            parts = np.split(value, np.cumsum(entry.rows)[:-1])
-        for part_name, part in zip(entry.names, parts, strict=True):
-            theirs[part_name] = np.ascontiguousarray(part.T if entry.transposed else part)
+        parts = entry.theirs(to_numpy(state[name]))
+        theirs |= zip(entry.names, parts, strict=True)
     if not config.tie:  # their untied BERT does not tie the two biases either, and reads the copy
-        for name, original in copies_of(config).items():
+        for name, original in copies_of(config, kind).items():
             if name.startswith("cls."):
                 theirs[name] = theirs[original].copy()
-    return theirs
+    return gates_together(theirs) if kind == "phi3" else theirs
 
 
 def load_hf(folder: str | Path, dtype: Any = np.float32) -> LanguageModel:
@@ -145,7 +150,7 @@ def load_hf(folder: str | Path, dtype: Any = np.float32) -> LanguageModel:
         state |= read_safetensors(folder / shard)
     config = _with_pooler_of(config, fields, state)
     model = model_of(config, dtype=dtype, allocate=False)
-    model.load_state_dict(from_hf(state, config))
+    model.load_state_dict(from_hf(state, config, fields["model_type"]))
     return model
 
 
@@ -160,8 +165,14 @@ def _with_pooler_of(config: Config, fields: dict[str, Any], state: dict[str, Any
     return config.replace(pooler=any(name.endswith("pooler.dense.weight") for name in state))
 
 
-def save_hf(model: LanguageModel, folder: str | Path) -> None:
+def save_hf(model: LanguageModel, folder: str | Path, model_type: str | None = None) -> None:
     """Write config.json and model.safetensors as Hugging Face's `from_pretrained` reads them.
+
+    Args:
+        model: what to save.
+        folder: where to; made if it is not there.
+        model_type: of theirs, for configs that several have: a Phi-3 saved as "phi3" keeps its
+            arrays in one piece, and is a "llama" or "mistral" otherwise.
 
     Raises:
         InputError: the config has no Hugging Face counterpart, or the disk refuses.
@@ -169,8 +180,9 @@ def save_hf(model: LanguageModel, folder: str | Path) -> None:
     from safetensors.numpy import save
 
     folder = Path(folder)
-    fields = config_to_hf(model.config)
-    content = save(to_hf(model.state_dict(), model.config), metadata={"format": "pt"})
+    fields = config_to_hf(model.config, model_type)
+    arrays = to_hf(model.state_dict(), model.config, fields["model_type"])
+    content = save(arrays, metadata={"format": "pt"})
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / "model.safetensors") as file:
         file.write(content)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from minilm.errors import InputError
+from minilm.interop.hf_fields import activation_of, refuse_other, rope_scaling
+from minilm.interop.hf_modern import READERS
 from minilm.models import Config, EncoderDecoderConfig, Relative, Rope
 
 ARCHITECTURES = {
@@ -15,30 +17,17 @@ ARCHITECTURES = {
     "mixtral": "MixtralForCausalLM",
     "bert": "BertForPreTraining",
     "t5": "T5ForConditionalGeneration",
+    "gpt_neox": "GPTNeoXForCausalLM",
+    "starcoder2": "Starcoder2ForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "olmo2": "Olmo2ForCausalLM",
+    "phi3": "Phi3ForCausalLM",
+    "gemma2": "Gemma2ForCausalLM",
+    "gemma3_text": "Gemma3ForCausalLM",
 }
-ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu", "silu": "silu"}
-# Other names of the same; we write the first.
-ACTIVATIONS |= {"gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh", "gelu_python": "gelu"}
-ACTIVATIONS |= {"swish": "silu"}
 # What BERT's classes put on the encoder: a head, and the pooler unless the file goes without.
 BERT_HEADS = {"BertForPreTraining": "mlm", "BertForMaskedLM": "mlm", "BertModel": "none"}
-ROPE_KINDS = ("linear", "yarn", "llama3")
-ROPE_FIELDS = {
-    "factor": "factor",
-    "original_max_position_embeddings": "original_context",
-    "beta_fast": "beta_fast",
-    "beta_slow": "beta_slow",
-    "attention_factor": "attention_factor",
-    "low_freq_factor": "low_freq_factor",
-    "high_freq_factor": "high_freq_factor",
-}
-# Of the rope settings, those that a Rope does not express, and the value that they must have.
-_ROPE_ONLY = {
-    "partial_rotary_factor": 1.0,
-    "truncate": True,
-    "mscale": None,
-    "mscale_all_dim": None,
-}
 
 
 def config_from_hf(fields: dict[str, Any]) -> Config:
@@ -56,32 +45,18 @@ def config_from_hf(fields: dict[str, Any]) -> Config:
         "bert": _bert,
         "t5": _t5,
         "mixtral": _mixtral,
+        **READERS,
     }.get(kind, _llama)
-    _refuse_other(fields, quantization_config=None)
+    refuse_other(fields, quantization_config=None)
     try:
         return read(fields)
     except KeyError as error:
         raise InputError(f"config.json of a {kind} lacks {error.args[0]!r}") from None
 
 
-def _activation(name: str) -> str:
-    if name not in ACTIVATIONS:
-        raise InputError(f"activation is {name!r}; it must be one of {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[name]
-
-
-def _refuse_other(fields: dict[str, Any], **normal: Any) -> None:
-    """Refuse settings that change what a model computes and that no Config expresses."""
-    for name, value in normal.items():
-        if fields.get(name, value) != value:
-            raise InputError(
-                f"{name} is {fields[name]!r}; minilm reads models where it is {value!r}"
-            )
-
-
 def _gpt2(f: dict[str, Any]) -> Config:
-    _refuse_other(f, scale_attn_weights=True, scale_attn_by_inverse_layer_idx=False)
-    _refuse_other(f, add_cross_attention=False)
+    refuse_other(f, scale_attn_weights=True, scale_attn_by_inverse_layer_idx=False)
+    refuse_other(f, add_cross_attention=False)
     return Config(
         vocab_size=f["vocab_size"],
         context=f["n_positions"],
@@ -89,7 +64,7 @@ def _gpt2(f: dict[str, Any]) -> Config:
         heads=f["n_head"],
         channels=f["n_embd"],
         ff=f.get("n_inner"),
-        activation=_activation(f.get("activation_function", "gelu_new")),
+        activation=activation_of(f.get("activation_function", "gelu_new")),
         eps=f.get("layer_norm_epsilon", 1e-5),
         tie=f.get("tie_word_embeddings", True),
     )
@@ -97,14 +72,14 @@ def _gpt2(f: dict[str, Any]) -> Config:
 
 def _gpt_bigcode(f: dict[str, Any]) -> Config:
     """GPT-2 with one head of keys and values for all queries (StarCoder)."""
-    _refuse_other(f, multi_query=True)
+    refuse_other(f, multi_query=True)
     config = _gpt2({"activation_function": "gelu_pytorch_tanh", **f})
     return config.replace(kv_heads=1)
 
 
 def _llama(f: dict[str, Any]) -> Config:
-    _refuse_other(f, hidden_act="silu", mlp_bias=False, attention_bias=False)
-    _refuse_other(f, partial_rotary_factor=1.0)
+    refuse_other(f, hidden_act="silu", mlp_bias=False, attention_bias=False)
+    refuse_other(f, partial_rotary_factor=1.0)
     rope = f.get("rope_parameters") or {}
     scaling = f.get("rope_scaling") or rope
     usual = 1e6 if f["model_type"] == "mixtral" else 1e4
@@ -124,7 +99,7 @@ def _llama(f: dict[str, Any]) -> Config:
         bias=False,
         tie=f.get("tie_word_embeddings", False),
         positions="rope",
-        rope=Rope(theta, scaling=_rope_scaling(scaling, f["max_position_embeddings"])),
+        rope=Rope(theta, scaling=rope_scaling(scaling, f["max_position_embeddings"])),
         window=f.get("sliding_window") if f["model_type"] in ("mistral", "mixtral") else None,
     )
 
@@ -135,29 +110,9 @@ def _mixtral(f: dict[str, Any]) -> Config:
     return _llama(f).replace(experts=experts, experts_per_token=chosen)
 
 
-def _rope_scaling(given: dict[str, Any], context: int) -> dict[str, Any] | None:
-    kind = given.get("rope_type", given.get("type", "default"))
-    _refuse_other(given, **_ROPE_ONLY)
-    known = {"rope_type", "type", "rope_theta", *_ROPE_ONLY, *ROPE_FIELDS}
-    for name in sorted(given.keys() - known):
-        raise InputError(
-            f"the rope settings have {name!r}; minilm knows {', '.join(sorted(known))}"
-        )
-    if kind == "default":
-        return None
-    if kind not in ROPE_KINDS:
-        raise InputError(
-            f"rope_type is {kind!r}; it must be one of default, {', '.join(ROPE_KINDS)}"
-        )
-    ours = {ours: given[theirs] for theirs, ours in ROPE_FIELDS.items() if given.get(theirs)}
-    if kind != "linear":
-        ours.setdefault("original_context", context)
-    return {"kind": kind, **ours}
-
-
 def _bert(f: dict[str, Any]) -> Config:
-    _refuse_other(f, position_embedding_type="absolute", is_decoder=False)
-    _refuse_other(f, add_cross_attention=False)
+    refuse_other(f, position_embedding_type="absolute", is_decoder=False)
+    refuse_other(f, add_cross_attention=False)
     architecture = (f.get("architectures") or ["BertForPreTraining"])[0]
     return Config(
         vocab_size=f["vocab_size"],
@@ -172,14 +127,14 @@ def _bert(f: dict[str, Any]) -> Config:
         token_types=f.get("type_vocab_size", 2),
         norm_position="post",
         embedding_norm=True,
-        activation=_activation(f.get("hidden_act", "gelu")),
+        activation=activation_of(f.get("hidden_act", "gelu")),
         eps=f.get("layer_norm_eps", 1e-12),
         tie=f.get("tie_word_embeddings", True),
     )
 
 
 def _t5(f: dict[str, Any]) -> EncoderDecoderConfig:
-    _refuse_other(f, tie_encoder_decoder=False)
+    refuse_other(f, tie_encoder_decoder=False)
     parts = f.get("feed_forward_proj", "relu").split("-")
     activation = parts[-1]
     if parts[0] == "gated" and activation == "gelu":
@@ -202,7 +157,7 @@ def _t5(f: dict[str, Any]) -> EncoderDecoderConfig:
         ff=f["d_ff"],
         norm="rms",
         eps=f.get("layer_norm_epsilon", 1e-6),
-        activation=activation if activation == "geglu_tanh" else _activation(activation),
+        activation=activation if activation == "geglu_tanh" else activation_of(activation),
         bias=False,
         tie=tie,
         positions="relative",

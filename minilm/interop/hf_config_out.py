@@ -5,47 +5,52 @@ from __future__ import annotations
 from typing import Any
 
 from minilm.errors import InputError
-from minilm.interop.hf_config import (
-    ACTIVATIONS,
-    ARCHITECTURES,
-    ROPE_FIELDS,
-    ROPE_KINDS,
-    config_from_hf,
-)
+from minilm.interop.hf_config import ARCHITECTURES, config_from_hf
+from minilm.interop.hf_fields import ACTIVATIONS, scaling_to_hf
+from minilm.interop.hf_fields import theirs as _as_torch
+from minilm.interop.hf_modern_out import WRITERS
 from minilm.models import Config, EncoderDecoderConfig, Relative, Rope
 
 
-def architecture_of(config: Config) -> str:
+def architecture_of(config: Config, model_type: str | None = None) -> str:
     """Which of Hugging Face's architectures has this Config: "gpt2", "gpt_bigcode", "llama", ...
 
+    Args:
+        config: what is to be written.
+        model_type: the one that is wanted, for configs that several have: "phi3" is a "llama" in
+            other arrays. None takes the first that has it.
+
     Raises:
-        InputError: none of them has it.
+        InputError: none of them has it, or the one that is wanted has not.
     """
-    for name, write in (
-        ("gpt2", _to_gpt2),
-        ("gpt_bigcode", _to_gpt_bigcode),
-        ("llama", _to_llama),
-        ("mixtral", _to_mixtral),
-        ("bert", _to_bert),
-        ("t5", _to_t5),
-    ):
-        if (name == "t5") != isinstance(config, EncoderDecoderConfig):
-            continue
-        try:
-            back = config_from_hf({**write(config), "model_type": name})
-        except InputError:
-            continue
-        # Not part of the map: where dropout and the first weights are random; a window, which
-        # makes a Llama a Mistral.
-        same = {"dropout": config.dropout, "init_std": config.init_std}
-        same["window"] = config.window if name in ("llama", "mixtral") else None
-        if _resolved(back.replace(**same)) == _resolved(config):
-            return "mistral" if name == "llama" and config.window else name
+    if model_type is not None:
+        if model_type not in ARCHITECTURES or not _has(model_type, config):
+            raise InputError(
+                f"model_type is {model_type!r}, which cannot say all of this config; it must be "
+                f"None, or one of {', '.join(ARCHITECTURES)} that can"
+            )
+        return model_type
+    for name in _WRITERS:
+        if _has(name, config):
+            return name
     raise InputError(
         f"config has kind {config.kind!r}, norm {config.norm!r}, positions {config.positions!r}, "
         f"kv_heads {config.kv_heads} and no Hugging Face counterpart: none of "
         f"{', '.join(ARCHITECTURES)} has all its fields"
     )
+
+
+def _has(name: str, config: Config) -> bool:
+    """Whether what an architecture's config.json says of a Config gives that Config back."""
+    if (name == "t5") != isinstance(config, EncoderDecoderConfig):
+        return False
+    try:
+        back = config_from_hf({**_WRITERS[name](config), "model_type": name})
+    except InputError:
+        return False
+    # Not part of the map: where dropout and the first weights are random.
+    back = back.replace(dropout=config.dropout, init_std=config.init_std)
+    return _resolved(back) == _resolved(config)
 
 
 def _resolved(config: Config) -> dict[str, Any]:
@@ -58,27 +63,23 @@ def _resolved(config: Config) -> dict[str, Any]:
     return {**fields, "attention_scale": scale}
 
 
-def config_to_hf(config: Config) -> dict[str, Any]:
+def config_to_hf(config: Config, model_type: str | None = None) -> dict[str, Any]:
     """What Hugging Face's config.json says of this Config.
+
+    Args:
+        config: what is to be written.
+        model_type: as in `architecture_of`.
 
     Raises:
         InputError: there is no counterpart.
     """
-    kind = architecture_of(config)
-    write = {"gpt2": _to_gpt2, "gpt_bigcode": _to_gpt_bigcode, "bert": _to_bert, "t5": _to_t5}
-    fields = write.get(kind, _to_mixtral if kind == "mixtral" else _to_llama)(config)
-    if kind in ("mistral", "mixtral"):
-        fields["sliding_window"] = config.window
+    kind = architecture_of(config, model_type)
+    fields = _WRITERS[kind](config)
     return {"model_type": kind, "architectures": [ARCHITECTURES[kind]], **fields}
 
 
 def _theirs(activation: str) -> str:
     return next((theirs for theirs, ours in ACTIVATIONS.items() if ours == activation), activation)
-
-
-def _as_torch(activation: str) -> str:
-    """As `_theirs`, with the newer of two names of GELU's approximation: PyTorch computes it."""
-    return "gelu_pytorch_tanh" if activation == "gelu_tanh" else _theirs(activation)
 
 
 def _to_gpt2(c: Config) -> dict[str, Any]:
@@ -115,16 +116,18 @@ def _to_llama(c: Config) -> dict[str, Any]:
         "tie_word_embeddings": c.tie,
         "rope_theta": rope.theta,
     }
-    if rope.scaling and rope.scaling["kind"] in ROPE_KINDS:
-        back = {ours: theirs for theirs, ours in ROPE_FIELDS.items()}
-        scaling = {back[k]: v for k, v in rope.scaling.items() if k != "kind"}
-        fields["rope_scaling"] = {"rope_type": rope.scaling["kind"], **scaling}
+    if scaling := scaling_to_hf(rope.scaling):
+        fields["rope_scaling"] = scaling
     return fields
+
+
+def _to_mistral(c: Config) -> dict[str, Any]:
+    return {**_to_llama(c), "sliding_window": c.window}
 
 
 def _to_mixtral(c: Config) -> dict[str, Any]:
     experts = {"num_local_experts": c.experts, "num_experts_per_tok": c.experts_per_token}
-    return {**_to_llama(c), **experts}
+    return {**_to_mistral(c), **experts}
 
 
 def _to_bert(c: Config) -> dict[str, Any]:
@@ -168,3 +171,15 @@ def _to_t5(c: EncoderDecoderConfig) -> dict[str, Any]:
         "is_encoder_decoder": True,
         "decoder_start_token_id": 0,
     }
+
+
+_WRITERS = {
+    "gpt2": _to_gpt2,
+    "gpt_bigcode": _to_gpt_bigcode,
+    "llama": _to_llama,
+    "mistral": _to_mistral,
+    "mixtral": _to_mixtral,
+    "bert": _to_bert,
+    "t5": _to_t5,
+    **WRITERS,
+}

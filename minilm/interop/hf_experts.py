@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minilm.errors import InputError
-from minilm.interop.hf_names import MIXTURE
+from minilm.interop.hf_names_llama import MIXTURE
 from minilm.models import Config
 
 _TOGETHER = re.compile(r"(.*\.)mlp\.(gate\.weight|experts\.gate_up_proj|experts\.down_proj)")

@@ -1,4 +1,4 @@
-"""Where Hugging Face keeps each of our arrays: GPT-2, GPT-BigCode, Llama, Mi(s|x)tral, BERT, T5.
+"""Where Hugging Face keeps each of our arrays; GPT-2, GPT-BigCode, BERT and T5 are here.
 
 Ours packs queries, keys and values into one weight; theirs keeps three (GPT-2: one, transposed;
 GPT-BigCode: ours). Ours keeps the experts of a layer in one array of three axes; theirs keeps a
@@ -7,58 +7,70 @@ matrix for each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from minilm.errors import InputError
+from minilm.interop.hf_config import ARCHITECTURES
 from minilm.interop.hf_config_out import architecture_of
+from minilm.interop.hf_entry import Entry, qkv_rows
+from minilm.interop.hf_names_llama import LIKE_LLAMA, llama_names, neox_names
 from minilm.models import Config, EncoderDecoderConfig
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where one of our arrays is kept: their names, joined row by row, each perhaps transposed.
-
-    Stacked ones are joined along a new first axis.
-    """
-
-    names: tuple[str, ...]
-    rows: tuple[int, ...] = ()
-    transposed: bool = False
-    stacked: bool = False
-
 
 # What a file may hold beside the weights, by architecture: buffers, and a head that we do not have.
 _ASIDE = {
     "gpt2": r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)",
     "llama": r".*\.rotary_emb\.inv_freq",
+    "gpt_neox": r".*\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)",
     "bert": r"(bert\.)?embeddings\.position_ids|cls\.seq_relationship\.(weight|bias)",
     # written by old T5s, read by none
     "t5": r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",
 }
 
 
-def name_map(config: Config) -> dict[str, Entry]:
+def name_map(config: Config, kind: str | None = None) -> dict[str, Entry]:
     """Our parameter name -> where Hugging Face keeps it.
 
+    Args:
+        config: the model's.
+        kind: a "model_type" of theirs; None: the first that has this config.
+
     Raises:
-        InputError: no Hugging Face architecture has this config.
+        InputError: no Hugging Face architecture has this config, or there is no such kind.
     """
-    return {"gpt2": _gpt2, "llama": _llama, "bert": _bert, "t5": _t5}[_family(config)](config)
+    kind = kind_of(config, kind)
+    if kind in LIKE_LLAMA:
+        return llama_names(config, kind)
+    if kind in ("gpt2", "gpt_bigcode"):
+        return _gpt2(config, kind)
+    return {"bert": _bert, "t5": _t5, "gpt_neox": neox_names}[kind](config)
 
 
-def _family(config: Config) -> str:
-    kind = architecture_of(config)
-    return {"mistral": "llama", "mixtral": "llama", "gpt_bigcode": "gpt2"}.get(kind, kind)
+def kind_of(config: Config, kind: str | None = None) -> str:
+    """The "model_type" that is meant.
+
+    Raises:
+        InputError: as `name_map`.
+    """
+    if kind is None:
+        return architecture_of(config)
+    if kind not in ARCHITECTURES:
+        raise InputError(f"model_type is {kind!r}; it must be one of {', '.join(ARCHITECTURES)}")
+    return kind
 
 
-def left_aside(config: Config) -> str:
+def _family(kind: str) -> str:
+    if kind in LIKE_LLAMA:
+        return "llama"
+    return {"gpt_bigcode": "gpt2"}.get(kind, kind)
+
+
+def left_aside(config: Config, kind: str | None = None) -> str:
     """The pattern of names that a file may hold and a model of this config does not read."""
-    return _ASIDE[_family(config)]
+    return _ASIDE[_family(kind_of(config, kind))]
 
 
-def copies_of(config: Config) -> dict[str, str]:
+def copies_of(config: Config, kind: str | None = None) -> dict[str, str]:
     """Names under which a file may hold an array once more -> the name it has first."""
-    family = _family(config)
-    copies = {}
+    family = _family(kind_of(config, kind))
+    copies: dict[str, str] = {}
     if config.head == "none":
         return copies
     if family == "bert":
@@ -66,8 +78,9 @@ def copies_of(config: Config) -> dict[str, str]:
     if family == "t5":
         copies = {f"{stack}.embed_tokens.weight": "shared.weight" for stack in _T5_STACKS}
     if config.tie:
-        head = "cls.predictions.decoder.weight" if family == "bert" else "lm_head.weight"
-        copies[head] = name_map(config)["tokens.weight"].names[0]
+        heads = {"bert": "cls.predictions.decoder.weight", "gpt_neox": "embed_out.weight"}
+        first = name_map(config, kind)["tokens.weight"].names[0]
+        copies[heads.get(family, "lm_head.weight")] = first
     return copies
 
 
@@ -77,12 +90,8 @@ def _pair(entries: dict[str, Entry], ours: str, theirs: str, transposed: bool = 
     entries[f"{ours}.bias"] = Entry((f"{theirs}.bias",))
 
 
-def _qkv_rows(config: Config) -> tuple[int, int, int]:
-    return config.heads * config.D, config.G * config.D, config.G * config.D
-
-
-def _gpt2(config: Config) -> dict[str, Entry]:
-    turned = config.G == config.heads  # GPT-2's maps are (in, out); GPT-BigCode's are not
+def _gpt2(config: Config, kind: str) -> dict[str, Entry]:
+    turned = kind == "gpt2"  # its maps are (in, out); GPT-BigCode's are not
     entries = {
         "tokens.weight": Entry(("transformer.wte.weight",)),
         "positions.weight": Entry(("transformer.wpe.weight",)),
@@ -101,37 +110,6 @@ def _gpt2(config: Config) -> dict[str, Entry]:
     return entries
 
 
-def _llama(config: Config) -> dict[str, Entry]:
-    entries = {"tokens.weight": Entry(("model.embed_tokens.weight",))}
-    for i in range(config.layers):
-        ours, theirs = f"stack.blocks.{i}", f"model.layers.{i}"
-        entries[f"{ours}.norm1.weight"] = Entry((f"{theirs}.input_layernorm.weight",))
-        entries[f"{ours}.norm2.weight"] = Entry((f"{theirs}.post_attention_layernorm.weight",))
-        parts = tuple(f"{theirs}.self_attn.{part}_proj.weight" for part in "qkv")
-        entries[f"{ours}.attention.qkv.weight"] = Entry(parts, _qkv_rows(config))
-        entries[f"{ours}.attention.out.weight"] = Entry((f"{theirs}.self_attn.o_proj.weight",))
-        if config.experts is not None:
-            _experts(entries, config, f"{ours}.feed_forward", f"{theirs}.{MIXTURE}")
-            continue
-        for part in ("gate", "up", "down"):
-            name = f"{theirs}.mlp.{part}_proj.weight"
-            entries[f"{ours}.feed_forward.{part}.weight"] = Entry((name,))
-    entries["stack.norm.weight"] = Entry(("model.norm.weight",))
-    if not config.tie:
-        entries["head.weight"] = Entry(("lm_head.weight",))
-    return entries
-
-
-MIXTURE = "block_sparse_moe"  # what Mixtral's files call a feed-forward of experts
-
-
-def _experts(entries: dict[str, Entry], config: Config, ours: str, theirs: str) -> None:
-    entries[f"{ours}.router.weight"] = Entry((f"{theirs}.gate.weight",))
-    for part, name in (("gate", "w1"), ("up", "w3"), ("down", "w2")):
-        names = tuple(f"{theirs}.experts.{e}.{name}.weight" for e in range(config.experts or 0))
-        entries[f"{ours}.{part}.weight"] = Entry(names, stacked=True)
-
-
 def _bert(config: Config) -> dict[str, Entry]:
     embeddings = "bert.embeddings"
     entries = {
@@ -145,7 +123,7 @@ def _bert(config: Config) -> dict[str, Entry]:
         for what in ("weight", "bias"):
             parts = ("query", "key", "value")
             names = tuple(f"{theirs}.attention.self.{part}.{what}" for part in parts)
-            entries[f"{ours}.attention.qkv.{what}"] = Entry(names, _qkv_rows(config))
+            entries[f"{ours}.attention.qkv.{what}"] = Entry(names, qkv_rows(config))
         _pair(entries, f"{ours}.attention.out", f"{theirs}.attention.output.dense")
         _pair(entries, f"{ours}.norm1", f"{theirs}.attention.output.LayerNorm")
         _pair(entries, f"{ours}.feed_forward.up", f"{theirs}.intermediate.dense")
@@ -194,12 +172,12 @@ def _t5(config: EncoderDecoderConfig) -> dict[str, Entry]:
 
 def _t5_attention(entries: dict[str, Entry], config: Config, ours: str, theirs: str) -> None:
     parts = tuple(f"{theirs}.{part}.weight" for part in "qkv")
-    entries[f"{ours}.qkv.weight"] = Entry(parts, _qkv_rows(config))
+    entries[f"{ours}.qkv.weight"] = Entry(parts, qkv_rows(config))
     entries[f"{ours}.out.weight"] = Entry((f"{theirs}.o.weight",))
 
 
 def _t5_cross(entries: dict[str, Entry], config: Config, ours: str, theirs: str) -> None:
-    rows = _qkv_rows(config)
+    rows = qkv_rows(config)
     entries[f"{ours}.query.weight"] = Entry((f"{theirs}.q.weight",))
     names = (f"{theirs}.k.weight", f"{theirs}.v.weight")
     entries[f"{ours}.key_value.weight"] = Entry(names, rows[1:])

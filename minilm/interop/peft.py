@@ -19,7 +19,8 @@ from minilm import nn
 from minilm.backend import rng, to_numpy, xp_of
 from minilm.errors import InputError
 from minilm.files import parse_json, write_atomically
-from minilm.interop.hf_names import Entry, name_map
+from minilm.interop.hf_entry import Entry
+from minilm.interop.hf_names import name_map
 from minilm.interop.safetensors import read_safetensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -152,6 +153,7 @@ def _entries(model: Any) -> dict[str, Entry]:
 def _apart(layer: nn.LoRALinear, entry: Entry) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """(their module, A, B) of each of their maps that ours adapts; zeros are left out."""
     a, b = to_numpy(layer.A.data), to_numpy(layer.B.data)  # (r, in), (out, r)
+    b = b if entry.order is None else b[np.argsort(entry.order)]
     if len(entry.names) == 1:
         return [(entry.names[0].removesuffix(".weight"), a, b)]
     parts = np.split(b, np.cumsum(entry.rows)[:-1])
@@ -191,7 +193,7 @@ def _joined(
             b[top : top + height, width : width + len(one)] = other * (scales[part] / scale)
             left += len(one)
         top += height
-    return a, b, scale
+    return a, b if entry.order is None else b[entry.order], scale
 
 
 def _pair(part: str, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ A ladder; each file's header says what it does not do:
 - `transformer`: one stack that learns, of the `block`s that a `config` describes
 - `encoder_decoder`: two stacks of the blocks in `cross`, and the `walk` back to one
 - `presets`: GPT-2 to Mixtral, BERT, T5, GLM as configs; `build` makes the model of any
+- `families`: GPT-NeoX to Gemma 3; `family_tree` says what each preset changed since 2017
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
 `initialise` (the first weights), `blank` (GLM's training text), `denoising` (BERT's and T5's),
@@ -18,6 +19,16 @@ from minilm.models.build import count_parameters, model_of
 from minilm.models.config import Config, EncoderDecoderConfig
 from minilm.models.denoising import batch_corrupted, corrupt_spans, mask_out
 from minilm.models.encoder_decoder import EncoderDecoder
+from minilm.models.families import (
+    gemma2,
+    gemma3,
+    gpt_neox,
+    olmo2,
+    phi3,
+    qwen2,
+    qwen3,
+    starcoder2,
+)
 from minilm.models.groups import Relative, Rope
 from minilm.models.grow import grow_vocabulary
 from minilm.models.heads import ScalarHead
@@ -36,6 +47,7 @@ from minilm.models.presets import (
     vaswani,
 )
 from minilm.models.transformer import Transformer
+from minilm.models.tree import family_tree
 from minilm.models.walk import single_stack, walk_step
 
 __all__ = [
@@ -52,20 +64,29 @@ __all__ = [
     "blank_out",
     "corrupt_spans",
     "count_parameters",
+    "family_tree",
+    "gemma2",
+    "gemma3",
     "glm",
     "gpt2",
     "gpt3",
+    "gpt_neox",
     "grow_vocabulary",
     "llama",
     "mask_out",
     "mistral",
     "mixtral",
     "model_of",
+    "olmo2",
+    "phi3",
     "prefix_lm",
+    "qwen2",
+    "qwen3",
     "sample_spans",
     "single_stack",
     "santacoder",
     "starcoder",
+    "starcoder2",
     "t5",
     "vaswani",
     "walk_step",

@@ -70,8 +70,50 @@ class PostNormBlock(Block):
         return self.norm2(x + self.drop2(self.feed_forward(x)))  # (B, T, C)
 
 
+class InsideNormBlock(Block):
+    """x + norm(attention(x)), then x + norm(feed_forward(x)), as in OLMo 2."""
+
+    def forward(self, x: Tensor, sight: Sight, cache: Any = None, layer: int = 0) -> Tensor:
+        """(B, T, C) -> (B, T, C), as in `Block`."""
+        x = x + self.drop1(self.norm1(self.attention(x, sight, cache, layer)))  # (B, T, C)
+        return x + self.drop2(self.norm2(self.feed_forward(x)))  # (B, T, C)
+
+
+class BothNormsBlock(Block):
+    """x + norm(attention(norm(x))), then x + norm(feed_forward(norm(x))), as in Gemma 2."""
+
+    def __init__(self, config: Config, name: str = "", dtype: Any = np.float32) -> None:
+        super().__init__(config, name, dtype)
+        self.after_norm1 = make_norm(config, dtype)
+        self.after_norm2 = make_norm(config, dtype)
+
+    def forward(self, x: Tensor, sight: Sight, cache: Any = None, layer: int = 0) -> Tensor:
+        """(B, T, C) -> (B, T, C), as in `Block`."""
+        h = self.attention(self.norm1(x), sight, cache, layer)  # (B, T, C)
+        x = x + self.drop1(self.after_norm1(h))
+        return x + self.drop2(self.after_norm2(self.feed_forward(self.norm2(x))))  # (B, T, C)
+
+
+class ParallelBlock(Block):
+    """x + attention(norm(x)) + feed_forward(norm(x)), each norm its own, as in GPT-NeoX."""
+
+    def forward(self, x: Tensor, sight: Sight, cache: Any = None, layer: int = 0) -> Tensor:
+        """(B, T, C) -> (B, T, C), as in `Block`."""
+        h = self.drop1(self.attention(self.norm1(x), sight, cache, layer))  # (B, T, C)
+        return x + h + self.drop2(self.feed_forward(self.norm2(x)))  # (B, T, C)
+
+
+BLOCKS = {  # by `norm_position`
+    "pre": Block,
+    "post": PostNormBlock,
+    "inside": InsideNormBlock,
+    "both": BothNormsBlock,
+    "parallel": ParallelBlock,
+}
+
+
 class Stack(Module):
-    """Blocks one after the other, and a last norm where the blocks are pre-norm.
+    """Blocks one after the other, and a last norm unless the blocks are post-norm.
 
     Args:
         config: sizes and switches.
@@ -92,15 +134,16 @@ class Stack(Module):
         dtype: Any = np.float32,
     ) -> None:
         if blocks is None:
-            kind = Block if config.norm_position == "pre" else PostNormBlock
+            kind = BLOCKS[config.norm_position]
             blocks = (kind(config, f"{name}.{i}", dtype) for i in range(config.layers))
         self.blocks = ModuleList(blocks)
-        if config.norm_position == "pre" and last_norm:
+        if config.norm_position != "post" and last_norm:
             self.norm = make_norm(config, dtype)
         if config.relative is not None:
             table = (config.relative.buckets, config.heads)
             self.relative = Embedding(*table, dtype=dtype) if relative is None else relative
         self.recompute = False
+        self._global_every = config.global_every
 
     def forward(self, x: Tensor, sight: Sight, cache: Any = None) -> Tensor:
         """(B, T, C) -> (B, T, C); the arguments are those of `Block`.
@@ -110,10 +153,11 @@ class Stack(Module):
         """
         recompute = self.recompute and cache is None and is_grad_enabled()
         for i, block in enumerate(self.blocks):
+            seen = sight if sight.far is None or (i + 1) % self._global_every else sight.far
             if recompute:
-                x = checkpoint(same_draws(block), x, sight)
+                x = checkpoint(same_draws(block), x, seen)
             else:
-                x = block(x, sight, cache, i)
+                x = block(x, seen, cache, i)
         return self.finish(x)
 
     def finish(self, x: Tensor) -> Tensor:
@@ -140,6 +184,9 @@ def make_attention(kind: type, config: Config, dtype: Any) -> Any:
         config.attention_scale,
         "half" if config.rope is None else config.rope.layout,
         dtype,
+        config.qk_norm,
+        config.attention_cap,
+        config.eps,
     )
 
 

@@ -44,13 +44,20 @@ class Config:
       token_types       number of segment ids (BERT: 2)
     Blocks
       norm, eps         "layer" (arXiv 1607.06450) or "rms" (arXiv 1910.07467), and its epsilon
-      norm_position     "pre": x + f(norm(x)); "post": norm(x + f(x)) (arXiv 2002.04745)
+      norm_position     "pre": x + f(norm(x)); "post": norm(x + f(x)) (arXiv 2002.04745);
+                        "inside": x + norm(f(x)) (OLMo 2, 2501.00656); "both":
+                        x + norm(f(norm(x))) (Gemma 2, 2408.00118); "parallel":
+                        x + attention(norm(x)) + feed_forward(norm(x)) (GPT-NeoX, 2204.06745)
       norm_affine       norms have a weight (and, with `bias`, a bias)
       activation        of the feed-forward; swiglu and geglu are gated (arXiv 2002.05202)
       bias              linear maps and layer norms have a bias
-      attention_bias    the attention's linear maps have one; None: bias
+      attention_bias    the attention's linear maps have one; "qkv": queries, keys and values only
+                        (Qwen2, arXiv 2407.10671); None: bias
       dropout           probability in [0, 1), on embeddings and on what a sub-layer adds
       attention_scale   factor on the scores; None: 1 / sqrt(D)
+      attention_cap     soft cap on the scaled scores, cap * tanh(score / cap); None: none
+      qk_norm           RMS norms on queries and keys: "head" (each head by the same weights) or
+                        "all" (all heads at once); None: none
     Experts (arXiv 2401.04088)
       experts           E, feed-forwards of width F per block; None: one, which every token uses
       experts_per_token K, how many of them a token uses
@@ -61,10 +68,13 @@ class Config:
       rope              a `Rope`, for positions "rope"; None: Rope()
       relative          a `Relative`, for positions "relative"; None: Relative()
       window            each query sees itself and the window - 1 keys before it (decoder only)
+      global_every      every so many layers, one has no window: n - 1 that have one, then one that
+                        sees all; None: all layers have it
     Embedding and head
       embedding_norm    a norm right after the embeddings (BERT)
       embedding_scale   factor on the token embedding (2017: sqrt(C))
       logit_scale       factor on the hidden state before the head (tied T5: 1 / sqrt(C))
+      logit_cap         soft cap on the logits (head "lm"); None: none
     Start
       init_std          standard deviation of the initial weights
     """
@@ -90,9 +100,11 @@ class Config:
     norm_affine: bool = True
     activation: str = "gelu"
     bias: bool = True
-    attention_bias: bool | None = None
+    attention_bias: bool | str | None = None
     dropout: float = 0.0
     attention_scale: float | None = None
+    attention_cap: float | None = None
+    qk_norm: str | None = None
     experts: int | None = None
     experts_per_token: int | None = None
     router: str = "top_k"
@@ -100,9 +112,11 @@ class Config:
     rope: Rope | None = None
     relative: Relative | None = None
     window: int | None = None
+    global_every: int | None = None
     embedding_norm: bool = False
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
+    logit_cap: float | None = None
     init_std: float = 0.02
 
     def __post_init__(self) -> None:
@@ -139,6 +153,11 @@ class Config:
     def gated(self) -> bool:
         """The feed-forward is a gated linear unit."""
         return self.activation in GATED
+
+    def sees_all(self, layer: int) -> bool:
+        """Whether a layer, counted from 0, has no window."""
+        every = self.global_every
+        return self.window is None or (every is not None and (layer + 1) % every == 0)
 
     def replace(self, **changes: Any) -> Config:
         """A copy with some fields changed, checked again.

@@ -7,11 +7,12 @@ from typing import Any
 
 from minilm.errors import InputError
 from minilm.models.groups import GROUPS, is_count, is_positive
+from minilm.nn.attention import QK_NORMS
 from minilm.nn.experts import ROUTERS
 from minilm.nn.positions import rope_frequencies
 
 NORMS = ("layer", "rms")
-NORM_POSITIONS = ("pre", "post")
+NORM_POSITIONS = ("pre", "post", "inside", "both", "parallel")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu", "swiglu", "geglu", "geglu_tanh")
 POSITIONS = ("learned", "sinusoidal", "rope", "alibi", "relative", "2d", "none")
 HEADS = ("lm", "mlm", "none")
@@ -45,9 +46,10 @@ def check_sizes(c: Any) -> None:
         raise InputError(
             f"token_types is {c.token_types!r}; it must be a whole number of at least 0"
         )
-    for name in ("eps", "init_std", "embedding_scale", "logit_scale", "attention_scale"):
+    numbers = ("eps", "init_std", "embedding_scale", "logit_scale")
+    for name in (*numbers, "attention_scale", "attention_cap", "logit_cap"):
         value = getattr(c, name)
-        if not is_positive(value) and not (name == "attention_scale" and value is None):
+        if not is_positive(value) and not (name not in numbers and value is None):
             raise InputError(f"{name} is {value!r}; it must be a finite number above 0")
     if not isinstance(c.dropout, (int, float)) or not 0 <= c.dropout < 1:
         raise InputError(f"dropout is {c.dropout!r}; it must be a probability in [0, 1)")
@@ -67,8 +69,12 @@ def check_choices(c: Any, kinds: tuple[str, ...]) -> None:
         value = getattr(c, field.name)
         if field.type == "bool" and not isinstance(value, bool):
             raise InputError(f"{field.name} is {value!r}; it must be true or false")
-    if not isinstance(c.attention_bias, (bool, type(None))):
-        raise InputError(f"attention_bias is {c.attention_bias!r}; it must be None, true or false")
+    if not isinstance(c.attention_bias, (bool, type(None))) and c.attention_bias != "qkv":
+        raise InputError(
+            f"attention_bias is {c.attention_bias!r}; it must be None, true, false or 'qkv'"
+        )
+    if c.qk_norm not in (None, *QK_NORMS):
+        raise InputError(f"qk_norm is {c.qk_norm!r}; it must be None, {', '.join(QK_NORMS)}")
     for name, allowed in (
         ("kind", kinds),
         ("head", HEADS),
@@ -90,6 +96,13 @@ def check_choices(c: Any, kinds: tuple[str, ...]) -> None:
         )
     if c.window is not None and c.kind != "decoder":
         raise InputError(f"window is {c.window} and kind is {c.kind!r}; only a 'decoder' has one")
+    if c.global_every is not None and (not is_count(c.global_every, 2) or c.window is None):
+        raise InputError(
+            f"global_every is {c.global_every!r} and window is {c.window}; it must be None, or a "
+            "whole number of at least 2 beside a window"
+        )
+    if c.logit_cap is not None and c.head != "lm":
+        raise InputError(f"logit_cap is {c.logit_cap} and head is {c.head!r}; only 'lm' has one")
     if c.pooler and c.kind != "encoder":
         raise InputError(f"pooler is true and kind is {c.kind!r}; only an 'encoder' has one")
 
@@ -138,7 +151,18 @@ def check_positions(c: Any) -> None:
     if c.positions == "rope":
         if c.D % 2:
             raise InputError(f"the head size is {c.D}; with positions 'rope' it must be even")
-        rope_frequencies(c.D, c.rope.theta, c.rope.scaling)  # says what a scaling lacks
+        turned = c.rope.turned(c.D)
+        if turned < 2 or turned % 2:
+            raise InputError(
+                f"rope fraction is {c.rope.fraction} and the head size is {c.D}; of a head "
+                f"{turned} numbers would turn, and it must be an even count of at least 2"
+            )
+        if c.rope.local_theta is not None and c.global_every is None:
+            raise InputError(
+                f"rope local_theta is {c.rope.local_theta} and global_every is None; only layers "
+                "that take turns have two bases"
+            )
+        rope_frequencies(turned, c.rope.theta, c.rope.scaling)  # says what a scaling lacks
 
 
 def check_walk(c: Any) -> None:
@@ -147,6 +171,10 @@ def check_walk(c: Any) -> None:
     Raises:
         InputError: it names the switch and what it needs.
     """
+    if c.norm_position not in ("pre", "post"):
+        raise InputError(
+            f"norm_position is {c.norm_position!r}; in a model of two stacks it must be pre or post"
+        )
     for name in ("share_stacks", "same_layer"):
         if getattr(c, name) and c.T_layers != c.layers:
             raise InputError(

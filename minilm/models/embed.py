@@ -16,14 +16,15 @@ from minilm.backend import Array, is_half, xp_of
 from minilm.errors import InputError
 from minilm.functional.meeting import is_float
 from minilm.models.config import Config
+from minilm.models.turning import turning
 from minilm.nn import Module
-from minilm.nn.positions import rope_frequencies, rope_table, sinusoidal
+from minilm.nn.positions import sinusoidal
 from minilm.tensor import Tensor
 
 
 def embed(
     model: Module, given: Any, start: int, positions: Any = None, token_types: Any = None
-) -> tuple[Tensor, tuple[Array, Array] | None]:
+) -> tuple[Tensor, tuple[Array, Array] | None, tuple[Array, Array] | None]:
     """What enters the first block, and what RoPE turns queries and keys by.
 
     Args:
@@ -34,7 +35,8 @@ def embed(
         token_types: (B, T) segment ids, or None for zeros.
 
     Returns:
-        x (B, T, C), and (cos, sin), each (T, D/2) or (B, 1, T, D/2), or None.
+        x (B, T, C), and (cos, sin), each (T, D/2) or (B, 1, T, D/2), or None; once more for the
+        layers with a window, which may have a base of their own.
 
     Raises:
         InputError: positions or token_types of another shape or out of range.
@@ -44,7 +46,7 @@ def embed(
     x = given if isinstance(given, Tensor) else model.tokens(given)
     if config.embedding_scale != 1.0:
         x = F.mul(x, x.dtype.type(config.embedding_scale))
-    rope = None
+    rope = near = None
     if config.positions == "2d":
         place, within = _places2d(config, positions, batch, time, start)
         x = F.add(x, model.positions(xp.asarray(place)))
@@ -59,8 +61,9 @@ def embed(
             )
         elif config.positions == "rope":
             kind = np.float32 if is_half(x) else x.dtype  # angles of 16 bits would be too coarse
-            cos, sin = _rope(config, where, kind, contiguous=positions is None)
-            rope = xp.asarray(cos), xp.asarray(sin)
+            rope = near = _turning(config, where, kind, positions is None, xp)
+            if config.rope.local_theta is not None:
+                near = _turning(config, where, kind, positions is None, xp, near=True)
     if token_types is not None and not config.token_types:
         raise InputError("token_types is given; config.token_types is 0, so there are none")
     if config.token_types:
@@ -68,7 +71,14 @@ def embed(
         x = F.add(x, model.segments(xp.asarray(types)))
     if config.embedding_norm:
         x = model.embedding_norm(x)
-    return model.drop(x), rope
+    return model.drop(x), rope, near
+
+
+def _turning(
+    config: Config, where: np.ndarray, dtype: Any, contiguous: bool, xp: Any, near: bool = False
+) -> tuple[Array, Array]:
+    cos, sin = turning(config, where, dtype, near, contiguous)
+    return xp.asarray(cos), xp.asarray(sin)
 
 
 def _segments(config: Config, token_types: Any, batch: int, time: int) -> np.ndarray:
@@ -121,28 +131,7 @@ def _refuse_outside(name: str, array: Array, limit: int) -> Array:
     return array
 
 
-def _rope(
-    config: Config, where: np.ndarray, dtype: Any, contiguous: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    rope = config.rope
-    if not contiguous:
-        return rope_table(where, config.D, rope.theta, rope.scaling, dtype)
-    first, past = int(where[0]), int(where[-1]) + 1
-    length = min(config.context, max(256, 1 << (past - 1).bit_length()))
-    scaling = tuple(sorted((rope.scaling or {}).items()))
-    makers = (rope_table, rope_frequencies)
-    cos, sin = _kept_rope(makers, length, config.D, rope.theta, scaling, dtype)
-    return cos[first:past], sin[first:past]
-
-
-# The functions that make a table are part of its key: `minilm.use` may put others in their place.
-
-
-@functools.lru_cache(maxsize=16)
-def _kept_rope(
-    makers: tuple, length: int, size: int, theta: float, scaling: tuple, dtype: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    return makers[0](length, size, theta, dict(scaling) or None, dtype)
+# The function that makes a table is part of its key: `minilm.use` may put another in its place.
 
 
 @functools.lru_cache(maxsize=16)

@@ -111,7 +111,7 @@ class EncoderDecoder(LanguageModel):
         batch, time = ids.shape
         self._check_length("ids", time)
         valid = check_valid(valid, batch, time)
-        x, rope = embed(self, ids, 0)  # (B, M) -> (B, M, C)
+        x, rope, _ = embed(self, ids, 0)  # (B, M) -> (B, M, C)
         here = np.arange(time)
         sight = self_sight(
             config,
@@ -146,7 +146,7 @@ class EncoderDecoder(LanguageModel):
         first = length if config.joint_positions else 0
         start = 0 if cache is None else cache.length
         self._check_length("target_ids", first + start + time)
-        x, rope = embed(self, ids, first + start)  # (B, T) -> (B, T, C)
+        x, rope, _ = embed(self, ids, first + start)  # (B, T) -> (B, T, C)
         queries = first + np.arange(start, start + time)
         keys = queries if cache is None else first + cache.key_positions(time)
         seen = prefix = None

@@ -31,15 +31,25 @@ class Rope:
     layout    "half" (Hugging Face) or "interleaved" (the paper): which numbers form a pair
     scaling   how they are stretched to longer texts: None, or a dict with "kind" ("linear", "ntk",
               "yarn" or "llama3"), "factor" and what `minilm.nn.positions.rope_frequencies` lists
+    fraction  of a head's pairs that turn, the first ones; the others know no place (2204.06745)
+    local_theta
+              base in the layers with a window, which are not stretched, where others have none
+              (Gemma 3, arXiv 2503.19786); None: theta and scaling everywhere
     """
 
     theta: float = 10000.0
     layout: str = "half"
     scaling: dict[str, Any] | None = None
+    fraction: float = 1.0
+    local_theta: float | None = None
 
     def __post_init__(self) -> None:
-        if not is_positive(self.theta):
-            raise InputError(f"rope theta is {self.theta!r}; it must be a finite number above 0")
+        for name in ("theta", "local_theta"):
+            value = getattr(self, name)
+            if not is_positive(value) and not (name == "local_theta" and value is None):
+                raise InputError(f"rope {name} is {value!r}; it must be a finite number above 0")
+        if not is_positive(self.fraction) or self.fraction > 1:
+            raise InputError(f"rope fraction is {self.fraction!r}; it must be above 0, at most 1")
         if self.layout not in ROPE_LAYOUTS:
             raise InputError(
                 f"rope layout is {self.layout!r}; it must be one of {', '.join(ROPE_LAYOUTS)}"
@@ -52,6 +62,10 @@ class Rope:
                 f"rope scaling is {scaling!r}; it must be None or a dict whose 'kind' is one of "
                 f"{', '.join(ROPE_SCALINGS)}"
             )
+
+    def turned(self, size: int) -> int:
+        """How many numbers of a head of this size turn with their place."""
+        return int(size * self.fraction)
 
 
 @dataclass(frozen=True)

@@ -90,10 +90,10 @@ class LanguageModel(Module):
             return hidden
         if self.config.head == "mlm":
             return self.head(hidden, self.tokens)
-        return F.linear(self._scaled(hidden), self.head_weight)
+        return self._capped(F.linear(self._scaled(hidden), self.head_weight))
 
     def score(self, hidden: Tensor, targets: Any, **how: Any) -> Tensor:
-        """Mean cross-entropy in nats per target token, without holding all logits.
+        """Mean cross-entropy in nats per target token, without holding all logits unless capped.
 
         Args:
             hidden: (B, T, C).
@@ -109,11 +109,17 @@ class LanguageModel(Module):
         targets = check_targets(self, targets, hidden.shape[:-1])
         if self.config.head == "mlm":
             return F.cross_entropy(self.head(hidden, self.tokens), targets, **how)
+        if self.config.logit_cap is not None:  # the fused loss never holds logits that it could cap
+            return F.cross_entropy(self.logits(hidden), targets, **how)
         return F.linear_cross_entropy(self._scaled(hidden), self.head_weight, targets, **how)
 
     def _scaled(self, hidden: Tensor) -> Tensor:
         scale = self.config.logit_scale
         return hidden if scale == 1.0 else F.mul(hidden, hidden.dtype.type(scale))
+
+    def _capped(self, logits: Tensor) -> Tensor:
+        cap = self.config.logit_cap
+        return logits if cap is None else F.soft_cap(logits, cap)
 
     def _check_length(self, name: str, length: int) -> None:
         """Refuse a sequence that ends beyond the context."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def self_sight(
     documents: Any = None,
     relative: Embedding | None = None,
     rope: tuple[Any, Any] | None = None,
+    near: tuple[Any, Any] | None = None,
 ) -> Sight:
     """The Sight of a stack's self-attention.
 
@@ -42,28 +44,48 @@ def self_sight(
         documents: (B, T) ints where S = T; tokens see those of their own number only; or None.
         relative: T5's table of biases per bucket, or None.
         rope: (cos, sin) at the queries' places.
+        near: the same for layers with a window; None: rope.
     """
-    xp = xp_of(x.data)
     bias = _bias(config, x, queries, keys, two_way, relative)
-    window = config.window if causal and len(keys) > (config.window or len(keys)) else None
+    given = (queries, keys, causal, prefix, mask, valid, documents)
+    sight = dataclasses.replace(_seen(x, config.window, *given), bias=bias, rope=near or rope)
+    if config.global_every is None:
+        return sight
+    far = dataclasses.replace(_seen(x, None, *given), bias=bias, rope=rope)
+    return dataclasses.replace(sight, far=far)
+
+
+def _seen(
+    x: Tensor,
+    window: int | None,
+    queries: np.ndarray,
+    keys: np.ndarray,
+    causal: bool,
+    prefix: Any,
+    mask: Any,
+    valid: Any,
+    documents: Any,
+) -> Sight:
+    """Who may look at whom; the arguments are those of `self_sight`."""
+    xp = xp_of(x.data)
+    narrow = window if causal and len(keys) > (window or len(keys)) else None
     in_order = bool(len(keys) == 1 or (np.diff(keys) == 1).all()) and keys[-1] == queries[-1]
     if mask is not None:
-        return Sight(xp.asarray(_narrowed(mask, valid, documents)), False, None, bias, rope)
+        return Sight(xp.asarray(_narrowed(mask, valid, documents)))
     plain = valid is None and prefix is None and documents is None
     if plain and (in_order or not causal):
-        ahead = causal and (len(queries) > 1 or window is not None)
-        return Sight(None, ahead, window, bias, rope)
-    if plain and len(queries) == 1 and window is None:
-        return Sight(None, False, None, bias, rope)  # a ring of the last keys: all to be seen
+        return Sight(None, causal and (len(queries) > 1 or narrow is not None), narrow)
+    if plain and len(queries) == 1 and narrow is None:
+        return Sight()  # a ring of the last keys: all to be seen
     i, j = queries[:, None], keys[None, :]  # (T,) -> (T, 1); (S,) -> (1, S)
     mask = (j <= i) if causal else np.ones((len(queries), len(keys)), bool)
-    if config.window is not None and causal:
-        mask = mask & (j > i - config.window)
+    if window is not None and causal:
+        mask = mask & (j > i - window)
     if prefix is not None:
         ahead = np.asarray(prefix)
         ahead = ahead.reshape(-1, 1, 1, 1) if ahead.ndim else ahead  # (B,) -> (B, 1, 1, 1)
         mask = mask | (j < ahead)  # (T, S) or (B, 1, T, S)
-    return Sight(xp.asarray(_narrowed(mask, valid, documents)), False, None, bias, rope)
+    return Sight(xp.asarray(_narrowed(mask, valid, documents)))
 
 
 def _narrowed(mask: np.ndarray, valid: Any, documents: Any) -> np.ndarray:

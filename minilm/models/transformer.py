@@ -142,9 +142,14 @@ class Transformer(LanguageModel):
             prefix = check_prefix(prefix, batch, time, start)
         valid = check_valid(valid, batch, start + time)
         documents = check_documents(documents, batch, time, start)
-        x, rope = embed(self, given, start, positions, token_types)  # -> (B, T, C)
+        x, rope, near = embed(self, given, start, positions, token_types)  # -> (B, T, C)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
+        if self.config.global_every is not None and len(keys) < start + time:
+            raise InputError(
+                f"cache keeps {len(keys)} of {start + time} positions; some layers of this model, "
+                f"whose global_every is {self.config.global_every}, see all"
+            )
         sight = self_sight(
             self.config,
             x,
@@ -158,6 +163,7 @@ class Transformer(LanguageModel):
             documents=documents,
             relative=getattr(self.stack, "relative", None),
             rope=rope,
+            near=near,
         )
         x = self.stack(x, sight, cache)  # (B, T, C)
         if cache is not None:

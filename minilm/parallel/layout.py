@@ -75,7 +75,8 @@ class Layout:
         return self.dp * self.tp * self.pp * self.cp
 
     def __str__(self) -> str:
-        return f"dp {self.dp} x tp {self.tp} x pp {self.pp} x cp {self.cp}"
+        experts = f" (ep {self.ep})" if self.ep > 1 else ""
+        return f"dp {self.dp}{experts} x tp {self.tp} x pp {self.pp} x cp {self.cp}"
 
     def coordinates(self, rank: int) -> Coordinates:
         """Where a rank stands."""
@@ -133,6 +134,11 @@ class Layout:
             )
         if config.window is not None and self.cp > 1:
             yield f"window is {config.window}; a text that is cut (cp {self.cp}) has none"
+        cap = config.attention_cap
+        if cap is not None and self.cp > 1:
+            yield f"attention_cap is {cap}; a text that is cut (cp {self.cp}) has none"
+        if config.qk_norm == "all" and self.tp > 1:
+            yield f"qk_norm is 'all'; heads that are shared (tp {self.tp}) have no norm together"
         heads = self.tp * self.ulysses
         what = f"tp x ulysses, {self.tp} x {self.ulysses}" if self.ulysses > 1 else f"tp, {self.tp}"
         for name, count, by, words in (

@@ -147,10 +147,14 @@ class ParallelModel:
         if self.experts is not None:
             self.experts.step(share, factor)
 
-    def part(self) -> str:
-        """What names this rank's part of the model, for `save_shards`."""
+    def kept(self) -> dict[str, Zero]:
+        """Name of a part of the model -> what this rank keeps of it, for `save_shards`."""
         layout, at = self.here.layout, self.here.at
-        return f"pp {at.pp} of {layout.pp}, tp {at.tp} of {layout.tp}"
+        part = f"pp {at.pp} of {layout.pp}, tp {at.tp} of {layout.tp}"
+        kept = {part: self.zero}
+        if self.experts is not None:
+            kept[f"{part}, experts {self.here.ep.rank} of {layout.ep}"] = self.experts
+        return kept
 
     def state(self) -> dict[str, np.ndarray]:
         """The whole model's weights on every rank, under its usual names: to save, to compare."""

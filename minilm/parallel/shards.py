@@ -3,6 +3,9 @@
     shards.json                      what is where: the manifest
     step-00000040/rank-002.safetensors   the pieces of rank 2: weights and optimizer
 
+A layout cuts a model into parts, such as a stage of a pipeline or some of its experts, and the
+ranks that have the same part share it out among them.
+
 A unit is one flat array in an order that its parameters' names fix, so another number of ranks
 cuts it elsewhere and reads what it needs from the files that overlap its pieces. The manifest is
 replaced in one step once all files are there: a job that is killed leaves this checkpoint or the
@@ -23,7 +26,7 @@ from minilm.parallel.communicator import Communicator
 from minilm.parallel.units import Unit
 from minilm.parallel.zero import Zero
 
-MANIFEST, FORMAT = "shards.json", "minilm shards 1"
+MANIFEST, FORMAT = "shards.json", "minilm shards 2"
 
 
 def _described(unit: Unit) -> dict[str, Any]:
@@ -32,20 +35,16 @@ def _described(unit: Unit) -> dict[str, Any]:
 
 
 def save_shards(
-    comm: Communicator,
-    folder: str | Path,
-    zero: Zero,
-    facts: dict[str, Any],
-    part: str = "all",
+    comm: Communicator, folder: str | Path, kept: dict[str, Zero], facts: dict[str, Any]
 ) -> None:
     """Write what the ranks keep, together.
 
     Args:
         comm: all ranks.
         folder: where; the same on all ranks, which see the same files.
-        zero: what this rank keeps.
+        kept: name of a part of the model -> what this rank keeps of it; {"all": zero} where no
+            layout cuts the model. Every rank has as many parts.
         facts: JSON, the same on all ranks: the step, and whatever else resuming needs.
-        part: which part of a model `zero` is about, where a layout cuts it.
 
     Raises:
         InputError: the folder cannot be written; the checkpoint before is whole.
@@ -57,30 +56,35 @@ def save_shards(
     if comm.rank == 0:
         make_folder(folder / inside, "folder")
     comm.barrier()
-    own = zero.stage > 0 or zero.comm.rank == 0  # on stage 0 all keep the same
     name = f"{inside}/rank-{comm.rank:03d}.safetensors"
-    entry = {"file": name, "part": part, "low": [u.low for u in zero.all]}
-    entry |= {"high": [u.high for u in zero.all], "taken": [u.optimizer.steps for u in zero.all]}
-    entry["units"] = [_described(unit) for unit in zero.all]
-    if own:
-        arrays = {
-            f"{i}.{kind}": np.ascontiguousarray(array)
-            for i, unit in enumerate(zero.all)
-            for kind, array in unit.state().items()
-        }
+    entries, arrays = [], {}
+    for part, zero in kept.items():
+        if zero.stage == 0 and zero.comm.rank > 0:  # on stage 0 all keep the same
+            continue
+        entry: dict[str, Any] = {"file": name, "part": part}
+        entry |= {"low": [u.low for u in zero.all], "high": [u.high for u in zero.all]}
+        entry["taken"] = [u.optimizer.steps for u in zero.all]
+        entry["units"] = [_described(unit) for unit in zero.all]
+        entries.append(entry)
+        for i, unit in enumerate(zero.all):
+            for kind, array in unit.state().items():
+                arrays[_key(part, i, kind)] = np.ascontiguousarray(array)
+    if entries:
         write_atomically(folder / name, save(arrays, {"format": FORMAT}))
-    said = json.dumps(entry if own else None).encode()
-    entries = [
-        json.loads(bytes(text)) for text in comm.all_gather(np.frombuffer(said, np.uint8).copy())
-    ]
+    said = np.frombuffer(json.dumps(entries).encode(), np.uint8).copy()
+    files = [entry for text in comm.all_gather(said) for entry in json.loads(bytes(text))]
     if comm.rank == 0:
-        manifest = {"format": FORMAT, "facts": facts, "ranks": comm.size}
-        manifest["files"] = [e for e in entries if e is not None]
+        manifest = {"format": FORMAT, "facts": facts, "ranks": comm.size, "files": files}
         write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
         for old in folder.glob("step-*"):
             if old.name != inside:
                 shutil.rmtree(old, ignore_errors=True)
     comm.barrier()
+
+
+def _key(part: str, number: int, kind: str) -> str:
+    """What an array of a unit is called in a file."""
+    return f"{part}.{number}.{kind}"
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -101,38 +105,37 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def load_shards(folder: str | Path, zero: Zero, part: str = "all") -> dict[str, Any]:
+def load_shards(folder: str | Path, kept: dict[str, Zero]) -> dict[str, Any]:
     """Bring a rank to where `save_shards` left the job; returns the facts.
 
     Args:
         folder: what `save_shards` wrote, on any number of ranks.
-        zero: this rank's; its pieces are filled.
-        part: as in `save_shards`.
+        kept: as in `save_shards`; the pieces of this rank are filled.
 
     Raises:
         InputError: no such checkpoint, one of another model or layout, or a file is missing.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    files = [entry for entry in manifest["files"] if entry["part"] == part]
-    if not files:
-        parts = ", ".join(sorted({entry["part"] for entry in manifest["files"]}))
-        raise InputError(
-            f"{folder / MANIFEST} has the parts {parts} and not {part}; only the number of data "
-            "parallel ranks may change"
-        )
-    wanted = [_described(unit) for unit in zero.all]
-    if files[0]["units"] != wanted:
-        raise InputError(f"{folder / MANIFEST} is of another model, or of one cut otherwise")
-    for i, unit in enumerate(zero.all):
-        arrays = {
-            kind: _stretch(folder, files, i, kind, unit) for kind in unit.state()
-        }  # (piece,) each
-        unit.load(arrays, files[0]["taken"][i])
-    if zero.stage == 3:
-        for unit in zero.rest:
-            unit.let_go()
-            unit.gather()
+    for part, zero in kept.items():
+        files = [entry for entry in manifest["files"] if entry["part"] == part]
+        if not files:
+            parts = ", ".join(sorted({entry["part"] for entry in manifest["files"]}))
+            raise InputError(
+                f"{folder / MANIFEST} has the parts {parts} and not {part}; only the number of "
+                "data parallel ranks may change"
+            )
+        if files[0]["units"] != [_described(unit) for unit in zero.all]:
+            raise InputError(f"{folder / MANIFEST} is of another model, or of one cut otherwise")
+        for i, unit in enumerate(zero.all):
+            arrays = {
+                kind: _stretch(folder, files, i, kind, unit) for kind in unit.state()
+            }  # (piece,) each
+            unit.load(arrays, files[0]["taken"][i])
+        if zero.stage == 3:
+            for unit in zero.rest:
+                unit.let_go()
+                unit.gather()
     return manifest["facts"]
 
 
@@ -143,11 +146,11 @@ def _stretch(folder: Path, files: list[dict], number: int, kind: str, unit: Unit
     found, at = [], unit.low
     for entry in sorted(files, key=lambda entry: entry["low"][number]):
         low, high = entry["low"][number], entry["high"][number]
-        end = min(high, unit.high)
+        end, key = min(high, unit.high), _key(entry["part"], number, kind)
         if low <= at < end:
             try:
                 with safe_open(folder / entry["file"], framework="numpy") as file:
-                    found.append(file.get_slice(f"{number}.{kind}")[at - low : end - low])
+                    found.append(file.get_slice(key)[at - low : end - low])
             except (SafetensorError, OSError) as error:
                 raise InputError(f"{folder / entry['file']} cannot be read: {error}") from None
             at = end

@@ -8,8 +8,8 @@ from minilm import functional as F
 from minilm.errors import InputError
 from minilm.models import Transformer
 from minilm.models.embed import embed
+from minilm.models.turning import turning
 from minilm.nn import Module, ModuleList, Parameter, Sight
-from minilm.nn.positions import rope_table
 from minilm.parallel.experts import SplitExperts
 from minilm.parallel.layout import Here
 from minilm.parallel.moves import copy_to, gather_tokens, scatter_tokens
@@ -137,12 +137,13 @@ class Share(Module):
         tp = self.here.tp
         x = given
         if self.is_first(piece):
-            x, _ = embed(self, given, 0, positions=where)
+            x, *_ = embed(self, given, 0, positions=where)
             if self._sequence:
                 x = scatter_tokens(x, tp)
         sight = self._sight(where, x)
         for i in self._stretches[piece]:
-            x = self._layer(self.blocks[i], x, sight)
+            far = self.config.global_every and self.config.sees_all(self.numbers[i])
+            x = self._layer(self.blocks[i], x, sight.far if far else sight)
         if self.is_last(piece):
             x = self.norm(x) if hasattr(self, "norm") else x
             if self._sequence:
@@ -164,21 +165,26 @@ class Share(Module):
     def _sight(self, where: np.ndarray, x: Tensor) -> Sight:
         config, time = self.config, len(where)
         window = config.window if time > (config.window or time) else None
-        rope = None
+        rope = near = None
         if config.positions == "rope":
-            turns = config.rope
-            rope = rope_table(where, config.D, turns.theta, turns.scaling, x.dtype)
-        return Sight(causal=time > 1 or self.here.cp.size > 1, window=window, rope=rope)
+            rope, near = (turning(config, where, x.dtype, narrow) for narrow in (False, True))
+        causal = time > 1 or self.here.cp.size > 1
+        far = None if config.global_every is None else Sight(causal=causal, rope=rope)
+        return Sight(causal=causal, window=window, rope=near, far=far)
 
     def loss(self, hidden: Tensor, targets: np.ndarray) -> Tensor:
         """Mean cross-entropy in nats of the tokens of this rank, where the model ends."""
         scale, tp = self.config.logit_scale, self.here.tp
         x = hidden if scale == 1.0 else F.mul(hidden, hidden.dtype.type(scale))
         weight = self.tokens.weight if self.config.tie else self.head.weight
+        cap = self.config.logit_cap
+        if tp.size == 1 and cap is not None:
+            return F.cross_entropy(F.soft_cap(F.linear(x, weight), cap), targets)
         if tp.size == 1:
             return F.linear_cross_entropy(x, weight, targets)
         x = x if self._sequence else copy_to(x, tp)
         rows = F.linear(x, weight).reshape(-1, len(weight))  # (B, T, C) -> (B T, V / P)
+        rows = rows if cap is None else F.soft_cap(rows, cap)
         return split_cross_entropy(rows, targets.reshape(-1), tp)
 
     def whole_names(self) -> dict[str, str]:

@@ -27,6 +27,8 @@ from minilm.parallel.communicator import Communicator
 from minilm.parallel.moves import copy_to, gather_tokens, reduce_from, sum_to_tokens
 from minilm.tensor import Tensor, primitive
 
+_NORMS = ("norm1", "norm2", "after_norm1", "after_norm2")  # of a block; some have the first two
+
 
 @primitive
 def split_cross_entropy(logits: np.ndarray, targets: np.ndarray, comm: Communicator):
@@ -149,12 +151,17 @@ def split_tensors(comm: Communicator, model: Transformer, sequence: bool = False
 
     Raises:
         InputError: the ranks do not divide heads, key and value heads, or the feed-forward's width;
-            a model of experts.
+            a model of experts; one norm of all heads.
     """
     if model.config.experts is not None:
         raise InputError(
             f"config.experts is {model.config.experts}; split_tensors cuts one feed-forward per "
             "block, not a mixture of experts"
+        )
+    if model.config.qk_norm == "all":
+        raise InputError(
+            "config.qk_norm is 'all'; split_tensors shares heads among ranks, which have no norm "
+            "together"
         )
     for block in model.stack.blocks:
         attention, net = block.attention, block.feed_forward
@@ -179,11 +186,15 @@ def split_tensors(comm: Communicator, model: Transformer, sequence: bool = False
         attention.out, net.down = (
             RowLinear(comm, one, sequence) for one in (attention.out, net.down)
         )
+        for name in ("q_norm", "k_norm"):  # each rank has other heads, all ranks have these weights
+            if attention.qk_norm is not None:
+                setattr(attention, name, SharedNorm(comm, getattr(attention, name)))
         block.attention, block.feed_forward = (
             _Split(comm, one, sequence) for one in (attention, net)
         )
-        if sequence:
-            block.norm1, block.norm2 = (SharedNorm(comm, one) for one in (block.norm1, block.norm2))
+        for name in _NORMS if sequence else ():
+            if hasattr(block, name):
+                setattr(block, name, SharedNorm(comm, getattr(block, name)))
 
 
 def _first_maps(net: Module) -> list[Linear]:

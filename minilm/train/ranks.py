@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from minilm.errors import InputError
 from minilm.interrupt import Interrupt
 from minilm.models import model_of
 from minilm.optim import AdamW
@@ -59,11 +58,6 @@ class _Job:
     ) -> None:
         layout, rows = spread.layout, plan.batch * plan.accumulate
         layout.check_fit(comm.size, model.config, rows, plan.context, spread.micro)
-        if layout.ep > 1 and keep.out is not None:
-            raise InputError(
-                f"out is {str(keep.out)!r}; with experts on many ranks (ep {layout.ep}) it must be "
-                "None"
-            )
         self.comm, self.plan, self.keep, self.config = comm, plan, keep, model.config
         self.first = comm.rank == 0
         self.folder = None if keep.out is None else Path(keep.out)
@@ -96,7 +90,7 @@ class _Job:
             if self.first:
                 checkpoints.refuse_taken(self.folder)
             return 0, 0.0
-        facts = load_shards(self.folder, self.model.zero, self.model.part())
+        facts = load_shards(self.folder, self.model.kept())
         self.saved = facts["step"]
         return facts["step"], facts["seconds"]
 
@@ -111,7 +105,7 @@ class _Job:
         """Save the ranks' shares, unless this step is saved."""
         if self.folder is not None and self.saved != step:
             facts = {"step": step, "seconds": seconds}
-            save_shards(self.comm, self.folder, self.model.zero, facts, self.model.part())
+            save_shards(self.comm, self.folder, self.model.kept(), facts)
             self.saved = step
 
     def gather(self) -> Any:

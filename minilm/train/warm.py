@@ -21,6 +21,7 @@ from minilm.files import write_atomically
 from minilm.models import Config
 
 _SWITCHES = ("kind", "norm", "activation", "positions", "window", "dropout")
+_SWITCHES += ("qk_norm", "attention_cap", "logit_cap")
 
 
 @contextlib.contextmanager

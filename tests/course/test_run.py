@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from minilm.cli import main
 from minilm.course.build import notebook as nb
 from minilm.course.build.lessons import Lesson, find_lessons
 from minilm.course.build.run import (
@@ -17,6 +18,7 @@ from minilm.course.build.run import (
     stored_outputs,
     warning_in,
 )
+from minilm.course.build.several import run_lessons
 from minilm.errors import InputError
 
 from .specimen import make_lesson
@@ -66,6 +68,35 @@ def test_a_warning_fails_a_lesson(tmp_path: Path) -> None:
     text = "# %%\nimport warnings\nwarnings.warn('old way')\n"
     with pytest.raises(LessonError, match="prints a warning: .*UserWarning: old way"):
         run_lesson(make_lesson(tmp_path, "92_warns", text), progress=False)
+
+
+def test_lessons_side_by_side(tmp_path: Path) -> None:
+    """Both run, in processes of their own, at the same time; one that fails leaves the other be."""
+    wait = (
+        "# %%\nimport os, pathlib, time\nhere, other = {!r}, {!r}\n"
+        "pathlib.Path(here).touch()\n"
+        "while not pathlib.Path(other).exists():\n    time.sleep(0.05)\n"
+        "print(os.environ['OPENBLAS_NUM_THREADS'])\n{}\n"
+    )
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    lessons = [
+        make_lesson(tmp_path, "93_well", wait.format(one, two, "")),
+        make_lesson(tmp_path, "94_ill", wait.format(two, one, "1 / 0")),
+    ]
+    gave = {lesson.number: done for lesson, done in run_lessons(lessons, jobs=2, seconds=60)}
+    assert gave["93"].notebook["cells"][0]["outputs"][0]["text"] == ["1\n"]
+    assert isinstance(gave["94"], LessonError) and "ZeroDivisionError" in str(gave["94"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [(["--jobs", "0"], "--jobs is 0; it must be 1 or more"), (["--jobs", "2", "--save"], "--save")],
+)
+def test_jobs_that_make_no_sense(
+    typed: list[str], said: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["run", "00", *typed]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_failing_cell_is_named_and_shown(tmp_path: Path) -> None:

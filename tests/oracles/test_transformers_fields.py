@@ -12,6 +12,8 @@ GPT = {"vocab_size": 31, "n_positions": 16, "n_embd": 16, "n_layer": 2, "n_head"
 STACK = {"vocab_size": 31, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
 STACK |= {"num_attention_heads": 4, "max_position_embeddings": 16}
 GROUPED = STACK | {"num_key_value_heads": 2}
+NO_IDS = {"pad_token_id": None, "bos_token_id": None, "eos_token_id": None}
+MODERN = GROUPED | NO_IDS
 KINDS = {
     "GPT2Config GPT2LMHeadModel": GPT,
     "GPTBigCodeConfig GPTBigCodeForCausalLM": GPT | {"multi_query": True},
@@ -20,6 +22,14 @@ KINDS = {
     "MixtralConfig MixtralForCausalLM": GROUPED
     | {"num_local_experts": 4, "num_experts_per_tok": 2},
     "BertConfig BertForMaskedLM": STACK,
+    "Qwen2Config Qwen2ForCausalLM": MODERN,
+    "Qwen3Config Qwen3ForCausalLM": MODERN | {"head_dim": 6},
+    "Gemma2Config Gemma2ForCausalLM": MODERN | {"head_dim": 6, "sliding_window": 4},
+    "Gemma3TextConfig Gemma3ForCausalLM": MODERN | {"head_dim": 6, "sliding_window": 4},
+    "Phi3Config Phi3ForCausalLM": MODERN,
+    "Olmo2Config Olmo2ForCausalLM": MODERN,
+    "GPTNeoXConfig GPTNeoXForCausalLM": STACK | {"hidden_size": 32} | NO_IDS,
+    "Starcoder2Config Starcoder2ForCausalLM": MODERN,
 }
 NAMES = {"transformers_version", "architectures", "model_type", "dtype", "_name_or_path"}
 
