@@ -23,7 +23,6 @@ from minilm.course.show.style import (
     render,
     styled,
 )
-from minilm.models import presets
 from minilm.studies.recorded import Recorded
 
 from . import verdicts
@@ -355,59 +354,76 @@ def board_with(record: Recorded, row: Mapping[str, Any], seed: int) -> None:
 
 # ---------------------------------------------------------------------------------------- family
 
+SHOWN = (
+    "Transformer", "BERT base", "GPT-2", "T5 small", "GLM base", "GPT-NeoX 20B", "Llama 7B",
+    "Mixtral 8x7B", "StarCoder2 3B", "Qwen2 0.5B", "Gemma 2 2B", "OLMo 2 7B", "Qwen3 0.6B",
+)  # fmt: skip
+COLUMNS = {
+    "norm": "norm",
+    "norm stands": "it stands",
+    "positions": "places",
+    "heads of keys": "key heads",
+    "feed-forward": "unit",
+    "biases": "biases",
+    "more": "more",
+}
+SHORT = {
+    "layer norm": "layer", "RMS norm": "RMS", "after the sum": "behind",
+    "before the sub-layer": "before", "behind the sub-layer": "on f alone",
+    "before and behind the sub-layer": "both sides",
+    "before both sub-layers, side by side": "before, once",
+    "sinusoidal": "waves", "relative biases": "distances", "two learned tables": "two tables",
+    "one for each query head": "all", "one for all": "one", "everywhere": "yes", "nowhere": "no",
+    "in queries, keys and values": "q, k, v", "in attention": "in part",
+    "outside attention": "in part",
+}  # fmt: skip
 
-def tree() -> None:
-    """Models by year, and which of the changes each has; blue where it left 2017."""
-    rows, head = (
-        family_rows(),
-        ("norms", "kind", "places", "key heads", "unit", "biases", "experts"),
-    )
-    first = rows[0][1]
+
+def in_short(aspect: str, how: str) -> str:
+    """A trait of `minilm.models.tree` in a word or two."""
+    if how.startswith("RoPE"):
+        return "RoPE, ¼" if "25%" in how else "RoPE"
+    if how.startswith("one for ") and how.endswith(" query heads"):
+        return f"1 for {how.split()[2]}"
+    if "experts" in how:
+        return "2 of 8 " + how.split(",")[0]
+    return SHORT.get(how, how)
+
+
+def more_of(traits: Mapping[str, str]) -> str:
+    """What a model has besides: norms of queries and keys, caps, layers that see near and far."""
+    found = []
+    if traits["queries and keys"] != "no norm":
+        found.append("q/k norms")
+    if traits["caps"] != "none":
+        found.append("caps")
+    if " in " in traits["window"]:
+        found.append("windows in turn")
+    elif traits["window"] != "none":
+        found.append("window")
+    return ", ".join(found)
+
+
+def tree(members: Sequence[Any]) -> None:
+    """Models by year and what each has; blue where it left 2017."""
+    rows = [m for m in members if m.name in SHOWN]
+    first = rows[0].traits
     with figure(
-        alt="A table of models from 2017 to today with their norms, places, key heads, units, biases "
-        "and experts; what is no longer as in 2017 is blue.",
-        size=(12.2, 0.52 * len(rows) + 0.9),
+        alt="A table of thirteen models from 2017 to 2025 with their norms, places, key heads, units "
+        "and biases; what is no longer as in 2017 is blue, and that is most of the lower half.",
+        size=(12.2, 0.43 * len(rows) + 0.7),
     ) as ax:
         ax.set_axis_off()
-        ax.set_xlim(-2.3, len(head))
-        ax.set_ylim(-0.6, len(rows) + 0.2)
-        for k, name in enumerate(head):
-            ax.text(k + 0.5, len(rows) - 0.1, name, ha="center", fontsize=16, fontweight="bold")
-        for i, (model, cells) in enumerate(rows):
+        ax.set_xlim(-1.75, len(COLUMNS) + 0.35)
+        ax.set_ylim(-0.6, len(rows) + 0.3)
+        for k, name in enumerate(COLUMNS.values()):
+            ax.text(k + 0.5, len(rows) - 0.05, name, ha="center", fontsize=15, fontweight="bold")
+        for i, member in enumerate(rows):
             y = len(rows) - 1 - i
-            ax.text(-2.25, y + 0.05, model, fontsize=16, va="center")
-            for k, cell in enumerate(cells):
-                new = i > 0 and cell != first[k]
-                ax.text(k + 0.5, y + 0.05, cell, ha="center", va="center", fontsize=15,
+            ax.text(-1.72, y, f"{member.year}  {member.name}", fontsize=14, va="center")
+            for k, aspect in enumerate(COLUMNS):
+                own = member.traits
+                how = more_of(own) if aspect == "more" else in_short(aspect, own[aspect])
+                new = bool(how) if aspect == "more" else own[aspect] != first[aspect]
+                ax.text(k + 0.5, y, how, ha="center", va="center", fontsize=13,
                         color=BLUE if new else MUTED, fontweight="bold" if new else "normal")  # fmt: skip
-
-
-def family_rows() -> list[tuple[str, tuple[str, ...]]]:
-    """(model, its seven parts), oldest first, read from the package's presets."""
-    made = {
-        "Transformer 2017": presets.vaswani(),
-        "GPT-2 2019": presets.gpt2(),
-        "T5 2019": presets.t5(),
-        "GLM 2021": presets.glm(),
-        "Llama 2023": presets.llama(),
-        "StarCoder 2023": presets.starcoder(),
-        "Mistral 7B 2023": presets.mistral(),
-        "Mixtral 2023": presets.mixtral(),
-        "Llama 3 8B 2024": presets.llama("3-8b"),
-    }
-    return [(name, parts_of(config)) for name, config in made.items()]
-
-
-def parts_of(c: Any) -> tuple[str, ...]:
-    """A config's seven parts in words."""
-    places = {"sinusoidal": "waves", "learned": "learned", "rope": "turns", "relative": "distances",
-              "2d": "two tables"}  # fmt: skip
-    return (
-        "behind" if c.norm_position == "post" else "before",
-        "RMS" if c.norm == "rms" else "layer",
-        places[c.positions],
-        f"{c.G} of {c.heads}" if c.heads != c.G else "all",
-        "gated" if c.gated else "plain",
-        "yes" if c.bias else "no",
-        "none" if c.experts is None else f"{c.experts_per_token} of {c.experts}",
-    )

@@ -10,7 +10,7 @@ from minilm.analysis.curves import Interval, at_matched_loss, t_interval
 from minilm.course.show.claims import Verdict, claim
 from minilm.studies.recorded import Recorded
 
-from .studies.matched import LEVEL, POINTS
+from .studies.matched import LEVEL, POINTS, STEPS, abilities
 
 TALK = "Ding, CS25 V4"
 FOUR = ("BERT", "GPT", "T5", "GLM")
@@ -109,14 +109,14 @@ def at_level(record: Recorded, size: str, task: str, level: float = LEVEL) -> li
     found = []
     for seed in record.seeds_of(size):
         points = [p for p in record.run(size, seed)["points"] if not p["annealed"]]
-        right = [p["right"][task] for p in points]
+        right = [abilities(p)[task] for p in points]
         found.append(at_matched_loss([p["loss"] for p in points], right, level))
     return found
 
 
 def gaps(record: Recorded) -> dict[str, Interval]:
     """Task -> the large model's share right less the small one's at equal loss, with its interval."""
-    small, large = record.cases
+    small, large = STEPS
     return {
         task: t_interval(
             np.subtract(at_level(record, large, task), at_level(record, small, task))
@@ -137,7 +137,7 @@ def loss_decides(record: Recorded) -> Verdict:
     found = gaps(record)
     apart = differ(found)
     largest = max(found, key=lambda task: abs(found[task].middle))
-    small, large = record.cases
+    small, large = STEPS
     return claim(
         "what a model can do depends on its loss, and not on its size",
         source=f"{TALK}, 11:00-12:47; Du et al., arXiv 2403.15796",
