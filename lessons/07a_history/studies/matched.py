@@ -12,6 +12,9 @@ Fixed before the first run: the level, the seven abilities (mean share right of 
 and the rule. An ability differs if the sizes are `POINTS` points or more apart on average and the
 95 % t interval of the five differences leaves out 0; the claim falls if more than one of seven
 differs.
+
+The level was 1.85 at first. In lesson 2's record one of three small runs never falls that low while its
+rate is constant, so it became 1.90, before any run of this study.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +26,8 @@ from minilm.data.worlds.world import MIXTURE, TaskWorld
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 
-STEPS = {"2x32": 1000, "3x96": 650}  # the last fifth, where the rate falls, is not used
-LEVEL, POINTS = 1.85, 0.05
+STEPS = {"2x32": 700, "3x96": 450}  # the last fifth, where the rate falls, is not used
+LEVEL, POINTS = 1.90, 0.05
 BATCH, TESTS = 32, 16
 
 
