@@ -167,7 +167,7 @@ def both(record: Recorded, point: int = -1) -> None:
             ax.axvline(100 * level, linestyle=(0, (4, 3)), color=MUTED, linewidth=2)
             ax.set_xlim(0, 112)
         right.set_yticks(range(len(names)), [""] * len(names))
-        left.text(100 * np.mean(list(yard["holes"].values())) + 1, len(names) - 0.45, "pairs counted",
+        left.text(100 * np.mean(list(yard["holes"].values())) + 1, 2.5, "pairs counted",
                   color=MUTED, fontsize=15, va="center")  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def _names(record: Recorded) -> list[str]:
 def by_exam(record: Recorded) -> None:
     """Every exam of every objective, and of counting."""
     names, yard = _names(record), record.settings["counted"]
-    kinds = [*yard["holes"], *(f"judge: {k}" for k in yard["judged"])]
+    kinds = [*yard["holes"], *(f"judge:\n{k}" for k in yard["judged"])]
 
     def row(point: Mapping[str, Any]) -> list[float]:
         return [*point["holes"].values(), *point["judged"].values()]
@@ -192,20 +192,6 @@ def by_exam(record: Recorded) -> None:
         numbers="{:.0f}", unit="% right", low=0, high=100, size=(12.2, 4.8),
         alt="Share right of five kinds of hole and two kinds of judgement, by objective, and for a "
         "reader who only counts.",
-    )  # fmt: skip
-
-
-def nats(record: Recorded) -> None:
-    """What the real continuation costs each objective."""
-    names = _names(record)
-    bars(
-        names, np.array([verdicts.scores(record, n)["nats"] for n in names]).T,
-        ylabel="nats per word of what really followed",
-        expected={"the best possible": record.settings["floor"],
-                  "pairs counted": record.settings["counted"]["nats"]},
-        numbers="{:.2f}", horizontal=True, size=(12.2, 4.6),
-        alt="Nats per word of the real continuation for every objective, the entropy of the world, and "
-        "counting pairs.",
     )  # fmt: skip
 
 
@@ -269,22 +255,6 @@ def gradients(
               title=f"{len(at)} blocks", ylim=(0, None), markers=False, ax=left)  # fmt: skip
         lines(depths, {names[k]: last[k] for k in names}, xlabel="blocks in all",
               title="the last block", ylim=(0, None), ax=right)  # fmt: skip
-
-
-def warm_up(record: Recorded) -> None:
-    """Loss by learning rate with and without warm-up, norms before and behind."""
-    rates = record.settings["rates"]
-    called = {"pre": "before", "pre, warmed": "before,\nwarmed", "post": "behind",
-              "post, warmed": "behind,\nwarmed"}  # fmt: skip
-    series = {
-        called[c]: np.array([[p["loss"] for p in record.run(c, s)["points"]] for s in record.seeds])
-        for c in called
-    }
-    lines(
-        rates, series, xscale="log", xlabel="learning rate", ylabel="nats per held-out token",
-        expected={"knowing nothing": float(np.log(512))}, size=(12.2, 5.2),
-        alt="Loss after 60 steps at four rates for norms before and behind, with and without warm-up.",
-    )  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------- turns

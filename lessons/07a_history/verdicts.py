@@ -13,6 +13,7 @@ from minilm.studies.recorded import Recorded
 from .studies.matched import LEVEL, POINTS, STEPS, abilities
 
 TALK = "Ding, CS25 V4"
+CHANCE = (3 / 2 + 2 / 12) / 5  # of a right word: three holes have two candidates, two have twelve
 FOUR = ("BERT", "GPT", "T5", "GLM")
 TASKS = ("grammar", "lexical", "facts", "sentiment", "translation", "spatial", "arithmetic")
 
@@ -88,12 +89,20 @@ def glm_does_both(record: Recorded) -> Verdict:
         "GLM, one network with one objective, does both",
         source=f"{TALK}, 05:39-06:27; Du et al., arXiv 2103.10360",
         measure="place of GLM among BERT, GPT, T5 and GLM in holes and in writing, 1 is best",
-        expected="in neither the fourth",
-        measured={"holes": ranks("holes"), "writing": ranks("sentences")},
-        holds=lambda m: max(m.values()) < 4,
-        partly=lambda m: min(m.values()) < 4,
+        expected=f"in neither the fourth, and holes {CHANCE + 0.05:.2f} or more",
+        measured={
+            "place in holes": ranks("holes"),
+            "place in writing": ranks("sentences"),
+            "holes": glm["holes"],
+        },
+        holds=lambda m: (
+            max(m["place in holes"], m["place in writing"]) < 4 and m["holes"] >= CHANCE + 0.05
+        ),
+        partly=lambda m: min(m["place in holes"], m["place in writing"]) < 4,
         seeds=record.seeds,
         recorded=True,
+        note="the last condition came after the runs: BERT, T5 and GLM fill holes hardly better than "
+        f"chance, {CHANCE:.0%}, so that half is no test",
         says=f"GLM fills {fmean(glm['holes']):.0%} of the holes, the best of the others "
         f"{max(fmean(all_four[n]['holes']) for n in FOUR[:3]):.0%}; it continues "
         f"{fmean(glm['sentences']):.0%} of the beginnings rightly, the best of the others "
@@ -143,13 +152,14 @@ def loss_decides(record: Recorded) -> Verdict:
         source=f"{TALK}, 11:00-12:47; Du et al., arXiv 2403.15796",
         measure=f"of seven abilities, those in which {record.parameters[small]:,} and "
         f"{record.parameters[large]:,} weights differ at a loss of {LEVEL} nats: by 5 points or more, "
-        "with a 95 % t interval of five paired seeds that leaves out 0",
+        "with a 95 % t interval over the paired seeds that leaves out 0",
         expected="at most one",
         measured=[len(apart)],
         holds=lambda n: n <= 1,
         exact=True,
         recorded=True,
-        note="rates from lesson 2's tuning; the rule and the level were committed before the runs",
+        note="lesson 2's runs, three seeds, so intervals are wide; the rule was fixed before they were read "
+        "so, the level was lowered from 1.85, which one small run never reaches",
         says=f"{len(apart)} of seven abilities differ"
         + (f" ({', '.join(apart)})" if apart else "")
         + f"; the largest gap is {100 * found[largest].middle:+.0f} points for the larger model in "
@@ -186,38 +196,6 @@ def gradients(
         says=f"at {depths[-1]} layers the last block's gradient is {ratio.mean():.1f} times as large "
         f"with norms behind; from {depths[0]} layers to {depths[-1]} it falls by a factor of "
         f"{shrinks.mean():.2f} with norms before and of {stays.mean():.2f} with norms behind",
-    )
-
-
-def best_rates(record: Recorded) -> dict[str, np.ndarray]:
-    """Case -> (seeds,), the least loss of all rates."""
-    return {
-        case: np.array(
-            [min(p["loss"] for p in record.run(case, s)["points"]) for s in record.seeds]
-        )
-        for case in record.cases
-    }
-
-
-def warm_up(record: Recorded) -> Verdict:
-    best = best_rates(record)
-    costs = {place: best[place] - best[f"{place}, warmed"] for place in ("pre", "post")}
-    return claim(
-        "norms behind the sub-layers need a warm-up, norms before them do not",
-        source=f"Xiong et al., arXiv 2002.04745; a change named by {TALK}, 13:24-16:11",
-        measure="nats per token that leaving out the warm-up costs, each at its best of four rates, "
-        f"{record.settings['layers']} layers, {record.settings['steps']} steps",
-        expected="0.1 or more for post, less than 0.1 for pre",
-        measured=costs,
-        holds=lambda m: m["post"] >= 0.1 and m["pre"] < 0.1,
-        partly=lambda m: m["post"] > m["pre"],
-        seeds=record.seeds,
-        recorded=True,
-        kind="paper",
-        says=f"without warm-up the post-norm stack loses {costs['post'].mean():+.2f} nats and the "
-        f"pre-norm stack {costs['pre'].mean():+.2f}; at their best, pre ends at "
-        f"{min(best['pre'].mean(), best['pre, warmed'].mean()):.2f} and post at "
-        f"{min(best['post'].mean(), best['post, warmed'].mean()):.2f} nats",
     )
 
 
