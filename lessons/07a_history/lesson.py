@@ -237,10 +237,10 @@ for text in ("the keys near the box are pretty .", "the keys near the box is pre
 # First one of them, live: our page's cuts, the package's network, a plain loop.
 
 # %%
-steps = budget(400)
+steps = budget(250)
 model, losses = Transformer(objectives.config_of("GLM"), seed=SEEDS[0]), []
 optimizer = AdamW(model.parameters(), lr=5e-3, weight_decay=0.01)
-for rows in progress(texts.stream(steps * 32 * 32, 9).reshape(steps, 32, 32)):
+for rows in progress(list(texts.stream(steps * 32 * 32, 9).reshape(steps, 32, 32))):
     spans = [objectives.spans_of(0.5, rng) for _ in rows]  # half short, half to the end
     cut = [
         blank_out(r, s, rng.permutation(len(s)), **objectives.SPECIAL) for r, s in zip(rows, spans)
@@ -548,7 +548,15 @@ verdicts.six_together(rows)
 verdicts.experts_gain(rows)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# RESULTS-BOARD
+# Row by row the board is not the story that one expects. Two parts are clear gains: without **RoPE** the
+# Llama loses about a tenth of a nat, and with **all key heads** 0.07, as keys take width from the
+# feed-forward. Layer norms, biases and plain units cost or gain too little to tell. And norms **behind** the
+# layers are *better*, by 0.13: in three layers and 200 steps nothing is deep enough for them to do harm.
+#
+# Without all six the model loses 0.30. But look at its tuning: at the start it learns so little that four
+# rates did equally well, and our rule took the smallest. So part of the 0.30 is a rate that is too low, and we
+# do not call it reproduced. (The rate of *learned places* lies at the edge of the search.) Experts gain, with
+# 2.6 times the weights.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 5 minutes; section 6 takes 10. Settle the last bet. Grey is 10 thousandths of a nat either way: within
@@ -563,13 +571,13 @@ verdicts.experts_gain(rows)
 # whatever a `Config` knows.
 
 # %%
-row = board.ablate("yours: ALiBi", steps=budget(150), seed=SEEDS[0], positions="alibi")
+row = board.ablate("yours: ALiBi", steps=budget(100), seed=SEEDS[0], positions="alibi")
 print({name: value for name, value in row.items() if name != "changes"})
 if row["step"] in board.AT and SEEDS[0] in rows.seeds:
     pictures.board_with(rows, row, SEEDS[0])
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# One seed and 150 steps are a first look. For a verdict you need what every row of the board had: a tuned
+# One seed and 100 steps are a first look. For a verdict you need what every row of the board had: a tuned
 # rate, three seeds, and a rule before the run.
 #
 # **To remember:** change one thing, keep the work equal, tune both sides, and count the seeds.
@@ -602,13 +610,17 @@ pictures.tree(members)
 # **As claimed.** Masked words and next words are two ends of one format, and GLM's arrays are on the page to
 # the digit. At equal loss two sizes could do about the same, as far as three seeds can tell. Rotary positions
 # know the distance and nothing else. And the table of families says it: what changed since 2017 is little,
-# and nearly everybody has it. BOARD-GOOD
+# and nearly everybody has it. Experts gain
+# at the same work per token.
 #
 # **With a footnote.** GPT writes and BERT does not; but at equal texts GPT also *understood* far better, as it is
 # asked six times as many questions. GLM wrote better than T5 and BERT. Gradients with norms behind are large
-# and with norms before shrink with depth, but by less than the round numbers we had asked for. BOARD-NOTE
+# and with norms before shrink with depth, but by less than the round numbers we had asked for.
+# Of six parts two were clearly worth having in a model so small, and the six together more, though its
+# rate was not tuned well.
 #
-# **Not as claimed, here.** That masked words make the better reader: not after so few texts. BOARD-BAD
+# **Not as claimed, here.** That masked words make the better reader: not after so few texts.
+# And norms behind the layers beat norms before, in three layers.
 #
 # **Not measured.** GLM's understanding, as three of four models were near chance in holes. Fine-tuning, with
 # which BERT was famous. The need for a warm-up. Depth: our Llama has three layers and 200 steps, where norms

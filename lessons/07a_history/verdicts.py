@@ -234,17 +234,21 @@ def six_together(record: Recorded) -> Verdict:
     alone = {name: worth(record, name) for name in six}
     clear = [name for name, cost in alone.items() if cost.mean() >= 0.01 and (cost > 0).all()]
     together = worth(record, "all six out")
+    tried = record.data["tuning"]["all six out"]["losses"].values()
+    flat = sum(loss <= 1.005 * min(tried) for loss in tried) > 2
     return claim(
         "the few changes since 2017, together, make a better model of the same work",
         source=f"{TALK}, 13:24-16:11",
         measure="nats per held-out token that a small Llama loses when all six are taken out, at equal "
         "products per token, rates tuned on both sides",
-        expected="at least 0.01",
+        expected="at least 0.01, with a rate that tuning could tell from others",
         measured=together,
-        holds=lambda cost: cost >= 0.01,
+        holds=lambda cost: cost >= 0.01 and not flat,
         partly=lambda cost: cost > 0,
         seeds=record.seeds,
         recorded=True,
+        note="the condition on tuning came after the runs: several rates of the row without all six did "
+        "equally little in 40 steps, and the smallest was taken" if flat else "",
         says=f"without all six the loss is higher by {together.mean():.3f} nats; taken out alone, "
         + (f"{', '.join(f'{n} costs {alone[n].mean():.3f}' for n in clear)}" if clear else "none costs "
            "0.01 in every seed")
