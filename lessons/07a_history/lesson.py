@@ -196,8 +196,8 @@ verdicts.one_format(wrong, differ, late, (sees[1:, 1:] == np.tri(41, dtype=bool)
 # ## 2. The same texts for all
 #
 # The belief of the time, as the talk tells it: masked words teach a model to understand, next words to
-# generate, and T5 does both but is redundant (03:50). Today GPT's way does nearly everything. Both can be tried: let all four read
-# **the same texts**, equally many, and then ask all of them both.
+# generate, and T5 does both but is redundant (03:50). Today GPT's way does nearly everything. It can be
+# tried: let all four read **the same texts**, equally many, and then ask all of them both.
 #
 # Our world is lesson 2's, cut to four kinds of sentence, so that every text can be checked by rules:
 #
@@ -521,8 +521,8 @@ verdicts.turns(page, abs(moved - scores).max(), longer, 2 * np.pi / theta[10_000
 # maps of the feed-forward, number by number. And today's models have **no biases**. Mixtures of **experts**
 # come on top, in some.
 #
-# So take a small Llama that has all six (norms before, turns, and these four): three layers of 48 channels, four query heads with one of keys and
-# values. It learns Python's documentation, in 512 kinds of token. Take out **one** part at a time and put in
+# So take a small Llama that has all six (norms before, turns, and these four): three layers of 48 channels,
+# four query heads with one of keys and values. It learns Python's documentation, in 512 kinds of token. Take out **one** part at a time and put in
 # what stood there in 2017. The width of the feed-forward is fitted so that every row does the same products
 # per token; each row has its own tuned rate. *Your last bet: which row is worst?*
 
@@ -556,7 +556,7 @@ verdicts.experts_gain(rows)
 # Without all six the model loses 0.30. But look at its tuning: at the start it learns so little that four
 # rates did equally well, and our rule took the smallest. So part of the 0.30 is a rate that is too low, and we
 # do not call it reproduced. (The rate of *learned places* lies at the edge of the search.) Experts gain, with
-# 2.6 times the weights.
+# 2.3 times the weights.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 5 minutes; section 6 takes 10. Settle the last bet. Grey is 10 thousandths of a nat either way: within
