@@ -9,7 +9,8 @@ A ladder; each file's header says what it does not do:
 - `families`: GPT-NeoX to Gemma 3; `family_tree` says what each preset changed since 2017
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
-`initialise` (the first weights), `blank` (GLM's training text), `grow` (a larger vocabulary);
+`initialise` (the first weights), `blank` (GLM's training text), `denoising` (BERT's and T5's),
+`grow` (a larger vocabulary);
 `sentences` (a reader and a judge of short sentences, for questions about many of them),
 `graph_reader` (a pointer that moves along the edges of a graph that it is given).
 """
@@ -17,6 +18,7 @@ Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out
 from minilm.models.blank import batch_blanks, blank_out, sample_spans
 from minilm.models.build import count_parameters, model_of
 from minilm.models.config import Config, EncoderDecoderConfig
+from minilm.models.denoising import batch_corrupted, corrupt_spans, mask_out
 from minilm.models.encoder_decoder import EncoderDecoder
 from minilm.models.families import (
     gemma2,
@@ -58,8 +60,10 @@ __all__ = [
     "ScalarHead",
     "Transformer",
     "batch_blanks",
+    "batch_corrupted",
     "bert",
     "blank_out",
+    "corrupt_spans",
     "count_parameters",
     "family_tree",
     "gemma2",
@@ -70,6 +74,7 @@ __all__ = [
     "gpt_neox",
     "grow_vocabulary",
     "llama",
+    "mask_out",
     "mistral",
     "mixtral",
     "model_of",

@@ -65,24 +65,11 @@ def blank_out(
     Raises:
         InputError: spans that overlap, touch, are empty or leave the text.
     """
-    text = np.asarray(ids)
-    if text.ndim != 1 or text.dtype.kind not in "iu":
-        raise InputError(
-            f"ids is {text.dtype} of shape {text.shape}; it must be whole numbers of shape (n,)"
-        )
+    text = check_text(ids)
     order = list(range(len(spans))) if order is None else [int(i) for i in order]
     if sorted(order) != list(range(len(spans))):
         raise InputError(f"order is {order}; it must be a permutation of {len(spans)} spans")
-    ranked = sorted(range(len(spans)), key=lambda i: spans[i][0])
-    edge = -1
-    for i in ranked:
-        first, past = spans[i]
-        if not edge < first < past <= len(text):
-            raise InputError(
-                f"spans has {(first, past)}; each must lie in 0..{len(text)}, be at least 1 long "
-                "and 1 apart from the others"
-            )
-        edge = past
+    ranked = check_spans(spans, len(text))
     kept: list[int] = []
     where: dict[int, int] = {}
     done = 0
@@ -101,6 +88,39 @@ def blank_out(
         place += [where[i]] * (len(words) + 1)
         within += range(1, len(words) + 2)
     return Blanks(np.array(inputs), np.array(targets), np.array([place, within]), prefix=len(kept))
+
+
+def check_text(ids: Sequence[int]) -> np.ndarray:
+    """The text as an array (n,).
+
+    Raises:
+        InputError: it is no row of whole numbers.
+    """
+    text = np.asarray(ids)
+    if text.ndim != 1 or text.dtype.kind not in "iu":
+        raise InputError(
+            f"ids is {text.dtype} of shape {text.shape}; it must be whole numbers of shape (n,)"
+        )
+    return text
+
+
+def check_spans(spans: Sequence[tuple[int, int]], length: int) -> list[int]:
+    """The numbers of the spans in order of their places, once it is sure that they fit.
+
+    Raises:
+        InputError: spans that overlap, touch, are empty or leave a text of this length.
+    """
+    ranked = sorted(range(len(spans)), key=lambda i: spans[i][0])
+    edge = -1
+    for i in ranked:
+        first, past = spans[i]
+        if not edge < first < past <= length:
+            raise InputError(
+                f"spans has {(first, past)}; each must lie in 0..{length}, be at least 1 long "
+                "and 1 apart from the others"
+            )
+        edge = past
+    return ranked
 
 
 def sample_spans(
