@@ -114,7 +114,7 @@ def no_forecast(data: dict) -> None:
 
 FAULTS = {
     peeking: ({"held-back size"}, "peeking"),
-    untuned_baseline: ({"tuned baseline"}, "tried 1 rates"),
+    untuned_baseline: ({"tuned baseline"}, "tried 1 rate;"),
     one_seed: ({"three seeds", "honest verdict"}, "has 1 seed;"),
     moved_goalposts: ({"falsifier before the run"}, "the goalposts moved: gain"),
     late_promise: ({"falsifier before the run"}, "the first run began at"),
@@ -172,7 +172,9 @@ def test_the_verdict_is_student_s_t_on_the_paired_gains(good) -> None:
     gains = forecast.gains_at(good, 4, "mine", [0, 1, 2])
     assert found["gains"] == gains
     low, high = stats.t.interval(0.95, 2, gains and sum(gains) / 3, stats.sem(gains))
-    assert found["interval"][0] == pytest.approx(low) and found["interval"][2] == pytest.approx(high)
+    assert found["interval"][0] == pytest.approx(low) and found["interval"][2] == pytest.approx(
+        high
+    )
     assert forecast.verdict_of(0.1, [0.01, 0.1, 0.2], 0.05) == forecast.WINS
     assert forecast.verdict_of(0.1, [0.01, 0.1, 0.2], 0.11) == forecast.PARTLY
     assert forecast.verdict_of(0.1, [0.0, 0.1, 0.2], 0.05) == forecast.FAILS

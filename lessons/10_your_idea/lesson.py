@@ -292,9 +292,9 @@ def judge(runs, promise, idea):
     return "reproduced" if mean >= promise["gain"] else "partly", gains
 
 
-record = here.recorded("gate", whole=True).data
-word, gains = judge(record["runs"], record["pledge"]["fields"], "gated")
-package = forecast.judge(record)["gated"]
+own = here.recorded("gate", whole=True).data
+word, gains = judge(own["runs"], own["pledge"]["fields"], "gated")
+package = forecast.judge(own)["gated"]
 print("gains at the largest size:", np.round(gains, 4))
 print("page = package:", word == package["verdict"] and np.allclose(gains, package["gains"]))
 
@@ -341,9 +341,9 @@ source(gate.config)
 # it gains less, or 0 is inside the interval. *Your bet?*
 
 # %%
-pictures.held_back(record)
-verdicts.gate_pays(record)
-verdicts.forecast_holds(record)
+pictures.held_back(own)
+verdicts.gate_pays(own)
+verdicts.forecast_holds(own)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # GATE_TEXT
@@ -376,7 +376,7 @@ verdicts.forecast_holds(record)
 # rubric wrong:** a spoiled copy keeps all its points, or loses one for something that it did right.
 
 # %%
-studies = experiments.planted(record)
+studies = experiments.planted(own)
 pictures.marks(studies)
 verdicts.marks_fit(studies)
 

@@ -136,7 +136,7 @@ def foretold(rows: Sequence[tuple[str, float, float, float]], came: Sequence[flo
         alt="Intervals forecast for the largest model from the smaller ones, and its measured loss.",
         size=(12.2, 3.6),
     ) as ax:
-        for k, (name, low, middle, high) in enumerate(rows):
+        for k, (_, low, middle, high) in enumerate(rows):
             ax.plot([low, high], [k, k], color=BLUE, linewidth=12, alpha=0.3,
                     solid_capstyle="butt")  # fmt: skip
             ax.plot([middle, middle], [k - 0.2, k + 0.2], color=BLUE, linewidth=3)
@@ -156,7 +156,7 @@ def marks(studies: dict[str, dict[str, Any]]) -> None:
         alt="The study as it was done has all parts; each planted fault lacks one or two.",
         size=(12.2, 3.8),
     ) as ax:
-        for row, (name, data) in enumerate(studies.items()):
+        for row, data in enumerate(studies.values()):
             found = rubric.grade(data)
             for column, mark in enumerate(found):
                 full = mark.points == mark.most

@@ -64,7 +64,9 @@ def narrow_models_may_train_longer():
     for channels in (16, 32, 64, 128):
         config = Config(vocab_size=256, context=64, layers=2, heads=2, channels=channels)
         step = training_flops(config, 64, 0, 8)
-        print(f"width {channels:3}: a step {step / 1e6:6.1f} MFLOP, {steps_for(1e11, step):6,} steps")
+        print(
+            f"width {channels:3}: a step {step / 1e6:6.1f} MFLOP, {steps_for(1e11, step):6,} steps"
+        )
 
 
 # %% [markdown]
@@ -166,7 +168,9 @@ def the_recorded_searches():
             float(rate): np.inf if loss is None else loss for rate, loss in found["losses"].items()
         }
         rate, at_edge = pick_rate(losses, 0.005)
-        print(f"{name:10} {rate:.4g}{', at the edge' * bool(at_edge)}; the study took {found['lr']:g}")
+        print(
+            f"{name:10} {rate:.4g}{', at the edge' * bool(at_edge)}; the study took {found['lr']:g}"
+        )
 
 
 # %% [markdown]
@@ -505,7 +509,9 @@ def a_state_that_does_not_grow():
         q, k, v = (np.exp(rng.normal(size=(T, 16))) for _ in range(3))
         began = time.perf_counter()
         linear_attention(q, k, v)
-        print(f"{T:5} tokens: {1000 * (time.perf_counter() - began):6.1f} ms, state {16 * 17} numbers")
+        print(
+            f"{T:5} tokens: {1000 * (time.perf_counter() - began):6.1f} ms, state {16 * 17} numbers"
+        )
 
 
 # %% [markdown]

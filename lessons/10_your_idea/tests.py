@@ -72,7 +72,9 @@ def reaches_t_standard_errors(student, rng, n, t):
     gains = rng.normal(1, 2, n)
     answer = student.t_interval(gains, t)
     true(isinstance(answer, (tuple, list)) and len(answer) == 3, "return three numbers", "type")
-    close(np.array([float(array(x, shape=())) for x in answer]), np.array(ends(gains, t)), rtol=1e-9)
+    close(
+        np.array([float(array(x, shape=())) for x in answer]), np.array(ends(gains, t)), rtol=1e-9
+    )
 
 
 leaves_arguments(t_interval)
@@ -180,7 +182,9 @@ def curves(rng, level):
 def line_at(x, y, at):
     lx, ly = [math.log(v) for v in x], [math.log(v) for v in y]
     mx, my = math.fsum(lx) / len(lx), math.fsum(ly) / len(ly)
-    b = math.fsum((p - mx) * (q - my) for p, q in zip(lx, ly)) / math.fsum((p - mx) ** 2 for p in lx)
+    b = math.fsum((p - mx) * (q - my) for p, q in zip(lx, ly)) / math.fsum(
+        (p - mx) ** 2 for p in lx
+    )
     return math.exp(my + b * (math.log(at) - mx))
 
 

@@ -42,7 +42,9 @@ def fooled(found: Sequence[dict[str, float]], seeds: Sequence[int]) -> Verdict:
     )
 
 
-def straight_line(rows: Sequence[tuple[str, float, float, float]], came: Sequence[float]) -> Verdict:
+def straight_line(
+    rows: Sequence[tuple[str, float, float, float]], came: Sequence[float]
+) -> Verdict:
     name, low, middle, high = rows[0]
     _, floor_low, floor_middle, floor_high = rows[-1]
     mean = fmean(came)

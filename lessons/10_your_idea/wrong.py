@@ -53,7 +53,11 @@ WRONG = [
     (
         "foretell",
         0,
-        change("foretell", ("np.log(losses)", "losses"), ("np.exp(a + b * np.log(at))", "a + b * np.log(at)")),
+        change(
+            "foretell",
+            ("np.log(losses)", "losses"),
+            ("np.exp(a + b * np.log(at))", "a + b * np.log(at)"),
+        ),
     ),
     # first and last point only
     (
@@ -71,12 +75,22 @@ WRONG = [
     (
         "verdict",
         4,
-        change("verdict", ("if n < 2:\n        return 'not reproduced'", "if n < 2:\n        return 'reproduced'")),
+        change(
+            "verdict",
+            (
+                "if n < 2:\n        return 'not reproduced'",
+                "if n < 2:\n        return 'reproduced'",
+            ),
+        ),
     ),
     # the low end against what was promised
     ("verdict", 4, change("verdict", ("mean >= least", "low >= least"))),
     # three words become two
-    ("verdict", 4, change("verdict", ("if mean >= least else 'partly'", "if low > 0 else 'partly'"))),
+    (
+        "verdict",
+        4,
+        change("verdict", ("if mean >= least else 'partly'", "if low > 0 else 'partly'")),
+    ),
     # every seed counts, also twice
     (
         "mark",
@@ -90,13 +104,23 @@ WRONG = [
         change("mark", ("flops.setdefault(run['size'], [])", "flops.setdefault(0, [])")),
     ),
     # a promise at 0 is taken for none
-    ("mark", 5, change("mark", ("study['promised'] is not None and", "bool(study['promised']) and"))),
+    (
+        "mark",
+        5,
+        change("mark", ("study['promised'] is not None and", "bool(study['promised']) and")),
+    ),
     # the forecast must come before any run
     ("mark", 0, change("mark", ("study['foretold'] <= held", "study['foretold'] <= first"))),
     # any number of rates for the rivals
     ("mark", 6, change("mark", (" and all((count <= 2 * tried for count in rates.values()))", ""))),
     # the state begins again at each step
-    ("scan", 1, change("scan", ("state = a[t] * state + b[t]", "state = a[t] * b[t - 1] + b[t] if t else b[t]"))),
+    (
+        "scan",
+        1,
+        change(
+            "scan", ("state = a[t] * state + b[t]", "state = a[t] * b[t - 1] + b[t] if t else b[t]")
+        ),
+    ),
     # cumulative products divided
     (
         "scan",
@@ -121,7 +145,13 @@ WRONG = [
     (
         "linear_attention",
         1,
-        change("linear_attention", ("z = z + k[t]\n        out[t] = q[t] @ S / (q[t] @ z)", "out[t] = q[t] @ S / (q[t] @ z + 1e-9)\n        z = z + k[t]")),
+        change(
+            "linear_attention",
+            (
+                "z = z + k[t]\n        out[t] = q[t] @ S / (q[t] @ z)",
+                "out[t] = q[t] @ S / (q[t] @ z + 1e-9)\n        z = z + k[t]",
+            ),
+        ),
     ),
     # a table of all pairs
     (

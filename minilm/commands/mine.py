@@ -45,7 +45,10 @@ def run(args: argparse.Namespace) -> int:
     for prompt, text in samples.items():
         print(f"  {prompt!r} -> {text!r}")
     print(_certify(own, samples, progress.ledger(progress.course_sets(top), done), args.out))
-    print("talk to it with\n  minilm mine --talk" + f" --out {args.out}" * (str(args.out) != "runs/mine"))
+    print(
+        "talk to it with\n  minilm mine --talk"
+        + f" --out {args.out}" * (str(args.out) != "runs/mine")
+    )
     return 0
 
 

@@ -19,7 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("name", metavar="NAME", help="your own, or lesson and study, as in 02/scaling")
     one.add_argument("options", nargs=argparse.REMAINDER, help="the study's own; --help lists them")
     told = actions.add_parser("report", help="fit, judge and write one page: HTML, PDF, notebook")
-    told.add_argument("name", metavar="NAME", help="your own, a lesson's such as 10/gate, or a file")
+    told.add_argument(
+        "name", metavar="NAME", help="your own, a lesson's such as 10/gate, or a file"
+    )
     told.add_argument("--out", type=Path, metavar="DIR", help="folder to write into")
     told.add_argument("--no-pdf", action="store_true", help="leave the PDF out")
     marks = actions.add_parser("grade", help="apply the rubric of 20 points to records")

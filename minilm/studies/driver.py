@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import inspect
+import math
 import os
 import re
 import shlex
@@ -15,7 +16,6 @@ from typing import Any
 
 from minilm.backend import blas_threads, set_threads
 from minilm.errors import InputError
-from minilm.parallel import mpi
 from minilm.studies.record import Record, now, rounded
 from minilm.studies.team import WORKER, Shelf, Team, started_by_jobs, team, working_as
 
@@ -106,10 +106,9 @@ def carry_out(
                 continue
             record.data["missing"].remove(run_name(case, seed))
             record.add(made)
-            if place.rank == 0:
-                what = f"{run_name(case, seed)} lr {made['lr']:g}" if "lr" in made else ""
-                what = what or run_name(case, seed)
-                say(f"{what}, {made['cpu_seconds']:.0f} s: {show(made)}")
+            rate_words = f" lr {made['lr']:g}" if "lr" in made else ""
+            spent = f"{made['cpu_seconds']:.0f} s"
+            say(f"{run_name(case, seed)}{rate_words}, {spent}: {show(with_nan(made))}")
         if len(waiting) == len(left):  # all are in the hands of others
             time.sleep(PAUSE)
             record.refresh()
@@ -128,9 +127,18 @@ def run_name(case: Case, seed: int) -> str:
     return f"{name_of(case)} seed {seed}"
 
 
-def made_once(
-    shelf: Shelf, name: str, make: Callable[[], dict[str, Any]]
-) -> dict[str, Any] | None:
+def with_nan(run: dict[str, Any]) -> dict[str, Any]:
+    """A run as it was before it was stored: numbers that are not finite are nan again, not None."""
+
+    def back(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: back(entry) for key, entry in value.items()}
+        return math.nan if value is None else value
+
+    return {**run, "points": [back(point) for point in run["points"]]}
+
+
+def made_once(shelf: Shelf, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
     """A piece that one of the processes makes and all of them get; None while another makes it."""
     found = shelf.get(name)
     if found is not None:
@@ -145,21 +153,24 @@ def made_once(
         return found
 
 
-def shared(record: Record, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def shared(
+    record: Record, key: str, make: Callable[[], dict[str, Any]], piece: str = ""
+) -> dict[str, Any]:
     """What every process of the team needs and one of them makes; waits for it.
 
     Args:
         record: the study's; what is made lies beside it until the study has ended.
-        name: of the piece.
+        key: under which the record will keep it.
         make: without an argument; only one process calls it.
+        piece: its name until then, where that is not the key.
     """
     shelf = Shelf(record.path, record.version, team())
-    while (found := made_once(shelf, name, make)) is None:
+    while (found := made_once(shelf, piece or key, make)) is None:
         team().check_parent()
         time.sleep(PAUSE)
         record.refresh()
-        if name in record.data:
-            return record.data[name]
+        if key in record.data:
+            return record.data[key]
     return found
 
 
@@ -196,6 +207,8 @@ def from_command_line(
     Returns:
         The exit code: 0; after a sentence on stderr 2, or 130 for a study that was stopped.
     """
+    from minilm.parallel import mpi
+
     words = list(sys.argv[1:] if arguments is None else arguments)
     about = (inspect.getdoc(study) or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog=f"minilm study run {name}", description=about)
@@ -222,12 +235,12 @@ def from_command_line(
     blas_threads(1)  # or each matrix product waits for a thread that a busy machine may not have
 
     def go(place: Team) -> None:
+        def say(line: str) -> None:
+            if place.rank == 0:
+                print(line, flush=True)
+
         with working_as(place):
-            study(
-                **options,
-                command=command_line(name, kept),
-                say=lambda line: print(line, flush=True),
-            )
+            study(**options, command=command_line(name, kept), say=say)
         if place.rank == 0:
             Shelf(Path(options["out"]), "", Team()).empty()
 
@@ -273,9 +286,7 @@ def workers(name: str, words: Sequence[str], jobs: int) -> Iterator[Team]:
     command = [sys.executable, "-m", "minilm", "study", "run", name, *words]
     one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     started = [
-        subprocess.Popen(
-            command, env={**os.environ, **one, WORKER: f"{rank}/{jobs}/{os.getpid()}"}
-        )
+        subprocess.Popen(command, env={**os.environ, **one, WORKER: f"{rank}/{jobs}/{os.getpid()}"})
         for rank in range(1, jobs)
     ]
     try:

@@ -80,7 +80,16 @@ class Plan:
 
     def promise(self) -> dict[str, Any]:
         """The fields whose hash is taken before the first run."""
-        names = ("hypothesis", "falsifier", "baseline", "models", "sizes", "seeds", "budget", "gain")
+        names = (
+            "hypothesis",
+            "falsifier",
+            "baseline",
+            "models",
+            "sizes",
+            "seeds",
+            "budget",
+            "gain",
+        )
         fields = {name: getattr(self, name) for name in names}
         return {**fields, "held_back": self.held_back, "code": self.code}
 
@@ -125,7 +134,9 @@ def plan_of(name: str, names: dict[str, Any], source: str, where: str) -> Plan:
     models, sizes = given.grid()
     baseline = given.text("BASELINE")
     if baseline not in models:
-        given.refuse("BASELINE", f"is {baseline!r}; it must be a model of GRID: {', '.join(models)}")
+        given.refuse(
+            "BASELINE", f"is {baseline!r}; it must be a model of GRID: {', '.join(models)}"
+        )
     functions = given.functions()
     more = {key: names.get(key, default) for key, default in OPTIONAL.items()}
     for key in ("BATCH", "CONTEXT"):
@@ -225,8 +236,8 @@ class Given:
         found = {name: self.names[name] for name in known if callable(self.names.get(name))}
         if not {"config", "train"} & set(found) and not {"build", "flops"} <= set(found):
             raise InputError(
-                f"{self.where} has no config(model, size); it must have that, or build(model, size, "
-                "seed) and flops(model, size), or train(model, size, seed, lr, flops)"
+                f"{self.where} has no config(model, size); it must have that, or build(model, "
+                "size, seed) and flops(model, size), or train(model, size, seed, lr, flops)"
             )
         return found
 

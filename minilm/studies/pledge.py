@@ -1,8 +1,8 @@
 """What a study promises before its first run: a hash of the promise, with the time and the code.
 
-A hash proves nothing against a liar, who may write a whole record by hand. It helps an honest person
-against their own memory: what was said before the runs can be compared, field by field, with what is
-said after them.
+A hash proves nothing against a liar, who may write a whole record by hand. It helps an honest
+person against their own memory: what was said before the runs can be compared, field by field, with
+what is said after them.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def pledge(record: Record, fields: Fields, say: Callable[[str], Any]) -> None:
     different = changed(old["fields"], fields) if old else []
     if old is None or (different and not record.data["runs"]):
         record.data.pop("pledge", None)  # the version of pieces depends on it
-        found = shared(record, f"pledge {digest(fields)}", lambda: made(fields))
+        found = shared(record, "pledge", lambda: made(fields), f"pledge {digest(fields)}")
         record.keep("pledge", found)
         return
     said = [change["hash"] for change in record.data.get("changes", [])]

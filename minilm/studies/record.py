@@ -147,7 +147,7 @@ class Record:
         return any(all(run.get(k) == v for k, v in keys.items()) for run in self.data["runs"])
 
     def completed(self, run: dict[str, Any]) -> dict[str, Any]:
-        """A run as it is kept: rounded, with the commit of the code and the pledge it falls under."""
+        """A run as it is kept: rounded, with its pledge and the commit of the code."""
         sealed = {"pledge": self.data["pledge"]["seal"]} if "pledge" in self.data else {}
         return {**rounded(run), **sealed, "commit": code_state()}
 

@@ -1,9 +1,9 @@
 """What a study is worth, by a rule that a program applies to its record.
 
 Six parts, 20 points. A part is there or it is not, and each that is missing says why: what was
-promised before the first run, seeds, equal compute, a baseline that was tuned as well as its rivals,
-a size that was foretold, and a verdict that follows from the runs. Nothing here asks whether the
-idea was right: "not reproduced" earns all 20 points.
+promised before the first run, seeds, equal compute, a baseline that was tuned as well as its
+rivals, a size that was foretold, and a verdict that follows from the runs. Nothing here asks
+whether the idea was right: "not reproduced" earns all 20 points.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,9 @@ def grade(data: Data) -> list[Mark]:
         InputError: it holds no runs.
     """
     if not data.get("runs"):
-        raise InputError(f"the record of {data.get('study')!r} holds no runs; there is no study yet")
+        raise InputError(
+            f"the record of {data.get('study')!r} holds no runs; there is no study yet"
+        )
     return [_mark(part, most, check, data) for part, most, check in PARTS]
 
 
@@ -137,9 +139,12 @@ def tuned_baseline(data: Data) -> str:
             tried[model] = tried.get(model, 0) + count
             if model != base:
                 continue
-            _need(count >= RATES_NEEDED, f"{name} tried {count} rates; {RATES_NEEDED} is the least")
+            few = f"{name} tried {count} rate{'s' * (count != 1)}"
+            _need(count >= RATES_NEEDED, f"{few}; {RATES_NEEDED} is the least")
             _need(not found["at_edge"], f"the best rate of {name} lies at the edge of its search")
-            used = {run["lr"] for run in data["runs"] if run["model"] == base and run["size"] == size}
+            used = {
+                run["lr"] for run in data["runs"] if run["model"] == base and run["size"] == size
+            }
             _need(used == {found["lr"]}, f"{name} did not run at the rate that its search chose")
     for model, count in tried.items():
         _need(
@@ -163,7 +168,9 @@ def foretold(data: Data) -> str:
     )
     inside = []
     for model, ends in told["models"].items():
-        losses = [forecast.final(r) for r in data["runs"] if (r["model"], r["size"]) == (model, size)]
+        losses = [
+            forecast.final(r) for r in data["runs"] if (r["model"], r["size"]) == (model, size)
+        ]
         inside.append(ends["low"] <= float(np.mean(losses)) <= ends["high"])
     return f"foretold before it was run; {sum(inside)} of {len(inside)} means inside the forecast"
 
@@ -176,7 +183,8 @@ def honest_verdict(data: Data) -> str:
         said = told[model]
         _need(
             said["verdict"] == by_rule["verdict"],
-            f"it says {said['verdict']!r} of {model}; the promised rule gives {by_rule['verdict']!r}",
+            f"it says {said['verdict']!r} of {model}; the promised rule gives "
+            f"{by_rule['verdict']!r}",
         )
         fits = np.allclose(said["gains"], by_rule["gains"], rtol=1e-4, atol=1e-5)
         _need(fits, f"the gains that it gives for {model} are not those of the runs")

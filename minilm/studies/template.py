@@ -10,12 +10,14 @@ from minilm.models import Config
 
 # Written before the first run, which takes a hash of it.
 HYPOTHESIS = "At equal FLOPs a small GPT with a gated feed-forward reads documentation better."
-FALSIFIER = "At the held-back size it gains less than GAIN, or the 95 % interval of the gain holds 0."
+FALSIFIER = (
+    "At the held-back size it gains less than GAIN, or the 95 % interval of the gain holds 0."
+)
 BASELINE = "plain"
 GRID = {"model": ["plain", "gated"], "size": [16, 24, 32, 48]}  # the last size is held back
 SEEDS = [0, 1, 2]
 GAIN = 0.02  # nats per byte
-BUDGET = [4e9, 8e9, 16e9, 32e9]  # FLOPs of one run at each size, the same for every model
+BUDGET = [12e9, 24e9, 48e9, 96e9]  # FLOPs of one run at each size, the same for every model
 
 
 def config(model, size):
@@ -26,5 +28,7 @@ def config(model, size):
         layers=2,
         heads=2,
         channels=size,
+        tie=False,
+        init_std=0.5 / size**0.5,
         activation="swiglu" if model == "gated" else "gelu",
     )

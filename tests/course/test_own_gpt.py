@@ -135,7 +135,9 @@ def test_the_command_trains_certifies_and_talks(solved, tmp_path, monkeypatch, c
     assert "there is no model of yours in it" in capsys.readouterr().err
 
 
-def test_somebody_who_has_passed_nothing_is_told_what_to_pass(tmp_path, monkeypatch, capsys) -> None:
+def test_somebody_who_has_passed_nothing_is_told_what_to_pass(
+    tmp_path, monkeypatch, capsys
+) -> None:
     monkeypatch.delenv("MINILM_PROGRESS", raising=False)
     (tmp_path / "lessons").symlink_to(ROOT / "lessons")
     assert cli.main(["mine", "--root", str(tmp_path), "--out", str(tmp_path / "own")]) == 2

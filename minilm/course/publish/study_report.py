@@ -211,7 +211,9 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [names, ["---"] * len(names), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in lines
+    )
 
 
 def _image(picture: Picture) -> str:

@@ -1,4 +1,4 @@
-"""The two pictures of a study: loss against compute with the forecast, and the gain at every size."""
+"""The two pictures of a study: loss against compute with its forecast, and the gains."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def gains(data: Data, ax: Axes | None = None) -> Picture | None:
     ideas = [model for model in fields["models"] if model != fields["baseline"]]
     sizes = [size for size in fields["sizes"] if forecast.seeds_at(data, size)]
     alt = (
-        f"Gain of {' and '.join(ideas)} over {fields['baseline']} at every size, seed by seed, with "
-        f"95 % intervals and the promised gain of {fields['gain']:g}."
+        f"Gain of {' and '.join(ideas)} over {fields['baseline']} at every size, seed by seed, "
+        f"with 95 % intervals and the promised gain of {fields['gain']:g}."
     )
     with page(ax, alt) as drawing:
         ax = drawing.ax
@@ -111,8 +111,8 @@ def gains(data: Data, ax: Axes | None = None) -> Picture | None:
         ax.axhline(fields["gain"], linestyle=(0, (4, 3)), color=MUTED, linewidth=2)
         ax.annotate("promised", (0.0, fields["gain"]), xycoords=("axes fraction", "data"),
                     fontsize=15, color=MUTED, va="bottom")  # fmt: skip
-        name_axes(ax, "size", f"gain over {fields['baseline']},\n{data['settings'].get('unit', '')}",
-                  "", "linear", "linear")  # fmt: skip
+        ylabel = f"gain over {fields['baseline']},\n{data['settings'].get('unit', '')}"
+        name_axes(ax, "size", ylabel, "", "linear", "linear")
         held = fields["held_back"]
         names = [f"{size}\n(held back)" if size == held else str(size) for size in sizes]
         ax.set_xticks(range(len(sizes)), names)
