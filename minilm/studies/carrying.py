@@ -124,7 +124,7 @@ class Bench:
         numbers = isinstance(made, dict) and {"loss", "flops"} <= made.keys()
         if not numbers or not all(isinstance(made[k], (int, float)) for k in ("loss", "flops")):
             raise InputError(
-                f"train returned {made!r:.80}; it must return a dict with numbers for loss and flops"
+                f"train returned {made!r:.80}; it must return a dict with its loss and flops"
             )
         point = {"step": int(made.get("steps", 1)), "flops": made["flops"], "loss": made["loss"]}
         rest = {k: v for k, v in made.items() if k not in ("loss", "points")}
