@@ -3,6 +3,7 @@
 import copy
 import json
 
+import numpy as np
 import pytest
 from own_studies import TINY, write
 from scipy import stats
@@ -207,6 +208,16 @@ def test_the_forecast_reads_the_line_and_sees_no_held_back_run(good) -> None:
     few = {**data, "runs": [run for run in data["runs"] if run["size"] == 4]}
     with pytest.raises(InputError, match="a forecast needs 4"):
         forecast.foresee(few)
+
+
+def test_a_new_run_lies_in_its_interval_nine_times_of_ten() -> None:
+    rng, inside = np.random.default_rng(0), 0
+    flops = np.repeat([1e6, 2e6, 4e6], 3)
+    for _ in range(2000):
+        losses, new = np.exp(1 - 0.1 * np.log(np.append(flops, 8e6)) + rng.normal(0, 0.02, 10)), 9
+        low, _, high = forecast.new_run(flops, losses[:new], 8e6)
+        inside += low <= losses[new] <= high
+    assert abs(inside / 2000 - 0.9) < 4 * (0.09 / 2000) ** 0.5  # four standard errors
 
 
 def test_the_record_is_json(good) -> None:

@@ -6,13 +6,14 @@ each interval is as much wider as Bonferroni asks, so that the chance of a false
 one.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minilm.analysis.curves import t_interval
-from minilm.analysis.scaling import forecast, power_fit
+from minilm.analysis.scaling import Interval, power_fit
 from minilm.errors import InputError
 
 LEVEL = 0.95  # of the interval of a gain
@@ -43,6 +44,27 @@ def promised(data: Data) -> dict[str, Any]:
     return data["pledge"]["fields"]
 
 
+def new_run(flops: Sequence[float], losses: Sequence[float], at: float) -> Interval:
+    """Where the loss of one more run will lie, by a line through the logarithms of loss and FLOPs.
+
+    It is the prediction interval of a regression line: Student's t with n - 2 degrees of freedom
+    times s sqrt(1 + 1/n + (x - mean)^2 / sum of squares), for 90 % of new runs.
+
+    Args:
+        flops, losses: (n,) of the known runs, n at least 3, at least two different FLOPs.
+        at: FLOPs of the new one.
+    """
+    from scipy.special import stdtrit
+
+    x, y, n = np.log(flops), np.log(losses), len(flops)
+    k, p, _ = power_fit(flops, losses)
+    s = math.sqrt(float(((y - math.log(k) - p * x) ** 2).sum()) / (n - 2))
+    far = (math.log(at) - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
+    reach = float(stdtrit(n - 2, (1 + FORECAST) / 2)) * s * math.sqrt(1 + 1 / n + far)
+    middle = math.log(k) + p * math.log(at)
+    return Interval(math.exp(middle - reach), math.exp(middle), math.exp(middle + reach))
+
+
 def foresee(data: Data) -> dict[str, Any]:
     """The loss of every model at the held-back size, from its smaller sizes alone.
 
@@ -66,7 +88,7 @@ def foresee(data: Data) -> dict[str, Any]:
             raise InputError(
                 f"{model} has {len(own)} runs at the sizes before the largest; a forecast needs 4"
             )
-        low, middle, high = forecast(flops, losses, at, FORECAST, constant=False)
+        low, middle, high = new_run(flops, losses, at)
         models[model] = {"low": low, "middle": middle, "high": high}
         models[model]["exponent"] = -power_fit(flops, losses)[1]
     base = models[fields["baseline"]]["middle"]
