@@ -1,7 +1,7 @@
-"""The selective scan in Numba: 16 channels at a time, whose states stay in cache.
+"""The selective scan in Numba: 32 channels at a time, whose states stay in cache.
 
-Token follows token, so what runs side by side are channels: 16 of them fill the registers, and every
-group of 16 of every row of the batch is a piece of work for a thread of its own. No array of
+Token follows token, so what runs side by side are channels: 32 of them are worth a vector loop, and
+every group of 32 of every row of the batch is a piece of work for a thread of its own. No array of
 (B, T, N, E) numbers exists at any time.
 """
 
@@ -14,7 +14,7 @@ from minilm.kernels.numba_tools.jit import jit
 from minilm.kernels.numba_tools.simd import exp
 from minilm.kernels.scan.reference import SPAN, spans
 
-_WIDE = 16  # channels at a time
+_WIDE = 32  # channels at a time: fewer, and LLVM gives up the loops of backward
 _SPLIT_FROM = 500_000  # exponentials of a thread, some tenths of a millisecond
 
 
@@ -77,7 +77,7 @@ def _shares(batch: int, channels: int, each: int) -> list[tuple[int, int]]:
 
 @jit(inline="always")
 def _take(row, first, width, into):
-    """Channels first .. first + width of a row; what is left of 16 stays as it is, 0."""
+    """Channels first .. first + width of a row; what is left of 32 stays as it is, 0."""
     for e in range(width):
         into[e] = row[first + e]
 
