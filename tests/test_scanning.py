@@ -145,14 +145,15 @@ def test_strided_inputs_are_read_where_they_lie():
     [
         (lambda o: F.selective_scan(o(2, 3), o(2, 3), o(3, 2), o(2, 2), o(2, 2)), "x is (2, 3)"),
         (
-            lambda o: F.selective_scan(
-                o(1, 2, 3), o(1, 2, 3), o(3, 4), o(1, 2, 5), o(1, 2, 4)
-            ),
+            lambda o: F.selective_scan(o(1, 2, 3), o(1, 2, 3), o(3, 4), o(1, 2, 5), o(1, 2, 4)),
             "b is (1, 2, 5); with x (1, 2, 3) and a (3, 4) it must be (1, 2, 4)",
         ),
         (lambda o: F.causal_conv(o(1, 2, 3), o(3, 0), o(3)), "w (3, 0)"),
         (lambda o: F.causal_conv(o(1, 2, 3), o(3, 4), o(3), o(1, 2, 3)), "must be (1, 3, 3)"),
-        (lambda o: F.linear_attention(o(1, 2, 3, 4), o(1, 2, 3, 5), o(1, 2, 3, 4)), "q and k alike"),
+        (
+            lambda o: F.linear_attention(o(1, 2, 3, 4), o(1, 2, 3, 5), o(1, 2, 3, 4)),
+            "q and k alike",
+        ),
         (
             lambda o: F.linear_attention(*[o(1, 2, 3, 4)] * 3, o(1, 2, 4, 3)),
             "state is (1, 2, 4, 3)",

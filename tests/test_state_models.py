@@ -14,11 +14,26 @@ from minilm.train import default_optimizer, train
 CONFIGS = {
     "mamba": MambaConfig(vocab_size=29, context=64, layers=3, channels=20, states=5, init_std=0.1),
     "odd mamba": MambaConfig(
-        vocab_size=11, context=64, layers=1, channels=7, inner=9, states=1, conv=1, rank=3, tie=False
+        vocab_size=11,
+        context=64,
+        layers=1,
+        channels=7,
+        inner=9,
+        states=1,
+        conv=1,
+        rank=3,
+        tie=False,
     ),
     "linear": LinearConfig(vocab_size=29, context=64, layers=2, heads=3, channels=18, init_std=0.1),
     "placed linear": LinearConfig(
-        vocab_size=11, context=64, layers=2, heads=1, channels=8, ff=5, positions="learned", tie=False
+        vocab_size=11,
+        context=64,
+        layers=2,
+        heads=1,
+        channels=8,
+        ff=5,
+        positions="learned",
+        tie=False,
     ),
     "waves": LinearConfig(
         vocab_size=11, context=64, layers=1, heads=2, channels=8, positions="sinusoidal"
@@ -115,7 +130,9 @@ def test_padding_on_the_left_changes_nothing(name):
     padded = np.concatenate([ids_of(config, 1, 6, seed=5), ids], 1)
     valid = np.arange(15)[None] >= 6
     places = np.maximum(np.arange(15) - 6, 0)[None]
-    options = {"valid": valid} | ({"positions": places} if "linear" in name or name == "waves" else {})
+    options = {"valid": valid} | (
+        {"positions": places} if "linear" in name or name == "waves" else {}
+    )
     np.testing.assert_allclose(
         _logits(model, padded, **options)[:, 6:], _logits(model, ids), rtol=0, atol=2e-6
     )
@@ -197,7 +214,9 @@ def test_rates_do_not_decay():
 
 def test_first_values_are_those_of_the_paper():
     mixer = Mamba(CONFIGS["mamba"]).blocks[1].mixer
-    np.testing.assert_allclose(np.exp(mixer.A_log.data), np.tile(np.arange(1, 6), (40, 1)), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.exp(mixer.A_log.data), np.tile(np.arange(1, 6), (40, 1)), rtol=1e-6
+    )
     steps = np.log1p(np.exp(mixer.dt_proj.bias.data.astype(float)))
     assert 0.001 * 0.999 < steps.min() < 0.005 and 0.02 < steps.max() < 0.1001
     assert (mixer.D.data == 1).all()
@@ -229,7 +248,10 @@ def _cached(model, batch):
         (lambda m: MambaConfig(5, 5, 0, 4), "layers is 0; it must be a whole number of 1 or more"),
         (lambda m: MambaConfig(5, 5, 1, 4, inner=0), "inner is 0"),
         (lambda m: LinearConfig(5, 5, 1, 3, 4), "channels is 4; it must be a multiple of heads, 3"),
-        (lambda m: LinearConfig(5, 5, 1, 2, 4, positions="rope"), "positions is 'rope'; allowed are"),
+        (
+            lambda m: LinearConfig(5, 5, 1, 2, 4, positions="rope"),
+            "positions is 'rope'; allowed are",
+        ),
         (lambda m: Mamba(CONFIGS["linear"]), "Mamba takes MambaConfig"),
         (lambda m: m([[29]]), "ids holds 29"),
         (lambda m: m(np.zeros((1, 65), int)), "the model's context is 64"),

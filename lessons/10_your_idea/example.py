@@ -82,7 +82,11 @@ def same_scan(apart: Mapping[str, float]) -> Verdict:
 
 
 def survives(record: Recorded, model: str) -> Verdict:
-    lead, curve, other = leads(record, model), curve_of(record, model), curve_of(record, "attention")
+    lead, curve, other = (
+        leads(record, model),
+        curve_of(record, model),
+        curve_of(record, "attention"),
+    )
     sizes, name = list(record.settings["steps"]), NAMES[model]
     missed = curve.bits[:, -1] - curve.predicted
     change = lead[:, -1] - lead[:, 0]

@@ -1,6 +1,15 @@
-# Cells of the worked example, to be taken over into lesson.py. They need from the lesson's imports:
-# numpy as np, nn, no_grad, Tensor (minilm.tensor), Mamba and MambaConfig (minilm.models), interact,
-# lesson_folder, and `here = lesson_folder("10")`.
+# Cells of the worked example, to be taken over into lesson.py, the imports into its own.
+
+# %% slideshow={"slide_type": "skip"}
+import numpy as np
+
+from minilm import nn
+from minilm.course import interact, lesson_folder
+from minilm.models import Mamba, MambaConfig
+from minilm.tensor import Tensor, no_grad
+
+here = lesson_folder("10")
+example, pictures = here.module("example"), here.module("example_pictures")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A worked example: must attention keep everything?

@@ -1,4 +1,4 @@
-"""What reads a text with a state of fixed size: selective scan, short convolution, linear attention."""
+"""What reads a text with a state of fixed size: scan, short convolution, linear attention."""
 
 from minilm import kernels
 from minilm.backend import Array, xp_of

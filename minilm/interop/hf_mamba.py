@@ -124,7 +124,9 @@ def mamba_from_hf(state: dict[str, Any], config: MambaConfig) -> dict[str, np.nd
     left = set(state) - set(names.values())
     copy = left & {"lm_head.weight"} if config.tie else set()
     if copy and not np.array_equal(state["lm_head.weight"], ours["tokens.weight"]):
-        raise InputError("state has 'lm_head.weight' beside another embedding; the config ties them")
+        raise InputError(
+            "state has 'lm_head.weight' beside another embedding; the config ties them"
+        )
     for other in sorted(left - copy):
         raise InputError(f"state has {other!r}; a model of this config does not ask for it")
     return ours

@@ -1,4 +1,4 @@
-"""A transformer with linear attention: a state of fixed size, and the rest as before (2006.16236)."""
+"""A transformer with linear attention: its memory of a text has one size (arXiv 2006.16236)."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ class LinearConfig(StateConfig):
                 f"channels is {self.channels}; it must be a multiple of heads, {self.heads}"
             )
         if self.positions not in POSITIONS:
-            raise InputError(
-                f"positions is {self.positions!r}; allowed are {', '.join(POSITIONS)}"
-            )
+            raise InputError(f"positions is {self.positions!r}; allowed are {', '.join(POSITIONS)}")
 
     @property
     def D(self) -> int:

@@ -128,8 +128,8 @@ class Mamba(StateModel):
     def _start(self, seed: int) -> None:
         """First values as in the authors' code, where they are not those of every model here.
 
-        The maps of a mixer have PyTorch's variance, 1 / (3 inputs); those that write to the residual
-        stream are divided by the square root of how many there are.
+        The maps of a mixer have PyTorch's variance, 1 / (3 inputs); those that write to the
+        residual stream are divided by the square root of how many there are.
         """
         for i, block in enumerate(self.blocks):
             mixer = block.mixer
@@ -139,4 +139,3 @@ class Mamba(StateModel):
                 std /= self.config.layers**0.5 if name == "out_proj" else 1
                 weight.data *= weight.dtype.type(std / self.config.init_std)
             mixer.start(backend.rng(seed, "init", "mixer", i))
-

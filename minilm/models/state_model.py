@@ -51,12 +51,12 @@ class StateConfig:
 class StateModel(LanguageModel):
     """A stack of blocks that carry a state; a subclass gives `make_block`.
 
-    Parameters by name: `tokens` (and `positions` where they are learned), `blocks.N...`, `norm`, and
-    `head` where it is not tied.
+    Parameters by name: `tokens` (and `positions` where they are learned), `blocks.N...`, `norm`,
+    and `head` where it is not tied.
     """
 
     def make_block(self, config: Any, dtype: Any) -> Any:
-        """A block: called with (x, keep, states, layer), and with an `empty` state to begin with."""
+        """A block: called with (x, keep, states, layer); `empty` gives its first state."""
         raise NotImplementedError
 
     def _make_stacks(self, config: Any, dtype: Any) -> None:

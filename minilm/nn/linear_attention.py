@@ -21,8 +21,8 @@ _LEAST = 1e-6  # added to the sum of the weights: padding has none
 class LinearAttention(Module):
     """Each token's weights are phi(q) phi(k) over their sum, with phi(x) = elu(x) + 1.
 
-    A sum over all earlier keys is then a state: D x D numbers and D more for the sum of the weights,
-    for each head.
+    A sum over all earlier keys is then a state: for each head D x D numbers, and D more for the sum
+    of the weights.
 
     Args:
         channels: C, width in and out.

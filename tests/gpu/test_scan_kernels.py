@@ -1,4 +1,4 @@
-"""Selective scan and linear attention in the emulator, on odd sizes, against the float64 formulas."""
+"""Selective scan and linear attention in the emulator, against the float64 formulas."""
 
 import numpy as np
 import pytest
@@ -53,9 +53,7 @@ def test_a_scan_longer_than_a_sweep_goes_on_from_its_state():
     assert marks.shape == (1, 2, 3, 2)
     assert_close(y, right, "float32", factor=2)
     assert_close(last, end, "float32", factor=2)
-    for mine, exact in zip(
-        ours, reference.scan_backward(*wide(g, *given[:5]), kept), strict=True
-    ):
+    for mine, exact in zip(ours, reference.scan_backward(*wide(g, *given[:5]), kept), strict=True):
         assert_close(mine, exact, "float32", factor=3)
 
 
@@ -74,7 +72,9 @@ def test_linear_attention(how, sizes, dtype):
     cuda, reference = tiers("linear_attention")
     *heads, time, size, width = sizes
     q, k = arrays(0, dtype, *[(*heads, time, size)] * 2)
-    v, state, g = arrays(1, dtype, (*heads, time, width), (*heads, size, width), (*heads, time, width))
+    v, state, g = arrays(
+        1, dtype, (*heads, time, width), (*heads, size, width), (*heads, time, width)
+    )
     y, after = cuda.linear_attention(q, k, v, state)
     right, end = reference.linear_attention(*wide(q, k, v, state))
     assert y.dtype == q.dtype and after.dtype == np.float32
@@ -91,7 +91,9 @@ def test_the_readable_linear_attention():
     q, k, v = arrays(3, "float32", (2, 7, 4), (2, 7, 4), (2, 7, 5))
     y = np.empty_like(v)
     emulate(cuda.linear_attention_columns, 2, 32, q, k, v, y)
-    right = reference.linear_attention(*wide(q[:, None], k[:, None], v[:, None]), np.zeros((2, 1, 4, 5)))
+    right = reference.linear_attention(
+        *wide(q[:, None], k[:, None], v[:, None]), np.zeros((2, 1, 4, 5))
+    )
     assert_close(y, right[0][:, 0], "float32")
 
 

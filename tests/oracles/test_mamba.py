@@ -16,9 +16,7 @@ def test_convolution_against_torch():
     import torch
 
     rng = np.random.default_rng(0)
-    x, w, b = (
-        rng.standard_normal(shape).astype(np.float32) for shape in ((2, 9, 5), (5, 4), (5,))
-    )
+    x, w, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 9, 5), (5, 4), (5,)))
     ours = [Tensor(part, requires_grad=True) for part in (x, w, b)]
     theirs = [torch.tensor(part, requires_grad=True) for part in (x, w, b)]
     out = F.causal_conv(*ours)

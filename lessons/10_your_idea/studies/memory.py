@@ -188,7 +188,9 @@ def study(
         "chance": CHANCE,
         "shortcut": {f"{t} {n}": shortcut(t, n) for t in DRAWS for n in LENGTHS[t]},
         "costs": {
-            f"{task} {model} {size}": costs_of(config_of(task, model), length_of(task, size)).__dict__
+            f"{task} {model} {size}": costs_of(
+                config_of(task, model), length_of(task, size)
+            ).__dict__
             for task in DRAWS
             for model in MODELS
             for size in LENGTHS[task]

@@ -192,7 +192,9 @@ def study(
             for model in MODELS
         },
         "configs": {
-            f"{model} {size}": config_of(model, size).to_dict() for size in SIZES for model in MODELS
+            f"{model} {size}": config_of(model, size).to_dict()
+            for size in SIZES
+            for model in MODELS
         },
     }
 

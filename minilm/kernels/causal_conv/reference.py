@@ -1,4 +1,4 @@
-"""y_t = b + sum over k of w_k x_(t - K + 1 + k), channel by channel; `before` is x_(1 - K) .. x_(-1).
+"""y_t = b + sum over k of w_k x_(t - K + 1 + k), each channel alone; `before` comes before x_0.
 
 The last weight meets the token itself, as in torch.nn.Conv1d with groups = channels.
 """

@@ -1,4 +1,4 @@
-"""Linear attention on a GPU: a Numba CUDA kernel to read, and the launchers of cuda.cu, which runs."""
+"""Linear attention on a GPU: a Numba CUDA kernel to read, and the launchers of cuda.cu."""
 
 import numpy as np
 from numba import cuda, float32

@@ -42,9 +42,9 @@ def linear_attention_backward(
 ) -> tuple[Array, Array, Array, Array]:
     """Gradients of q, k, v and the state from that of y, (B, H, T, M).
 
-    Each is such a sum again. The weight of key s at query t is q_t k_s, and its gradient g_t v_s: so
-    dq reads the past with g as its query, v as its key and k as its value; dk and dv read the future,
-    which is the past of everything turned round.
+    Each is such a sum again. The weight of key s at query t is q_t k_s, and its gradient g_t v_s.
+    So dq reads the past with g as its query, v as its key and k as its value; dk and dv read the
+    future, which is the past of everything turned round.
     """
     return backward_by(linear_attention, g, q, k, v, state)
 

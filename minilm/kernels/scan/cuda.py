@@ -1,4 +1,4 @@
-"""The selective scan on a GPU: a Numba CUDA kernel to read, and the launchers of cuda.cu, which runs."""
+"""The selective scan on a GPU: a Numba CUDA kernel to read, and the launchers of cuda.cu."""
 
 import math
 
