@@ -71,6 +71,12 @@ from minilm.functional.routing import (
     softmax_of_chosen,
     top_k_gate,
 )
+from minilm.functional.scanning import (
+    causal_conv,
+    elu_plus_one,
+    linear_attention,
+    selective_scan,
+)
 from minilm.functional.shapes import (
     broadcast_to,
     contiguous,
@@ -95,6 +101,7 @@ __all__ = [
     "balance_step",
     "bce",
     "broadcast_to",
+    "causal_conv",
     "clip",
     "concatenate",
     "contiguous",
@@ -107,6 +114,7 @@ __all__ = [
     "div_",
     "dropout",
     "einsum",
+    "elu_plus_one",
     "embedding",
     "exp",
     "expand_dims",
@@ -124,6 +132,7 @@ __all__ = [
     "l1",
     "layer_norm",
     "linear",
+    "linear_attention",
     "linear_cross_entropy",
     "load_balance_loss",
     "log",
@@ -159,6 +168,7 @@ __all__ = [
     "rope",
     "router_z_loss",
     "scatter_add",
+    "selective_scan",
     "self_attention",
     "set_",
     "sigmoid",

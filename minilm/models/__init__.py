@@ -6,6 +6,8 @@ A ladder; each file's header says what it does not do:
 - `transformer`: one stack that learns, of the `block`s that a `config` describes
 - `encoder_decoder`: two stacks of the blocks in `cross`, and the `walk` back to one
 - `presets`: GPT-2 to Mixtral, BERT, T5, GLM as configs; `build` makes the model of any
+- `state_model`: two that remember a text in a state of fixed size, `mamba` and
+  `linear_transformer`, each with a config of its own
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
 `initialise` (the first weights), `blank` (GLM's training text), `grow` (a larger vocabulary);
@@ -13,12 +15,14 @@ Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out
 """
 
 from minilm.models.blank import batch_blanks, blank_out, sample_spans
-from minilm.models.build import count_parameters, model_of
+from minilm.models.build import config_of, count_parameters, model_of
 from minilm.models.config import Config, EncoderDecoderConfig
 from minilm.models.encoder_decoder import EncoderDecoder
 from minilm.models.groups import Relative, Rope
 from minilm.models.grow import grow_vocabulary
 from minilm.models.heads import ScalarHead
+from minilm.models.linear_transformer import LinearConfig, LinearTransformer
+from minilm.models.mamba import Mamba, MambaConfig
 from minilm.models.presets import (
     bert,
     glm,
@@ -40,6 +44,10 @@ __all__ = [
     "Config",
     "EncoderDecoder",
     "EncoderDecoderConfig",
+    "LinearConfig",
+    "LinearTransformer",
+    "Mamba",
+    "MambaConfig",
     "Relative",
     "Rope",
     "ScalarHead",
@@ -47,6 +55,7 @@ __all__ = [
     "batch_blanks",
     "bert",
     "blank_out",
+    "config_of",
     "count_parameters",
     "glm",
     "gpt2",

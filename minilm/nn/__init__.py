@@ -8,6 +8,7 @@ from minilm.nn.embedding import Embedding
 from minilm.nn.experts import ExpertChoice, Experts, Routing, balance, watch_routing
 from minilm.nn.feedforward import GLU, MLP
 from minilm.nn.linear import Linear
+from minilm.nn.linear_attention import LinearAttention
 from minilm.nn.lora import (
     EmbeddingRows,
     LoRALinear,
@@ -19,6 +20,7 @@ from minilm.nn.lora import (
     train_rows,
     unmerge_lora,
 )
+from minilm.nn.mamba import CausalConv, Mamba
 from minilm.nn.module import (
     Buffer,
     Module,
@@ -41,6 +43,7 @@ from minilm.nn.positions import (
 )
 from minilm.nn.quantized import QuantizedLinear, quantize_maps
 from minilm.nn.recurrent import LSTM, RNN
+from minilm.nn.states import States
 
 __all__ = [
     "GELU",
@@ -50,6 +53,7 @@ __all__ = [
     "RNN",
     "Attention",
     "Buffer",
+    "CausalConv",
     "Conv2d",
     "ConvTranspose2d",
     "CrossAttention",
@@ -62,7 +66,9 @@ __all__ = [
     "Identity",
     "LayerNorm",
     "Linear",
+    "LinearAttention",
     "LoRALinear",
+    "Mamba",
     "Module",
     "ModuleList",
     "Parameter",
@@ -72,6 +78,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sight",
+    "States",
     "adapters",
     "add_lora",
     "alibi_bias",

@@ -1,0 +1,225 @@
+"""What a memory of fixed size can hold: recall, copying, and texts longer than any in training.
+
+    minilm study run 10/memory --out memory.json
+
+Two worlds in which nothing can be guessed:
+
+- **recall**: pairs of a key and a value, then some of the keys again; behind each its value is to be
+  said (associative recall; arXiv 2312.04927 asks it in this form);
+- **copy**: a row of letters, a mark, and the same row again.
+
+Attention keeps every token, so its memory grows; Mamba and linear attention keep so many numbers.
+Trained with up to 8 pairs or 16 letters, tested at 8, 16 and 32 pairs, or 16, 32 and 64 letters.
+
+The hypothesis, written before the first run: at the lengths of training attention is ahead of both.
+What would prove it wrong for one of them: its share of right answers is as high as attention's, seed
+by seed, or higher by a t interval that leaves out 0. Of longer texts the hypothesis is that a state
+keeps more of what it could do than attention with rotary positions does; wrong if it keeps less.
+
+Matched: FLOPs of a step at the training length to 1 in 100, width of the stream, the examples; rates
+tuned for every model in every world. Yardsticks: chance, and what knows the rules but not the place
+(any value of this text; any letter).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from minilm.analysis.state_costs import costs_of
+from minilm.backend import IGNORE, rng
+from minilm.errors import InputError
+from minilm.models import Config, LinearConfig, MambaConfig, model_of
+from minilm.models.state_model import StateConfig
+from minilm.studies.driver import carry_out, refuse_unknown
+from minilm.studies.record import Record
+from minilm.studies.until import run_until, tuned
+from minilm.tensor import no_grad
+
+MODELS = ("attention", "mamba", "linear")
+KEYS, VALUES, LETTERS, ASKED = 64, 16, 16, 4
+LENGTHS = {"recall": (8, 16, 32), "copy": (16, 32, 64)}  # pairs; letters. The first is trained
+LAYERS, CHANNELS, HEAD = 2, 32, 16
+VOCAB = {"recall": KEYS + VALUES, "copy": LETTERS + 1}
+STARTS = {"attention": 5e-3, "mamba": 5e-3, "linear": 5e-3}
+CHANCE = {"recall": 1 / VALUES, "copy": 1 / LETTERS}
+
+
+def recall(n: int, pairs: int, seed: int, *more: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and targets (n, 2 pairs + 2 asked): pairs, then keys; scored is what follows an asked key.
+
+    Args:
+        n: examples.
+        pairs: of key and value; keys differ within a text.
+        seed, more: of the draws.
+    """
+    r = rng(seed, "recall", *more)
+    keys = np.argsort(r.random((n, KEYS)), axis=1)[:, :pairs]
+    values = KEYS + r.integers(0, VALUES, (n, pairs))
+    asked = np.argsort(r.random((n, pairs)), axis=1)[:, : min(ASKED, pairs)]
+    keys, values = (np.concatenate([x, np.take_along_axis(x, asked, 1)], 1) for x in (keys, values))
+    ids = np.stack([keys, values], axis=2).reshape(n, -1)  # (n, pairs + asked, 2) -> (n, T)
+    targets = np.full(ids.shape, IGNORE)
+    targets[:, 2 * pairs :: 2] = values[:, pairs:]
+    return ids, targets
+
+
+def copying(n: int, letters: int, seed: int, *more: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and targets (n, 2 letters): a row, a mark, the row again; the second row is scored."""
+    row = rng(seed, "copying", *more).integers(0, LETTERS, (n, letters))
+    ids = np.concatenate([row, np.full((n, 1), LETTERS), row[:, :-1]], axis=1)
+    return ids, np.concatenate([np.full((n, letters), IGNORE), row], axis=1)
+
+
+DRAWS = {"recall": recall, "copy": copying}
+
+
+def length_of(task: str, size: int) -> int:
+    """Tokens of an example."""
+    return 2 * size + (2 * min(ASKED, size) if task == "recall" else 0)
+
+
+@cache
+def config_of(task: str, model: str) -> Config | StateConfig:
+    """A model of the world: attention's, or another of the same width and FLOPs."""
+    longest, trained = (length_of(task, n) for n in (LENGTHS[task][-1], LENGTHS[task][0]))
+    shared = {"vocab_size": VOCAB[task], "context": longest, "channels": CHANNELS}
+    shared |= {"init_std": 0.5 / CHANNELS**0.5, "tie": False}
+    attention = Config(
+        layers=LAYERS,
+        heads=CHANNELS // HEAD,
+        norm="rms",
+        activation="swiglu",
+        positions="rope",
+        bias=False,
+        **shared,
+    )
+    if model == "attention":
+        return attention
+    wanted = costs_of(attention, trained).training_flops
+    heads = CHANNELS // HEAD
+    made = (
+        [LinearConfig(layers=LAYERS, heads=heads, ff=n, positions="sinusoidal", **shared)
+         for n in range(CHANNELS, 6 * CHANNELS)]
+        if model == "linear"
+        else [MambaConfig(layers=2 * LAYERS, inner=n, **shared) for n in range(16, 4 * CHANNELS)]
+    )  # fmt: skip
+    return min(made, key=lambda c: abs(costs_of(c, trained).training_flops - wanted))
+
+
+def exam_of(task: str, examples: int) -> Callable[[Any], dict[str, float]]:
+    """A test: the share of right answers at each length; "right" is that of training."""
+    papers = {size: DRAWS[task](examples, size, 4242, size) for size in LENGTHS[task]}
+
+    def sit(model: Any) -> dict[str, float]:
+        found = {}
+        with no_grad():
+            for size, (ids, targets) in papers.items():
+                said = model(ids).data.argmax(-1)
+                found[f"right{size}"] = float((said == targets)[targets != IGNORE].mean())
+        return {"right": found[f"right{LENGTHS[task][0]}"], **found}
+
+    return sit
+
+
+def draw_of(task: str, batch: int) -> Callable[[int, int], Sequence[np.ndarray]]:
+    """Batches: every step has a length of its own, from half of the training length to all of it."""
+    most = LENGTHS[task][0]
+
+    def draw(seed: int, step: int) -> Sequence[np.ndarray]:
+        size = int(rng(seed, "memory", "size", step).integers(most // 2, most + 1))
+        return DRAWS[task](batch, size, 1000 + seed, step)
+
+    return draw
+
+
+def shortcut(task: str, size: int) -> float:
+    """The best share of right answers of who remembers the text and not the places in it."""
+    ids, targets = DRAWS[task](2000, size, 99)
+    scored = targets != IGNORE
+    right = 0
+    for row, target, mask in zip(ids, targets, scored, strict=True):
+        seen = row[: 2 * size] if task == "recall" else row[:size]
+        seen = seen[seen >= KEYS] if task == "recall" else seen
+        right += (target[mask] == np.bincount(seen).argmax()).sum()
+    return float(right / scored.sum())
+
+
+def study(
+    out: str,
+    tasks: Sequence[str] = tuple(DRAWS),
+    models: Sequence[str] = MODELS,
+    seeds: Sequence[int] = (0, 1, 2),
+    steps: int = 1000,
+    tune_steps: int = 300,
+    batch: int = 32,
+    examples: int = 256,
+    command: str = "",
+    say: Callable[[str], Any] = print,
+) -> dict[str, Any]:
+    """Tune, train and test three kinds of memory in two worlds; go on with a file that exists.
+
+    Args:
+        out: JSON file to write or to go on with.
+        tasks: recall, copy.
+        models: attention, mamba, linear.
+        seeds: of weights and examples.
+        steps: of each run.
+        tune_steps: of each tuning run.
+        batch: examples per step.
+        examples: of the test, at each length.
+        command: kept in the file.
+        say: gets one line per run.
+
+    Returns:
+        The file's data.
+    """
+    refuse_unknown("tasks", tasks, DRAWS)
+    refuse_unknown("models", models, MODELS)
+    if steps < 50 or tune_steps < 10:
+        raise InputError(f"steps is {steps} and tune_steps {tune_steps}; at least 50 and 10")
+    settings = {
+        "steps": steps,
+        "tune_steps": tune_steps,
+        "batch": batch,
+        "examples": examples,
+        "lengths": LENGTHS,
+        "chance": CHANCE,
+        "shortcut": {f"{t} {n}": shortcut(t, n) for t in DRAWS for n in LENGTHS[t]},
+        "costs": {
+            f"{task} {model} {size}": costs_of(
+                config_of(task, model), length_of(task, size)
+            ).__dict__
+            for task in DRAWS
+            for model in MODELS
+            for size in LENGTHS[task]
+        },
+        "configs": {f"{t} {m}": config_of(t, m).to_dict() for t in DRAWS for m in MODELS},
+    }
+
+    def build(task: str, model: str) -> Callable[[int], Any]:
+        return lambda seed: model_of(config_of(task, model), seed)
+
+    def find_rate(task: str, model: str) -> dict[str, Any]:
+        made = build(task, model), draw_of(task, batch)
+        return tuned(*made, STARTS[model], tune_steps, factor=2.0, slack=0.0)
+
+    def run(task: str, model: str, seed: int, lr: float) -> dict[str, Any]:
+        made = build(task, model), draw_of(task, batch), exam_of(task, examples)
+        return run_until(*made, seed, lr, steps, steps // 10, go_on=True, falls=steps)
+
+    def shown(made: dict[str, Any]) -> str:
+        last = made["points"][-1]
+        shares = " ".join(f"{last[k]:.3f}" for k in last if k.startswith("right") and k != "right")
+        return f"right {shares}"
+
+    return carry_out(
+        Record(out, "memory", settings, command),
+        [{"task": task, "model": model} for task in tasks for model in models],
+        seeds,
+        find_rate,
+        run,
+        shown,
+        say,
+    )
