@@ -129,3 +129,5 @@ def linear_attention(q, k, v):
 """,
     ),
 ]
+
+RIGHT = [(question, START + code) for question, code in RIGHT]

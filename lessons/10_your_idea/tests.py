@@ -416,14 +416,14 @@ def is_the_weighted_mean(student, rng, T, D, E):
 
 
 def lengths(rng, level):
-    yield {"T": 20_000}
+    yield {"T": 60_000}
 
 
 @linear_attention.test(
     points=2, hint="A state of D x E and D numbers, updated token by token.", cases=lengths
 )
 def needs_no_table(student, rng, T):
-    "a text of 20,000 tokens: a table of T x T would need gigabytes"
+    "a text of 60,000 tokens: a table of T x T would need 29 GB"
     q, k = (rng.uniform(0.1, 2, (T, 2)) for _ in range(2))
     v = rng.normal(size=(T, 2))
     answer = array(student.linear_attention(q, k, v), shape=(T, 2))
@@ -432,4 +432,4 @@ def needs_no_table(student, rng, T):
     close(answer, wanted, rtol=1e-6, atol=1e-8)
 
 
-leaves_arguments(linear_attention)
+leaves_arguments(linear_attention, again=("is_the_weighted_mean",))

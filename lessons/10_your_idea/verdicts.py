@@ -99,7 +99,7 @@ def forecast_holds(data: dict[str, Any]) -> Verdict:
         for model, ends in told.items()
     ]
     return claim(
-        "three sizes foretell the fourth, sealed before its first run",
+        "the smaller sizes foretell the largest, sealed before its first run",
         source="ours, after Chung 42:00",
         measure="last loss at the held-back size, nats per byte, and the sealed forecast for 90 % "
         "of new runs",

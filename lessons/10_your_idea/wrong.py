@@ -13,7 +13,7 @@ WRONG = [
     # no least
     ("steps_for", 1, "def steps_for(flops, step_flops):\n    return round(flops / step_flops)\n"),
     # upside down
-    ("steps_for", 1, change("steps_for", ("flops / step_flops", "step_flops / flops"))),
+    ("steps_for", 0, change("steps_for", ("flops / step_flops", "step_flops / flops"))),
     # divided by n
     ("t_interval", 0, change("t_interval", (", ddof=1", ""))),
     # the spread of the seeds, not of their mean
@@ -27,9 +27,9 @@ WRONG = [
         change("t_interval", ("mean = np.mean(gains)", "gains.sort(); mean = np.mean(gains)")),
     ),
     # the best rate, whatever the slack
-    ("pick_rate", 1, change("pick_rate", ("taken = min(near)", "taken = best"))),
+    ("pick_rate", 0, change("pick_rate", ("taken = min(near)", "taken = best"))),
     # the largest that is near enough
-    ("pick_rate", 1, change("pick_rate", ("taken = min(near)", "taken = max(near)"))),
+    ("pick_rate", 0, change("pick_rate", ("taken = min(near)", "taken = max(near)"))),
     # one edge only
     ("pick_rate", 3, change("pick_rate", (" or best == max(losses)", ""))),
     # the upper edge is asked of the rate that was taken
@@ -70,11 +70,11 @@ WRONG = [
     # the logarithm is given back
     ("foretell", 0, change("foretell", ("np.exp(a + b * np.log(at))", "a + b * np.log(at)"))),
     # the mean alone
-    ("verdict", 3, change("verdict", ("if low <= 0", "if mean <= 0"))),
+    ("verdict", 4, change("verdict", ("if low <= 0", "if mean <= 0"))),
     # one seed may win
     (
         "verdict",
-        4,
+        5,
         change(
             "verdict",
             (
@@ -84,11 +84,11 @@ WRONG = [
         ),
     ),
     # the low end against what was promised
-    ("verdict", 4, change("verdict", ("mean >= least", "low >= least"))),
+    ("verdict", 1, change("verdict", ("mean >= least", "low >= least"))),
     # three words become two
     (
         "verdict",
-        4,
+        3,
         change("verdict", ("if mean >= least else 'partly'", "if low > 0 else 'partly'")),
     ),
     # every seed counts, also twice
@@ -100,7 +100,7 @@ WRONG = [
     # all sizes in one pot
     (
         "mark",
-        2,
+        5,
         change("mark", ("flops.setdefault(run['size'], [])", "flops.setdefault(0, [])")),
     ),
     # a promise at 0 is taken for none
@@ -116,7 +116,7 @@ WRONG = [
     # the state begins again at each step
     (
         "scan",
-        1,
+        0,
         change(
             "scan", ("state = a[t] * state + b[t]", "state = a[t] * b[t - 1] + b[t] if t else b[t]")
         ),
@@ -129,29 +129,23 @@ WRONG = [
         "    p = np.cumprod(p, 0)\n    return (p * np.cumsum(b / p, 0)).astype(b.dtype)\n",
     ),
     # a of the time before
-    ("scan", 1, change("scan", ("a[t] * state", "a[t - 1] * state"))),
+    ("scan", 0, change("scan", ("a[t] * state", "a[t - 1] * state"))),
     # float64 whatever comes
     ("scan", 4, change("scan", ("np.empty_like(b)", "np.empty(b.shape)"))),
     # the whole text, later words too
     (
         "linear_attention",
-        1,
+        0,
         "import numpy as np\ndef linear_attention(q, k, v):\n"
         "    S, z = k.T @ v, k.sum(0)\n    return (q @ S) / (q @ z)[:, None]\n",
     ),
     # not divided
-    ("linear_attention", 1, change("linear_attention", (" / (q[t] @ z)", ""))),
-    # the token itself is left out of the sum below
+    ("linear_attention", 0, change("linear_attention", (" / (q[t] @ z)", ""))),
+    # divided by the last key alone
     (
         "linear_attention",
-        1,
-        change(
-            "linear_attention",
-            (
-                "z = z + k[t]\n        out[t] = q[t] @ S / (q[t] @ z)",
-                "out[t] = q[t] @ S / (q[t] @ z + 1e-9)\n        z = z + k[t]",
-            ),
-        ),
+        0,
+        change("linear_attention", ("z = z + k[t]", "z = k[t]")),
     ),
     # a table of all pairs
     (
