@@ -93,5 +93,5 @@ def test_bad_options_are_told(tmp_path):
         structure.study(str(tmp_path / "s.json"), models=["lstm"])
     with pytest.raises(InputError, match="share is 0; it must be above 0"):
         structure.study(str(tmp_path / "s.json"), share=0)
-    with pytest.raises(InputError, match="steps is 3 and tune_steps 300"):
+    with pytest.raises(InputError, match="steps is 3 and tune_steps 150"):
         memory.study(str(tmp_path / "m.json"), steps=3)
