@@ -28,7 +28,7 @@ def test_a_step_costs_the_same_whatever_the_model(size):
 
 @pytest.mark.parametrize("task", memory.DRAWS)
 def test_worlds_are_matched_too(task):
-    length = memory.length_of(task, memory.LENGTHS[task][0])
+    length = memory.length_of(memory.LENGTHS[task][0])
     flops = [costs_of(memory.config_of(task, m), length).training_flops for m in memory.MODELS]
     assert max(flops) / min(flops) < 1.01
     ids, targets = memory.DRAWS[task](3, memory.LENGTHS[task][0], 0)
@@ -39,12 +39,11 @@ def test_worlds_are_matched_too(task):
 def test_what_is_recalled_was_said_once_before():
     ids, targets = memory.recall(50, 8, seed=3)
     for row, target in zip(ids, targets, strict=True):
-        said = dict(zip(row[:16:2], row[1:16:2], strict=True))
-        assert len(said) == 8
-        scored = np.flatnonzero(target != IGNORE)
-        assert scored.tolist() == [16, 18, 20, 22]
-        assert [said[key] for key in row[scored]] == target[scored].tolist()
-        assert len(set(row[scored])) == 4
+        said = dict(divmod(card, memory.VALUES) for card in row[:8].tolist())
+        assert len(said) == 8 and (target[:8] == IGNORE).all()
+        asked = (row[8:] - memory.KEYS * memory.VALUES).tolist()
+        assert sorted(asked) == sorted(said)
+        assert [said[key] for key in asked] == target[8:].tolist()
 
 
 def test_what_is_copied_is_the_row():
@@ -69,7 +68,7 @@ def test_draws_are_their_seeds_own():
 def test_the_shortcut_is_between_chance_and_knowing(task):
     n = memory.LENGTHS[task][0]
     found = memory.shortcut(task, n)
-    assert memory.CHANCE[task] < found < 0.35
+    assert memory.CHANCE[task] < found < 0.5
 
 
 def test_an_exam_of_a_new_model_gives_about_chance():
@@ -94,5 +93,5 @@ def test_bad_options_are_told(tmp_path):
         structure.study(str(tmp_path / "s.json"), models=["lstm"])
     with pytest.raises(InputError, match="share is 0; it must be above 0"):
         structure.study(str(tmp_path / "s.json"), share=0)
-    with pytest.raises(InputError, match="steps is 3 and tune_steps 300"):
+    with pytest.raises(InputError, match="steps is 3 and tune_steps 150"):
         memory.study(str(tmp_path / "m.json"), steps=3)

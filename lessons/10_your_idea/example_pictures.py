@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from minilm.analysis.curves import t_interval
@@ -10,6 +12,9 @@ from minilm.course.show.style import BLUE, GREEN, INK, MUTED, VERMILION, figure
 from minilm.studies.recorded import Recorded
 
 from .example import MODELS, NAMES, STRUCTURED, curve_of, leads, shares
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOUR = {"attention": BLUE, "mamba": VERMILION, "linear": GREEN}
 MARK = {"attention": "o", "mamba": "s", "linear": "^"}
@@ -82,6 +87,11 @@ def memory(record: Recorded) -> None:
     )
 
 
+def _compute(ax: Axes, ylabel: str) -> None:
+    ax.set(xlabel="FLOPs of the training", ylabel=ylabel, xscale="log")
+    ax.tick_params(axis="x", which="minor", labelbottom=False)
+
+
 def curves(record: Recorded) -> None:
     """Bits per byte over compute, the line through the smaller sizes, and what it foretold."""
     counted = record.settings["yardsticks"]
@@ -108,7 +118,7 @@ def curves(record: Recorded) -> None:
         for name in ("counting pairs", "counting triples"):
             ax.axhline(counted[name], color=MUTED, lw=1.5, ls=(0, (4, 3)))
             ax.text(curve.flops[0], counted[name], name, color=MUTED, fontsize=16, va="bottom")
-        ax.set(xlabel="FLOPs of the training", ylabel="bits per byte", xscale="log")
+        _compute(ax, "bits per byte")
         ax.legend(title="open: predicted", title_fontsize=16)
 
 
@@ -127,13 +137,13 @@ def lead(record: Recorded) -> None:
                 color=COLOUR[model], label=NAMES[model], markeredgecolor="white",
             )  # fmt: skip
         ax.axhline(0, color=MUTED, lw=1.5)
-        ax.set(xlabel="FLOPs of the training", ylabel="ahead, bits per byte", xscale="log")
+        _compute(ax, "ahead, bits per byte")
         ax.legend()
 
 
 def recalled(record: Recorded) -> None:
     """The share of right answers at the lengths of training and beyond, in both worlds."""
-    things = {"recall": "pairs", "copy": "letters"}
+    things = {"recall": "cards", "copy": "letters"}
     with figure(
         1, 2,
         alt="Right answers of attention, Mamba and linear attention in recall and copying, at the "
@@ -152,8 +162,9 @@ def recalled(record: Recorded) -> None:
                 ax.plot([x - 0.4, x + 0.4], [y, y], color=MUTED, lw=2.5)
             names = [f"{n}" + ("\ntrained" if n == lengths[0] else "") for n in lengths]
             ax.set_xticks(at, names)
-            ax.set(xlabel=things[task], ylim=(0, 1.02), title=task)
+            ax.set(xlabel=things[task], ylim=(0, 1.32), title=task)
+            ax.set_yticks(np.linspace(0, 1, 6))
             ax.grid(visible=False, axis="x")
         axes[0].set_ylabel("share right")
         axes[1].plot([], [], color=MUTED, lw=2.5, label="best shortcut")
-        axes[1].legend(fontsize=15, loc="upper right")
+        axes[1].legend(fontsize=15, loc="upper right", ncols=2)

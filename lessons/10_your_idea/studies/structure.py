@@ -42,7 +42,7 @@ from minilm.train import bits_per_byte
 CONTEXT, BATCH, VOCAB = 128, 8, 512
 HEAD = 16
 MODELS = ("attention", "mamba", "linear")
-EXAMS = 5
+EXAMS = 3
 
 
 class Size(NamedTuple):
@@ -54,10 +54,10 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "1x32": Size(1, 32, 240),
-    "2x48": Size(2, 48, 320),
-    "3x64": Size(3, 64, 400),
-    "4x80": Size(4, 80, 480),
+    "1x32": Size(1, 32, 120),
+    "2x48": Size(2, 48, 160),
+    "3x64": Size(3, 64, 200),
+    "4x80": Size(4, 80, 240),
 }
 HELD_BACK = "4x80"
 
@@ -122,7 +122,7 @@ def yardsticks() -> dict[str, float]:
     }
 
 
-SCORED = 16_000  # held-out tokens of an exam
+SCORED = 8_000  # held-out tokens of an exam
 
 
 def exam(model: Any) -> dict[str, float]:

@@ -2,13 +2,13 @@
 // gradients.
 //
 // A token is a map h -> a h + b, and two maps one after the other are such a map again. So tokens need
-// not wait for each other: a block composes the maps of 512 tokens in log steps (arXiv 2312.00752,
+// not wait for each other: a block composes the maps of 512 tokens (1,024 of 16 bits) in log steps (arXiv 2312.00752,
 // algorithm 2 and appendix D).
 //
 // The ladder.
 //   1 one thread per channel     reads and writes each number once, but B E threads are all there are,
 //                                and each walks T tokens one by one. See cuda.py.
-//   2 scan, scan_backward        one block per channel and row, a thread per 4 tokens, log2 of 128
+//   2 scan, scan_backward        one block per channel and row, a thread per 16 bytes of tokens, log2 of 128
 //                                threads in shuffles instead of 512 steps. States live in registers:
 //                                nothing of size T N is written, and backward computes it again.
 // Cost: x, delta and g are read once and y, dx and ddelta written once; B and C are read by every channel
@@ -18,7 +18,7 @@
 // Launch: grid (E, B), 128 threads, 2 N floats of shared memory; da, db and dc must be zero.
 #include "common.cuh"
 
-static const int ITEMS = 4, THREADS = 128, WARPS = THREADS / 32, SWEEP = ITEMS * THREADS;
+static const int ITEMS = WIDE, THREADS = 128, WARPS = THREADS / 32, SWEEP = ITEMS * THREADS;
 
 struct Step { float a, b; };  // h -> a h + b
 __device__ __forceinline__ Step then(Step first, Step next) { return {first.a * next.a, next.a * first.b + next.b}; }
@@ -50,18 +50,30 @@ template <bool BACK> __device__ __forceinline__ Step before_me(Step own, Step &t
     return lane == (BACK ? 31 : 0) ? before : then(before, {a, b});
 }
 
-__device__ __forceinline__ void take(float *into, const T *row, int first, int time) {
+// The tokens of this thread, 16 bytes at once where rows allow it; 0 behind the end.
+__device__ __forceinline__ void take(float *into, const T *row, int first, int time, bool wide) {
+    int t = first + threadIdx.x * ITEMS;
+    if (wide) {
+        Pack p;
+        if (t < time) p = load(row + t);
 #pragma unroll
-    for (int i = 0; i < ITEMS; i++) {
-        int t = first + threadIdx.x * ITEMS + i;
-        into[i] = t < time ? to_float(row[t]) : 0.0f;
+        for (int i = 0; i < ITEMS; i++) into[i] = t < time ? to_float(p.v[i]) : 0.0f;
+    } else {
+#pragma unroll
+        for (int i = 0; i < ITEMS; i++) into[i] = t + i < time ? to_float(row[t + i]) : 0.0f;
     }
 }
-__device__ __forceinline__ void give(T *row, const float *from, int first, int time) {
+__device__ __forceinline__ void give(T *row, const float *from, int first, int time, bool wide) {
+    int t = first + threadIdx.x * ITEMS;
+    if (wide) {
+        Pack p;
 #pragma unroll
-    for (int i = 0; i < ITEMS; i++) {
-        int t = first + threadIdx.x * ITEMS + i;
-        if (t < time) set(row[t], from[i]);
+        for (int i = 0; i < ITEMS; i++) set(p.v[i], from[i]);
+        if (t < time) store(row + t, p);
+    } else {
+#pragma unroll
+        for (int i = 0; i < ITEMS; i++)
+            if (t + i < time) set(row[t + i], from[i]);
     }
 }
 
@@ -72,6 +84,7 @@ extern "C" __global__ void scan(const T *__restrict__ x, const T *__restrict__ d
     __shared__ Step parts[WARPS];
     int e = blockIdx.x, row = blockIdx.y, sweeps = (time + SWEEP - 1) / SWEEP;
     size_t at = ((size_t)row * channels + e) * time;
+    bool wide = wide_rows(time, x, delta, b, c, y);
     x += at, delta += at, y += at;
     b += (size_t)row * states * time, c += (size_t)row * states * time;
     for (int n = threadIdx.x; n < states; n += THREADS) h[n] = h0[((size_t)row * states + n) * channels + e];
@@ -79,14 +92,14 @@ extern "C" __global__ void scan(const T *__restrict__ x, const T *__restrict__ d
     for (int sweep = 0; sweep < sweeps; sweep++) {
         int first = sweep * SWEEP;
         float d[ITEMS], u[ITEMS], out[ITEMS], bs[ITEMS], cs[ITEMS], decay[ITEMS];
-        take(d, delta, first, time);
-        take(u, x, first, time);
+        take(d, delta, first, time, wide);
+        take(u, x, first, time, wide);
 #pragma unroll
         for (int i = 0; i < ITEMS; i++) u[i] *= d[i], out[i] = 0.0f;
         for (int n = 0; n < states; n++) {
             float start = h[n], rate = a[(size_t)e * states + n];
-            take(bs, b + (size_t)n * time, first, time);
-            take(cs, c + (size_t)n * time, first, time);
+            take(bs, b + (size_t)n * time, first, time, wide);
+            take(cs, c + (size_t)n * time, first, time, wide);
             Step own = {1.0f, 0.0f}, total;
 #pragma unroll
             for (int i = 0; i < ITEMS; i++) {
@@ -105,7 +118,7 @@ extern "C" __global__ void scan(const T *__restrict__ x, const T *__restrict__ d
                 h[n] = total.a * start + total.b;
             }
         }
-        give(y, out, first, time);
+        give(y, out, first, time, wide);
         __syncthreads();
     }
     for (int n = threadIdx.x; n < states; n += THREADS) last[((size_t)row * states + n) * channels + e] = h[n];
@@ -124,6 +137,7 @@ extern "C" __global__ void scan_backward(const T *__restrict__ g, const T *__res
     __shared__ float scratch[32];
     int e = blockIdx.x, row = blockIdx.y, sweeps = (time + SWEEP - 1) / SWEEP;
     size_t at = ((size_t)row * channels + e) * time, of_row = (size_t)row * states * time;
+    bool wide = wide_rows(time, g, x, delta, b, c, dx, ddelta);
     g += at, x += at, delta += at, dx += at, ddelta += at;
     b += of_row, c += of_row, db += of_row, dc += of_row;
     for (int n = threadIdx.x; n < states; n += THREADS) back[n] = faded[n] = 0.0f;
@@ -132,16 +146,16 @@ extern "C" __global__ void scan_backward(const T *__restrict__ g, const T *__res
         int first = sweep * SWEEP;
         float d[ITEMS], xs[ITEMS], gs[ITEMS], bs[ITEMS], cs[ITEMS], decay[ITEMS];
         float before[ITEMS + 1], entered[ITEMS], slopes[ITEMS];
-        take(d, delta, first, time);
-        take(xs, x, first, time);
-        take(gs, g, first, time);
+        take(d, delta, first, time, wide);
+        take(xs, x, first, time, wide);
+        take(gs, g, first, time, wide);
 #pragma unroll
         for (int i = 0; i < ITEMS; i++) entered[i] = slopes[i] = 0.0f;
         for (int n = 0; n < states; n++) {
             float rate = a[(size_t)e * states + n], later = back[n];
             float start = marks[(((size_t)row * sweeps + sweep) * states + n) * channels + e];
-            take(bs, b + (size_t)n * time, first, time);
-            take(cs, c + (size_t)n * time, first, time);
+            take(bs, b + (size_t)n * time, first, time, wide);
+            take(cs, c + (size_t)n * time, first, time, wide);
             Step own = {1.0f, 0.0f}, total;
 #pragma unroll
             for (int i = 0; i < ITEMS; i++) {
@@ -181,8 +195,8 @@ extern "C" __global__ void scan_backward(const T *__restrict__ g, const T *__res
             slopes[i] += entered[i] * xs[i];
             entered[i] *= d[i];
         }
-        give(dx, entered, first, time);
-        give(ddelta, slopes, first, time);
+        give(dx, entered, first, time, wide);
+        give(ddelta, slopes, first, time, wide);
         __syncthreads();
     }
     for (int n = threadIdx.x; n < states; n += THREADS) {

@@ -10,7 +10,7 @@ from minilm.kernels.cuda_tools.arrays import blocks, dense, empty, floats, or_re
 from minilm.kernels.cuda_tools.launch import c_type, launch
 from minilm.kernels.scan import reference
 
-THREADS, SWEEP = 128, 512  # of a block, and the tokens that it takes at a time, as in cuda.cu
+THREADS = 128  # of a block, as in cuda.cu
 MOST = 64  # states of a channel that the readable kernel has room for
 
 
@@ -31,16 +31,21 @@ def scan_channels(x, delta, a, b, c, y):
             y[row, t, e] = total
 
 
+def sweep(x: Array) -> int:
+    """The tokens that a block takes at a time: 16 bytes of them for each thread."""
+    return THREADS * 16 // x.itemsize
+
+
 @or_reference(reference)
 def scan(
     x: Array, delta: Array, a: Array, b: Array, c: Array, h0: Array
 ) -> tuple[Array, Array, Array]:
-    """See `reference.scan`; states are float32, and kept at every 512th token."""
+    """See `reference.scan`; states are float32, and kept once a `sweep`."""
     batch, time, channels = x.shape
     states = a.shape[1]
     series = [_last(part, x) for part in (x, delta, b, c)]
     y, last = xp_of(x).empty_like(series[0]), empty(x, h0.shape, np.float32)
-    marks = empty(x, (batch, blocks(time, SWEEP), states, channels), np.float32)
+    marks = empty(x, (batch, blocks(time, sweep(x)), states, channels), np.float32)
     launch(
         "scan/cuda", "scan", (channels, batch), (THREADS,),
         series[0], series[1], floats(a), series[2], series[3], floats(h0), y, last, marks,
