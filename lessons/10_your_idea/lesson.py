@@ -357,9 +357,9 @@ verdicts.forecast_holds(own)
 # It does not, here. At the largest size the gated model is *behind* on average, and the interval holds
 # both a gain of 0.02 and a loss of 0.08. So three seeds could not have shown a gain of 0.02 at all: the
 # runs of one model differ by more. The next study needs more seeds or longer runs, and a new promise. It
-# does not say that gates are bad; Shazeer trained models ten thousand times this size.
+# does not say that gates are bad; Shazeer's models had thousands of times as many weights.
 #
-# The forecast held, with intervals a fifth of a nat wide and more. A forecast that wide is hard to miss.
+# The forecast held, with intervals three and four tenths of a nat wide. So wide a mark is hard to miss.
 #
 # **To remember:** the study, not the author, says how it ended.
 

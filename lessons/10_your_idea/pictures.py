@@ -34,7 +34,7 @@ def opening() -> Picture:
             last = k == len(TALKS) - 1
             face = "white" if last else "#E8F1F8"
             ax.add_patch(_box(k, 0.9, face, VERMILION if last else BLUE, last))
-            ax.text(k + 0.45, 0.98, name, ha="center", va="center", fontsize=15,
+            ax.text(k + 0.45, 0.98, name, ha="center", va="center", fontsize=14,
                     color=VERMILION if last else INK, weight="bold" if last else "normal")  # fmt: skip
         steps = ("promise", "equal FLOPs", "tuned rates", "three seeds", "forecast", "verdict")
         for k, name in enumerate(steps):
@@ -68,7 +68,7 @@ def _box(k: int, width: float, face: str, edge: str, dashed: bool) -> Any:
 def luck(pools: Sequence[dict[str, np.ndarray]]) -> None:
     """Every run of one model, at two rates."""
     with figure(
-        alt="Twelve runs of one model differ among themselves by some hundredths of a nat; with an "
+        alt="Twelve runs of one model differ among themselves by tenths of a nat; with an "
         "untuned rate all of them are far worse.",
         size=(12.2, 3.0),
     ) as ax:
@@ -110,8 +110,8 @@ def interval_of(gains: Sequence[float], low: float, high: float, least: float) -
         ax.plot([mean, mean], [-0.25, 0.25], color=colour, linewidth=4)
         ax.axvline(0, color=INK, linewidth=1.2)
         ax.axvline(least, color=MUTED, linewidth=2, linestyle=(0, (4, 3)))
-        ax.text(least, 0.62, "promised", ha="center", fontsize=15, color=MUTED)
-        ax.text(0, 0.62, "no gain", ha="center", fontsize=15, color=INK)
+        ax.text(least + 0.004, 0.62, "promised", ha="left", fontsize=15, color=MUTED)
+        ax.text(-0.004, 0.62, "no gain", ha="right", fontsize=15, color=INK)
         ax.set_ylim(-0.6, 0.95)
         ax.set_xlim(min(-0.06, low - 0.01), max(0.12, high + 0.01))
         ax.set_yticks([])
@@ -126,7 +126,7 @@ def held_back(data: dict[str, Any]) -> None:
         size=(12.2, 4.8),
     ) as (left, right):  # fmt: skip
         study_figures.curves(data, left)
-        left.legend(loc="upper right")
+        left.legend(loc="lower left")
         study_figures.gains(data, right)
 
 

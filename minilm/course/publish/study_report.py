@@ -53,7 +53,7 @@ def verdicts(data: Data) -> list[Verdict]:
         reach = "no interval" if ends is None else f"95 % interval {ends[0]:.4f} to {ends[2]:.4f}"
         cards.append(
             Verdict(
-                claim=fields["hypothesis"],
+                claim=fields["hypothesis"].rstrip("."),
                 lesson="",
                 talk="",
                 source=f"study {data['study']}, sealed {data['pledge']['time'][:19]} UTC",
@@ -195,9 +195,10 @@ def made_by(data: Data) -> str:
     """Where the numbers come from, in a line."""
     runs = data["runs"]
     seconds = sum(run.get("cpu_seconds", 0.0) for run in runs)
+    free = "".join(f"; {name} {loss:.3f}" for name, loss in data.get("yardsticks", {}).items())
     return (
         f"{len(runs)} runs, {seconds:.0f} CPU seconds without tuning, {data['date']}, "
-        f"{data['machine']}; {data['command']}"
+        f"{data['machine']}; {data['command']}{free}"
     )
 
 

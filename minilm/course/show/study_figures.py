@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Data = dict[str, Any]
+NEAR = 0.85  # of the least loss, and as far above the largest: what is drawn beside the curves
 
 
 def curves(data: Data, ax: Axes | None = None) -> Picture | None:
@@ -34,7 +35,10 @@ def curves(data: Data, ax: Axes | None = None) -> Picture | None:
         ax = drawing.ax
         for k, model in enumerate(models):
             _curve(ax, data, model, COLOURS[k], MARKERS[k], (k - (len(models) - 1) / 2) * 0.04)
-        for name, loss in sorted(data.get("yardsticks", {}).items(), key=lambda item: -item[1])[1:]:
+        losses = [forecast.final(run) for run in data["runs"]]
+        for name, loss in data.get("yardsticks", {}).items():
+            if not NEAR * min(losses) <= loss <= max(losses) / NEAR:
+                continue  # it would press the curves into a corner
             ax.axhline(loss, linestyle=(0, (4, 3)), color=MUTED, linewidth=1.5)
             ax.annotate(name, (1.0, loss), xycoords=("axes fraction", "data"), fontsize=14,
                         color=MUTED, ha="right", va="bottom")  # fmt: skip
@@ -78,6 +82,7 @@ def _plain_ticks(ax: Axes) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(6))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0e}".replace("e+", "e")))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
