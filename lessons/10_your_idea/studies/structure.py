@@ -55,11 +55,11 @@ class Size(NamedTuple):
 
 SIZES = {
     "1x32": Size(1, 32, 120),
-    "2x48": Size(2, 48, 160),
-    "3x64": Size(3, 64, 200),
-    "4x80": Size(4, 80, 240),
+    "2x32": Size(2, 32, 160),
+    "2x48": Size(2, 48, 200),
+    "3x64": Size(3, 64, 240),
 }
-HELD_BACK = "4x80"
+HELD_BACK = "3x64"
 
 
 @cache
