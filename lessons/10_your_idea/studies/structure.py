@@ -8,10 +8,10 @@ is what he recommends: curves over compute, for attention, for a selective state
 linear attention.
 
 The hypothesis, written before the first run: the structure is ahead at the smallest size, and the
-lead (attention's bits per byte less its own) falls as compute grows. What would prove it wrong: at
-the largest size the lead is as large as at the smallest or larger, seed by seed, with a t interval
-that leaves out 0; then the structure survives as far as this study sees. The three smaller sizes are
-fitted, the largest is held back and predicted.
+lead (attention's bits per byte less its own) falls as compute grows. What would prove it wrong: a
+seed in which it is not ahead at the smallest size, or in which its lead at the largest is as large as
+at the smallest; in the second case the structure survives as far as this study sees. The three
+smaller sizes are fitted by a straight line on log-log paper, the largest is held back and predicted.
 
 Matched: the tokens, their order, and the FLOPs of a training step to 1 in 100 (`analysis.state_costs`
 says what is counted). The width of the residual stream is the same, so embedding and head are. Mamba
@@ -62,36 +62,47 @@ SIZES = {
 HELD_BACK = "3x64"
 
 
-@cache
-def config_of(model: str, size: str) -> Config | StateConfig:
-    """The model of a size: attention's as named, the others of the same width and FLOPs."""
-    layers, channels, _ = SIZES[size]
-    shared = {"vocab_size": VOCAB, "context": CONTEXT, "channels": channels}
-    shared |= {"init_std": 0.5 / channels**0.5}
-    attention = Config(
+def attention_of(layers: int, channels: int, vocab: int, context: int, tie: bool) -> Config:
+    """A decoder as they are built today: RMS norms, a gated feed-forward, rotary positions."""
+    return Config(
+        vocab_size=vocab,
+        context=context,
         layers=layers,
         heads=channels // HEAD,
+        channels=channels,
         norm="rms",
         activation="swiglu",
         positions="rope",
         bias=False,
-        **shared,
+        tie=tie,
+        init_std=0.5 / channels**0.5,
     )
+
+
+def matched(attention: Config, model: str, length: int) -> Config | StateConfig:
+    """A model of the width of attention's, whose training step at this length costs as many FLOPs."""
     if model == "attention":
         return attention
-    wanted = costs_of(attention, CONTEXT).training_flops
+    names = ("vocab_size", "context", "channels", "tie", "init_std")
+    shared = {name: getattr(attention, name) for name in names}
+    layers, channels = attention.layers, attention.channels
+    made: list[Config | StateConfig]
     if model == "linear":
-        heads = channels // HEAD
-        made = [
-            LinearConfig(layers=layers, heads=heads, ff=ff, positions="sinusoidal", **shared)
-            for ff in range(channels, 6 * channels)
-        ]
+        shared |= {"layers": layers, "heads": attention.heads, "positions": "sinusoidal"}
+        made = [LinearConfig(ff=ff, **shared) for ff in range(channels, 6 * channels)]
     else:
-        made = [
-            MambaConfig(layers=2 * layers, inner=inner, **shared)
-            for inner in range(channels // 2, 4 * channels)
-        ]
-    return min(made, key=lambda c: abs(costs_of(c, CONTEXT).training_flops - wanted))
+        shared["layers"] = 2 * layers
+        made = [MambaConfig(inner=inner, **shared) for inner in range(channels // 2, 4 * channels)]
+    wanted = costs_of(attention, length).training_flops
+    return min(made, key=lambda c: abs(costs_of(c, length).training_flops - wanted))
+
+
+@cache
+def config_of(model: str, size: str) -> Config | StateConfig:
+    """The model of a size: attention's as named, the others of the same width and FLOPs."""
+    layers, channels, _ = SIZES[size]
+    attention = attention_of(layers, channels, VOCAB, CONTEXT, tie=True)
+    return matched(attention, model, CONTEXT)
 
 
 class Text(NamedTuple):
