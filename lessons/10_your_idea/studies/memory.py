@@ -11,10 +11,7 @@ Two worlds in which nothing can be guessed:
 Attention keeps every token, so its memory grows; Mamba and linear attention keep so many numbers.
 Trained with up to 8 cards or 16 letters, tested at 8, 16 and 32 cards, or 16, 32 and 64 letters.
 
-The hypothesis, written before the first run: at the lengths of training attention is ahead of both.
-What would prove it wrong for one of them: a seed in which its share of right answers is attention's
-or more. Of texts four times as long: the better of the two states keeps more of what it could do
-than attention with rotary positions; wrong in a seed in which it keeps less.
+HYPOTHESIS and FALSIFIER were written before the first run, which takes a hash of them.
 
 Matched: FLOPs of a step at the training length to 1 in 100, width of the stream, the examples; rates
 tuned for every model in every world. Yardsticks: chance, and what knows the rules but not the place
@@ -37,12 +34,22 @@ from minilm.errors import InputError
 from minilm.models import Config, model_of
 from minilm.models.state_model import StateConfig
 from minilm.studies.driver import carry_out, refuse_unknown
+from minilm.studies.pledge import pledge
 from minilm.studies.record import Record
 from minilm.studies.until import run_until, tuned
 from minilm.tensor import no_grad
 
 from .structure import MODELS, attention_of, matched
 
+HYPOTHESIS = (
+    "At the lengths of training attention is ahead of both states of fixed size, in both worlds. Of "
+    "texts four times as long the better of the two states keeps more of what it could do than "
+    "attention with rotary positions does."
+)
+FALSIFIER = (
+    "A seed in which a state has attention's share of right answers or more at the lengths of "
+    "training; a seed in which, on the longer texts, it keeps no more of its share."
+)
 KEYS, VALUES, LETTERS = 32, 8, 16
 LENGTHS = {"recall": (8, 16, 32), "copy": (16, 32, 64)}  # cards; letters. The first is trained
 LAYERS, CHANNELS = 2, 32
@@ -197,8 +204,19 @@ def study(
         shares = " ".join(f"{last[k]:.3f}" for k in last if k.startswith("right") and k != "right")
         return f"right {shares}"
 
+    record = Record(out, "memory", settings, command)
+    promise = {
+        "hypothesis": HYPOTHESIS,
+        "falsifier": FALSIFIER,
+        "baseline": MODELS[0],
+        "models": MODELS,
+        "worlds": list(DRAWS),
+        "lengths": LENGTHS,
+        "steps": steps,
+    }
+    pledge(record, promise, say)
     return carry_out(
-        Record(out, "memory", settings, command),
+        record,
         [{"task": task, "model": model} for task in tasks for model in models],
         seeds,
         find_rate,

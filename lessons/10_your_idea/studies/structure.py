@@ -7,10 +7,8 @@ Hyung Won Chung: more structure is ahead early, less structure wins with more co
 is what he recommends: curves over compute, for attention, for a selective state space (Mamba) and for
 linear attention.
 
-The hypothesis, written before the first run: the structure is ahead at the smallest size, and the
-lead (attention's bits per byte less its own) falls as compute grows. What would prove it wrong: a
-seed in which it is not ahead at the smallest size, or in which its lead at the largest is as large as
-at the smallest; in the second case the structure survives as far as this study sees. The three
+HYPOTHESIS and FALSIFIER were written before the first run, which takes a hash of them. In case the
+second half of the falsifier comes true, the structure survives as far as this study sees. The three
 smaller sizes are fitted by a straight line on log-log paper, the largest is held back and predicted.
 
 Matched: the tokens, their order, and the FLOPs of a training step to 1 in 100 (`analysis.state_costs`
@@ -34,11 +32,20 @@ from minilm.errors import InputError
 from minilm.models import Config, LinearConfig, MambaConfig
 from minilm.models.state_model import StateConfig
 from minilm.studies.driver import carry_out, refuse_unknown
+from minilm.studies.pledge import pledge
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, exam_steps, train_and_test, tune
 from minilm.tokenizers import train_bpe
 from minilm.train import bits_per_byte
 
+HYPOTHESIS = (
+    "At equal FLOPs a state of fixed size is ahead of attention at the smallest size, and its lead "
+    "(attention's bits per byte less its own) falls as compute grows."
+)
+FALSIFIER = (
+    "A seed in which it is not ahead at the smallest size, or in which its lead at the largest size "
+    "is as large as at the smallest."
+)
 CONTEXT, BATCH, VOCAB = 128, 8, 512
 HEAD = 16
 MODELS = ("attention", "mamba", "linear")
@@ -219,8 +226,22 @@ def study(
     def run(size: str, model: str, seed: int, lr: float) -> dict[str, Any]:
         return run_one(model, size, seed, lr, _steps(size, share), batch, EXAMS)
 
+    record = Record(out, "structure", settings, command)
+    budget = {
+        name: costs_of(config_of("attention", name), CONTEXT).training_flops for name in SIZES
+    }
+    promise = {
+        "hypothesis": HYPOTHESIS,
+        "falsifier": FALSIFIER,
+        "baseline": MODELS[0],
+        "models": MODELS,
+        "sizes": list(SIZES),
+        "held_back": HELD_BACK,
+        "budget": {n: f * batch * CONTEXT * _steps(n, share) for n, f in budget.items()},
+    }
+    pledge(record, promise, say)
     return carry_out(
-        Record(out, "structure", settings, command),
+        record,
         [{"size": size, "model": model} for size in sizes for model in models],
         seeds,
         tuned,
