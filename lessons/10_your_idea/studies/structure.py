@@ -49,7 +49,7 @@ FALSIFIER = (
 CONTEXT, BATCH, VOCAB = 128, 8, 512
 HEAD = 16
 MODELS = ("attention", "mamba", "linear")
-EXAMS = 3
+EXAMS = 4
 
 
 class Size(NamedTuple):
@@ -157,7 +157,7 @@ def run_one(
         config_of(model, size),
         text().train,
         exam,
-        exam_steps(steps, exams) if exams > 1 else [steps],
+        exam_steps(steps, exams, first=steps // 4) if exams > 1 else [steps],
         steps=steps,
         batch=batch,
         lr=lr,
@@ -195,7 +195,7 @@ def study(
     if not 0 < share <= 4:
         raise InputError(f"share is {share}; it must be above 0 and at most 4")
     settings = {
-        "steps": {name: _steps(name, share) for name in SIZES},
+        "steps_of": {name: _steps(name, share) for name in SIZES},
         "tune_steps": {name: _tuning(name, share) for name in SIZES},
         "share": share,
         "batch": batch,
