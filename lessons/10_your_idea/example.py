@@ -33,7 +33,7 @@ class Curve(NamedTuple):
 
 def curve_of(record: Recorded, model: str) -> Curve:
     """A model's losses over compute, and what the smaller sizes foretell for the largest."""
-    sizes = list(record.settings["steps"])
+    sizes = list(record.settings["steps_of"])
     cases = [_case(record, size, model) for size in sizes]
     bits = record.final(lambda point: point["bits"], cases)
     flops = record.final(lambda point: point["flops"], cases)[0]
@@ -87,7 +87,7 @@ def survives(record: Recorded, model: str) -> Verdict:
         curve_of(record, model),
         curve_of(record, "attention"),
     )
-    sizes, name = list(record.settings["steps"]), NAMES[model]
+    sizes, name = list(record.settings["steps_of"]), NAMES[model]
     missed = curve.bits[:, -1] - curve.predicted
     change = lead[:, -1] - lead[:, 0]
     return claim(

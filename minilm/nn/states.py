@@ -52,6 +52,7 @@ class States:
                 f"length is {length}; it must be {self.length}, because a state of fixed size "
                 "cannot give up single tokens"
             )
+        self.length = length
 
     def reset(self) -> None:
         """Forget everything."""

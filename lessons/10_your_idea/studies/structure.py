@@ -7,11 +7,9 @@ Hyung Won Chung: more structure is ahead early, less structure wins with more co
 is what he recommends: curves over compute, for attention, for a selective state space (Mamba) and for
 linear attention.
 
-The hypothesis, written before the first run: the structure is ahead at the smallest size, and the
-lead (attention's bits per byte less its own) falls as compute grows. What would prove it wrong: at
-the largest size the lead is as large as at the smallest or larger, seed by seed, with a t interval
-that leaves out 0; then the structure survives as far as this study sees. The three smaller sizes are
-fitted, the largest is held back and predicted.
+HYPOTHESIS and FALSIFIER were written before the first run, which takes a hash of them. In case the
+second half of the falsifier comes true, the structure survives as far as this study sees. The three
+smaller sizes are fitted by a straight line on log-log paper, the largest is held back and predicted.
 
 Matched: the tokens, their order, and the FLOPs of a training step to 1 in 100 (`analysis.state_costs`
 says what is counted). The width of the residual stream is the same, so embedding and head are. Mamba
@@ -34,15 +32,24 @@ from minilm.errors import InputError
 from minilm.models import Config, LinearConfig, MambaConfig
 from minilm.models.state_model import StateConfig
 from minilm.studies.driver import carry_out, refuse_unknown
+from minilm.studies.pledge import pledge
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, exam_steps, train_and_test, tune
 from minilm.tokenizers import train_bpe
 from minilm.train import bits_per_byte
 
+HYPOTHESIS = (
+    "At equal FLOPs a state of fixed size is ahead of attention at the smallest size, and its lead "
+    "(attention's bits per byte less its own) falls as compute grows."
+)
+FALSIFIER = (
+    "A seed in which it is not ahead at the smallest size, or in which its lead at the largest size "
+    "is as large as at the smallest."
+)
 CONTEXT, BATCH, VOCAB = 128, 8, 512
 HEAD = 16
 MODELS = ("attention", "mamba", "linear")
-EXAMS = 3
+EXAMS = 4
 
 
 class Size(NamedTuple):
@@ -55,43 +62,54 @@ class Size(NamedTuple):
 
 SIZES = {
     "1x32": Size(1, 32, 120),
-    "2x48": Size(2, 48, 160),
-    "3x64": Size(3, 64, 200),
-    "4x80": Size(4, 80, 240),
+    "2x32": Size(2, 32, 160),
+    "2x48": Size(2, 48, 200),
+    "3x64": Size(3, 64, 240),
 }
-HELD_BACK = "4x80"
+HELD_BACK = "3x64"
+
+
+def attention_of(layers: int, channels: int, vocab: int, context: int, tie: bool) -> Config:
+    """A decoder as they are built today: RMS norms, a gated feed-forward, rotary positions."""
+    return Config(
+        vocab_size=vocab,
+        context=context,
+        layers=layers,
+        heads=channels // HEAD,
+        channels=channels,
+        norm="rms",
+        activation="swiglu",
+        positions="rope",
+        bias=False,
+        tie=tie,
+        init_std=0.5 / channels**0.5,
+    )
+
+
+def matched(attention: Config, model: str, length: int) -> Config | StateConfig:
+    """A model of the width of attention's, whose training step at this length costs as many FLOPs."""
+    if model == "attention":
+        return attention
+    names = ("vocab_size", "context", "channels", "tie", "init_std")
+    shared = {name: getattr(attention, name) for name in names}
+    layers, channels = attention.layers, attention.channels
+    made: list[Config | StateConfig]
+    if model == "linear":
+        shared |= {"layers": layers, "heads": attention.heads, "positions": "sinusoidal"}
+        made = [LinearConfig(ff=ff, **shared) for ff in range(channels, 6 * channels)]
+    else:
+        shared["layers"] = 2 * layers
+        made = [MambaConfig(inner=inner, **shared) for inner in range(channels // 2, 4 * channels)]
+    wanted = costs_of(attention, length).training_flops
+    return min(made, key=lambda c: abs(costs_of(c, length).training_flops - wanted))
 
 
 @cache
 def config_of(model: str, size: str) -> Config | StateConfig:
     """The model of a size: attention's as named, the others of the same width and FLOPs."""
     layers, channels, _ = SIZES[size]
-    shared = {"vocab_size": VOCAB, "context": CONTEXT, "channels": channels}
-    shared |= {"init_std": 0.5 / channels**0.5}
-    attention = Config(
-        layers=layers,
-        heads=channels // HEAD,
-        norm="rms",
-        activation="swiglu",
-        positions="rope",
-        bias=False,
-        **shared,
-    )
-    if model == "attention":
-        return attention
-    wanted = costs_of(attention, CONTEXT).training_flops
-    if model == "linear":
-        heads = channels // HEAD
-        made = [
-            LinearConfig(layers=layers, heads=heads, ff=ff, positions="sinusoidal", **shared)
-            for ff in range(channels, 6 * channels)
-        ]
-    else:
-        made = [
-            MambaConfig(layers=2 * layers, inner=inner, **shared)
-            for inner in range(channels // 2, 4 * channels)
-        ]
-    return min(made, key=lambda c: abs(costs_of(c, CONTEXT).training_flops - wanted))
+    attention = attention_of(layers, channels, VOCAB, CONTEXT, tie=True)
+    return matched(attention, model, CONTEXT)
 
 
 class Text(NamedTuple):
@@ -139,7 +157,7 @@ def run_one(
         config_of(model, size),
         text().train,
         exam,
-        exam_steps(steps, exams) if exams > 1 else [steps],
+        exam_steps(steps, exams, first=steps // 4) if exams > 1 else [steps],
         steps=steps,
         batch=batch,
         lr=lr,
@@ -177,7 +195,7 @@ def study(
     if not 0 < share <= 4:
         raise InputError(f"share is {share}; it must be above 0 and at most 4")
     settings = {
-        "steps": {name: _steps(name, share) for name in SIZES},
+        "steps_of": {name: _steps(name, share) for name in SIZES},
         "tune_steps": {name: _tuning(name, share) for name in SIZES},
         "share": share,
         "batch": batch,
@@ -208,8 +226,22 @@ def study(
     def run(size: str, model: str, seed: int, lr: float) -> dict[str, Any]:
         return run_one(model, size, seed, lr, _steps(size, share), batch, EXAMS)
 
+    record = Record(out, "structure", settings, command)
+    budget = {
+        name: costs_of(config_of("attention", name), CONTEXT).training_flops for name in SIZES
+    }
+    promise = {
+        "hypothesis": HYPOTHESIS,
+        "falsifier": FALSIFIER,
+        "baseline": MODELS[0],
+        "models": MODELS,
+        "sizes": list(SIZES),
+        "held_back": HELD_BACK,
+        "budget": {n: f * batch * CONTEXT * _steps(n, share) for n, f in budget.items()},
+    }
+    pledge(record, promise, say)
     return carry_out(
-        Record(out, "structure", settings, command),
+        record,
         [{"size": size, "model": model} for size in sizes for model in models],
         seeds,
         tuned,
