@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         return _talk(own_gpt.load(args.out, parts))
     make_folder(args.out, "--out")
     own = own_gpt.train_gpt(parts, args.steps, args.seed, progress=sys.stderr.isatty())
-    samples = {prompt: own.write(prompt, seed=args.seed) for prompt in PROMPTS}
+    samples = {p: own.write(p, seed=args.seed + k) for k, p in enumerate(PROMPTS)}
     own_gpt.save(own, args.out)
     print(f"trained {len(own.losses)} steps: {own.losses[0]:.2f} -> {own.losses[-1]:.2f} nats")
     for prompt, text in samples.items():

@@ -130,7 +130,8 @@ def chosen(parts: dict[str, Callable]) -> dict[str, Callable]:
 
 def config_for(vocab_size: int) -> Config:
     """The shape of everybody's first own model."""
-    return Config(vocab_size=vocab_size, context=CONTEXT, layers=2, heads=4, channels=64)
+    shape = {"layers": 2, "heads": 4, "channels": 64, "init_std": 0.5 / 64**0.5}
+    return Config(vocab_size=vocab_size, context=CONTEXT, **shape)
 
 
 def train_gpt(
