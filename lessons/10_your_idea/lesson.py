@@ -96,9 +96,8 @@ print("a softer gain: ", promise_hash(promise | {"gain": 0.01})[:16])
 print("page = package:", promise_hash(promise) == digest(promise))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The order of the parts does not matter; half a hundredth of a nat does. This stops nobody who wants to
-# cheat: a whole record can be written by hand. It stops the slow drift of an honest mind, and a reader
-# can see what was promised when.
+# The order does not matter; a hundredth of a nat does. It stops no cheat, who writes a whole record by
+# hand. It stops the slow drift of an honest mind.
 #
 # **To remember:** promise, time and code, sealed before the first run.
 
@@ -109,7 +108,7 @@ print("page = package:", promise_hash(promise) == digest(promise))
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3. The same model, twice
 #
-# Now the bets. We train one small GPT of about 9,000 weights twelve times. Only the seed differs: first
+# Now the bets. We train one small GPT of about 8,000 weights twelve times. Only the seed differs: first
 # weights, order of the text. Then we hand out the runs: some to a *baseline*, some to an *idea*. The idea
 # is nothing, both are the same model. **Whoever finds a winner here has a way of fooling himself.**
 #
@@ -227,8 +226,7 @@ for size, flops in zip(gate.GRID["size"], gate.BUDGET):
               f"{steps * step:.3g} FLOPs")  # fmt: skip
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Parameters, tokens or seconds can be held equal as well; each is a different question. Name yours. (A
-# second is what you pay in the end, and it is the worst to compare: it depends on who wrote the kernel.)
+# Parameters, tokens or seconds can be held equal as well; each is a different question. Name yours.
 #
 # **To remember:** say what both sides pay, and let both pay it.
 
@@ -547,7 +545,7 @@ print(f"all pairs or a state: they differ by {np.abs(pairs - carried).max():.0e}
 # lead is as large as at the smallest, or larger. `minilm study run 10/memory --out FILE` asks what a loss
 # does not show: recall, copying, and texts longer than any in training.
 #
-# Their runs take half an hour and are **not recorded yet**. So there is no verdict here, and no curve. A
+# Their runs take longer than a lesson may, and are **not recorded yet**. So there is no verdict here, and no curve. A
 # promise without runs is half of a study. It is the half that must come first.
 #
 # **To remember:** a structure is a bet on how much of a text will matter. Only its curve over compute

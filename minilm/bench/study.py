@@ -20,7 +20,7 @@ NAME = "bench"
 def study_text(quick: bool) -> str:
     """The study that `minilm study new` writes, with smaller budgets."""
     text = Path(template.__file__).read_text(encoding="utf-8").replace("NAME", NAME)
-    budget = "[6e9, 12e9, 24e9, 25e9]" if quick else "[12e9, 24e9, 48e9, 49e9]"
+    budget = "[1e9, 2e9, 4e9, 4.1e9]" if quick else "[12e9, 24e9, 48e9, 49e9]"
     return text.replace("[12e9, 24e9, 48e9, 96e9]", budget)
 
 

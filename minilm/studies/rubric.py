@@ -63,7 +63,7 @@ def _mark(part: str, most: int, check: Callable[[Data], str], data: Data) -> Mar
         return Mark(part, 0, most, f"the record lacks what this part needs ({error})")
 
 
-def _need(good: bool, why: str) -> None:
+def _check_that(good: bool, why: str) -> None:
     if not good:
         raise Missing(why)
 
@@ -74,21 +74,21 @@ def _time(text: str) -> datetime:
 
 def falsifier_first(data: Data) -> str:
     """The promise was sealed before the first run, and is the one that the runs were made under."""
-    _need("pledge" in data, "no promise was written down before the runs")
+    _check_that("pledge" in data, "no promise was written down before the runs")
     told = data["pledge"]
     fields = told["fields"]
     for name in ("hypothesis", "falsifier"):
-        _need(bool(str(fields.get(name, "")).strip()), f"the promise has no {name}")
+        _check_that(bool(str(fields.get(name, "")).strip()), f"the promise has no {name}")
     whole = told["hash"] == digest(fields)
     whole &= told["seal"] == seal(told["hash"], told["time"], told["commit"])
-    _need(whole, "the hash does not fit the promise: it was edited after it was sealed")
+    _check_that(whole, "the hash does not fit the promise: it was edited after it was sealed")
     first = min(run["began"] for run in data["runs"])
-    _need(
+    _check_that(
         _time(told["time"]) <= _time(first),
         f"the promise is of {told['time']}, and the first run began at {first}",
     )
     others = [run for run in data["runs"] if run.get("pledge") != told["seal"]]
-    _need(not others, f"{len(others)} runs were made under another promise")
+    _check_that(not others, f"{len(others)} runs were made under another promise")
     for change in data.get("changes", ()):
         what = ", ".join(change["fields"])
         raise Missing(f"the goalposts moved: {what} changed after {change['runs']} runs")
@@ -101,10 +101,12 @@ def enough_seeds(data: Data) -> str:
     for run in data["runs"]:
         seeds.setdefault((run["model"], run["size"]), set()).add(run["seed"])
     for fewest in seeds.values():
-        _need(TUNING_SEED not in fewest, f"seed {TUNING_SEED} tuned the rates and tests nothing")
+        _check_that(
+            TUNING_SEED not in fewest, f"seed {TUNING_SEED} tuned the rates and tests nothing"
+        )
     (model, size), found = min(seeds.items(), key=lambda item: len(item[1]))
     few = f"{model} at size {size} has {len(found)} seed{'s' * (len(found) != 1)}"
-    _need(len(found) >= SEEDS_NEEDED, f"{few}; {SEEDS_NEEDED} are needed to know the spread")
+    _check_that(len(found) >= SEEDS_NEEDED, f"{few}; {SEEDS_NEEDED} are needed to know the spread")
     return f"{len(found)} seeds or more of every model at every size"
 
 
@@ -116,8 +118,8 @@ def matched_compute(data: Data) -> str:
     worst = 0.0
     for size, found in flops.items():
         least, most = min(found.values()), max(found.values())
-        _need(least > 0 and len(found) > 1, f"size {size} has but one model to compare")
-        _need(
+        _check_that(least > 0 and len(found) > 1, f"size {size} has but one model to compare")
+        _check_that(
             most <= least * (1 + APART),
             f"at size {size} one model took {most / least - 1:.0%} more FLOPs than another",
         )
@@ -134,20 +136,24 @@ def tuned_baseline(data: Data) -> str:
         for model in fields["models"]:
             found = data["tuning"].get(f"{size} {model}")
             name = f"{model} at size {size}"
-            _need(found is not None, f"{name} was never tuned")
+            _check_that(found is not None, f"{name} was never tuned")
             count = len(found["losses"])
             tried[model] = tried.get(model, 0) + count
             if model != base:
                 continue
             few = f"{name} tried {count} rate{'s' * (count != 1)}"
-            _need(count >= RATES_NEEDED, f"{few}; {RATES_NEEDED} is the least")
-            _need(not found["at_edge"], f"the best rate of {name} lies at the edge of its search")
+            _check_that(count >= RATES_NEEDED, f"{few}; {RATES_NEEDED} is the least")
+            _check_that(
+                not found["at_edge"], f"the best rate of {name} lies at the edge of its search"
+            )
             used = {
                 run["lr"] for run in data["runs"] if run["model"] == base and run["size"] == size
             }
-            _need(used == {found["lr"]}, f"{name} did not run at the rate that its search chose")
+            _check_that(
+                used == {found["lr"]}, f"{name} did not run at the rate that its search chose"
+            )
     for model, count in tried.items():
-        _need(
+        _check_that(
             count <= 2 * tried[base],
             f"{model} tried {count} rates and the baseline {tried[base]}: not the same care",
         )
@@ -156,13 +162,15 @@ def tuned_baseline(data: Data) -> str:
 
 def foretold(data: Data) -> str:
     """The largest size was forecast from the others before its first run."""
-    _need("forecast" in data, "no size was held back and forecast")
+    _check_that("forecast" in data, "no size was held back and forecast")
     told, fields = data["forecast"], forecast.promised(data)
     size = fields["held_back"]
-    _need(size == fields["sizes"][-1], f"size {size} was held back, and it is not the largest")
-    _need(size not in told["sizes"], f"the forecast of size {size} used its own runs")
+    _check_that(
+        size == fields["sizes"][-1], f"size {size} was held back, and it is not the largest"
+    )
+    _check_that(size not in told["sizes"], f"the forecast of size {size} used its own runs")
     first = min(run["began"] for run in data["runs"] if run["size"] == size)
-    _need(
+    _check_that(
         _time(told["time"]) <= _time(first),
         f"peeking: runs of the held-back size began at {first}, the forecast is of {told['time']}",
     )
@@ -177,18 +185,18 @@ def foretold(data: Data) -> str:
 
 def honest_verdict(data: Data) -> str:
     """The verdict is what the rule gives for the runs and the promise."""
-    _need("verdict" in data, "there is no verdict")
+    _check_that("verdict" in data, "there is no verdict")
     found, told = forecast.judge(data), data["verdict"]
     for model, by_rule in found.items():
         said = told[model]
-        _need(
+        _check_that(
             said["verdict"] == by_rule["verdict"],
             f"it says {said['verdict']!r} of {model}; the promised rule gives "
             f"{by_rule['verdict']!r}",
         )
         fits = np.allclose(said["gains"], by_rule["gains"], rtol=1e-4, atol=1e-5)
-        _need(fits, f"the gains that it gives for {model} are not those of the runs")
-        _need(by_rule["interval"] is not None, "one seed gives no interval, so no verdict")
+        _check_that(fits, f"the gains that it gives for {model} are not those of the runs")
+        _check_that(by_rule["interval"] is not None, "one seed gives no interval, so no verdict")
     words = ", ".join(f"{model} {one['verdict']}" for model, one in found.items())
     return f"{words}: as the promised rule gives"
 
