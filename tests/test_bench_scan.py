@@ -14,8 +14,9 @@ def no_torch(monkeypatch):
 
 def test_rows_name_their_peers_and_our_loop_is_timed():
     rows = list(scan.run(quick=True))
-    assert [row.peer_name for row in rows] == [scan.LOOP, scan.CUMULATIVE, scan.CUMULATIVE]
-    assert rows[0].ratio > 0 and rows[1].ratio is None and rows[2].ours > 0
+    names = [scan.LOOP, scan.TORCH, scan.CUMULATIVE, scan.CUMULATIVE]
+    assert [row.peer_name for row in rows] == names
+    assert rows[0].ratio > 0 and rows[1].ratio is None and rows[3].ours > 0
 
 
 def test_both_sides_compute_the_same():

@@ -1,4 +1,4 @@
-"""The selective scan beside a loop in Python and beside PyTorch's cumulative operations.
+"""The selective scan beside loops in NumPy and PyTorch, and beside PyTorch's cumulative operations.
 
 A scan token by token is what NumPy and PyTorch offer no operation for. What they have is cumulative
 sums, and h_t = exp(s_t) sum over i <= t of exp(-s_i) delta_i B_i x_i, with s the cumulative sum of
@@ -20,7 +20,7 @@ from minilm.bench.timing import timed_row, use_threads
 SIZES = (4, 256, 256, 16)  # rows, tokens, channels, states: a layer of width 128
 SHORT = (1, 64, 32, 16)
 HEADS = (4, 4, 256, 32)  # rows, heads, tokens, size
-LOOP, CUMULATIVE = "a loop in Python", "torch, cumulative"
+LOOP, TORCH, CUMULATIVE = "a loop in NumPy", "a loop in torch", "torch, cumulative"
 
 
 def inputs(rows: int, time: int, channels: int, states: int) -> list[np.ndarray]:
@@ -58,8 +58,8 @@ def by_reference(run: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
     return slow
 
 
-def cumulative(given: list[np.ndarray]) -> Callable[[], np.ndarray] | None:
-    """The same by PyTorch's `cumsum` and `logcumsumexp`; None without PyTorch."""
+def in_torch(given: list[np.ndarray], scan: Callable[..., Any]) -> Callable[[], np.ndarray] | None:
+    """The same in PyTorch, by a function of its five tensors; None without PyTorch."""
     torch = find_torch()
     if torch is None:
         return None
@@ -67,15 +67,7 @@ def cumulative(given: list[np.ndarray]) -> Callable[[], np.ndarray] | None:
     gradient = torch.ones(given[0].shape)
 
     def run() -> np.ndarray:
-        x, delta, a, b, c = tensors
-        s = torch.cumsum(delta[..., None] * a, 1)  # (B, T, E, N)
-        entering = (delta * x)[..., None] * b[:, :, None]
-
-        def summed(part: Any) -> Any:
-            return torch.exp(s + torch.logcumsumexp(torch.log(part.clamp_min(1e-30)) - s, 1))
-
-        h = summed(entering) - summed(-entering)  # logarithms take one sign at a time
-        y = (h * c[:, :, None]).sum(-1)
+        y = scan(torch, *tensors)
         y.backward(gradient)
         for tensor in tensors:
             tensor.grad = None
@@ -84,12 +76,39 @@ def cumulative(given: list[np.ndarray]) -> Callable[[], np.ndarray] | None:
     return run
 
 
+def looped(torch: Any, x: Any, delta: Any, a: Any, b: Any, c: Any) -> Any:
+    """Token after token, as `transformers` does it where no kernel is installed."""
+    decay = torch.exp(delta[..., None] * a)  # (B, T, E, N)
+    entering = (delta * x)[..., None] * b[:, :, None]
+    h, out = torch.zeros_like(entering[:, 0]), []
+    for t in range(x.shape[1]):
+        h = decay[:, t] * h + entering[:, t]
+        out.append((h @ c[:, t, :, None])[..., 0])  # (B, E, N) @ (B, N, 1)
+    return torch.stack(out, 1)
+
+
+def cumulative(torch: Any, x: Any, delta: Any, a: Any, b: Any, c: Any) -> Any:
+    """By `cumsum` and `logcumsumexp`; logarithms take one sign at a time."""
+    s = torch.cumsum(delta[..., None] * a, 1)  # (B, T, E, N)
+    entering = (delta * x)[..., None] * b[:, :, None]
+
+    def summed(part: Any) -> Any:
+        return torch.exp(s + torch.logcumsumexp(torch.log(part.clamp_min(1e-30)) - s, 1))
+
+    return ((summed(entering) - summed(-entering)) * c[:, :, None]).sum(-1)
+
+
 def scan_rows(sizes: tuple[int, int, int, int], rounds: int) -> Iterator[Row]:
-    """Forward and backward, one thread, beside both; the outputs have to agree."""
+    """Forward and backward, one thread, beside all three; the outputs have to agree."""
     given = inputs(*sizes)
     name = "selective scan, {} x {} tokens, {} channels, {} states".format(*sizes)
-    ours, other = forward_and_back(given), cumulative(given)
-    for peer, run, goal in ((LOOP, by_reference(ours), 5.0), (CUMULATIVE, other, 3.0)):
+    ours = forward_and_back(given)
+    peers = (
+        (LOOP, by_reference(ours), 5.0),
+        (TORCH, in_torch(given, looped), 5.0),
+        (CUMULATIVE, in_torch(given, cumulative), 3.0),
+    )
+    for peer, run, goal in peers:
         if run is not None:
             np.testing.assert_allclose(ours(), run(), rtol=1e-3, atol=1e-3)
         yield timed_row(name, "ms", ours, run, peer, goal, rounds)
