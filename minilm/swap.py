@@ -34,6 +34,8 @@ _FUSED = (
     ),
     ("softmax_of_chosen", ("softmax",)),
 )
+# A kernel that takes many arrays at once gives way to a loop over the function that takes one.
+_MANY = {"adamw": "adamw_many"}
 _used: set[str] = set()
 _open = 0  # blocks that have begun but not ended
 
@@ -62,6 +64,10 @@ def use(**functions: Callable) -> Iterator[None]:
     for fused, steps in _FUSED:
         if fused not in functions and any(step in functions for step in steps):
             plan[fused] = (_find(fused), getattr(parts, f"{fused}_by_parts"))
+    for one, many in _MANY.items():
+        if one in functions and many not in functions:
+            loop = importlib.import_module(f"minilm.kernels.{one}.reference")
+            plan[many] = (_find(many), functools.partial(getattr(loop, many), one=functions[one]))
     undo: list[tuple[ModuleType, str, Any]] = []
     global _open
     _open += 1
@@ -102,6 +108,12 @@ def _find(name: str) -> Any:
         found = vars(importlib.import_module(f"minilm.{part}")).get(name)
         if callable(found):
             return found
+    for part in ("tokenizers", *floors):  # a file of a floor goes before one from elsewhere
+        home = importlib.import_module(f"minilm.{part}")
+        for info in pkgutil.iter_modules(getattr(home, "__path__", ()), f"minilm.{part}."):
+            found = vars(importlib.import_module(info.name)).get(name)
+            if inspect.isfunction(found) and found.__module__ == info.name:
+                return found
     for info in pkgutil.walk_packages(minilm.__path__, "minilm."):
         if info.name.split(".")[1] in skipped or ".kernels." in info.name:
             continue

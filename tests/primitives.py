@@ -57,6 +57,7 @@ ONE = {
     name: Case([(3, 4)], getattr(F, name))
     for name in (
         *("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus", "gelu", "silu"),
+        "elu_plus_one",
         *("softmax", "log_softmax", "logsumexp", "mean", "var", "clip"),
     )
 }
@@ -134,6 +135,13 @@ LAYERS = {
     "gated_feed_forward": Case([(3, 4), (6, 4), (6, 4), (4, 6)], F.gated_feed_forward),
     "rnn": Case([(2, 3, 4), (5, 4), (5, 5), (5,), (2, 5)], F.rnn),
     "lstm": Case([(2, 3, 4), (20, 4), (20, 5), (20,), (2, 5), (2, 5)], F.lstm),
+    "selective_scan": Case(
+        [(2, 3, 5), (2, 3, 5), (5, 2), (2, 3, 2), (2, 3, 2), (2, 2, 5)], F.selective_scan
+    ),
+    "causal_conv": Case([(2, 3, 5), (5, 4), (5,), (2, 3, 5)], F.causal_conv),
+    "linear_attention": Case(
+        [(2, 2, 3, 4), (2, 2, 3, 4), (2, 2, 3, 5), (2, 2, 4, 5)], F.linear_attention
+    ),
     "dropout": Case([(3, 4)], lambda x: F.dropout(x, 0.5, _rng())),
     "rope": Case([(2, 3, 5, 4)], lambda x: F.rope(x, *TABLES)),
     "attention": Case([*ATTENTION, (4, 5, 5)], lambda q, k, v, b: F.attention(q, k, v, bias=b)),

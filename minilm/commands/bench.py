@@ -24,6 +24,7 @@ PARTS = {  # and the modules that measure them
     "scaling": "scaling",
     "images": "images",
     "parallel": "parallel",
+    "study": "study",
     "sandbox": "sandbox",
     "data": "data",
     "gpu": "gpu",

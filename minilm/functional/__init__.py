@@ -72,6 +72,12 @@ from minilm.functional.routing import (
     softmax_of_chosen,
     top_k_gate,
 )
+from minilm.functional.scanning import (
+    causal_conv,
+    elu_plus_one,
+    linear_attention,
+    selective_scan,
+)
 from minilm.functional.shapes import (
     broadcast_to,
     contiguous,
@@ -96,6 +102,7 @@ __all__ = [
     "balance_step",
     "bce",
     "broadcast_to",
+    "causal_conv",
     "causal_conv3d",
     "clip",
     "concatenate",
@@ -109,6 +116,7 @@ __all__ = [
     "div_",
     "dropout",
     "einsum",
+    "elu_plus_one",
     "embedding",
     "exp",
     "expand_dims",
@@ -126,6 +134,7 @@ __all__ = [
     "l1",
     "layer_norm",
     "linear",
+    "linear_attention",
     "linear_cross_entropy",
     "load_balance_loss",
     "log",
@@ -161,6 +170,7 @@ __all__ = [
     "rope",
     "router_z_loss",
     "scatter_add",
+    "selective_scan",
     "self_attention",
     "set_",
     "sigmoid",

@@ -13,6 +13,8 @@ from minilm.inference.cache import ContiguousCache, RollingCache
 from minilm.inference.decoder import Decoder
 from minilm.inference.rules import Rules
 from minilm.inference.supported import is_overridden
+from minilm.models.state_model import StateModel
+from minilm.nn import States
 from minilm.tensor import no_grad
 
 _SHORT = 4  # tokens of a prompt that the decoder reads faster than a forward pass does
@@ -24,7 +26,7 @@ class Following:
     def __init__(
         self,
         model: Any,
-        cache: ContiguousCache,
+        cache: ContiguousCache | States,
         batch: Ragged,
         rules: Rules,
         weights: str,
@@ -103,7 +105,9 @@ class Following:
         return last_logits(self.model, column, self.cache, positions=positions, valid=valid)
 
 
-def last_logits(model: Any, ids: np.ndarray, cache: ContiguousCache, **options: Any) -> Array:
+def last_logits(
+    model: Any, ids: np.ndarray, cache: ContiguousCache | States, **options: Any
+) -> Array:
     """The (B, V) logits after the last token; the head runs at that place only."""
     with no_grad():
         hidden = model.hidden(ids, cache=cache, **options)
@@ -111,14 +115,16 @@ def last_logits(model: Any, ids: np.ndarray, cache: ContiguousCache, **options: 
     return logits.astype(np.float32) if backend.is_half(logits) else logits
 
 
-def make_cache(model: Any, batch: int, length: int) -> ContiguousCache:
+def make_cache(model: Any, batch: int, length: int) -> ContiguousCache | States:
     """The cache that suits a model: rolling where all layers have a window shorter than the text.
 
     Args:
-        model: a Transformer.
+        model: a Transformer; or one whose memory has one size, which has states in its place.
         batch: number of rows.
         length: how many positions will be stored.
     """
+    if isinstance(model, StateModel):
+        return model.new_states(batch)
     config = model.config
     weight = model.tokens.weight.data
     device = "cpu" if isinstance(weight, np.ndarray) else "cuda"

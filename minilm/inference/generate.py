@@ -13,6 +13,7 @@ from minilm.inference.rules import Rules
 from minilm.inference.stopping import Stops
 from minilm.inference.supported import check_weights
 from minilm.inference.written import check_samples, write_arrays
+from minilm.models.state_model import StateConfig
 
 
 def generate(
@@ -41,7 +42,8 @@ def generate(
     call of compiled code.
 
     Args:
-        model: a decoder or prefix-LM `Transformer`.
+        model: a decoder or prefix-LM `Transformer`, or one of those with a state of fixed size
+            (`Mamba`, `LinearTransformer`).
         ids: one prompt (a list of ids or an (N,) array), or several of any lengths.
         tokens: how many to write at most; together with the longest prompt they must fit into the
             context.
@@ -124,7 +126,8 @@ def check_request(model: Any, rows: list[np.ndarray], tokens: int, weights: str)
         InputError: as in `generate`.
     """
     config = model.config
-    if config.kind not in ("decoder", "prefix-lm"):
+    writes = config.kind in ("decoder", "prefix-lm") or isinstance(config, StateConfig)
+    if not writes:
         raise InputError(f"model is an {config.kind}; generate needs a decoder or a prefix-lm")
     if tokens < 1:
         raise InputError(f"tokens is {tokens}; it must be 1 or more")

@@ -61,5 +61,11 @@ draw = Kernel("draw", "draw")
 conv2d = Kernel("conv2d", "conv2d")
 conv2d_input_gradient = Kernel("conv2d_input_gradient", "conv2d")
 conv2d_weight_gradient = Kernel("conv2d_weight_gradient", "conv2d")
+scan = Kernel("scan", "scan")
+scan_backward = Kernel("scan_backward", "scan")
+causal_conv = Kernel("causal_conv", "causal_conv")
+causal_conv_backward = Kernel("causal_conv_backward", "causal_conv")
+linear_attention = Kernel("linear_attention", "linear_attention")
+linear_attention_backward = Kernel("linear_attention_backward", "linear_attention")
 
 __all__ = ["TIERS", "Kernel", "in_use", "kernels", "is_overridden", "use"]

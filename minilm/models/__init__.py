@@ -7,6 +7,8 @@ A ladder; each file's header says what it does not do:
 - `encoder_decoder`: two stacks of the blocks in `cross`, and the `walk` back to one
 - `presets`: GPT-2 to Mixtral, BERT, T5, GLM as configs; `build` makes the model of any
 - `families`: GPT-NeoX to Gemma 3; `family_tree` says what each preset changed since 2017
+- `state_model`: two that remember a text in a state of fixed size, `mamba` and
+  `linear_transformer`, each with a config of its own
 
 Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out of them),
 `initialise` (the first weights), `blank` (GLM's training text), `denoising` (BERT's and T5's),
@@ -16,7 +18,7 @@ Beside it: `embed`, `sight` and `heads` (what goes into the blocks and comes out
 """
 
 from minilm.models.blank import batch_blanks, blank_out, sample_spans
-from minilm.models.build import count_parameters, model_of
+from minilm.models.build import config_of, count_parameters, model_of
 from minilm.models.config import Config, EncoderDecoderConfig
 from minilm.models.denoising import batch_corrupted, corrupt_spans, mask_out
 from minilm.models.encoder_decoder import EncoderDecoder
@@ -33,6 +35,8 @@ from minilm.models.families import (
 from minilm.models.groups import Relative, Rope
 from minilm.models.grow import grow_vocabulary
 from minilm.models.heads import ScalarHead
+from minilm.models.linear_transformer import LinearConfig, LinearTransformer
+from minilm.models.mamba import Mamba, MambaConfig
 from minilm.models.presets import (
     bert,
     glm,
@@ -55,6 +59,10 @@ __all__ = [
     "Config",
     "EncoderDecoder",
     "EncoderDecoderConfig",
+    "LinearConfig",
+    "LinearTransformer",
+    "Mamba",
+    "MambaConfig",
     "Relative",
     "Rope",
     "ScalarHead",
@@ -63,6 +71,7 @@ __all__ = [
     "batch_corrupted",
     "bert",
     "blank_out",
+    "config_of",
     "corrupt_spans",
     "count_parameters",
     "family_tree",

@@ -9,6 +9,7 @@ from minilm.nn.embedding import Embedding
 from minilm.nn.experts import ExpertChoice, Experts, Routing, balance, watch_routing
 from minilm.nn.feedforward import GLU, MLP
 from minilm.nn.linear import Linear
+from minilm.nn.linear_attention import LinearAttention
 from minilm.nn.lora import (
     EmbeddingRows,
     LoRALinear,
@@ -20,6 +21,7 @@ from minilm.nn.lora import (
     train_rows,
     unmerge_lora,
 )
+from minilm.nn.mamba import CausalConv, Mamba
 from minilm.nn.module import (
     Buffer,
     Module,
@@ -42,6 +44,7 @@ from minilm.nn.positions import (
 )
 from minilm.nn.quantized import QuantizedLinear, quantize_maps
 from minilm.nn.recurrent import LSTM, RNN
+from minilm.nn.states import States
 
 __all__ = [
     "GELU",
@@ -51,6 +54,7 @@ __all__ = [
     "RNN",
     "Attention",
     "Buffer",
+    "CausalConv",
     "CausalConv3d",
     "Conv2d",
     "ConvTranspose2d",
@@ -64,7 +68,9 @@ __all__ = [
     "Identity",
     "LayerNorm",
     "Linear",
+    "LinearAttention",
     "LoRALinear",
+    "Mamba",
     "Module",
     "ModuleList",
     "Parameter",
@@ -74,6 +80,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sight",
+    "States",
     "adapters",
     "add_lora",
     "alibi_bias",

@@ -1,18 +1,26 @@
 """What all studies share: read the options, tune and run every case, report each run."""
 
 import argparse
+import contextlib
 import inspect
+import math
+import os
 import re
 import shlex
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from minilm.backend import blas_threads, set_threads
 from minilm.errors import InputError
-from minilm.studies.record import Record
+from minilm.studies.record import Record, now, rounded
+from minilm.studies.team import WORKER, Shelf, Team, started_by_jobs, team, working_as
 
 Case = dict[str, Any]  # what tells one kind of run from another, without the seed
+PAUSE = 0.02  # seconds between two looks at what other processes are making
 HIDDEN = ("command", "say")  # parameters of a study that are not options
 
 
@@ -40,6 +48,10 @@ def carry_out(
 ) -> dict[str, Any]:
     """Tune and run every case with every seed that the record lacks: all cases seed by seed.
 
+    Several processes share the work (see `team`): each calls this with the same arguments, and
+    each gets all runs. Then cases are taken from the last to the first, the dearest first, so that
+    none waits long for another at the end.
+
     Args:
         record: where the runs are kept.
         cases: keyword arguments of `tune` and `run`.
@@ -54,23 +66,112 @@ def carry_out(
     Returns:
         The record's data.
     """
+    place = team()
+    shelf = Shelf(record.path, record.version, place)
+    ordered = list(cases) if place.size == 1 else list(cases)[::-1]
+    left = [(s, c) for s in seeds for c in ordered if not record.has(**c, seed=s)]
 
-    def name_of(case: Case) -> str:
-        return " ".join(str(value) for value in case.values())
-
-    left = [(s, c) for s in seeds for c in cases if not record.has(**c, seed=s)]
-    for position, (seed, case) in enumerate(left):
-        name = name_of(case)
-        key = name if tuned_as is None else tuned_as(case)
-        record.data["missing"] = [f"{name_of(c)} seed {s}" for s, c in left[position:]]
+    def rate(case: Case) -> float | None:
+        """The learning rate of a case, tuned if need be; None while another process tunes it."""
+        key = name_of(case) if tuned_as is None else tuned_as(case)
         if key not in record.data["tuning"]:
-            record.tuned(key, tune(**case))
-        lr = record.data["tuning"][key]["lr"]
-        made = run(**case, seed=seed, lr=lr)
-        record.data["missing"].pop(0)
-        record.add({**case, **made})
-        say(f"{name} seed {seed} lr {lr:g}, {made['cpu_seconds']:.0f} s: {show(made)}")
+            found = made_once(shelf, f"tune {key}", lambda: rounded(tune(**case)))
+            if found is None:
+                return None
+            record.tuned(key, found)
+        return record.data["tuning"][key]["lr"]
+
+    def make(case: Case, seed: int) -> dict[str, Any] | None:
+        """A run, of this process or another; None while it is in the making or cannot begin."""
+
+        def train() -> dict[str, Any]:
+            began = now()
+            made = {**case, **run(**case, seed=seed, lr=lr), "began": began, "ended": now()}
+            return record.completed(made)
+
+        made = shelf.get(run_name(case, seed))
+        if made is not None or (lr := rate(case)) is None:
+            return made
+        return made_once(shelf, run_name(case, seed), train)
+
+    while left:
+        waiting = []
+        for position, (seed, case) in enumerate(left):
+            place.check_parent()
+            missing = waiting + left[position:]
+            record.data["missing"] = [run_name(c, s) for s, c in missing]
+            made = make(case, seed)
+            if made is None:
+                waiting.append((seed, case))
+                continue
+            record.data["missing"].remove(run_name(case, seed))
+            record.add(made)
+            rate_words = f" lr {made['lr']:g}" if "lr" in made else ""
+            spent = f"{made['cpu_seconds']:.0f} s"
+            say(f"{run_name(case, seed)}{rate_words}, {spent}: {show(with_nan(made))}")
+        if len(waiting) == len(left):  # all are in the hands of others
+            time.sleep(PAUSE)
+            record.refresh()
+            waiting = [(s, c) for s, c in waiting if not record.has(**c, seed=s)]
+        left = waiting
     return record.data
+
+
+def name_of(case: Case) -> str:
+    """A case in words."""
+    return " ".join(str(value) for value in case.values())
+
+
+def run_name(case: Case, seed: int) -> str:
+    """A run in words."""
+    return f"{name_of(case)} seed {seed}"
+
+
+def with_nan(run: dict[str, Any]) -> dict[str, Any]:
+    """A run as it was before it was stored: numbers that are not finite are nan again, not None."""
+
+    def back(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: back(entry) for key, entry in value.items()}
+        return math.nan if value is None else value
+
+    return {**run, "points": [back(point) for point in run["points"]]}
+
+
+def made_once(shelf: Shelf, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    """A piece that one of the processes makes and all of them get; None while another makes it."""
+    found = shelf.get(name)
+    if found is not None:
+        return found
+    with shelf.claim(name) as mine:
+        if not mine:
+            return None
+        found = shelf.get(name)  # finished between the look and the lock
+        if found is None:
+            found = make()
+            shelf.put(name, found)
+        return found
+
+
+def shared(
+    record: Record, key: str, make: Callable[[], dict[str, Any]], piece: str = ""
+) -> dict[str, Any]:
+    """What every process of the team needs and one of them makes; waits for it.
+
+    Args:
+        record: the study's; what is made lies beside it until the study has ended.
+        key: under which the record will keep it.
+        make: without an argument; only one process calls it.
+        piece: its name until then, where that is not the key.
+    """
+    shelf = Shelf(record.path, record.version, team())
+    while (found := made_once(shelf, piece or key, make)) is None:
+        team().check_parent()
+        time.sleep(PAUSE)
+        record.refresh()
+        if key in record.data:
+            return record.data[key]
+    return found
 
 
 def described(function: Callable) -> dict[str, str]:
@@ -94,7 +195,8 @@ def from_command_line(
 ) -> int:
     """Run a study whose options are its own parameters, described in its own docstring.
 
-    It runs on one thread, so that its numbers do not depend on how many cores a machine has.
+    Every process runs on one thread, so that its numbers do not depend on how many cores a machine
+    has. `--jobs` starts more processes; the ranks of an MPI job share the runs as well.
 
     Args:
         name: lesson and study, as in "02/scaling".
@@ -105,6 +207,8 @@ def from_command_line(
     Returns:
         The exit code: 0; after a sentence on stderr 2, or 130 for a study that was stopped.
     """
+    from minilm.parallel import mpi
+
     words = list(sys.argv[1:] if arguments is None else arguments)
     about = (inspect.getdoc(study) or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog=f"minilm study run {name}", description=about)
@@ -121,17 +225,76 @@ def from_command_line(
         else:
             given |= {"type": type(option.default), "default": option.default}
         parser.add_argument(flag, **given)
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes that share the runs (1)"
+    )
     options = vars(parser.parse_args(words))
+    jobs = options.pop("jobs")
+    kept = without_jobs(words)
     set_threads(1)
     blas_threads(1)  # or each matrix product waits for a thread that a busy machine may not have
+
+    def go(place: Team) -> None:
+        def say(line: str) -> None:
+            if place.rank == 0:
+                print(line, flush=True)
+
+        with working_as(place):
+            study(**options, command=command_line(name, kept), say=say)
+        if place.rank == 0:
+            Shelf(Path(options["out"]), "", Team()).empty()
+
+    worker = started_by_jobs()
     try:
-        study(
-            **options, command=command_line(name, words), say=lambda line: print(line, flush=True)
-        )
+        if worker is not None:
+            go(worker)
+        elif mpi.launched():
+            mpi.run(lambda comm: go(Team(comm.rank, comm.size)))
+        else:
+            with workers(name, kept, jobs) as place:
+                go(place)
     except InputError as error:
-        print(f"minilm: {error}", file=sys.stderr)
+        if worker is None:  # the first process says it
+            print(f"minilm: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"minilm: stopped; the same command continues {options['out']}", file=sys.stderr)
+        if worker is None:
+            print(f"minilm: stopped; the same command continues {options['out']}", file=sys.stderr)
         return 130
     return 0
+
+
+def without_jobs(words: Sequence[str]) -> list[str]:
+    """The words of a command without `--jobs N`, on which no number depends."""
+    kept, skip = [], False
+    for word in words:
+        if not skip and word != "--jobs" and not word.startswith("--jobs="):
+            kept.append(word)
+        skip = word == "--jobs"
+    return kept
+
+
+@contextlib.contextmanager
+def workers(name: str, words: Sequence[str], jobs: int) -> Iterator[Team]:
+    """More processes for a study, for the length of a block; they end with this one.
+
+    Raises:
+        InputError: jobs is less than 1.
+    """
+    if jobs < 1:
+        raise InputError(f"--jobs is {jobs}; it must be 1 or more")
+    command = [sys.executable, "-m", "minilm", "study", "run", name, *words]
+    one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(command, env={**os.environ, **one, WORKER: f"{rank}/{jobs}/{os.getpid()}"})
+        for rank in range(1, jobs)
+    ]
+    try:
+        yield Team(0, jobs)
+    except BaseException:
+        for process in started:
+            process.terminate()
+        raise
+    finally:
+        for process in started:
+            process.wait()

@@ -14,8 +14,14 @@ from typing import Any
 from minilm.backend import machine, threads
 from minilm.errors import InputError
 from minilm.files import parse_json, write_atomically
+from minilm.studies.team import team
 
 ROOT = Path(__file__).resolve().parents[2]  # of the clone, if this is one
+
+
+def now() -> str:
+    """The time, in UTC and to the millisecond."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 @cache
@@ -140,10 +146,43 @@ class Record:
         """Whether a run with these entries is in the file already."""
         return any(all(run.get(k) == v for k, v in keys.items()) for run in self.data["runs"])
 
+    def completed(self, run: dict[str, Any]) -> dict[str, Any]:
+        """A run as it is kept: rounded, with its pledge and the commit of the code."""
+        sealed = {"pledge": self.data["pledge"]["seal"]} if "pledge" in self.data else {}
+        return {**rounded(run), **sealed, "commit": code_state()}
+
     def add(self, run: dict[str, Any]) -> None:
-        """Append a run, with the commit of the code that made it, and save."""
-        self.data["runs"].append({**rounded(run), "commit": code_state()})
+        """Append a run, completed where it is not yet, and save."""
+        self.data["runs"].append(run if "commit" in run else self.completed(run))
         self.save()
+
+    def keep(self, name: str, value: Any) -> None:
+        """Store something about the whole study, and save."""
+        self.data[name] = rounded(value)
+        self.save()
+
+    def refresh(self) -> None:
+        """Take what another process has written into the file meanwhile."""
+        if not self.path.exists():
+            return
+        data = load(self.path)
+        known = {self._key(run) for run in self.data["runs"]}
+        self.data["runs"] += [run for run in data["runs"] if self._key(run) not in known]
+        for name, value in data.items():
+            if name not in self.data:
+                self.data[name] = value
+        self.data["tuning"] = data["tuning"] | self.data["tuning"]
+
+    @staticmethod
+    def _key(run: dict[str, Any]) -> str:
+        plain = {k: v for k, v in run.items() if v is None or isinstance(v, (str, int, float))}
+        return json.dumps(plain, sort_keys=True)
+
+    @property
+    def version(self) -> str:
+        """What pieces of this study must have been made with: its settings and its pledge."""
+        seal = self.data.get("pledge", {}).get("seal", "")
+        return json.dumps([self.data["study"], self.data["settings"], seal], sort_keys=True)
 
     def tuned(self, name: str, result: dict[str, Any]) -> None:
         """Store what tuning found, and save."""
@@ -153,8 +192,11 @@ class Record:
     def save(self) -> None:
         """Write the whole file in one step, one line per run, with today's date.
 
-        A run's points are stored as columns, which takes a third of the space.
+        A run's points are stored as columns, which takes a third of the space. Of a team, only the
+        first process writes.
         """
+        if team().rank > 0:
+            return
         self.data["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
         lines = [
             json.dumps(entry, ensure_ascii=False, separators=(",", ":"))

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilm.analysis import accounting, probes
+from minilm.analysis import accounting, probes, state_costs
 from minilm.errors import InputError
 from minilm.models import Config, model_of
 from minilm.models.language_model import LanguageModel
+from minilm.models.state_model import StateConfig
 from minilm.tensor import no_grad
 from minilm.train import Diverged, default_optimizer, train
 
@@ -103,7 +104,7 @@ def aligned(
 
 
 def train_and_test(
-    config: Config,
+    config: Config | StateConfig,
     tokens: np.ndarray | Iterator[tuple[np.ndarray, np.ndarray]],
     test: Callable[[LanguageModel], dict[str, Any]],
     at: Iterable[int],
@@ -137,8 +138,7 @@ def train_and_test(
     """
     model = build(config, seed)
     source, target = lengths or (config.context, 0)
-    size = accounting.count_parameters(config)
-    per_step = accounting.training_flops(config, source, target, batch)
+    size, per_step = _costs(config, source, target, batch)
     at, points, testing, began = set(at), [], 0.0, time.process_time()
 
     def report(step: int, log: Any) -> Sequence[str]:
@@ -174,13 +174,24 @@ def train_and_test(
         "lr": lr,
         "layers": config.layers,
         "channels": config.channels,
-        "heads": config.heads,
+        "heads": getattr(config, "heads", None),
         "parameters": size.total,
         "non_embedding": size.non_embedding,
         "steps": run.step,
         "cpu_seconds": time.process_time() - began - testing,
         "points": points,
     }
+
+
+def _costs(
+    config: Config | StateConfig, source: int, target: int, batch: int
+) -> tuple[accounting.Parameters, int]:
+    """The parameters of a model, and the FLOPs of a step."""
+    if isinstance(config, StateConfig):
+        forward = state_costs.forward_flops(config, source + target, batch).total
+        return state_costs.count_parameters(config), 3 * forward
+    per_step = accounting.training_flops(config, source, target, batch)
+    return accounting.count_parameters(config), per_step
 
 
 def tune(

@@ -21,7 +21,7 @@ from minilm import tokenizers
 from minilm.backend import is_half, to_numpy
 from minilm.errors import InputError
 from minilm.files import parse_json, write_atomically
-from minilm.models import Config, model_of
+from minilm.models import Config, config_of, model_of
 from minilm.models.language_model import LanguageModel
 from minilm.nn import Module, is_adapted, plain_state
 from minilm.tokenizers import Tokenizer
@@ -276,7 +276,7 @@ def load_config(folder: str | Path) -> Config:
         raise InputError(
             f"{folder / CONFIG} was not written by minilm; minilm.interop reads other formats"
         )
-    return Config.from_dict(fields)
+    return config_of(fields)
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:

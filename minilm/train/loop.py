@@ -60,11 +60,15 @@ class Run:
 
 
 def default_optimizer(model: Any, lr: float = 3e-3, weight_decay: float = 0.1) -> AdamW:
-    """AdamW as language models use it: matrices decay, vectors (norms, biases) do not."""
+    """AdamW as language models use it: matrices decay, vectors (norms, biases) do not.
+
+    Nor does a parameter with `decays` False, such as the rates of a state space.
+    """
     params = [p for p in model.parameters() if p.requires_grad]
+    decay = {id(p) for p in params if p.ndim >= 2 and getattr(p, "decays", True)}
     groups = [
-        {"params": [p for p in params if p.ndim >= 2]},
-        {"params": [p for p in params if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in params if id(p) in decay]},
+        {"params": [p for p in params if id(p) not in decay], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     return AdamW(groups, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay)

@@ -15,7 +15,7 @@ from minilm.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 PLUGS = [q.plugs for one in course_sets(Course(ROOT)) for q in one.questions if q.plugs]
-CALLED = {"softmax", "layer_norm", "gelu", "cross_entropy", "attention", "self_attention"}
+CALLED = {"softmax", "layer_norm", "gelu", "cross_entropy", "attention", "self_attention", "adamw"}
 STEPS = 2
 
 

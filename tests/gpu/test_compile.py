@@ -45,6 +45,8 @@ READABLE = [
     ("decode_attention.cuda", "decode_rows", f"void({F3}, {F4}, {F4}, {I1}, {F3}, float32)"),
     ("quantized_matmul.cuda", "quantized_matmul_int8", f"void({F2}, int8[:,::1], {F2}, {F2})"),
     ("conv2d.cuda", "conv2d_elements", f"void({F4}, {F4}, {F4}, int32, int32)"),
+    ("scan.cuda", "scan_channels", f"void({F3}, {F3}, {F2}, {F3}, {F3}, {F3})"),
+    ("linear_attention.cuda", "linear_attention_columns", f"void({', '.join([F3] * 4)})"),
     ("moe.cuda", "permute_elements", f"void({F2}, {I1}, int32, {F2})"),
     ("moe.cuda", "grouped_matmul_elements", f"void({F2}, {F3}, {I1}, {F2})"),
 ]

@@ -1,5 +1,7 @@
 """AdamW: Adam's step (arXiv 1412.6980, algorithm 1) with decay decoupled (arXiv 1711.05101)."""
 
+from collections.abc import Callable
+
 from minilm.backend import Array, xp_of
 
 
@@ -39,6 +41,7 @@ def adamw_many(
     step: int,
     copies: list[Array] | None = None,
     factor: float = 1.0,
+    one: Callable[..., None] = adamw,
 ) -> None:
     """`adamw` for each of several parameters.
 
@@ -47,11 +50,12 @@ def adamw_many(
         gs: gradients; those of 16 bits are widened first.
         copies: the parameters in 16 bits, written again; None where there are none.
         factor: what the gradients are multiplied by (1 / loss scale, clipping).
+        one: the step of one parameter.
     """
     for p, g, m, v in zip(ps, gs, ms, vs, strict=True):
         g = g if g.dtype == p.dtype else g.astype(p.dtype)
         g = g if factor == 1.0 else g * factor
-        adamw(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
+        one(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
     for p, copy in zip(ps, copies or ()):
         copy[...] = p.astype(copy.dtype)
 

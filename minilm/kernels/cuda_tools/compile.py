@@ -37,6 +37,7 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     for kind in (FLOAT, BF16, HALF):
         plain = ("softmax", "layer_norm", "rms_norm", "cross_entropy", "embedding", "moe", "conv2d")
+        plain += ("scan", "linear_attention")
         found += [(f"{folder}/cuda", {"DTYPE": kind}) for folder in plain]
         for form in range(4):
             files = ("gelu", "swiglu", "bias_activation") if form < 3 else ("bias_activation",)

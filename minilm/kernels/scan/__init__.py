@@ -1,0 +1,1 @@
+"""The selective scan: a linear recurrence whose rates depend on the input (arXiv 2312.00752)."""
