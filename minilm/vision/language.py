@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
-from minilm.backend import IGNORE
+from minilm.backend import IGNORE, to_numpy
 from minilm.errors import InputError
 from minilm.inference.following import make_cache
 from minilm.models.embed import embed
@@ -63,7 +63,7 @@ class VisionLanguage(Module):
             )
         self.language, self.eye, self.projector = language, eye, projector
         table = language.tokens.weight
-        size = float(np.sqrt(np.mean(np.square(table.numpy(), dtype=np.float64)))) or 1.0
+        size = float(np.sqrt(np.mean(np.square(to_numpy(table.data), dtype=np.float64)))) or 1.0
         self.marks = Parameter(draw((2, config.channels), size, table.dtype))
         self.gain = Parameter(np.full(1, size, table.dtype))
         self.experts = experts_of(language) if expert else None
@@ -169,9 +169,7 @@ class VisionLanguage(Module):
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
         relative = getattr(language.stack, "relative", None)
-        sight = self_sight(
-            self.config, x, queries, keys, True, False, relative=relative, rope=rope
-        )
+        sight = self_sight(self.config, x, queries, keys, True, False, relative=relative, rope=rope)
         runs = runs_of(of_picture)
         for i, block in enumerate(language.blocks):
             expert = None if self.experts is None else self.experts[i]

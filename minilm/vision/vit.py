@@ -143,7 +143,5 @@ class ViT(Module):
 def seen(eye: ViT, pictures: np.ndarray, skip: int = 0, batch: int = 256) -> np.ndarray:
     """What a frozen eye sees, batch by batch, without gradients: (N, T, C)."""
     with no_grad():
-        parts = [
-            eye(pictures[i : i + batch], skip).numpy() for i in range(0, len(pictures), batch)
-        ]
+        parts = [eye(pictures[i : i + batch], skip).numpy() for i in range(0, len(pictures), batch)]
     return np.concatenate(parts)
