@@ -7,7 +7,6 @@ import pytest
 from checks import check_op
 
 from minilm import InputError, Tensor, nn
-from minilm import functional as F
 from minilm.models import Config, Transformer, llama
 from minilm.nn import shapes_only
 from minilm.optim import AdamW

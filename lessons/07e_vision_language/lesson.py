@@ -39,7 +39,7 @@ import numpy as np
 
 from minilm import Tensor, backend, nn
 from minilm import functional as F
-from minilm.course import interact, lesson_folder, progress, seeds
+from minilm.course import lesson_folder, progress, seeds
 from minilm.data.images import asking, scenes
 from minilm.data.images.scenes import Thing
 from minilm.tensor import no_grad

@@ -123,13 +123,13 @@ WRONG = [
     # one direction
     ("info_nce", 2, NCE.replace("(loss(logits) + loss(logits.T)) / 2", "loss(logits)")),
     # rows keep their lengths
-    ("info_nce", 0, NCE.replace("x / np.linalg.norm(x, axis=1, keepdims=True)", "x + 0")),
+    ("info_nce", 2, NCE.replace("x / np.linalg.norm(x, axis=1, keepdims=True)", "x + 0")),
     # the sum of both directions
     ("info_nce", 1, NCE.replace(" + loss(logits.T)) / 2", " + loss(logits.T))")),
     # the temperature multiplies
     ("info_nce", 1, NCE.replace("/ tau", "* tau")),
     # overflows
-    ("info_nce", 3, NCE.replace("top = s.max(1, keepdims=True)", "top = 0 * s[:, :1]")),
+    ("info_nce", 4, NCE.replace("top = s.max(1, keepdims=True)", "top = 0 * s[:, :1]")),
     # no activation
     (
         "mlp2x",
@@ -143,7 +143,7 @@ WRONG = [
     # the first bias is left out
     ("mlp2x", 0, MLP.replace("W1.T + b1", "W1.T")),
     # float64 whatever came
-    ("mlp2x", 2, MLP.replace("x @ W1.T", "x.astype(np.float64) @ W1.T")),
+    ("mlp2x", 3, MLP.replace("x @ W1.T", "x.astype(np.float64) @ W1.T")),
     # the window moves by one
     (
         "stride_conv_proj",
@@ -169,11 +169,11 @@ def stride_conv_proj(grid, W):
     # columns of squares first
     ("stride_conv_proj", 1, STRIDED.replace("->rqc", "->qrc")),
     # no scale
-    ("qformer", 0, QUERIES.replace(" / queries.shape[1] ** 0.5", "")),
+    ("qformer", 1, QUERIES.replace(" / queries.shape[1] ** 0.5", "")),
     # shares over the queries
     ("qformer", 0, QUERIES.replace("shares.sum(1, keepdims=True)", "shares.sum(0)")),
     # overflows
-    ("qformer", 3, QUERIES.replace(" - scores.max(1, keepdims=True)", "")),
+    ("qformer", 4, QUERIES.replace(" - scores.max(1, keepdims=True)", "")),
     # the values are the tokens' keys
     ("qformer", 0, QUERIES.replace("x @ Wv.T", "x @ Wk.T")),
     # everyone sees everyone
@@ -199,7 +199,7 @@ def stride_conv_proj(grid, W):
     # a mixture of both by multiplication
     (
         "visual_expert",
-        4,
+        5,
         EXPERT.replace(
             "np.where(is_img[:, None], rows @ img.T, rows @ text.T)",
             "is_img[:, None] * (rows @ img.T) + ~is_img[:, None] * (rows @ text.T)",
@@ -217,13 +217,13 @@ def stride_conv_proj(grid, W):
     # what is read takes the place of the stream
     ("cross_attend_narrow", 0, NARROW.replace("return h + shares", "return shares")),
     # the scale of the stream
-    ("cross_attend_narrow", 2, NARROW.replace("q.shape[1] ** 0.5", "h.shape[1] ** 0.5")),
+    ("cross_attend_narrow", 1, NARROW.replace("q.shape[1] ** 0.5", "h.shape[1] ** 0.5")),
     # the stream is changed
     ("cross_attend_narrow", 4, NARROW.replace("return h +", "h +=").rstrip() + "\n    return h\n"),
-    # keys from the stream
+    # no softmax
     (
         "cross_attend_narrow",
-        0,
+        1,
         NARROW.replace(
             "return h + shares / shares.sum(1, keepdims=True)",
             "return h + scores / scores.sum(1, keepdims=True)",

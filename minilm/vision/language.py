@@ -45,8 +45,8 @@ class VisionLanguage(Module):
         seen       (B, S, I) floats, what the eye makes of pictures (`vit.seen`): with a frozen eye
                    it needs to be computed once only
 
-    Parameters: `language`, `eye`, `projector`, `marks` (2, C), `gain` (1,), which starts at the size
-    of the language model's token vectors and multiplies what the projector gives; `experts`.
+    Parameters: `language`, `eye`, `projector`; `marks` (2, C); `gain` (1,), which multiplies what
+    the projector gives and starts at the size of the language model's token vectors; `experts`.
 
     Raises:
         InputError: a language model of another kind than "decoder", or without a head.

@@ -2,7 +2,7 @@
 
 ViT (Dosovitskiy et al. 2021, arXiv 2010.11929): each patch is one token, a linear map of its
 pixels plus a learned vector for its place; then the blocks of a language model without its mask.
-`clip` and `reconstruct` are two ways to train it; `language` shows what it sees to a language model.
+`clip` and `reconstruct` are two ways to train it; `language` shows a language model what it sees.
 """
 
 from __future__ import annotations
