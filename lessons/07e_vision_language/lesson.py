@@ -365,3 +365,40 @@ print("shuffled:", np.allclose(look(x[random.permutation(16)], *parts), look(x, 
 # %% tags=["hide-input"]
 pictures.tokens(record)
 verdicts.tokens(record)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 6. Ask it yourself
+#
+# A last model is trained here, in front of you: the language model reads for a short while, then
+# everything but the eye learns from boards. It is worse than the recorded ones, as it had a few seconds.
+# Type a board, choose a question. *Which cell should the answer look at?*
+
+# %%
+text_only = E.language(SEEDS[0], E.LIVE_TEXT)
+nn.manual_seed(SEEDS[0])
+sees = VisionLanguage(text_only, first.eye, E.make_projector("mlp"), expert=True).learn("all")
+pool = E.talks(6000, 1000 + SEEDS[0])
+E.fit(sees, E.shown_batches(E.seen(first.eye, pool.pictures), pool, SEEDS[0]), E.LIVE_STEPS, 4e-3)
+exam = E.exam(400, 600)
+right = E.answers(sees, E.seen(sees.eye, exam.images), exam)
+print({name: round(share, 2) for name, share in E.by_sort(right, exam).items()})
+print("without looking:", round(E.blind(pool, exam)["right"], 2))
+
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+interact(
+    lambda board, question: pictures.answer(sees, pictures.scene_of(board), question, None),
+    board="red ring at b2, blue 7 at d1",
+    question=[
+        "what colour is the ring ?",
+        "where is the ring ?",
+        "what colour is the 7 ?",
+        "where is the 7 ?",
+        "what is at b2 ?",
+        "what is the blue thing ?",
+    ],
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The middle picture is the attention of the last token, the question mark, on the 16 tokens of the
+# picture, averaged over layers and heads. **To remember:** an answer can be asked where it looked;
+# that is no proof that it saw.
