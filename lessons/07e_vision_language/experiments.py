@@ -38,7 +38,7 @@ KINDS = ("square", "ring", "cross", "bar", "stairs", "3", "4", "7")
 CAPTION = 13  # tokens: a start, and the full caption of two things
 ENGLISH = 500  # English words that have an id of their own
 ROW = ASKED * (asking.LONGEST + 1)  # tokens of the questions and answers about one scene
-LIVE_EYE, LIVE_TEXT, LIVE_STEPS = 200, 500, 250  # steps of what the lesson trains itself
+LIVE_EYE, LIVE_TEXT, LIVE_STEPS = 120, 400, 200  # steps of what the lesson trains itself
 START = asking.WORDS.index(asking.START)
 
 

@@ -26,6 +26,7 @@ from minilm.data.images.scenes import Thing
 from minilm.studies.recorded import Recorded
 from minilm.vision.language import VisionLanguage
 
+from .experiments import ABOUT
 from .verdicts import last
 
 OPENING = (Thing("orange", "ring", 0, 1), Thing("cyan", "7", 1, 3), Thing("pink", "stairs", 3, 0))
@@ -56,9 +57,10 @@ def _board(ax: Any, picture: np.ndarray, title: str = "") -> None:
 def opening() -> Picture:
     """A scene, its patches, and the sequence that the language model reads."""
     picture = scenes.draw(OPENING)
+    from matplotlib.patches import Rectangle
+
     with styled():
-        sheet = new_figure(1, 3, size=(12.2, 3.9))
-        axes = sheet[1]
+        sheet, axes = new_figure(1, 3, size=(12.2, 3.9))
         _board(axes[0], picture, "a picture")
         gaps = np.ones((3, 23, 23), np.float32)
         for i in range(16):
@@ -70,10 +72,13 @@ def opening() -> Picture:
         ax = axes[2]
         ax.axis("off")
         ax.set_title("one sequence", loc="center", fontsize=17, fontweight="normal")
+        ax.set_xlim(0, 1)
+        ax.set_ylim(0, 1)
         for i in range(16):
-            ax.text(0.05 + 0.06 * i, 0.78, "", transform=ax.transAxes, ha="center", va="center",
-                    bbox={"boxstyle": "round,pad=0.34", "facecolor": BLUE, "edgecolor": "white"},
-                    fontsize=9)  # fmt: skip
+            r, q = divmod(i, 8)
+            ax.add_patch(
+                Rectangle((0.06 + 0.115 * q, 0.84 - 0.13 * r), 0.075, 0.1, facecolor=BLUE)
+            )
         words = [*"where is the 7 ?".split()]
         for i, word in enumerate(words):
             ax.text(0.1 + 0.2 * i, 0.5, word, transform=ax.transAxes, ha="center", va="center",
@@ -83,7 +88,7 @@ def opening() -> Picture:
                 color="white",
                 bbox={"boxstyle": "round,pad=0.3", "facecolor": ORANGE, "edgecolor": "white"})  # fmt: skip
         return render(
-            sheet[0],
+            sheet,
             "A board with three coloured things; the same cut into 16 patches; and a sequence of 16 "
             "picture tokens and the words where is the 7, with the answer d2 below.",
         )
@@ -150,17 +155,16 @@ def sorts(record: Recorded) -> None:
     """The same by sort of question."""
     ways = {"projector": "projector only", "all": "everything", "expert": "visual expert"}
     values = {
-        name: 100 * np.array([last(record, way, about) for about in asking.ABOUT]).T
+        name: 100 * np.array([last(record, way, about) for about in ABOUT]).T
         for way, name in ways.items()
     }
     with figure(alt="Questions answered right, by sort, for three ways to learn.") as ax:
-        bars(list(asking.ABOUT), values, ylabel="answered right, %", numbers="{:.0f}",
+        bars(list(ABOUT), values, ylabel="answered right, %", numbers="{:.0f}",
              horizontal=False, ax=ax)  # fmt: skip
 
 
 TOKENS = {
-    "expert": "two layers",
-    "queries 16": "16 queries",
+    "expert": "two layers,\n16 tokens",
     "strided": "strided\nconvolution",
     "pooled": "mean of four,\ntwo layers",
     "queries 4": "4 queries",
@@ -176,10 +180,7 @@ def tokens(record: Recorded) -> None:
         bars(list(TOKENS.values()), values, ylabel="answered right, %", numbers="{:.0f}",
              horizontal=False, ax=ax, expected={"without looking": blind})  # fmt: skip
         ax.tick_params(axis="x", labelsize=14)
-        ax.axvline(1.5, color=MUTED, linewidth=1)
-        top = ax.get_ylim()[1]
-        for x, said in ((0.5, "16 tokens a picture"), (3.5, "4 tokens a picture")):
-            ax.text(x, 1.04 * top, said, ha="center", fontsize=16, color=INK)
+        ax.axvline(0.5, color=MUTED, linewidth=1)
 
 
 def eyes(record: Recorded) -> None:
