@@ -1,0 +1,276 @@
+"""Small text: what a small model reads at 8 to 24 pixels, and three ways to buy more pixels.
+
+    minilm study run 07e/small_text --out small_text.json
+
+Forms of 24 by 24 dots with four coloured boxes; a colour is named, and the two digits in its box are
+asked for. All pixels come from one noisy scan, made smaller for those who see fewer. Every eye cuts
+its picture into patches of 4 by 4 pixels, so a page of 8 pixels is 4 tokens and one of 24 is 36.
+
+    "8 px" ... "24 px"   one picture in the sequence
+    "inside"             the page at 12 pixels and at 24, both in the sequence
+    "beside"             the page at 12 in the sequence, the one at 24 behind CogAgent's narrow branch
+    "zoom"               the page at 12; the model names a box, which is cut out of the scan and shown
+                         at 12 pixels too; then it answers
+
+After Ming Ding (CS25 V4, 39:37, 41:50, 75:22). Each way gets a rate tuned for it. What would decide
+it is in the lesson.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minilm import nn
+from minilm.backend import IGNORE, rng
+from minilm.data.images import documents
+from minilm.data.images.resize import resize
+from minilm.models import Config, Transformer
+from minilm.studies.driver import carry_out, refuse_unknown
+from minilm.studies.record import Record
+from minilm.studies.until import run_until, shown, tuned
+from minilm.tensor import Tensor, no_grad
+from minilm.vision.high_resolution import HighResolution
+from minilm.vision.language import VisionLanguage
+from minilm.vision.narrow import NarrowTransformer
+from minilm.vision.vit import EyeConfig, ViT
+from minilm.vision.zoom import ZoomWords, crop_zoom
+
+PLAIN = {"8 px": 8, "12 px": 12, "16 px": 16, "24 px": 24}
+MODELS = (*PLAIN, "inside", "beside", "zoom")
+LOW, FULL, PATCH = 12, documents.SIDE, 4
+WIDTH, HEADS, LAYERS = 48, 4, 2
+FINE, BRANCH = 24, 12  # width of the fine tokens, and of the narrow branch
+NOISE, BATCH = 0.3, 32
+COLOURS, PLACES = len(documents.NAMES), documents.PLACES**2
+FIRST_DIGIT = 2 * COLOURS  # ids below: colour, and which of its digits is asked for
+ZOOM = ZoomWords(FIRST_DIGIT + 10, documents.PLACES)
+VOCABULARY = ZOOM.first + PLACES
+HELD, EXAM = 1_000_000, 500  # seed and size of the test
+
+
+def questions(asked: np.ndarray) -> np.ndarray:
+    """Colours as two questions, for the first digit and for the second: (N,) -> (N, 2)."""
+    return np.stack([2 * asked, 2 * asked + 1], axis=1)
+
+
+def answers(numbers: np.ndarray) -> np.ndarray:
+    """Numbers as ids of their two digits: (N,) -> (N, 2)."""
+    return FIRST_DIGIT + np.stack([numbers // 10, numbers % 10], axis=1)
+
+
+def eye_of(side: int, width: int = WIDTH, layers: int = 1) -> ViT:
+    """An eye for pictures of this side."""
+    return ViT(EyeConfig(side, PATCH, layers, width, max(1, width // 12)))
+
+
+class Inside(VisionLanguage):
+    """The page twice in the sequence, small and large, each through an eye of its own."""
+
+    def __init__(self, language: Transformer, eye: ViT, projector: Any, small_eye: ViT) -> None:
+        super().__init__(language, eye, projector)
+        self.small_eye = small_eye
+
+    def of(self, large: np.ndarray, small: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Both pictures as parts of a sequence."""
+        return self.small_eye(small), large
+
+
+def build(model: str, seed: int) -> VisionLanguage:
+    """A model that has learnt nothing."""
+    nn.manual_seed(seed)
+    size = {"layers": LAYERS, "heads": HEADS, "channels": WIDTH, "activation": "gelu_tanh"}
+    config = Config(
+        vocab_size=VOCABULARY, context=64, tie=False, init_std=0.5 * WIDTH**-0.5, **size
+    )
+    projector = nn.Linear(WIDTH, WIDTH)
+    if model == "beside":
+        language = NarrowTransformer(config, FINE, BRANCH, 2, seed)
+        made = HighResolution(language, eye_of(LOW), projector, eye_of(FULL, FINE))
+        return made.learn("all", eye=True)
+    language = Transformer(config, seed)
+    if model == "inside":
+        made = Inside(language, eye_of(FULL), projector, eye_of(LOW)).learn("all", eye=True)
+        made.small_eye.requires_grad_()
+        return made
+    side = PLAIN.get(model, LOW)
+    return VisionLanguage(language, eye_of(side), projector).learn("all", eye=True)
+
+
+def zoomed(pages: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The named places of scans, cut out and enlarged: (N, 3, 24, 24), (N,) -> (N, 3, 12, 12)."""
+    whole = (0.0, 0.0, float(FULL), float(FULL))
+    boxes = [ZOOM.box(ZOOM.first + int(place), whole) for place in places]
+    return np.stack([crop_zoom(page, box, LOW) for page, box in zip(pages, boxes, strict=True)])
+
+
+def parts_of(model: str, made: Any, pages: np.ndarray, ids: np.ndarray) -> tuple:
+    """What a model that does not zoom reads: scans (N, 3, 24, 24) and questions (N, 2)."""
+    if model in PLAIN:
+        return resize(pages, PLAIN[model]), ids
+    small = resize(pages, LOW)
+    return (*made.of(pages, small), ids) if model == "inside" else (pages, small, ids)
+
+
+class Pages:
+    """Pages of a seed, scanned anew for each batch."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.forms, self.seed = documents.forms(count, seed), seed
+
+    def rows(self, step: int, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Scans, colours, numbers and places."""
+        f = self.forms
+        pages = documents.scan(f.images[rows], NOISE, 1000 * self.seed + step)
+        return pages, f.asked[rows], f.numbers[rows], f.places[rows]
+
+
+_pages: dict[tuple[int, int], Pages] = {}  # of the seed that is in use
+
+
+def pages_of(seed: int, count: int) -> Pages:
+    """The training pages of a seed, drawn once."""
+    if (seed, count) not in _pages:
+        _pages.clear()
+        _pages[seed, count] = Pages(seed, count)
+    return _pages[seed, count]
+
+
+class Course:
+    """Training and test of one model: what `run_until` asks for."""
+
+    def __init__(self, model: str, count: int) -> None:
+        self.model, self.count, self.made = model, count, None
+        self.exam_pages: tuple[np.ndarray, ...] | None = None
+
+    def build(self, seed: int) -> VisionLanguage:
+        """The model; kept, because one of them makes parts of its sequence itself."""
+        self.made = build(self.model, seed)
+        return self.made
+
+    def draw(self, seed: int, step: int) -> tuple:
+        """A batch for `loss`."""
+        rows = rng(seed, "rows", step).integers(0, self.count, BATCH)
+        pages, asked, numbers, places = pages_of(seed, self.count).rows(step, rows)
+        ids, targets = questions(asked), answers(numbers)
+        if self.model != "zoom":
+            return (*parts_of(self.model, self.made, pages, ids), targets)
+        named = ZOOM.first + places
+        first = np.stack([ids[:, 0], named], axis=1)
+        nothing = np.full(len(ids), IGNORE)
+        targets = np.concatenate([np.stack([named, nothing], axis=1), targets], axis=1)
+        return resize(pages, LOW), first, zoomed(pages, places), ids, targets
+
+    def exam(self, made: VisionLanguage) -> dict[str, float]:
+        """On pages that were never trained on: whole numbers, digits, and boxes named right."""
+        if self.exam_pages is None:
+            forms = documents.forms(EXAM, HELD)
+            scans = documents.scan(forms.images, NOISE, HELD)
+            self.exam_pages = (scans, forms.asked, forms.numbers, forms.places)
+        pages, asked, numbers, places = self.exam_pages
+        said, named = read_with(self.model, made, pages, asked)
+        hit = said == answers(numbers)  # (N, 2)
+        found = {"right": float(hit.all(1).mean()), "digits": float(hit.mean())}
+        if named is not None:
+            found["named"] = float((named == ZOOM.first + places).mean())
+        return found
+
+
+def read_with(
+    model: str, made: Any, pages: np.ndarray, asked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a model says to scans and colours: ids (N, 2), and the box that it named (N,) or None."""
+    ids = questions(asked)
+    with no_grad():
+        if model != "zoom":
+            logits = made(*parts_of(model, made, pages, ids)).numpy()[:, -2:]
+            return logits.argmax(-1), None
+        small = resize(pages, LOW)
+        named = made.next_logits(small, ids[:, :1])[:, ZOOM.first :].argmax(-1) + ZOOM.first
+        first = np.stack([ids[:, 0], named], axis=1)
+        seen = zoomed(pages, named - ZOOM.first)
+        return made(small, first, seen, ids).numpy()[:, -2:].argmax(-1), named
+
+
+# ------------------------------------------------------------------------------------ what it costs
+
+
+def stack_macs(tokens: int, width: int, layers: int) -> int:
+    """Multiply-adds of a stack of blocks: 12 C^2 a token, and 2 T^2 C for attention, per layer."""
+    return layers * (12 * width**2 * tokens + 2 * tokens**2 * width)
+
+
+def eye_macs(side: int, width: int = WIDTH) -> int:
+    """Of an eye and the projector behind it."""
+    tokens = (side // PATCH) ** 2
+    return tokens * width * (3 * PATCH**2) + stack_macs(tokens, width, 1) + tokens * width * WIDTH
+
+
+def macs(model: str) -> int:
+    """Multiply-adds of one question, without the last map to the words."""
+
+    def sequence(*sides: int, words: int = 2) -> int:
+        tokens = words + sum((side // PATCH) ** 2 + 2 for side in sides)
+        return stack_macs(tokens, WIDTH, LAYERS)
+
+    if model in PLAIN:
+        return eye_macs(PLAIN[model]) + sequence(PLAIN[model])
+    if model == "inside":
+        return eye_macs(FULL) + eye_macs(LOW) + sequence(FULL, LOW)
+    if model == "zoom":
+        return 2 * eye_macs(LOW) + sequence(LOW, LOW, words=4)
+    fine, short = (FULL // PATCH) ** 2, (LOW // PATCH) ** 2 + 4
+    branch = 2 * fine * FINE * BRANCH + 2 * short * WIDTH * BRANCH + 2 * short * fine * BRANCH
+    own = fine * FINE * (3 * PATCH**2) + stack_macs(fine, FINE, 1)
+    return eye_macs(LOW) + sequence(LOW) + own + LAYERS * branch
+
+
+def study(
+    out: str,
+    models: Sequence[str] = MODELS,
+    seeds: Sequence[int] = (0, 1, 2),
+    steps: int = 1600,
+    tune_steps: int = 300,
+    count: int = 8000,
+    command: str = "",
+    say: Callable[[str], Any] = print,
+) -> dict[str, Any]:
+    """Train every way of seeing small text; go on with a file that exists.
+
+    Args:
+        out: JSON file to write or to go on with.
+        models: "8 px", "12 px", "16 px", "24 px", "inside", "beside", "zoom" or some of them.
+        seeds: of weights and pages.
+        steps: of training, batch 32.
+        tune_steps: of each tuning run.
+        count: training pages, each scanned anew when it comes up.
+        command: kept in the file.
+        say: gets one line per run.
+
+    Returns:
+        The file's data.
+    """
+    refuse_unknown("models", models, MODELS)
+    settings = {"steps": steps, "tune_steps": tune_steps, "count": count, "batch": BATCH}
+    settings |= {"noise": NOISE, "width": WIDTH, "layers": LAYERS, "exam": EXAM}
+
+    def tune(model: str) -> dict[str, Any]:
+        course = Course(model, count)
+        return tuned(course.build, course.draw, 2e-3, tune_steps, slack=0.0)
+
+    def run(model: str, seed: int, lr: float) -> dict[str, Any]:
+        course = Course(model, count)
+        made = run_until(
+            course.build, course.draw, course.exam, seed, lr, steps, steps // 4, True, steps
+        )
+        return {**made, "macs": macs(model)}
+
+    return carry_out(
+        Record(out, "small_text", settings, command),
+        [{"model": model} for model in models],
+        seeds,
+        tune,
+        run,
+        shown,
+        say,
+    )
