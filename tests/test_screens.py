@@ -1,4 +1,4 @@
-"""Screens that are worked by clicking: the machine, the pictures, the expert, who learns nothing."""
+"""Screens worked by clicking: the machine, its pictures, the expert, those who learn nothing."""
 
 import dataclasses
 

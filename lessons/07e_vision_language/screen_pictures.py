@@ -254,5 +254,3 @@ def growing(record: Recorded) -> None:
         ylim=(0, 1.03),
         alt="Tasks done rise with training on seen and on unseen tasks; harm falls.",
     )
-
-

@@ -33,9 +33,7 @@ def branch(record: Recorded, macs: Callable[[str], int]) -> Verdict:
         "its multiply-adds or less; partly: 30 points or more above 12 pixels",
         measured=found,
         holds=lambda m: (
-            m["beside"] - m["12 px"] >= 0.3
-            and m["inside"] - m["beside"] <= 0.1
-            and price <= 0.5
+            m["beside"] - m["12 px"] >= 0.3 and m["inside"] - m["beside"] <= 0.1 and price <= 0.5
         ),
         partly=lambda m: m["beside"] - m["12 px"] >= 0.3,
         seeds=record.seeds,

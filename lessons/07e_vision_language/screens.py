@@ -23,7 +23,7 @@ from minilm.studies.recorded import Recorded
 from minilm.vision.narrow import ScoreCount, count_scores
 
 SIDES = (8, 12, 16, 24)
-NOISE = 0.3  # of the recorded study
+NOISE = 0.25  # of the recorded study
 WAYS = ("8 px", "12 px", "16 px", "24 px", "inside", "beside", "zoom")
 
 
@@ -126,5 +126,3 @@ def kinds_of_screens(seed: int = 3) -> list[tuple[str, np.ndarray]]:
         ("home: a list", home), ("a page", inside), ("a field ticked", ticked),
         ("are you sure?", asking), ("saved", draw(app, state)),
     ]  # fmt: skip
-
-

@@ -156,7 +156,9 @@ box = world.boxes[0][2]
 seen = look_again(scanned, box.row, box.column, 12)
 word = ZoomWords(first=26, grid=3).token(box.row, box.column)
 print(f"the word {word} names", ZoomWords(26, 3).box(word, (0, 0, 24, 24)))
-print("the package's:", np.allclose(seen, here.study("small_text").zoomed(scanned[None], [word - 26])))
+print(
+    "the package's:", np.allclose(seen, here.study("small_text").zoomed(scanned[None], [word - 26]))
+)
 screen_pictures.looking_again(scanned, box)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}

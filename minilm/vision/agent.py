@@ -1,4 +1,4 @@
-"""An agent that works a screen: it sees pixels and a task, and says where to click, or that it is done.
+"""An agent that works a screen: it sees pixels and a task, and says where to click, or "done".
 
 After CogAgent's web agent (arXiv 2312.08914): the screenshot is a picture in the sequence of a
 language model, the task is two words behind it, and the next word is the action: one of the 16
@@ -46,6 +46,11 @@ def make_agent(
     return VisionLanguage(language, eye, nn.Linear(channels, channels)).learn("all", eye=True)
 
 
+def inked(pictures: np.ndarray) -> np.ndarray:
+    """Pictures from 0 to 1 with white at 0 and black at 2, as the agent's eye sees them."""
+    return 2 * (1 - pictures)
+
+
 def words_of(pages: np.ndarray, fields: np.ndarray) -> np.ndarray:
     """Tasks as ids: (N,) and (N,) indices into `PAGES` and `FIELDS` -> int64 (N, 2)."""
     return np.stack([pages, FIRST_FIELD + np.asarray(fields)], axis=1)
@@ -65,12 +70,12 @@ def imitation_batch(
     words = words_of(shown.pages[rows], shown.fields[rows])
     targets = np.full_like(words, IGNORE)
     targets[:, 1] = FIRST_ACTION + shown.actions[rows]
-    return shown.images[rows], words, targets
+    return inked(shown.images[rows]), words, targets
 
 
 def actions_of(model: VisionLanguage, images: np.ndarray, words: np.ndarray) -> np.ndarray:
     """The likeliest action for each screen and task: int64 (N,), cells 0 to 15, or 16 for done."""
-    return model.next_logits(images, words)[:, FIRST_ACTION:].argmax(-1)
+    return model.next_logits(inked(images), words)[:, FIRST_ACTION:].argmax(-1)
 
 
 class Agent:

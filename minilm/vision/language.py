@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minilm import functional as F
-from minilm.backend import IGNORE
+from minilm.backend import IGNORE, to_numpy
 from minilm.errors import InputError
 from minilm.inference.following import make_cache
 from minilm.models.embed import embed
@@ -63,7 +63,7 @@ class VisionLanguage(Module):
             )
         self.language, self.eye, self.projector = language, eye, projector
         table = language.tokens.weight
-        size = float(np.sqrt(np.mean(np.square(table.numpy(), dtype=np.float64)))) or 1.0
+        size = float(np.sqrt(np.mean(np.square(to_numpy(table.data), dtype=np.float64)))) or 1.0
         self.marks = Parameter(draw((2, config.channels), size, table.dtype))
         self.gain = Parameter(np.full(1, size, table.dtype))
         self.experts = experts_of(language) if expert else None

@@ -190,6 +190,17 @@ class NarrowTransformer(Transformer):
             for block, old in zip(self.blocks, before, strict=True):
                 block.fine = old
 
+    def hidden(self, ids: Any = None, *, fine: Tensor | None = None, **options: Any) -> Tensor:
+        """`Transformer.hidden` beside these fine tokens; None: beside those that are `shown`."""
+        if fine is None:
+            return super().hidden(ids, **options)
+        with self.shown(fine):
+            return super().hidden(ids, **options)
+
+    def forward(self, ids: Any = None, *, fine: Tensor | None = None, **options: Any) -> Tensor:
+        """Logits (B, T, V); arguments as in `hidden`."""
+        return self.logits(self.hidden(ids, fine=fine, **options))
+
 
 @dataclass(frozen=True)
 class ScoreCount:

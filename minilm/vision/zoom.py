@@ -1,10 +1,10 @@
 """Looking again: cropping and zooming as an action that a model names, and then sees the result of.
 
 Chain of manipulations (Qi et al. 2024, arXiv 2402.04236): before it answers, a model may mark,
-read, count, or cut out a part of the picture and look at it enlarged. Here it may zoom: a token names
-one box of a grid, the box is cut out of the picture and shown at the size of a whole view, and the
-model goes on from there. Boxes count from the last view, so a zoom into a zoom is possible; each is
-cut from the picture itself, so nothing is lost on the way.
+read, count, or cut out a part of the picture and look at it enlarged. Here it may zoom: a token
+names one box of a grid, the box is cut out of the picture and shown at the size of a whole view,
+and the model goes on from there. Boxes count from the last view, so a zoom into a zoom is possible;
+each is cut from the picture itself, so nothing is lost on the way.
 """
 
 from __future__ import annotations
@@ -89,11 +89,9 @@ class ZoomWords:
             last = self.first + len(self) - 1
             raise InputError(f"token is {token}; boxes are named by {self.first} to {last}")
         row, column = divmod(token - self.first, self.grid)
-        top, left, bottom, right = view
-        high, wide = (bottom - top) / self.grid, (right - left) / self.grid
-        return (
-            top + row * high, left + column * wide, top + (row + 1) * high, left + (column + 1) * wide,
-        )  # fmt: skip
+        high, wide = (view[2] - view[0]) / self.grid, (view[3] - view[1]) / self.grid
+        top, left = view[0] + row * high, view[1] + column * wide
+        return top, left, top + high, left + wide
 
 
 class Chain(NamedTuple):

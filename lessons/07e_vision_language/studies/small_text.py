@@ -41,7 +41,7 @@ MODELS = (*PLAIN, "inside", "beside", "zoom")
 LOW, FULL, PATCH = 12, documents.SIDE, 4
 WIDTH, HEADS, LAYERS = 48, 4, 2
 FINE, BRANCH = 24, 12  # width of the fine tokens, and of the narrow branch
-NOISE, BATCH = 0.3, 32
+NOISE, BATCH = 0.25, 32
 COLOURS, PLACES = len(documents.NAMES), documents.PLACES**2
 FIRST_DIGIT = 2 * COLOURS  # ids below: colour, and which of its digits is asked for
 ZOOM = ZoomWords(FIRST_DIGIT + 10, documents.PLACES)
@@ -50,13 +50,14 @@ HELD, EXAM = 1_000_000, 500  # seed and size of the test
 
 
 def questions(asked: np.ndarray) -> np.ndarray:
-    """Colours as two questions, for the first digit and for the second: (N,) -> (N, 2)."""
-    return np.stack([2 * asked, 2 * asked + 1], axis=1)
+    """Colours as two questions each, first digit and second: (N, k) -> (N, 2 k)."""
+    return np.stack([2 * asked, 2 * asked + 1], axis=2).reshape(len(asked), -1)
 
 
 def answers(numbers: np.ndarray) -> np.ndarray:
-    """Numbers as ids of their two digits: (N,) -> (N, 2)."""
-    return FIRST_DIGIT + np.stack([numbers // 10, numbers % 10], axis=1)
+    """Numbers as ids of their two digits: (N, k) -> (N, 2 k)."""
+    digits = np.stack([numbers // 10, numbers % 10], axis=2)
+    return FIRST_DIGIT + digits.reshape(len(numbers), -1)
 
 
 def eye_of(side: int, width: int = WIDTH, layers: int = 1) -> ViT:
@@ -81,7 +82,7 @@ def build(model: str, seed: int) -> VisionLanguage:
     nn.manual_seed(seed)
     size = {"layers": LAYERS, "heads": HEADS, "channels": WIDTH, "activation": "gelu_tanh"}
     config = Config(
-        vocab_size=VOCABULARY, context=64, tie=False, init_std=0.5 * WIDTH**-0.5, **size
+        vocab_size=VOCABULARY, context=80, tie=False, init_std=0.5 * WIDTH**-0.5, **size
     )
     projector = nn.Linear(WIDTH, WIDTH)
     if model == "beside":
@@ -105,7 +106,7 @@ def zoomed(pages: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def parts_of(model: str, made: Any, pages: np.ndarray, ids: np.ndarray) -> tuple:
-    """What a model that does not zoom reads: scans (N, 3, 24, 24) and questions (N, 2)."""
+    """What a model that does not zoom reads: scans (N, 3, 24, 24) and questions (N, 2 k)."""
     if model in PLAIN:
         return resize(pages, PLAIN[model]), ids
     small = resize(pages, LOW)
@@ -113,16 +114,19 @@ def parts_of(model: str, made: Any, pages: np.ndarray, ids: np.ndarray) -> tuple
 
 
 class Pages:
-    """Pages of a seed, scanned anew for each batch."""
+    """Pages of a seed, scanned anew for each batch, with a question for every box."""
 
     def __init__(self, seed: int, count: int) -> None:
-        self.forms, self.seed = documents.forms(count, seed), seed
+        self.seed, forms = seed, documents.forms(count, seed)
+        self.images = forms.images
+        boxes = [[(b.colour, b.number, 3 * b.row + b.column) for b in page] for page in forms.boxes]
+        named = [[(documents.NAMES.index(c), n, p) for c, n, p in page] for page in boxes]
+        self.asked, self.numbers, self.places = np.array(named).transpose(2, 0, 1)  # (N, 4) each
 
-    def rows(self, step: int, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Scans, colours, numbers and places."""
-        f = self.forms
-        pages = documents.scan(f.images[rows], NOISE, 1000 * self.seed + step)
-        return pages, f.asked[rows], f.numbers[rows], f.places[rows]
+    def rows(self, step: int, rows: Any = slice(None)) -> tuple[np.ndarray, ...]:
+        """Scans (N, 3, 24, 24), white at 0 and black at 2; colours, numbers, places (N, 4)."""
+        pages = documents.scan(self.images[rows], NOISE, 1000 * self.seed + step)
+        return 2 * (1 - pages), self.asked[rows], self.numbers[rows], self.places[rows]
 
 
 _pages: dict[tuple[int, int], Pages] = {}  # of the seed that is in use
@@ -141,7 +145,7 @@ class Course:
 
     def __init__(self, model: str, count: int) -> None:
         self.model, self.count, self.made = model, count, None
-        self.exam_pages: tuple[np.ndarray, ...] | None = None
+        self.held: tuple[np.ndarray, ...] | None = None
 
     def build(self, seed: int) -> VisionLanguage:
         """The model; kept, because one of them makes parts of its sequence itself."""
@@ -152,40 +156,45 @@ class Course:
         """A batch for `loss`."""
         rows = rng(seed, "rows", step).integers(0, self.count, BATCH)
         pages, asked, numbers, places = pages_of(seed, self.count).rows(step, rows)
-        ids, targets = questions(asked), answers(numbers)
         if self.model != "zoom":
+            ids, targets = questions(asked), answers(numbers)
             return (*parts_of(self.model, self.made, pages, ids), targets)
-        named = ZOOM.first + places
+        asked, numbers, places = asked[:, :1], numbers[:, :1], places[:, 0]
+        ids, named = questions(asked), ZOOM.first + places
         first = np.stack([ids[:, 0], named], axis=1)
         nothing = np.full(len(ids), IGNORE)
-        targets = np.concatenate([np.stack([named, nothing], axis=1), targets], axis=1)
-        return resize(pages, LOW), first, zoomed(pages, places), ids, targets
+        targets = [np.stack([named, nothing], axis=1), answers(numbers)]
+        return (
+            resize(pages, LOW), first, zoomed(pages, places), ids, np.concatenate(targets, axis=1),
+        )  # fmt: skip
 
     def exam(self, made: VisionLanguage) -> dict[str, float]:
         """On pages that were never trained on: whole numbers, digits, and boxes named right."""
-        if self.exam_pages is None:
-            forms = documents.forms(EXAM, HELD)
-            scans = documents.scan(forms.images, NOISE, HELD)
-            self.exam_pages = (scans, forms.asked, forms.numbers, forms.places)
-        pages, asked, numbers, places = self.exam_pages
+        if self.held is None:
+            self.held = Pages(HELD, EXAM).rows(0)
+        pages, asked, numbers, places = self.held
         said, named = read_with(self.model, made, pages, asked)
-        hit = said == answers(numbers)  # (N, 2)
+        wanted = answers(numbers if self.model != "zoom" else numbers[:, :1])
+        hit = (said == wanted).reshape(-1, 2)  # (N k, 2)
         found = {"right": float(hit.all(1).mean()), "digits": float(hit.mean())}
         if named is not None:
-            found["named"] = float((named == ZOOM.first + places).mean())
+            found["named"] = float((named == ZOOM.first + places[:, 0]).mean())
         return found
 
 
 def read_with(
     model: str, made: Any, pages: np.ndarray, asked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """What a model says to scans and colours: ids (N, 2), and the box that it named (N,) or None."""
-    ids = questions(asked)
+    """What a model says to scans and colours (N, k): ids of digits (N, 2 k), and None.
+
+    One that zooms answers the first question only: ids (N, 2), and the box that it named (N,).
+    """
     with no_grad():
         if model != "zoom":
-            logits = made(*parts_of(model, made, pages, ids)).numpy()[:, -2:]
-            return logits.argmax(-1), None
-        small = resize(pages, LOW)
+            ids = questions(asked)
+            logits = made(*parts_of(model, made, pages, ids)).numpy()
+            return logits[:, -ids.shape[1] :].argmax(-1), None
+        small, ids = resize(pages, LOW), questions(asked[:, :1])
         named = made.next_logits(small, ids[:, :1])[:, ZOOM.first :].argmax(-1) + ZOOM.first
         first = np.stack([ids[:, 0], named], axis=1)
         seen = zoomed(pages, named - ZOOM.first)

@@ -35,7 +35,7 @@ from minilm.vision.vit import EyeConfig, ViT
 MODELS = ("first", "second", "both", "one")
 SIDES = {"first": 12, "second": 24, "one": 24}
 SEEN, WIDTH, HEADS, LAYERS = 32, 48, 4, 2
-NOISE, BATCH, EYE_BATCH, EYE_LR = 0.3, 32, 32, 3e-3
+NOISE, BATCH, EYE_BATCH, EYE_LR = 0.25, 32, 32, 3e-3
 COLOURS, NOTHING = len(documents.NAMES), 10
 FIRST_DIGIT = 2 * COLOURS
 VOCABULARY = FIRST_DIGIT + 10
@@ -51,6 +51,11 @@ def labels_of(pages: Sequence[Sequence[documents.Box]]) -> np.ndarray:
             place = documents.PLACES * box.row + box.column
             row[place] = documents.NAMES.index(box.colour), box.number // 10, box.number % 10
     return labels
+
+
+def scanned(images: np.ndarray, seed: int) -> np.ndarray:
+    """Scans of pages, white at 0 and black at 2."""
+    return 2 * (1 - documents.scan(images, NOISE, seed))
 
 
 class Shrunk(nn.Module):
@@ -119,13 +124,13 @@ class World:
         self.forms = documents.forms(count, seed)
         self.labels = labels_of(self.forms.boxes)
         held = documents.forms(EXAM, HELD)
-        self.held = (documents.scan(held.images, NOISE, HELD), held, labels_of(held.boxes))
+        self.held = (scanned(held.images, HELD), held, labels_of(held.boxes))
         self.eyes: dict[str, Lesson] = {}
 
     def rows(self, stream: str, step: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """Scans of random pages, and which they are."""
         rows = rng(self.seed, stream, step).integers(0, self.count, batch)
-        return documents.scan(self.forms.images[rows], NOISE, 1000 * self.seed + step), rows
+        return scanned(self.forms.images[rows], 1000 * self.seed + step), rows
 
     def eye(self, kind: str) -> Lesson:
         """An eye, trained once for all models that look through it."""

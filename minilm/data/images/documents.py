@@ -196,6 +196,8 @@ def _known(side: int) -> _Known:
 def read(image: np.ndarray, tolerance: float = 0.005) -> tuple[Box, ...] | None:
     """The boxes of a page in reading order, or None where it is not legible.
 
+    At fewer pixels than dots two numbers may look the same; then it is not legible either.
+
     Args:
         image: (3, side, side), 0 to 1, of 8 pixels a side or more.
         tolerance: most mean squared difference of a place from the nearest box or from paper.
@@ -204,7 +206,7 @@ def read(image: np.ndarray, tolerance: float = 0.005) -> tuple[Box, ...] | None:
         InputError: an image of another shape.
     """
     known = _check_side(image[None])
-    found = []
+    n, found = len(known.boxes), []
     for row in range(PLACES):
         for column in range(PLACES):
             part = image[:, known.rows[row], known.rows[column]].reshape(-1)
@@ -212,7 +214,12 @@ def read(image: np.ndarray, tolerance: float = 0.005) -> tuple[Box, ...] | None:
             best = int(error.argmin())
             if not error[best] <= tolerance:  # nan is not legible either
                 return None
-            if best < len(known.boxes):
+            alike = {
+                known.boxes[i][:2] for i in np.flatnonzero(error <= error[best] + 1e-6) if i < n
+            }
+            if len(alike) > 1:  # two numbers look the same at so few pixels
+                return None
+            if best < n:
                 found.append(known.boxes[best]._replace(row=row, column=column))
     return tuple(found)
 

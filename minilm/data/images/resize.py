@@ -12,7 +12,9 @@ from minilm.errors import InputError
 
 
 @lru_cache(maxsize=256)
-def area_weights(length: int, size: int, start: float = 0.0, stop: float | None = None) -> np.ndarray:
+def area_weights(
+    length: int, size: int, start: float = 0.0, stop: float | None = None
+) -> np.ndarray:
     """The matrix (size, length) that averages pixels start to stop into `size` equal shares.
 
     Args:

@@ -221,5 +221,3 @@ def without_names(seed: int = 0) -> Actor:
 def luck_without_names() -> float:
     """How often `without_names` is right if what is ticked at first tells nothing: 1 / 12."""
     return 1 / (LISTED * TICKS)
-
-

@@ -9,7 +9,6 @@ A screen is 32 by 32 pixels, 4 by 4 cells of 8; a click hits a cell. `expert` so
 knows the way back from every mistake but one.
 """
 
-
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
@@ -303,5 +302,3 @@ def _every_look() -> tuple[list[tuple[str, str]], np.ndarray]:
     desk = np.tile(np.array(DESK, np.float32)[:, None, None], (1, CELL, CELL))
     looks = [desk, *(draw_widget(*name) for name in names[1:])]
     return names, np.stack(looks).reshape(len(looks), -1)
-
-
