@@ -27,7 +27,7 @@ VOCABULARY = FIRST_ACTION + CLICKS + 1  # pages, fields, cells, done
 
 
 def make_agent(
-    seed: int = 0, channels: int = 64, layers: int = 2, eye_layers: int = 1, heads: int = 4
+    seed: int = 0, channels: int = 48, layers: int = 2, eye_layers: int = 1, heads: int = 4
 ) -> VisionLanguage:
     """An agent that has learnt nothing: one token for each of the 16 cells of the screen.
 
