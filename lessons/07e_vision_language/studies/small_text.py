@@ -1,19 +1,18 @@
-"""Small text: what a small model reads at 8 to 24 pixels, and three ways to buy more pixels.
+"""Small text: what a small model reads at 8 to 24 pixels, and two ways to buy more pixels.
 
     minilm study run 07e/small_text --out small_text.json
 
-Forms of 24 by 24 dots with four coloured boxes; a colour is named, and the two digits in its box are
-asked for. All pixels come from one noisy scan, made smaller for those who see fewer. Every eye cuts
-its picture into patches of 4 by 4 pixels, so a page of 8 pixels is 4 tokens and one of 24 is 36.
+Forms of 24 by 24 dots with four coloured boxes. Of each box three things are asked, by the name of
+its colour: where it is, its first digit, its second. All pixels come from one noisy scan, made
+smaller for those who see fewer. Every eye cuts its picture into patches of 4 by 4 pixels, so a page
+of 8 pixels is 4 tokens and one of 24 is 36.
 
-    "8 px" ... "24 px"   one picture in the sequence
-    "inside"             the page at 12 pixels and at 24, both in the sequence
-    "beside"             the page at 12 in the sequence, the one at 24 behind CogAgent's narrow branch
-    "zoom"               the page at 12; the model names a box, which is cut out of the scan and shown
-                         at 12 pixels too; then it answers
+    "8 px", "12 px", "24 px"   one picture in the sequence
+    "beside"   the page at 12 in the sequence, the one at 24 behind CogAgent's narrow branch
+    "zoom"     the page at 12; what the model says to "where?" is cut out of the scan and shown to it
+               at 12 pixels too; then it names the digits
 
-After Ming Ding (CS25 V4, 39:37, 41:50, 75:22). Each way gets a rate tuned for it. What would decide
-it is in the lesson.
+After Ming Ding (CS25 V4, 39:37, 41:50, 75:22). What would decide it is in the lesson.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,53 +27,46 @@ from minilm.data.images.resize import resize
 from minilm.models import Config, Transformer
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
-from minilm.studies.until import run_until, shown, tuned
-from minilm.tensor import Tensor, no_grad
+from minilm.studies.until import run_until, shown
+from minilm.tensor import no_grad
 from minilm.vision.high_resolution import HighResolution
 from minilm.vision.language import VisionLanguage
 from minilm.vision.narrow import NarrowTransformer
 from minilm.vision.vit import EyeConfig, ViT
 from minilm.vision.zoom import ZoomWords, crop_zoom
 
-PLAIN = {"8 px": 8, "12 px": 12, "16 px": 16, "24 px": 24}
-MODELS = (*PLAIN, "inside", "beside", "zoom")
+PLAIN = {"8 px": 8, "12 px": 12, "24 px": 24}
+MODELS = (*PLAIN, "beside", "zoom")
 LOW, FULL, PATCH = 12, documents.SIDE, 4
 WIDTH, HEADS, LAYERS = 48, 4, 2
 FINE, BRANCH = 24, 12  # width of the fine tokens, and of the narrow branch
 NOISE, BATCH = 0.25, 32
+LR = 4e-3
+WHY = "the best of 2e-3, 4e-3, 1e-2 in a pilot at 12 pixels; one rate for all"
 COLOURS, PLACES = len(documents.NAMES), documents.PLACES**2
-FIRST_DIGIT = 2 * COLOURS  # ids below: colour, and which of its digits is asked for
+WHERE, FIRST, SECOND = range(3)  # what is asked of a colour
+FIRST_DIGIT = 3 * COLOURS  # ids below: colour and question
 ZOOM = ZoomWords(FIRST_DIGIT + 10, documents.PLACES)
 VOCABULARY = ZOOM.first + PLACES
-HELD, EXAM = 1_000_000, 500  # seed and size of the test
+HELD, EXAM = 1_000_000, 300  # seed and size of the test
 
 
-def questions(asked: np.ndarray) -> np.ndarray:
-    """Colours as two questions each, first digit and second: (N, k) -> (N, 2 k)."""
-    return np.stack([2 * asked, 2 * asked + 1], axis=2).reshape(len(asked), -1)
+def questions(asked: np.ndarray, what: Sequence[int] = (WHERE, FIRST, SECOND)) -> np.ndarray:
+    """Colours as questions each: (N, k) -> (N, q k), q of them for each colour."""
+    each = [3 * asked + kind for kind in what]
+    return np.stack(each, axis=2).reshape(len(asked), -1)
 
 
-def answers(numbers: np.ndarray) -> np.ndarray:
-    """Numbers as ids of their two digits: (N, k) -> (N, 2 k)."""
-    digits = np.stack([numbers // 10, numbers % 10], axis=2)
-    return FIRST_DIGIT + digits.reshape(len(numbers), -1)
+def answers(numbers: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
+    """Places, if given, and both digits, as ids: (N, k) -> (N, 3 k) or (N, 2 k)."""
+    each = [] if places is None else [ZOOM.first + places]
+    each += [FIRST_DIGIT + numbers // 10, FIRST_DIGIT + numbers % 10]
+    return np.stack(each, axis=2).reshape(len(numbers), -1)
 
 
 def eye_of(side: int, width: int = WIDTH, layers: int = 1) -> ViT:
     """An eye for pictures of this side."""
     return ViT(EyeConfig(side, PATCH, layers, width, max(1, width // 12)))
-
-
-class Inside(VisionLanguage):
-    """The page twice in the sequence, small and large, each through an eye of its own."""
-
-    def __init__(self, language: Transformer, eye: ViT, projector: Any, small_eye: ViT) -> None:
-        super().__init__(language, eye, projector)
-        self.small_eye = small_eye
-
-    def of(self, large: np.ndarray, small: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """Both pictures as parts of a sequence."""
-        return self.small_eye(small), large
 
 
 def build(model: str, seed: int) -> VisionLanguage:
@@ -90,10 +82,6 @@ def build(model: str, seed: int) -> VisionLanguage:
         made = HighResolution(language, eye_of(LOW), projector, eye_of(FULL, FINE))
         return made.learn("all", eye=True)
     language = Transformer(config, seed)
-    if model == "inside":
-        made = Inside(language, eye_of(FULL), projector, eye_of(LOW)).learn("all", eye=True)
-        made.small_eye.requires_grad_()
-        return made
     side = PLAIN.get(model, LOW)
     return VisionLanguage(language, eye_of(side), projector).learn("all", eye=True)
 
@@ -105,12 +93,11 @@ def zoomed(pages: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.stack([crop_zoom(page, box, LOW) for page, box in zip(pages, boxes, strict=True)])
 
 
-def parts_of(model: str, made: Any, pages: np.ndarray, ids: np.ndarray) -> tuple:
-    """What a model that does not zoom reads: scans (N, 3, 24, 24) and questions (N, 2 k)."""
+def parts_of(model: str, pages: np.ndarray, ids: np.ndarray) -> tuple:
+    """What a model that does not zoom reads: scans (N, 3, 24, 24) and questions (N, q)."""
     if model in PLAIN:
         return resize(pages, PLAIN[model]), ids
-    small = resize(pages, LOW)
-    return (*made.of(pages, small), ids) if model == "inside" else (pages, small, ids)
+    return pages, resize(pages, LOW), ids
 
 
 class Pages:
@@ -144,61 +131,60 @@ class Course:
     """Training and test of one model: what `run_until` asks for."""
 
     def __init__(self, model: str, count: int) -> None:
-        self.model, self.count, self.made = model, count, None
+        self.model, self.count = model, count
         self.held: tuple[np.ndarray, ...] | None = None
 
     def build(self, seed: int) -> VisionLanguage:
-        """The model; kept, because one of them makes parts of its sequence itself."""
-        self.made = build(self.model, seed)
-        return self.made
+        """The model of a seed."""
+        return build(self.model, seed)
 
     def draw(self, seed: int, step: int) -> tuple:
         """A batch for `loss`."""
         rows = rng(seed, "rows", step).integers(0, self.count, BATCH)
         pages, asked, numbers, places = pages_of(seed, self.count).rows(step, rows)
         if self.model != "zoom":
-            ids, targets = questions(asked), answers(numbers)
-            return (*parts_of(self.model, self.made, pages, ids), targets)
-        asked, numbers, places = asked[:, :1], numbers[:, :1], places[:, 0]
-        ids, named = questions(asked), ZOOM.first + places
-        first = np.stack([ids[:, 0], named], axis=1)
-        nothing = np.full(len(ids), IGNORE)
-        targets = [np.stack([named, nothing], axis=1), answers(numbers)]
-        return (
-            resize(pages, LOW), first, zoomed(pages, places), ids, np.concatenate(targets, axis=1),
-        )  # fmt: skip
+            ids = questions(asked)
+            return (*parts_of(self.model, pages, ids), answers(numbers, places))
+        last = places[:, -1:]
+        where = np.concatenate([questions(asked, (WHERE,)), ZOOM.first + last], axis=1)  # (N, 5)
+        nothing = np.full_like(last, IGNORE)
+        targets = [ZOOM.first + places, nothing, answers(numbers[:, -1:])]
+        ids = questions(asked[:, -1:], (FIRST, SECOND))
+        seen = zoomed(pages, last[:, 0])
+        return resize(pages, LOW), where, seen, ids, np.concatenate(targets, axis=1)
 
     def exam(self, made: VisionLanguage) -> dict[str, float]:
-        """On pages that were never trained on: whole numbers, digits, and boxes named right."""
+        """On pages that were never trained on: whole numbers, digits, and boxes found."""
         if self.held is None:
             self.held = Pages(HELD, EXAM).rows(0)
         pages, asked, numbers, places = self.held
         said, named = read_with(self.model, made, pages, asked)
-        wanted = answers(numbers if self.model != "zoom" else numbers[:, :1])
+        wanted = answers(numbers[:, -said.shape[1] // 2 :])
         hit = (said == wanted).reshape(-1, 2)  # (N k, 2)
         found = {"right": float(hit.all(1).mean()), "digits": float(hit.mean())}
-        if named is not None:
-            found["named"] = float((named == ZOOM.first + places[:, 0]).mean())
-        return found
+        return {**found, "named": float((named == ZOOM.first + places).mean())}
 
 
 def read_with(
     model: str, made: Any, pages: np.ndarray, asked: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """What a model says to scans and colours (N, k): ids of digits (N, 2 k), and None.
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a model says to scans and colours (N, k): ids of digits (N, 2 k), of places (N, k).
 
-    One that zooms answers the first question only: ids (N, 2), and the box that it named (N,).
+    One that zooms is asked where all boxes are, and reads the last one: digits (N, 2).
     """
+    n, k = asked.shape
     with no_grad():
         if model != "zoom":
-            ids = questions(asked)
-            logits = made(*parts_of(model, made, pages, ids)).numpy()
-            return logits[:, -ids.shape[1] :].argmax(-1), None
-        small, ids = resize(pages, LOW), questions(asked[:, :1])
-        named = made.next_logits(small, ids[:, :1])[:, ZOOM.first :].argmax(-1) + ZOOM.first
-        first = np.stack([ids[:, 0], named], axis=1)
-        seen = zoomed(pages, named - ZOOM.first)
-        return made(small, first, seen, ids).numpy()[:, -2:].argmax(-1), named
+            logits = made(*parts_of(model, pages, questions(asked))).numpy()[:, -3 * k :]
+            said = logits.argmax(-1).reshape(n, k, 3)
+            return said[:, :, 1:].reshape(n, -1), said[:, :, 0]
+        small, where = resize(pages, LOW), questions(asked, (WHERE,))
+        logits = made(small, where).numpy()[:, -k:, ZOOM.first :]
+        named = ZOOM.first + logits.argmax(-1)  # (N, k)
+        where = np.concatenate([where, named[:, -1:]], axis=1)
+        seen = zoomed(pages, named[:, -1] - ZOOM.first)
+        ids = questions(asked[:, -1:], (FIRST, SECOND))
+        return made(small, where, seen, ids).numpy()[:, -2:].argmax(-1), named
 
 
 # ------------------------------------------------------------------------------------ what it costs
@@ -216,19 +202,17 @@ def eye_macs(side: int, width: int = WIDTH) -> int:
 
 
 def macs(model: str) -> int:
-    """Multiply-adds of one question, without the last map to the words."""
+    """Multiply-adds of finding one box and reading it, without the last map to the words."""
 
-    def sequence(*sides: int, words: int = 2) -> int:
+    def sequence(*sides: int, words: int = 3) -> int:
         tokens = words + sum((side // PATCH) ** 2 + 2 for side in sides)
         return stack_macs(tokens, WIDTH, LAYERS)
 
     if model in PLAIN:
         return eye_macs(PLAIN[model]) + sequence(PLAIN[model])
-    if model == "inside":
-        return eye_macs(FULL) + eye_macs(LOW) + sequence(FULL, LOW)
     if model == "zoom":
         return 2 * eye_macs(LOW) + sequence(LOW, LOW, words=4)
-    fine, short = (FULL // PATCH) ** 2, (LOW // PATCH) ** 2 + 4
+    fine, short = (FULL // PATCH) ** 2, (LOW // PATCH) ** 2 + 5
     branch = 2 * fine * FINE * BRANCH + 2 * short * WIDTH * BRANCH + 2 * short * fine * BRANCH
     own = fine * FINE * (3 * PATCH**2) + stack_macs(fine, FINE, 1)
     return eye_macs(LOW) + sequence(LOW) + own + LAYERS * branch
@@ -238,8 +222,7 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 1600,
-    tune_steps: int = 300,
+    steps: int = 1000,
     count: int = 8000,
     command: str = "",
     say: Callable[[str], Any] = print,
@@ -248,10 +231,9 @@ def study(
 
     Args:
         out: JSON file to write or to go on with.
-        models: "8 px", "12 px", "16 px", "24 px", "inside", "beside", "zoom" or some of them.
+        models: "8 px", "12 px", "24 px", "beside", "zoom" or some of them.
         seeds: of weights and pages.
         steps: of training, batch 32.
-        tune_steps: of each tuning run.
         count: training pages, each scanned anew when it comes up.
         command: kept in the file.
         say: gets one line per run.
@@ -260,12 +242,8 @@ def study(
         The file's data.
     """
     refuse_unknown("models", models, MODELS)
-    settings = {"steps": steps, "tune_steps": tune_steps, "count": count, "batch": BATCH}
+    settings = {"steps": steps, "count": count, "batch": BATCH}
     settings |= {"noise": NOISE, "width": WIDTH, "layers": LAYERS, "exam": EXAM}
-
-    def tune(model: str) -> dict[str, Any]:
-        course = Course(model, count)
-        return tuned(course.build, course.draw, 2e-3, tune_steps, slack=0.0)
 
     def run(model: str, seed: int, lr: float) -> dict[str, Any]:
         course = Course(model, count)
@@ -278,7 +256,7 @@ def study(
         Record(out, "small_text", settings, command),
         [{"model": model} for model in models],
         seeds,
-        tune,
+        lambda model: {"lr": LR, "why": WHY},
         run,
         shown,
         say,
