@@ -34,6 +34,7 @@ CHANNELS, LAYERS, HEADS = 64, 3, 4
 ASKED = 4  # questions about one scene
 ENGLISH = 500  # English words that have an id of their own
 ROW = ASKED * (asking.LONGEST + 1)  # tokens of the questions and answers about one scene
+LIVE_EYE, LIVE_TEXT, LIVE_STEPS = 200, 500, 250  # steps of what the lesson trains itself
 START = asking.WORDS.index(asking.START)
 
 
@@ -313,3 +314,14 @@ def blind(pool: Talks, exam: asking.Exam) -> dict[str, float]:
         ]
     )
     return by_sort(right, exam)
+
+
+def contrast_exam(clips: dict[int, Clip], new: Talks) -> dict[str, list[float]]:
+    """Of new pictures: the share whose own caption is the nearest of all, and the loss."""
+    found: dict[str, list[float]] = {"nearest": [], "loss": []}
+    for model in clips.values():
+        logits = model.logits(new.pictures, new.captions)
+        found["nearest"].append(float((logits.argmax(1) == np.arange(len(logits))).mean()))
+        with no_grad():
+            found["loss"].append(model.loss(new.pictures, new.captions).item())
+    return found

@@ -279,7 +279,9 @@ def a_language_model_reads_through_yours():
     nn.manual_seed(0)
     eye, theirs = ViT(), Mlp2x(64, 48)
     language = Transformer(Config(100, 40, layers=2, heads=4, channels=48, init_std=0.1))
-    weights = [p.data for p in (theirs.up.weight, theirs.up.bias, theirs.down.weight, theirs.down.bias)]
+    weights = [
+        p.data for p in (theirs.up.weight, theirs.up.bias, theirs.down.weight, theirs.down.bias)
+    ]
 
     class Yours(Module):
         def forward(self, x):
@@ -287,7 +289,9 @@ def a_language_model_reads_through_yours():
 
     pictures, ids = scenes.draw_all(scenes.scenes(4)), np.ones((4, 3), int)
     logits = [VisionLanguage(language, eye, way)(pictures, ids).data for way in (theirs, Yours())]
-    print(f"logits of {logits[0].shape}: largest difference {np.abs(logits[0] - logits[1]).max():.1e}")
+    print(
+        f"logits of {logits[0].shape}: largest difference {np.abs(logits[0] - logits[1]).max():.1e}"
+    )
 
 
 # %% [markdown]
@@ -407,6 +411,7 @@ def queries_forget_the_order():
 # %%
 def visual_expert(x, is_img, Wt, Wi):
     """(T, C)."""
+
     ### BEGIN SOLUTION
     def own(rows, text, img):
         return np.where(is_img[:, None], rows @ img.T, rows @ text.T)

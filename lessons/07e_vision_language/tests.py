@@ -143,7 +143,9 @@ def very_cold(student, rng, B, C, tau):
     "a tau of 0.001 does not overflow"
     x = np.eye(B) + 0.01 * normal(rng, B, B)
     wrong = float(array(student.info_nce(x, -x, 0.001), shape=()))
-    true(np.isfinite(wrong) and wrong > 500, "with the partners turned around it is finite and large")
+    true(
+        np.isfinite(wrong) and wrong > 500, "with the partners turned around it is finite and large"
+    )
     close(student.info_nce(x, x, 0.001), 0.0, atol=1e-9)
 
 
@@ -244,7 +246,9 @@ def mixture(scores, values):
     return np.array(out)
 
 
-@qformer.test(points=2, hint="softmax(q k / sqrt(C)) over the S keys, times the values.", cases=looks)
+@qformer.test(
+    points=2, hint="softmax(q k / sqrt(C)) over the S keys, times the values.", cases=looks
+)
 def queries_mix_values(student, rng, S, N, I, C):  # noqa: E741
     "each query's mixture of the values"
     x, queries, Wk, Wv = (normal(rng, *s) for s in ((S, I), (N, C), (C, I), (C, I)))

@@ -100,39 +100,50 @@ WRONG = [
     (
         "unpatchify",
         0,
-        UNPATCHIFY.replace(
-            "token.reshape(-1, p, p)", "token.reshape(p, p, -1).transpose(2, 0, 1)"
-        ),
+        UNPATCHIFY.replace("token.reshape(-1, p, p)", "token.reshape(p, p, -1).transpose(2, 0, 1)"),
     ),
     # the order left, top
     ("crop_zoom", 0, CROP.replace("top, left, bottom, right", "left, top, right, bottom")),
     # bottom and right belong to the box
     ("crop_zoom", 0, CROP.replace("(bottom - top)", "(bottom - top + 1)")),
     # rounded, not under the middle
-    ("crop_zoom", 0, CROP.replace("(np.arange(size) + 0.5)", "np.arange(size) * 1.0").replace(
-        ".astype(int)", ".round().astype(int)")),
+    (
+        "crop_zoom",
+        0,
+        CROP.replace("(np.arange(size) + 0.5)", "np.arange(size) * 1.0").replace(
+            ".astype(int)", ".round().astype(int)"
+        ),
+    ),
     # not enlarged
-    ("crop_zoom", 0, CROP.replace("img[:, rows[:, None], columns]",
-                                  "img[:, top:bottom, left:right]")),
+    (
+        "crop_zoom",
+        0,
+        CROP.replace("img[:, rows[:, None], columns]", "img[:, top:bottom, left:right]"),
+    ),
     # one direction
     ("info_nce", 2, NCE.replace("(loss(logits) + loss(logits.T)) / 2", "loss(logits)")),
     # rows keep their lengths
-    ("info_nce", 0, NCE.replace("x / np.linalg.norm(x, axis=1, keepdims=True)", "x + 0")),
+    ("info_nce", 2, NCE.replace("x / np.linalg.norm(x, axis=1, keepdims=True)", "x + 0")),
     # the sum of both directions
     ("info_nce", 1, NCE.replace(" + loss(logits.T)) / 2", " + loss(logits.T))")),
     # the temperature multiplies
     ("info_nce", 1, NCE.replace("/ tau", "* tau")),
     # overflows
-    ("info_nce", 3, NCE.replace("top = s.max(1, keepdims=True)", "top = 0 * s[:, :1]")),
+    ("info_nce", 4, NCE.replace("top = s.max(1, keepdims=True)", "top = 0 * s[:, :1]")),
     # no activation
-    ("mlp2x", 0, MLP.replace("    h = 0.5 * h * (1 + np.tanh("
-                             "(2 / np.pi) ** 0.5 * (h + 0.044715 * h**3)))\n", "")),
+    (
+        "mlp2x",
+        0,
+        MLP.replace(
+            "    h = 0.5 * h * (1 + np.tanh((2 / np.pi) ** 0.5 * (h + 0.044715 * h**3)))\n", ""
+        ),
+    ),
     # weights not transposed, where that runs
     ("mlp2x", 0, MLP.replace("W2.T", "W2.reshape(W2.shape[::-1])")),
     # the first bias is left out
     ("mlp2x", 0, MLP.replace("W1.T + b1", "W1.T")),
     # float64 whatever came
-    ("mlp2x", 2, MLP.replace("x @ W1.T", "x.astype(np.float64) @ W1.T")),
+    ("mlp2x", 3, MLP.replace("x @ W1.T", "x.astype(np.float64) @ W1.T")),
     # the window moves by one
     (
         "stride_conv_proj",
@@ -148,44 +159,75 @@ def stride_conv_proj(grid, W):
     # the window turned over its diagonal
     ("stride_conv_proj", 1, STRIDED.replace("ciab", "ciba")),
     # k by k patches that are not neighbours
-    ("stride_conv_proj", 1, STRIDED.replace("G // k, k, G // k, k, I", "k, G // k, k, G // k, I")
-     .replace("raqbi", "arbqi")),
+    (
+        "stride_conv_proj",
+        1,
+        STRIDED.replace("G // k, k, G // k, k, I", "k, G // k, k, G // k, I").replace(
+            "raqbi", "arbqi"
+        ),
+    ),
     # columns of squares first
     ("stride_conv_proj", 1, STRIDED.replace("->rqc", "->qrc")),
     # no scale
-    ("qformer", 0, QUERIES.replace(" / queries.shape[1] ** 0.5", "")),
+    ("qformer", 1, QUERIES.replace(" / queries.shape[1] ** 0.5", "")),
     # shares over the queries
     ("qformer", 0, QUERIES.replace("shares.sum(1, keepdims=True)", "shares.sum(0)")),
     # overflows
-    ("qformer", 3, QUERIES.replace(" - scores.max(1, keepdims=True)", "")),
+    ("qformer", 4, QUERIES.replace(" - scores.max(1, keepdims=True)", "")),
     # the values are the tokens' keys
     ("qformer", 0, QUERIES.replace("x @ Wv.T", "x @ Wk.T")),
     # everyone sees everyone
     ("visual_expert", 0, EXPERT.replace("np.tri(len(x), dtype=bool)", "True")),
     # one output map for all
-    ("visual_expert", 2, EXPERT.replace(
-        "return own(shares / shares.sum(1, keepdims=True) @ v, Wt[3], Wi[3])",
-        "return shares / shares.sum(1, keepdims=True) @ v @ Wt[3].T")),
+    (
+        "visual_expert",
+        2,
+        EXPERT.replace(
+            "return own(shares / shares.sum(1, keepdims=True) @ v, Wt[3], Wi[3])",
+            "return shares / shares.sum(1, keepdims=True) @ v @ Wt[3].T",
+        ),
+    ),
     # pictures and text do not see each other
-    ("visual_expert", 1, EXPERT.replace(
-        "np.tri(len(x), dtype=bool)",
-        "np.tri(len(x), dtype=bool) & (is_img[:, None] == is_img[None])")),
+    (
+        "visual_expert",
+        1,
+        EXPERT.replace(
+            "np.tri(len(x), dtype=bool)",
+            "np.tri(len(x), dtype=bool) & (is_img[:, None] == is_img[None])",
+        ),
+    ),
     # a mixture of both by multiplication
-    ("visual_expert", 4, EXPERT.replace(
-        "np.where(is_img[:, None], rows @ img.T, rows @ text.T)",
-        "is_img[:, None] * (rows @ img.T) + ~is_img[:, None] * (rows @ text.T)")),
+    (
+        "visual_expert",
+        5,
+        EXPERT.replace(
+            "np.where(is_img[:, None], rows @ img.T, rows @ text.T)",
+            "is_img[:, None] * (rows @ img.T) + ~is_img[:, None] * (rows @ text.T)",
+        ),
+    ),
     # the expert has queries only
-    ("visual_expert", 2, EXPERT.replace(
-        "(own(x, Wt[i], Wi[i]) for i in range(3))",
-        "(own(x, Wt[i], Wi[i] if i == 0 else Wt[i]) for i in range(3))")),
+    (
+        "visual_expert",
+        2,
+        EXPERT.replace(
+            "(own(x, Wt[i], Wi[i]) for i in range(3))",
+            "(own(x, Wt[i], Wi[i] if i == 0 else Wt[i]) for i in range(3))",
+        ),
+    ),
     # what is read takes the place of the stream
     ("cross_attend_narrow", 0, NARROW.replace("return h + shares", "return shares")),
     # the scale of the stream
-    ("cross_attend_narrow", 2, NARROW.replace("q.shape[1] ** 0.5", "h.shape[1] ** 0.5")),
+    ("cross_attend_narrow", 1, NARROW.replace("q.shape[1] ** 0.5", "h.shape[1] ** 0.5")),
     # the stream is changed
     ("cross_attend_narrow", 4, NARROW.replace("return h +", "h +=").rstrip() + "\n    return h\n"),
-    # keys from the stream
-    ("cross_attend_narrow", 0, NARROW.replace("return h + shares / shares.sum(1, keepdims=True)",
-                                              "return h + scores / scores.sum(1, keepdims=True)")),
+    # no softmax
+    (
+        "cross_attend_narrow",
+        1,
+        NARROW.replace(
+            "return h + shares / shares.sum(1, keepdims=True)",
+            "return h + scores / scores.sum(1, keepdims=True)",
+        ),
+    ),
 ]
 WRONG = [(question, earned, START + code) for question, earned, code in WRONG]

@@ -9,7 +9,7 @@ def vision_twin(model: VisionLanguage) -> Any:
     """A torch module that computes what ours does: `twin(pictures, ids, targets)` is the mean loss.
 
     Args:
-        model: a `ViT`, an `Mlp2x` and a language model of `bench.peers.gpt`, with or without experts.
+        model: a `ViT`, an `Mlp2x` and a language model of `bench.peers.gpt`; experts or none.
     """
     import torch
     from torch import nn

@@ -136,9 +136,7 @@ class Attention(_Heads):
         """(B, T, C) -> q (B, H, T, D), k and v (B, G, T, D), queries and keys turned by RoPE."""
         return self.unpack(self.qkv(x), rope)
 
-    def unpack(
-        self, packed: Tensor, rope: tuple[Any, Any] | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def unpack(self, packed: Tensor, rope: tuple[Any, Any] | None) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, (H + 2 G) D) -> q (B, H, T, D), k and v (B, G, T, D)."""
         turned = self.heads + self.kv_heads
         packed = self._split(packed, turned + self.kv_heads)  # -> (B, H + 2 G, T, D)

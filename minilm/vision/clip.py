@@ -22,7 +22,7 @@ from minilm.vision.vit import ViT
 COLDEST = 100.0  # CLIP lets the inverse temperature grow no further
 
 
-def normalised(x: Tensor, eps: float = 1e-6) -> Tensor:
+def normalised(x: Tensor, eps: float = 1e-12) -> Tensor:
     """Rows of length 1: (..., C) -> (..., C)."""
     return x / F.sqrt(F.sum(x * x, axis=-1, keepdims=True) + eps)
 

@@ -45,8 +45,8 @@ class VisionLanguage(Module):
         seen       (B, S, I) floats, what the eye makes of pictures (`vit.seen`): with a frozen eye
                    it needs to be computed once only
 
-    Parameters: `language`, `eye`, `projector`, `marks` (2, C), `gain` (1,), which starts at the size
-    of the language model's token vectors and multiplies what the projector gives; `experts`.
+    Parameters: `language`, `eye`, `projector`; `marks` (2, C); `gain` (1,), which multiplies what
+    the projector gives and starts at the size of the language model's token vectors; `experts`.
 
     Raises:
         InputError: a language model of another kind than "decoder", or without a head.
@@ -169,9 +169,7 @@ class VisionLanguage(Module):
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
         relative = getattr(language.stack, "relative", None)
-        sight = self_sight(
-            self.config, x, queries, keys, True, False, relative=relative, rope=rope
-        )
+        sight = self_sight(self.config, x, queries, keys, True, False, relative=relative, rope=rope)
         runs = runs_of(of_picture)
         for i, block in enumerate(language.blocks):
             expert = None if self.experts is None else self.experts[i]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilm import functional as F
+from minilm.backend import to_numpy
 from minilm.errors import InputError
 from minilm.nn import (
     MLP,
@@ -210,7 +211,7 @@ class QFormer(Module):
         self, seen: Tensor, ids: np.ndarray, logits: Tensor, random: np.random.Generator
     ) -> Tensor:
         """Cross-entropy over true pairs, and for each picture and text a likely false partner."""
-        batch, scores = len(ids), logits.numpy().astype(np.float64)
+        batch, scores = len(ids), to_numpy(logits.data).astype(np.float64)
         same = (ids[:, None] == ids[None]).all(-1)  # equal texts are no negatives
         if same.all():
             return F.sum(logits * 0)

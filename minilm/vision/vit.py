@@ -2,7 +2,7 @@
 
 ViT (Dosovitskiy et al. 2021, arXiv 2010.11929): each patch is one token, a linear map of its
 pixels plus a learned vector for its place; then the blocks of a language model without its mask.
-`clip` and `reconstruct` are two ways to train it; `language` shows what it sees to a language model.
+`clip` and `reconstruct` are two ways to train it; `language` shows a language model what it sees.
 """
 
 from __future__ import annotations
@@ -143,7 +143,5 @@ class ViT(Module):
 def seen(eye: ViT, pictures: np.ndarray, skip: int = 0, batch: int = 256) -> np.ndarray:
     """What a frozen eye sees, batch by batch, without gradients: (N, T, C)."""
     with no_grad():
-        parts = [
-            eye(pictures[i : i + batch], skip).numpy() for i in range(0, len(pictures), batch)
-        ]
+        parts = [eye(pictures[i : i + batch], skip).numpy() for i in range(0, len(pictures), batch)]
     return np.concatenate(parts)

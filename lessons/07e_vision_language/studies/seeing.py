@@ -26,11 +26,13 @@ from typing import Any
 
 import numpy as np
 
+from minilm import nn
 from minilm.backend import rng
 from minilm.data.images import asking
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 from minilm.studies.runs import TUNING_SEED, tune
+from minilm.tensor import no_grad
 from minilm.vision.language import VisionLanguage
 from minilm.vision.vit import seen
 
@@ -85,9 +87,12 @@ def study(
     def made(way: str, seed: int, lr: float, count: int) -> tuple[VisionLanguage, Any]:
         learns, kind, eye = WAYS[way]
         language = E.language(seed, text_steps)
-        sight, pool = E.looked(eye, seed, eye_steps, COUNT, 1000 + seed), E.talks(COUNT, 1000 + seed)
+        sight, pool = (
+            E.looked(eye, seed, eye_steps, COUNT, 1000 + seed),
+            E.talks(COUNT, 1000 + seed),
+        )
         frozen = E.eye_of(eye, seed, eye_steps)
-        E.nn.manual_seed(seed)
+        nn.manual_seed(seed)
         model = VisionLanguage(language, frozen, E.make_projector(kind), learns == "expert")
         if way.endswith("taught"):
             E.pretrain_queries(model.projector, sight, pool, eye_steps, 2e-3, seed)
@@ -99,33 +104,33 @@ def study(
             E.fit(model, batches, count, lr)
         return model, sight
 
-    def tuned(way: str) -> dict[str, Any]:
+    def tuned(model: str) -> dict[str, Any]:
         def loss(lr: float) -> float:
-            model, sight = made(way, TUNING_SEED, lr, tune_steps)
+            trained, _ = made(model, TUNING_SEED, lr, tune_steps)
             pool = E.talks(512, 800)
-            looks = E.looked(WAYS[way][2], TUNING_SEED, eye_steps, 512, 800)
-            with E.no_grad():
-                return model.loss(looks, pool.asked, pool.targets).item()
+            looks = E.looked(WAYS[model][2], TUNING_SEED, eye_steps, 512, 800)
+            with no_grad():
+                return trained.loss(looks, pool.asked, pool.targets).item()
 
         return tune(4e-3, loss, widest=4)
 
-    def run(way: str, seed: int, lr: float) -> dict[str, Any]:
+    def run(model: str, seed: int, lr: float) -> dict[str, Any]:
         text, pool = E.language(seed, text_steps), E.talks(COUNT, 1000 + seed)
         exam = asking.exam(EXAM, 500 + seed)
         began = time.process_time()
-        model, _ = made(way, seed, lr, steps)
+        trained, _ = made(model, seed, lr, steps)
         took = time.process_time() - began
-        right = E.answers(model, seen(model.eye, exam.images), exam)
+        right = E.answers(trained, seen(trained.eye, exam.images), exam)
         window = E.english_batch(E.english()[2], 64, rng(seed, "same"))[:, :-1]
-        with E.no_grad():
-            same = np.array_equal(text(window).data, model(window).data)
+        with no_grad():
+            same = np.array_equal(text(window).data, trained(window).data)
         return {
             "seed": seed,
             "lr": lr,
-            "parameters": sum(p.size for p in model.parameters() if p.requires_grad),
-            "tokens": len(model.text_places(exam.images[:1], np.zeros((1, 1), int))) - 3,
+            "parameters": sum(p.data.size for p in trained.parameters() if p.requires_grad),
+            "tokens": len(trained.text_places(exam.images[:1], np.zeros((1, 1), int))) - 3,
             "points": [{"step": steps, **E.by_sort(right, exam)}],
-            "text": E.text_loss(model.language, seed),
+            "text": E.text_loss(trained.language, seed),
             "text_before": E.text_loss(text, seed),
             "same_bits": bool(same),
             "captions": E.reads_captions(text, exam),
@@ -137,12 +142,14 @@ def study(
                 "eye_steps": eye_steps}  # fmt: skip
     return carry_out(
         Record(out, "seeing", settings, command),
-        [{"way": way} for way in ways],
+        [{"model": way} for way in ways],
         seeds,
         tuned,
         run,
-        lambda run: f"right {run['points'][-1]['right']:.3f}, english {run['text']['english']:.3f} "
-        f"was {run['text_before']['english']:.3f}, same {run['same_bits']}",
+        lambda run: (
+            f"right {run['points'][-1]['right']:.3f}, english {run['text']['english']:.3f} "
+            f"was {run['text_before']['english']:.3f}, same {run['same_bits']}"
+        ),
         say,
     )
 

@@ -127,32 +127,45 @@ def ask(scene: Sequence[Thing], about: str, random: np.random.Generator) -> str 
     return asked if answer(scene, asked) is not None else None
 
 
-def exam(count: int, seed: int = 0, about: Sequence[str] = ABOUT, **world_settings: object) -> Exam:
-    """Random scenes with one random question each, every sort about as often as the others.
+def exam(
+    count: int,
+    seed: int = 0,
+    about: Sequence[str] = ABOUT,
+    most: int = world.MOST,
+    kinds: Sequence[str] = KINDS,
+) -> Exam:
+    """Random scenes with one random question each; the sorts of questions take turns.
 
     Args:
         count: how many, N.
         seed: of all that is random.
         about: the sorts of questions, of `ABOUT`.
-        world_settings: `most` and `kinds` as in `scenes.scenes`.
+        most, kinds: of the scenes, as in `scenes.scenes`.
 
     Raises:
-        InputError: no sort or an unknown one; as `scenes.scenes`.
+        InputError: no sort, an unknown one, or one that none of 1,000 scenes can be asked about
+            (relations need two things); as `scenes.scenes`.
     """
     if not about:
         raise InputError("about is empty; it must name at least one sort of question")
+    world.check_world(count, most, kinds)
     random = rng(seed, "asking")
-    made = world.scenes(count, seed, **world_settings)
-    questions, sorts = [], []
-    for i, scene in enumerate(made):
-        sort = about[i % len(about)]
-        question = ask(scene, sort, random)
-        while question is None:  # a scene that this sort cannot be asked about: another sort
-            sort = about[random.integers(len(about))]
-            question = ask(scene, sort, random) or _always(scene, about)
+    made, questions = [], []
+    sorts = [about[i % len(about)] for i in range(count)]
+    for sort in sorts:
+        for _ in range(1000):
+            scene = world.one_scene(random, most, kinds)
+            question = ask(scene, sort, random)
+            if question is not None:
+                break
+        else:
+            raise InputError(
+                f"about has {sort!r}; scenes of at most {most} things of {len(kinds)} kinds cannot "
+                "be asked about that"
+            )
+        made.append(scene)
         questions.append(question)
-        sorts.append(sort)
-    answers = [answer(scene, question) for scene, question in zip(made, questions, strict=True)]
+    answers = [str(answer(scene, asked)) for scene, asked in zip(made, questions, strict=True)]
     return Exam(world.draw_all(made), made, questions, answers, sorts)
 
 

@@ -70,7 +70,9 @@ class Said(NamedTuple):
     scene: Scene | None  # where places are told
 
 
-def scenes(count: int, seed: int = 0, most: int = MOST, kinds: Sequence[str] = KINDS) -> list[Scene]:
+def scenes(
+    count: int, seed: int = 0, most: int = MOST, kinds: Sequence[str] = KINDS
+) -> list[Scene]:
     """Random scenes of one to `most` things, each number as often as the others.
 
     Args:
@@ -82,6 +84,13 @@ def scenes(count: int, seed: int = 0, most: int = MOST, kinds: Sequence[str] = K
     Raises:
         InputError: a count below 1, a seed below 0, another `most`, no kind or an unknown one.
     """
+    check_world(count, most, kinds)
+    random = rng(seed, "scenes")
+    return [one_scene(random, most, kinds) for _ in range(count)]
+
+
+def check_world(count: int, most: int, kinds: Sequence[str]) -> None:
+    """Refuse what `scenes` refuses."""
     if count < 1:
         raise InputError(f"count is {count}; it must be 1 or more")
     if not 1 <= most <= MOST:
@@ -91,21 +100,20 @@ def scenes(count: int, seed: int = 0, most: int = MOST, kinds: Sequence[str] = K
             raise InputError(f"kinds has {kind!r}; allowed are {', '.join(KINDS)}")
     if not kinds:
         raise InputError("kinds is empty; it must name at least one shape or digit")
-    random, colours = rng(seed, "scenes"), tuple(COLOURS)
-    made = []
-    for _ in range(count):
-        cells = sorted(random.permutation(CELLS**2)[: random.integers(1, most + 1)].tolist())
-        made.append(
-            tuple(
-                Thing(
-                    colours[random.integers(len(colours))],
-                    kinds[random.integers(len(kinds))],
-                    *divmod(cell, CELLS),
-                )
-                for cell in cells
-            )
+
+
+def one_scene(random: np.random.Generator, most: int, kinds: Sequence[str]) -> Scene:
+    """A random scene; arguments as in `scenes`, unchecked."""
+    colours = tuple(COLOURS)
+    cells = sorted(random.permutation(CELLS**2)[: random.integers(1, most + 1)].tolist())
+    return tuple(
+        Thing(
+            colours[random.integers(len(colours))],
+            kinds[random.integers(len(kinds))],
+            *divmod(cell, CELLS),
         )
-    return made
+        for cell in cells
+    )
 
 
 def draw(scene: Sequence[Thing]) -> np.ndarray:
