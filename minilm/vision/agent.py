@@ -16,30 +16,53 @@ import numpy as np
 from minilm import nn
 from minilm.backend import IGNORE, rng
 from minilm.data.images.screen_play import Episode, Shown
-from minilm.data.images.screens import CELL, CLICKS, FIELDS, PAGES, SIDE, Task
+from minilm.data.images.screens import (
+    BACK,
+    CELL,
+    CLICKS,
+    FIELDS,
+    LOOKS,
+    MORE,
+    NO,
+    OK,
+    PAGES,
+    SAVED,
+    SIDE,
+    Task,
+    read,
+)
+from minilm.errors import InputError
 from minilm.models import Config, Transformer
 from minilm.vision.language import VisionLanguage
 from minilm.vision.vit import EyeConfig, ViT
 
 FIRST_FIELD = len(PAGES)
 FIRST_ACTION = FIRST_FIELD + len(FIELDS)
+TASKS = 4  # that can be asked of one screen in a row
+KINDS, TEXTS = tuple(LOOKS), (*PAGES, *FIELDS, OK, NO, BACK, MORE, SAVED)
 VOCABULARY = FIRST_ACTION + CLICKS + 1  # pages, fields, cells, done
 
 
+def make_eye(channels: int = 48, layers: int = 1, heads: int = 4) -> ViT:
+    """An eye for screens, one token for each of the 16 cells; from the stream of `nn.manual_seed`."""
+    return ViT(EyeConfig(SIDE, CELL, layers, channels, heads))
+
+
 def make_agent(
-    seed: int = 0, channels: int = 48, layers: int = 2, eye_layers: int = 1, heads: int = 4
+    seed: int = 0, channels: int = 48, layers: int = 2, heads: int = 4, eye: ViT | None = None
 ) -> VisionLanguage:
-    """An agent that has learnt nothing: one token for each of the 16 cells of the screen.
+    """An agent that has learnt nothing but what its eye may have learnt before.
 
     Args:
         seed: of the first weights.
         channels, heads: of eye and language model.
-        layers, eye_layers: blocks of each.
+        layers: blocks of the language model.
+        eye: None makes a new one.
     """
     nn.manual_seed(seed)
-    eye = ViT(EyeConfig(SIDE, CELL, eye_layers, channels, heads))
+    eye = make_eye(channels, 1, heads) if eye is None else eye
     config = Config(
-        vocab_size=VOCABULARY, context=CLICKS + 4, layers=layers, heads=heads, channels=channels,
+        vocab_size=VOCABULARY, context=CLICKS + 2 + 2 * TASKS, layers=layers, heads=heads, channels=channels,
         activation="gelu_tanh", tie=False, init_std=0.5 * channels**-0.5,
     )  # fmt: skip
     language = Transformer(config, seed)
@@ -52,8 +75,9 @@ def inked(pictures: np.ndarray) -> np.ndarray:
 
 
 def words_of(pages: np.ndarray, fields: np.ndarray) -> np.ndarray:
-    """Tasks as ids: (N,) and (N,) indices into `PAGES` and `FIELDS` -> int64 (N, 2)."""
-    return np.stack([pages, FIRST_FIELD + np.asarray(fields)], axis=1)
+    """Tasks as ids: indices (N, k) into `PAGES` and into `FIELDS` -> int64 (N, 2 k)."""
+    pages = np.asarray(pages)
+    return np.stack([pages, FIRST_FIELD + np.asarray(fields)], axis=2).reshape(len(pages), -1)
 
 
 def imitation_batch(
@@ -67,9 +91,9 @@ def imitation_batch(
         seed, step: of the draw.
     """
     rows = rng(seed, "imitation", step).integers(0, len(shown.actions), batch)
-    words = words_of(shown.pages[rows], shown.fields[rows])
+    words = words_of(shown.pages[rows], shown.fields[rows])  # (N, 2 k)
     targets = np.full_like(words, IGNORE)
-    targets[:, 1] = FIRST_ACTION + shown.actions[rows]
+    targets[:, 1::2] = FIRST_ACTION + shown.actions[rows]
     return inked(shown.images[rows]), words, targets
 
 
@@ -90,8 +114,8 @@ class Agent:
 
     def __call__(self, images: np.ndarray, tasks: Sequence[Task], step: int = 0) -> list[int]:
         """(N, 3, 32, 32) and N tasks -> N actions."""
-        pages = np.array([PAGES.index(task.page) for task in tasks])
-        fields = np.array([FIELDS.index(task.field) for task in tasks])
+        pages = np.array([[PAGES.index(task.page)] for task in tasks])
+        fields = np.array([[FIELDS.index(task.field)] for task in tasks])
         return actions_of(self.model, images, words_of(pages, fields)).tolist()
 
 
@@ -108,3 +132,21 @@ def success(episodes: Sequence[Episode]) -> Success:
     lengths = [len(e.actions) for e in episodes if e.done]
     share = [float(np.mean([getattr(e, name) for e in episodes])) for name in ("done", "harm")]
     return Success(*share, float(np.mean(lengths)) if lengths else float("nan"))
+
+
+def screen_labels(images: np.ndarray) -> np.ndarray:
+    """What stands in each cell of screens: int64 (N, 16, 2), kind and text, 0 and 0 for none.
+
+    For `PatchNaming`, so that an eye can learn to read screens before anybody acts on them.
+
+    Raises:
+        InputError: a picture that is no screen.
+    """
+    labels = np.zeros((len(images), CLICKS, 2), np.int64)
+    for row, image in zip(labels, images, strict=True):
+        found = read(image)
+        if found is None:
+            raise InputError("images hold a picture that is no screen; each must be one")
+        for kind, text, cell in found:
+            row[cell] = KINDS.index(kind) + 1, TEXTS.index(text) + 1
+    return labels

@@ -119,16 +119,20 @@ def play(
 
 
 class Shown(NamedTuple):
-    """What an imitator learns from."""
+    """What an imitator learns from: screens, and what the expert does on each for k tasks."""
 
     images: np.ndarray  # (N, 3, 32, 32) float32
-    pages: np.ndarray  # (N,) int64, the task's page as an index into `PAGES`
-    fields: np.ndarray  # (N,) int64, and its field into `FIELDS`
-    actions: np.ndarray  # (N,) int64, what the expert does
+    pages: np.ndarray  # (N, k) int64, the tasks' pages as indices into `PAGES`
+    fields: np.ndarray  # (N, k) int64, and their fields into `FIELDS`
+    actions: np.ndarray  # (N, k) int64, what the expert does for each
 
 
 def demonstrations(
-    count: int, seed: int = 0, tasks: Collection[Task] = (), stray: float = 0.2
+    count: int,
+    seed: int = 0,
+    tasks: Collection[Task] = (),
+    stray: float = 0.2,
+    asked: int = 1,
 ) -> Shown:
     """Screens with what the expert does: the steps of as many episodes as it takes.
 
@@ -138,20 +142,25 @@ def demonstrations(
         tasks: those to show; all by default.
         stray: how often the user clicks on any widget instead, so that the expert shows the way
             back. What it says is kept; what the user did is not.
+        asked: k, tasks for which the expert is asked on each screen: the one that is being done,
+            and others that this app has.
 
     Raises:
-        InputError: a count below 1, a share that is not from 0 to below 1, a seed below 0.
+        InputError: a count or `asked` below 1, a share that is not from 0 to below 1, a seed
+            below 0.
     """
-    if count < 1:
-        raise InputError(f"count is {count}; it must be 1 or more")
+    for name, value in (("count", count), ("asked", asked)):
+        if value < 1:
+            raise InputError(f"{name} is {value}; it must be 1 or more")
     if not 0 <= stray < 1:
         raise InputError(f"stray is {stray:g}; it must be from 0 to below 1")
-    random, steps = rng(seed, "straying"), []
+    tasks, random, steps = list(tasks) or all_tasks(), rng(seed, "straying"), []
     for app, state, task in _deal(seed, tasks):
-        names = PAGES.index(task.page), FIELDS.index(task.field)
+        here = [t for t in tasks if t.page in app.pages and t.field in _fields_of(app, t.page)]
         for _ in range(LIMIT):
+            others = [here[i] for i in random.integers(0, len(here), asked - 1)]
+            steps.append((draw(app, state), *_asked(app, state, [task, *others])))
             action = expert(app, state, task)
-            steps.append((draw(app, state), *names, action))
             if random.random() < stray:
                 there = widgets(app, state)
                 action = there[random.integers(len(there))].cell
@@ -164,6 +173,17 @@ def demonstrations(
             break
     images, *numbers = zip(*steps[:count], strict=True)
     return Shown(np.stack(images), *(np.array(column) for column in numbers))
+
+
+def _fields_of(app: App, page: str) -> tuple[str, ...]:
+    return app.fields[app.pages.index(page)]
+
+
+def _asked(app: App, state: State, tasks: Sequence[Task]) -> tuple[list[int], ...]:
+    """Pages, fields and the expert's actions of several tasks on one screen."""
+    pages, fields = zip(*tasks, strict=True)
+    actions = [expert(app, state, task) for task in tasks]
+    return [PAGES.index(p) for p in pages], [FIELDS.index(f) for f in fields], actions
 
 
 # ------------------------------------------------------------------- actors that learn nothing
