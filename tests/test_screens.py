@@ -80,7 +80,7 @@ def test_the_expert_does_every_task_from_every_start(task):
 
 def test_the_expert_finds_back_from_wherever_chance_leads():
     random, task, found = np.random.default_rng(0), Task("TV", "5G"), 0
-    for seed in range(150):
+    for seed in range(100):
         app, state = screens.make_app(seed, task)
         for cell in random.integers(0, 16, 25).tolist():
             state = click(app, state, cell)
@@ -92,7 +92,7 @@ def test_the_expert_finds_back_from_wherever_chance_leads():
                 break
             state = click(app, state, action)
         assert reached(app, state, task)
-    assert found > 100
+    assert found > 60
 
 
 def test_an_app_is_drawn_anew_for_each_seed_and_has_what_the_task_needs():
@@ -107,7 +107,7 @@ def test_an_app_is_drawn_anew_for_each_seed_and_has_what_the_task_needs():
 
 
 def test_the_oracle_reads_every_screen_back():
-    for game in play.games(40, seed=2):
+    for game in play.games(15, seed=2):
         app, state, task = game
         for cell in [None, *range(16)]:
             state = state if cell is None else click(app, state, cell)
@@ -149,7 +149,7 @@ class Reader:
 
 
 def test_the_pixels_tell_all_that_the_expert_needs():
-    games = play.games(100, seed=4)
+    games = play.games(50, seed=4)
     episodes = play.play(games, Reader())
     assert all(e.done and not e.harm for e in episodes)
     for game, episode in zip(games, episodes):
@@ -158,28 +158,32 @@ def test_the_pixels_tell_all_that_the_expert_needs():
 
 
 def test_demonstrations_show_what_the_expert_does():
-    shown = play.demonstrations(400, seed=1, stray=0.3)
-    tasks = [Task(screens.PAGES[p], screens.FIELDS[f]) for p, f in zip(shown.pages, shown.fields)]
+    shown = play.demonstrations(400, seed=1, stray=0.3, asked=3)
     assert shown.images.shape == (400, 3, 32, 32) and shown.actions.max() == DONE
-    assert Reader()(shown.images, tasks, 0) == shown.actions.tolist()
-    again = play.demonstrations(400, seed=1, stray=0.3)
+    assert shown.pages.shape == shown.fields.shape == shown.actions.shape == (400, 3)
+    for k in range(3):  # each of the tasks that are asked
+        names = zip(shown.pages[:, k], shown.fields[:, k])
+        tasks = [Task(screens.PAGES[p], screens.FIELDS[f]) for p, f in names]
+        assert Reader()(shown.images, tasks, 0) == shown.actions[:, k].tolist()
+    assert len({tuple(row) for row in shown.pages}) > 20
+    again = play.demonstrations(400, seed=1, stray=0.3, asked=3)
     assert all(np.array_equal(a, b) for a, b in zip(shown, again))
     only = play.demonstrations(50, seed=1, tasks=[TASK])
-    assert set(only.pages) == {2} and set(only.fields) == {7}
+    assert set(only.pages.ravel()) == {2} and set(only.fields.ravel()) == {7}
 
 
 def test_straying_leads_to_screens_that_the_straight_way_does_not_show():
     def asked_to_leave(shown):
         there = [screens.read(image) for image in shown.images]
         cells = [{w.cell: w.text for w in one} for one in there]
-        return np.mean([c.get(a) in ("<<", "NO") for c, a in zip(cells, shown.actions)])
+        return np.mean([c.get(a) in ("<<", "NO") for c, a in zip(cells, shown.actions[:, 0])])
 
     straight, stray = (play.demonstrations(600, seed=3, stray=s) for s in (0, 0.3))
     assert asked_to_leave(straight) == 0 and asked_to_leave(stray) > 0.02
 
 
 def test_who_learns_nothing_is_ranked_by_what_it_knows():
-    games = play.games(400, seed=7)
+    games = play.games(150, seed=7)
     share = {}
     for name, actor, generous in (
         ("chance", play.by_chance(), True),
@@ -193,7 +197,7 @@ def test_who_learns_nothing_is_ranked_by_what_it_knows():
             assert np.mean([e.harm for e in episodes]) > 0.5
     assert share["chance"] < share["widget"] < 0.15 and share["order"] < 0.1
     luck = play.luck_without_names()
-    assert abs(share["no names"] - luck) < 4 * (luck * (1 - luck) / 400) ** 0.5 + 0.03
+    assert abs(share["no names"] - luck) < 4 * (luck * (1 - luck) / 150) ** 0.5 + 0.03
 
 
 def test_a_game_ends_at_the_limit():
@@ -212,6 +216,7 @@ def test_a_game_ends_at_the_limit():
         (lambda: screens.read(np.zeros((3, 8, 8))), "image is (3, 8, 8); it must be (3, 32, 32)"),
         (lambda: play.games(0), "count is 0; it must be from 1 to 1,000,000"),
         (lambda: play.demonstrations(0), "count is 0; it must be 1 or more"),
+        (lambda: play.demonstrations(1, asked=0), "asked is 0; it must be 1 or more"),
         (lambda: play.demonstrations(1, stray=1), "stray is 1; it must be from 0 to below 1"),
         (lambda: play.play(play.games(1), play.in_order(), 0), "limit is 0; it must be 1 or more"),
         (lambda: play.play(play.games(1), lambda i, t, s: [17]), "cell is 17"),

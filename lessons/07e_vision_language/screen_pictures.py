@@ -75,11 +75,10 @@ def at_size(scanned: np.ndarray, side: int, patch: int = 4) -> None:
 
 def reading(record: Recorded, sides: Sequence[int], known: np.ndarray) -> None:
     """Numbers read against pixels: the model, and the reader who knows every look."""
-    cases = [f"{side} px" for side in sides]
-    model = record.final(lambda point: point["right"], cases)
+    model = record.final(lambda point: point["right"], ["12 px", "24 px"])
     lines(
         sides,
-        {"knows every look": known, "the model": model},
+        {"knows every look": known, "the model": ((12, 24), model)},
         xlabel="pixels along a side",
         ylabel="numbers read",
         expected={"chance": 0.01},
@@ -91,7 +90,7 @@ def reading(record: Recorded, sides: Sequence[int], known: np.ndarray) -> None:
 
 def frontier(record: Recorded, ways: Sequence[str], macs: Callable[[str], int]) -> None:
     """Numbers read against multiply-adds, one mark for each way and dots for its seeds."""
-    with figure(alt="Numbers read against multiply-adds for seven ways of seeing a page.") as ax:
+    with figure(alt="Numbers read against multiply-adds for four ways of seeing a page.") as ax:
         plain = [way for way in ways if way.endswith("px")]
         means = {
             way: np.mean([record.run(way, s)["points"][-1]["right"] for s in record.seeds])

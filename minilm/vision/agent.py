@@ -44,7 +44,7 @@ VOCABULARY = FIRST_ACTION + CLICKS + 1  # pages, fields, cells, done
 
 
 def make_eye(channels: int = 48, layers: int = 1, heads: int = 4) -> ViT:
-    """An eye for screens, one token for each of the 16 cells; from the stream of `nn.manual_seed`."""
+    """An eye for screens, one token for each of the 16 cells, drawn from `nn.manual_seed`."""
     return ViT(EyeConfig(SIDE, CELL, layers, channels, heads))
 
 
@@ -62,8 +62,8 @@ def make_agent(
     nn.manual_seed(seed)
     eye = make_eye(channels, 1, heads) if eye is None else eye
     config = Config(
-        vocab_size=VOCABULARY, context=CLICKS + 2 + 2 * TASKS, layers=layers, heads=heads, channels=channels,
-        activation="gelu_tanh", tie=False, init_std=0.5 * channels**-0.5,
+        vocab_size=VOCABULARY, context=CLICKS + 2 + 2 * TASKS, layers=layers, heads=heads,
+        channels=channels, activation="gelu_tanh", tie=False, init_std=0.5 * channels**-0.5,
     )  # fmt: skip
     language = Transformer(config, seed)
     return VisionLanguage(language, eye, nn.Linear(channels, channels)).learn("all", eye=True)

@@ -1,8 +1,8 @@
 """Training an eye patch by patch: for every token, name what is in its part of the picture.
 
-An eye that learns from captions is told once a picture; one that learns to read is told at every
-place. Vary trains its second eye so, on pages of text (arXiv 2312.06109). A language model behind the
-eye then needs to learn where to look, and not what is there.
+An eye that learns from captions is told once a picture; here it is told at every place. A language
+model behind it then needs to learn where to look, and not what is there. Vary's second eye learns
+to read before it serves a large model, too, there by writing out pages (arXiv 2312.06109).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """An eye whose patches overlap: what is cut apart by the edge of one patch is whole in the next.
 
-A digit on the border of two patches is half a digit to each. A window of twice the patch, moved by a
-patch, shows every token its surroundings too, for the same number of tokens; a few convolutions at
-the entrance of a ViT serve the same end (Xiao et al. 2021, arXiv 2106.14881).
+A digit on the border of two patches is half a digit to each. A window of twice the patch, moved by
+a patch, shows every token its surroundings too, for the same number of tokens; a few convolutions
+at the entrance of a ViT serve the same end (Xiao et al. 2021, arXiv 2106.14881).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class OverlappingViT(ViT):
         p = self.config.patch
         if p % 2:
             raise InputError(f"patch is {p}; it must be even for windows that overlap")
-        self.patch = Conv2d(self.config.colours, self.config.channels, 2 * p, p, p // 2, dtype=dtype)
+        ins, outs = self.config.colours, self.config.channels
+        self.patch = Conv2d(ins, outs, 2 * p, p, p // 2, dtype=dtype)
 
     def embed(self, pictures: Any) -> Tensor:
         """Windows before they see each other: (N, colours, side, side) -> (N, T, C)."""
