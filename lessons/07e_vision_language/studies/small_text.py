@@ -13,6 +13,8 @@ belongs to; then it learns on with the language model.
     "beside"   the page at 12 in the sequence, the one at 24 behind CogAgent's narrow branch
     "zoom"     the page at 12; what the model says to "where?" is cut out of the scan and shown to it
                at 12 pixels too; then it names the digits
+    "zoom 4x"  the same with four times the steps: a chain reads one box of a page where the others
+               read four, so only this one has been asked for as many digits as they have
 
 After Ming Ding (CS25 V4, 39:37, 41:50, 75:22). What would decide it is in the lesson.
 """
@@ -41,7 +43,8 @@ from minilm.vision.vit import EyeConfig
 from minilm.vision.zoom import ZoomWords, crop_zoom
 
 PLAIN = {"12 px": 12, "24 px": 24}
-MODELS = (*PLAIN, "beside", "zoom")
+MODELS = (*PLAIN, "beside", "zoom", "zoom 4x")
+LONGER = 4  # times the steps of "zoom 4x"
 LOW, FULL, PATCH = 12, documents.SIDE, 4
 WIDTH, HEADS, LAYERS = 48, 4, 2
 FINE, BRANCH = 24, 12  # width of the fine tokens, and of the narrow branch
@@ -195,7 +198,7 @@ class Course:
     """Training and test of one model: what `run_until` asks for."""
 
     def __init__(self, model: str, count: int, eye_steps: int) -> None:
-        self.model, self.count, self.eye_steps = model, count, eye_steps
+        self.model, self.count, self.eye_steps = model.removesuffix(" 4x"), count, eye_steps
 
     def build(self, seed: int) -> VisionLanguage:
         """The model of a seed."""
@@ -297,7 +300,7 @@ def study(
 
     Args:
         out: JSON file to write or to go on with.
-        models: "12 px", "24 px", "beside", "zoom" or some of them.
+        models: "12 px", "24 px", "beside", "zoom", "zoom 4x" or some of them.
         seeds: of weights and pages.
         steps: of training, batch 32.
         eye_steps: of an eye's own training before, batch 32.
@@ -313,13 +316,13 @@ def study(
     settings |= {"noise": NOISE, "width": WIDTH, "layers": LAYERS, "exam": EXAM}
 
     def run(model: str, seed: int, lr: float) -> dict[str, Any]:
-        course = Course(model, count, eye_steps)
+        course, long = Course(model, count, eye_steps), steps * (LONGER if "4x" in model else 1)
         made = run_until(
-            course.build, course.draw, course.exam, seed, lr, steps, steps // 4, True, steps
+            course.build, course.draw, course.exam, seed, lr, long, long // 4, True, long
         )
         sides = [(PLAIN.get(model, LOW), WIDTH)] + [(FULL, FINE)] * (model == "beside")
         eyes = [eye_for(*side, seed, count, eye_steps)[1] for side in sides]
-        return {**made, "macs": macs(model), "eyes": eyes}
+        return {**made, "macs": macs(course.model), "eyes": eyes}
 
     return carry_out(
         Record(out, "small_text", settings, command),
