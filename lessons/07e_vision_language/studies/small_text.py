@@ -278,6 +278,7 @@ def macs(model: str) -> int:
 
     if model in PLAIN:
         return eye_macs(PLAIN[model]) + sequence(PLAIN[model])
+    model = model.removesuffix(" 4x")
     if model == "zoom":
         return 2 * eye_macs(LOW) + sequence(LOW, LOW, words=4)
     fine, short = (FULL // PATCH) ** 2, (LOW // PATCH) ** 2 + 5
