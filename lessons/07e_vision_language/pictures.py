@@ -1,6 +1,6 @@
 """The figures of lesson 07e; those of small print and screens are in `screen_pictures`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,8 @@ from minilm.course.show.style import (
     BLUE,
     FAINT,
     GREEN,
-    INK,
     MUTED,
     ORANGE,
-    VERMILION,
     Picture,
     figure,
     new_figure,
@@ -76,9 +74,7 @@ def opening() -> Picture:
         ax.set_ylim(0, 1)
         for i in range(16):
             r, q = divmod(i, 8)
-            ax.add_patch(
-                Rectangle((0.06 + 0.115 * q, 0.84 - 0.13 * r), 0.075, 0.1, facecolor=BLUE)
-            )
+            ax.add_patch(Rectangle((0.06 + 0.115 * q, 0.84 - 0.13 * r), 0.075, 0.1, facecolor=BLUE))
         words = [*"where is the 7 ?".split()]
         for i, word in enumerate(words):
             ax.text(0.1 + 0.2 * i, 0.5, word, transform=ax.transAxes, ha="center", va="center",
@@ -168,7 +164,6 @@ TOKENS = {
     "strided": "strided\nconvolution",
     "pooled": "mean of four,\ntwo layers",
     "queries 4": "4 queries",
-    "queries 4 taught": "4 queries,\ntaught first",
 }
 
 
@@ -176,20 +171,11 @@ def tokens(record: Recorded) -> None:
     """Questions answered right with 16 tokens a picture, and with 4."""
     values = np.array([100 * np.array(last(record, way, "right")) for way in TOKENS]).T
     blind = 100 * np.mean([record.run("expert", s)["blind"] for s in record.seeds])
-    with figure(alt="Questions answered right with six projectors.", size=(12.2, 5.0)) as ax:
+    with figure(alt="Questions answered right with four projectors.", size=(12.2, 5.0)) as ax:
         bars(list(TOKENS.values()), values, ylabel="answered right, %", numbers="{:.0f}",
              horizontal=False, ax=ax, expected={"without looking": blind})  # fmt: skip
         ax.tick_params(axis="x", labelsize=14)
         ax.axvline(0.5, color=MUTED, linewidth=1)
-
-
-def eyes(record: Recorded) -> None:
-    """Questions answered right with three eyes."""
-    names = {"expert": "CLIP", "eye paint": "filling in", "eye none": "learned nothing"}
-    values = np.array([100 * np.array(last(record, way, "right")) for way in names]).T
-    with figure(alt="Questions answered right with three eyes.", size=(12.2, 4.2)) as ax:
-        bars(list(names.values()), values, ylabel="answered right, %", numbers="{:.0f}",
-             horizontal=False, ax=ax)  # fmt: skip
 
 
 def answer(model: VisionLanguage, scene: scenes.Scene, question: str, layer: int | None) -> None:
@@ -233,17 +219,3 @@ def scene_of(text: str) -> scenes.Scene:
     line = " , ".join(f"a {' '.join(words[:-1])} at {words[-1]}" for words in told) + " ."
     scene = scenes.parse(line).scene
     return scene or ()
-
-
-def bits(found: Mapping[str, float]) -> None:
-    """Largest change of a logit on text alone and on a picture, by what was trained."""
-    with figure(alt="How far logits have moved, by what was trained.", size=(12.2, 4.0)) as ax:
-        bars(list(found), list(found.values()), ylabel="largest change of a logit",
-             numbers="{:.3g}", ax=ax)  # fmt: skip
-        ax.set_facecolor("white")
-
-
-__all__ = [
-    "BLUE", "VERMILION", "answer", "bits", "eyes", "opening", "scene_of", "similar", "sorts",
-    "three_scenes", "tokens", "who_pays",
-]  # fmt: skip
