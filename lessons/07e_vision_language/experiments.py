@@ -29,12 +29,16 @@ from minilm.vision.qformer import QFormer
 from minilm.vision.reconstruct import Painter, covered_batches
 from minilm.vision.vit import EyeConfig, ViT, seen
 
-CONTEXT, BATCH = 64, 32
+CONTEXT, BATCH = 36, 32
 CHANNELS, LAYERS, HEADS = 64, 3, 4
-ASKED = 4  # questions about one scene
+ASKED = 3  # questions about one scene
+ABOUT = ("colour", "kind", "where", "cell")  # the sorts of questions that are learned
+MOST = 2  # things on a board; fewer kinds and things than the world has, or training takes hours
+KINDS = ("square", "ring", "cross", "bar", "stairs", "3", "4", "7")
+CAPTION = 13  # tokens: a start, and the full caption of two things
 ENGLISH = 500  # English words that have an id of their own
 ROW = ASKED * (asking.LONGEST + 1)  # tokens of the questions and answers about one scene
-LIVE_EYE, LIVE_TEXT, LIVE_STEPS = 200, 500, 250  # steps of what the lesson trains itself
+LIVE_EYE, LIVE_TEXT, LIVE_STEPS = 120, 400, 200  # steps of what the lesson trains itself
 START = asking.WORDS.index(asking.START)
 
 
@@ -60,7 +64,7 @@ class Talks(NamedTuple):
     """Scenes with several questions each, as ids."""
 
     pictures: np.ndarray  # (N, 3, 20, 20)
-    captions: np.ndarray  # (N, 25), a start and the full caption
+    captions: np.ndarray  # (N, 13), a start and the full caption
     asked: np.ndarray  # (N, ROW), question, answer, question, answer ...
     targets: np.ndarray  # (N, ROW), the answers where their question mark stands, else ignored
     scenes: list
@@ -69,23 +73,23 @@ class Talks(NamedTuple):
 @lru_cache(maxsize=8)
 def talks(count: int, seed: int) -> Talks:
     """Random scenes, and `ASKED` random questions about each."""
-    random, made, asked = rng(seed, "talks"), scenes.scenes(count, seed), []
+    random, made, asked = rng(seed, "talks"), scenes.scenes(count, seed, MOST, KINDS), []
     for scene in made:
         told: list[str] = []
         while len(told) < 2 * ASKED:
-            question = asking.ask(scene, asking.ABOUT[random.integers(6)], random)
+            question = asking.ask(scene, ABOUT[random.integers(len(ABOUT))], random)
             if question:
                 told += [question, str(asking.answer(scene, question))]
         asked.append(" ".join(told))
     ids = asking.encode(asked, ROW)
-    captions = asking.encode([f"{asking.START} {scenes.caption(s)}" for s in made], 25)
+    captions = asking.encode([f"{asking.START} {scenes.caption(s)}" for s in made], CAPTION)
     mark = asking.WORDS.index("?")
     targets = np.where(ids == mark, np.roll(ids, -1, 1), IGNORE)
     return Talks(scenes.draw_all(made), captions, ids, targets, made)
 
 
 def told(given: Talks) -> tuple[np.ndarray, np.ndarray]:
-    """Caption, questions and answers as one text each: ids and targets (N, 64)."""
+    """Caption, questions and answers as one text each: ids and targets (N, 36)."""
     rows = np.zeros((len(given.asked), CONTEXT + 1), np.int64)
     for row, caption, asked in zip(rows, given.captions, given.asked, strict=True):
         text = np.concatenate([caption[caption > 0], asked[asked > 0]])[: CONTEXT + 1]
@@ -94,7 +98,7 @@ def told(given: Talks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def english_batch(stream: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """Windows of English: (count, 65)."""
+    """Windows of English: (count, 37)."""
     starts = random.integers(0, len(stream) - CONTEXT - 1, count)
     return stream[starts[:, None] + np.arange(CONTEXT + 1)]
 
@@ -159,15 +163,20 @@ def text_loss(model: Transformer, seed: int = 0) -> dict[str, float]:
         }
 
 
-def reads_captions(model: Transformer, exam: asking.Exam) -> float:
+def exam(count: int, seed: int) -> asking.Exam:
+    """One question about each of `count` new scenes."""
+    return asking.exam(count, seed, ABOUT, MOST, KINDS)
+
+
+def reads_captions(model: Transformer, test: asking.Exam) -> float:
     """Share of questions that it answers from the full caption, in words: what language can do."""
     right = 0
-    for scene, question, answer in zip(exam.scenes, exam.questions, exam.answers, strict=True):
+    for scene, question, answer in zip(test.scenes, test.questions, test.answers, strict=True):
         text = f"{asking.START} {scenes.caption(scene)} {question}"
         with no_grad():
             logits = model(asking.encode([text])).numpy()[0, -1]
         right += asking.WORDS[logits[: len(asking.WORDS)].argmax()] == answer
-    return right / len(exam.answers)
+    return right / len(test.answers)
 
 
 # --- the eye ------------------------------------------------------------------------------------
@@ -191,7 +200,7 @@ def clip_batches(pool: Talks, seed: int, batch: int = 64) -> Callable[[int], tup
 
 def train_clip(seed: int, steps: int, lr: float = 2e-3, count: int = 6000) -> Clip:
     """An eye and a reader that learned from pictures and captions."""
-    model = Clip(make_eye(seed), len(asking.WORDS), 25, seed=seed)
+    model = Clip(make_eye(seed), len(asking.WORDS), CAPTION, seed=seed)
     optimizer = AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.02)
     batches = clip_batches(talks(count, 1000 + seed), seed)
     train(model, batches, steps, loss=clip_loss, optimizer=optimizer, progress=False)
@@ -244,7 +253,7 @@ def make_projector(kind: str) -> Module:
     if kind == "strided":
         return Strided(64, CHANNELS)
     queries = int(kind.removeprefix("queries "))
-    former = QFormer(64, queries, words=len(asking.WORDS), longest=25)
+    former = QFormer(64, queries, words=len(asking.WORDS), longest=CAPTION)
     return Sequential(former, Linear(64, CHANNELS))
 
 
@@ -265,13 +274,20 @@ def pretrain_queries(
     fit(projector[0], batch, steps, lr, loss=loss)
 
 
-def asked_batches(
+def shown_batches(
     sight: np.ndarray, pool: Talks, seed: int, batch: int = BATCH
-) -> Callable[[int], tuple]:
-    """What the eye sees of scenes, questions and answers, and the answers as targets."""
+) -> Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """What the eye sees of scenes, with captions and with questions in turn.
+
+    After a picture the model has to write the full caption; after another one, only the answers to
+    questions count.
+    """
+    told = np.where(pool.captions[:, 1:] > 0, pool.captions[:, 1:], IGNORE)
 
     def draw(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        chosen = rng(seed, "asked", step).integers(0, len(sight), batch)
+        chosen = rng(seed, "shown", step).integers(0, len(sight), batch)
+        if step % 2 == 0:
+            return sight[chosen], pool.captions[chosen, :-1], told[chosen]
         return sight[chosen], pool.asked[chosen], pool.targets[chosen]
 
     return draw
@@ -292,7 +308,7 @@ def answers(model: VisionLanguage, sight: np.ndarray, exam: asking.Exam) -> np.n
 def by_sort(right: np.ndarray, exam: asking.Exam) -> dict[str, float]:
     """The share answered right, of all and of each sort of question."""
     sorts = np.array(exam.about)
-    found = {about: float(right[sorts == about].mean()) for about in asking.ABOUT}
+    found = {about: float(right[sorts == about].mean()) for about in ABOUT if about in sorts}
     return {"right": float(right.mean()), **found}
 
 

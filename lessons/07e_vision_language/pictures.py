@@ -1,6 +1,6 @@
 """The figures of lesson 07e; those of small print and screens are in `screen_pictures`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,8 @@ from minilm.course.show.style import (
     BLUE,
     FAINT,
     GREEN,
-    INK,
     MUTED,
     ORANGE,
-    VERMILION,
     Picture,
     figure,
     new_figure,
@@ -26,6 +24,7 @@ from minilm.data.images.scenes import Thing
 from minilm.studies.recorded import Recorded
 from minilm.vision.language import VisionLanguage
 
+from .experiments import ABOUT
 from .verdicts import last
 
 OPENING = (Thing("orange", "ring", 0, 1), Thing("cyan", "7", 1, 3), Thing("pink", "stairs", 3, 0))
@@ -56,9 +55,10 @@ def _board(ax: Any, picture: np.ndarray, title: str = "") -> None:
 def opening() -> Picture:
     """A scene, its patches, and the sequence that the language model reads."""
     picture = scenes.draw(OPENING)
+    from matplotlib.patches import Rectangle
+
     with styled():
-        sheet = new_figure(1, 3, size=(12.2, 3.9))
-        axes = sheet[1]
+        sheet, axes = new_figure(1, 3, size=(12.2, 3.9))
         _board(axes[0], picture, "a picture")
         gaps = np.ones((3, 23, 23), np.float32)
         for i in range(16):
@@ -70,10 +70,11 @@ def opening() -> Picture:
         ax = axes[2]
         ax.axis("off")
         ax.set_title("one sequence", loc="center", fontsize=17, fontweight="normal")
+        ax.set_xlim(0, 1)
+        ax.set_ylim(0, 1)
         for i in range(16):
-            ax.text(0.05 + 0.06 * i, 0.78, "", transform=ax.transAxes, ha="center", va="center",
-                    bbox={"boxstyle": "round,pad=0.34", "facecolor": BLUE, "edgecolor": "white"},
-                    fontsize=9)  # fmt: skip
+            r, q = divmod(i, 8)
+            ax.add_patch(Rectangle((0.06 + 0.115 * q, 0.84 - 0.13 * r), 0.075, 0.1, facecolor=BLUE))
         words = [*"where is the 7 ?".split()]
         for i, word in enumerate(words):
             ax.text(0.1 + 0.2 * i, 0.5, word, transform=ax.transAxes, ha="center", va="center",
@@ -83,7 +84,7 @@ def opening() -> Picture:
                 color="white",
                 bbox={"boxstyle": "round,pad=0.3", "facecolor": ORANGE, "edgecolor": "white"})  # fmt: skip
         return render(
-            sheet[0],
+            sheet,
             "A board with three coloured things; the same cut into 16 patches; and a sequence of 16 "
             "picture tokens and the words where is the 7, with the answer d2 below.",
         )
@@ -150,21 +151,19 @@ def sorts(record: Recorded) -> None:
     """The same by sort of question."""
     ways = {"projector": "projector only", "all": "everything", "expert": "visual expert"}
     values = {
-        name: 100 * np.array([last(record, way, about) for about in asking.ABOUT]).T
+        name: 100 * np.array([last(record, way, about) for about in ABOUT]).T
         for way, name in ways.items()
     }
     with figure(alt="Questions answered right, by sort, for three ways to learn.") as ax:
-        bars(list(asking.ABOUT), values, ylabel="answered right, %", numbers="{:.0f}",
+        bars(list(ABOUT), values, ylabel="answered right, %", numbers="{:.0f}",
              horizontal=False, ax=ax)  # fmt: skip
 
 
 TOKENS = {
-    "expert": "two layers",
-    "queries 16": "16 queries",
+    "expert": "two layers,\n16 tokens",
     "strided": "strided\nconvolution",
     "pooled": "mean of four,\ntwo layers",
     "queries 4": "4 queries",
-    "queries 4 taught": "4 queries,\ntaught first",
 }
 
 
@@ -172,23 +171,11 @@ def tokens(record: Recorded) -> None:
     """Questions answered right with 16 tokens a picture, and with 4."""
     values = np.array([100 * np.array(last(record, way, "right")) for way in TOKENS]).T
     blind = 100 * np.mean([record.run("expert", s)["blind"] for s in record.seeds])
-    with figure(alt="Questions answered right with six projectors.", size=(12.2, 5.0)) as ax:
+    with figure(alt="Questions answered right with four projectors.", size=(12.2, 5.0)) as ax:
         bars(list(TOKENS.values()), values, ylabel="answered right, %", numbers="{:.0f}",
              horizontal=False, ax=ax, expected={"without looking": blind})  # fmt: skip
         ax.tick_params(axis="x", labelsize=14)
-        ax.axvline(1.5, color=MUTED, linewidth=1)
-        top = ax.get_ylim()[1]
-        for x, said in ((0.5, "16 tokens a picture"), (3.5, "4 tokens a picture")):
-            ax.text(x, 1.04 * top, said, ha="center", fontsize=16, color=INK)
-
-
-def eyes(record: Recorded) -> None:
-    """Questions answered right with three eyes."""
-    names = {"expert": "CLIP", "eye paint": "filling in", "eye none": "learned nothing"}
-    values = np.array([100 * np.array(last(record, way, "right")) for way in names]).T
-    with figure(alt="Questions answered right with three eyes.", size=(12.2, 4.2)) as ax:
-        bars(list(names.values()), values, ylabel="answered right, %", numbers="{:.0f}",
-             horizontal=False, ax=ax)  # fmt: skip
+        ax.axvline(0.5, color=MUTED, linewidth=1)
 
 
 def answer(model: VisionLanguage, scene: scenes.Scene, question: str, layer: int | None) -> None:
@@ -232,17 +219,3 @@ def scene_of(text: str) -> scenes.Scene:
     line = " , ".join(f"a {' '.join(words[:-1])} at {words[-1]}" for words in told) + " ."
     scene = scenes.parse(line).scene
     return scene or ()
-
-
-def bits(found: Mapping[str, float]) -> None:
-    """Largest change of a logit on text alone and on a picture, by what was trained."""
-    with figure(alt="How far logits have moved, by what was trained.", size=(12.2, 4.0)) as ax:
-        bars(list(found), list(found.values()), ylabel="largest change of a logit",
-             numbers="{:.3g}", ax=ax)  # fmt: skip
-        ax.set_facecolor("white")
-
-
-__all__ = [
-    "BLUE", "VERMILION", "answer", "bits", "eyes", "opening", "scene_of", "similar", "sorts",
-    "three_scenes", "tokens", "who_pays",
-]  # fmt: skip

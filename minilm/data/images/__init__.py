@@ -1,4 +1,9 @@
-"""Images without a download: real ones, drawn letters, and a world with captions and an oracle."""
+"""Images without a download: real ones, drawn letters, and worlds with an exact oracle.
+
+`sprites` has captions; `scenes` and `asking` also questions and answers; `documents` are forms in
+small print, `screens` pages on which a task is done by clicking (`screen_play` plays them). Beside
+`sprites` each is imported by its own name.
+"""
 
 from minilm.data.images import sprites
 from minilm.data.images.glyphs import glyphs
