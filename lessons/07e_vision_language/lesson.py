@@ -286,7 +286,7 @@ verdicts.expert(record)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # How bad is that? A table of how often each word occurs, which reads nothing, costs 4.4 nats a word of this
-# English. The model needed 3.8; after full tuning it needs 6. It has unlearned all, and now guesses
+# English. The model needed 3.8; after full tuning it needs 6 or more. It has unlearned all, and guesses
 # worse than the table. **To remember:** weights that everybody shares, everybody pays for.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
