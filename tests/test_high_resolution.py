@@ -147,6 +147,23 @@ def test_a_model_reads_the_large_picture_beside_its_sequence():
     assert np.array_equal(longer.argmax(-1), written[:, 2])
 
 
+def test_a_visual_expert_and_the_branch_go_together_as_in_cogagent():
+    nn.manual_seed(0)
+    language, eye = NarrowTransformer(CONFIG, 8, 4), ViT(EyeConfig(8, 4, 1, 16, 2))
+    for block in language.blocks:
+        block.branch.out.weight.data = 0.3 * normal(16, 4, seed=4).astype(np.float32)
+    parts = (language, eye, nn.Linear(16, 16), ViT(EyeConfig(16, 4, 1, 8, 2)))
+    plain, both = HighResolution(*parts), HighResolution(*parts, expert=True)
+    both.marks, both.gain = plain.marks, plain.gain
+    large = normal(2, 3, 16, 16).astype(np.float32)
+    small, ids = normal(2, 3, 8, 8, seed=1).astype(np.float32), np.array([[1, 2], [3, 4]])
+    with no_grad():
+        seen, same = (made(large, small, ids).data for made in (plain, both))
+        other = both(-large, small, ids).data
+    assert np.allclose(seen, same, atol=1e-5)  # experts start as copies
+    assert np.abs(other - same).max() > 1e-4  # and the branch is not passed by
+
+
 # --- two vocabularies ---------------------------------------------------------------------------
 
 

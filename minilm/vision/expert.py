@@ -119,6 +119,8 @@ def block_with_expert(
         watch.append(_last_looks(own, packed, sight))
     mixed = own.mix(packed, sight, cache, layer)  # (B, T, H D)
     x = x + block.drop1(routed(mixed, runs, own.out, other.out))  # (B, T, C)
+    between = getattr(block, "between", None)  # a narrow branch, which serves all tokens
+    x = x if between is None else between(x)
     feed = block.feed_forward if expert is None else expert.feed_forward
     return x + block.drop2(routed(block.norm2(x), runs, block.feed_forward, feed))  # (B, T, C)
 
