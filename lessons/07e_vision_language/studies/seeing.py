@@ -16,8 +16,10 @@ All of these have 16 tokens a picture. With an expert, other projectors give 4:
 
 "taught" queries learned contrast, matching and telling first, for as many steps as an eye learns.
 And with an expert and 16 tokens, other eyes: "paint" learned to fill in covered patches, "none"
-learned nothing. The rate of "queries 4" lies at the edge of the search. Measured: questions about 600 new scenes, text by nats per word, and whether text
-alone gives the same logits to the last bit.
+learned nothing. (The record has neither these eyes nor the taught queries.) One language model and
+one eye are given to all. Measured: questions about 600 new scenes, text by nats per word, and
+whether text alone gives the same logits to the last bit. The rate of "queries 4" lies at the edge
+of the search.
 """
 
 import time
