@@ -11,7 +11,7 @@
 # at once. When a check passes, the cell below it puts **your function to work** on pictures of the
 # lesson's world, or inside a real model.
 #
-# The first two take two minutes each. The stars say how hard a question is, from ★ to ★★★, and the
+# The first takes two minutes. The stars say how hard a question is, from ★ to ★★★, and the
 # hints below it are folded away: open the next one only when you are stuck.
 #
 # Arrays are NumPy's. Weights of a linear map are (out, in): a row of numbers x becomes `x @ W.T`. Leave
@@ -24,7 +24,7 @@ import numpy as np
 from minilm.course import bars, check, heatmap, images, payoff
 
 # %% [markdown]
-# ## 1. Cut a picture into patches (★, 5 minutes)
+# ## 1. Cut a picture into patches (★, 2 minutes)
 #
 # `patchify(img, p)`: a picture (C, H, W) as tokens (T, C · p · p), where p divides H and W. Patches are
 # in reading order: along the first row of patches, then the next row. The numbers of one patch keep
