@@ -23,6 +23,7 @@ PARTS = {  # and the modules that measure them
     "serve": "serve",
     "scaling": "scaling",
     "images": "images",
+    "vision": "vision",
     "parallel": "parallel",
     "study": "study",
     "sandbox": "sandbox",

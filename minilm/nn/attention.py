@@ -102,6 +102,10 @@ class _Heads(Module):
 
     def attend(self, q: Tensor, k: Any, v: Any, sight: Sight) -> Tensor:
         """q (B, H, T, D), k and v (B, G, S, D) -> (B, T, C)."""
+        return self.out(self._look(q, k, v, sight))
+
+    def _look(self, q: Tensor, k: Any, v: Any, sight: Sight) -> Tensor:
+        """What `attend` sends through the output map: (B, T, H D)."""
         capped = {} if self.cap is None else {"cap": self.cap}
         mixed = F.attention(
             q,
@@ -116,7 +120,7 @@ class _Heads(Module):
         )  # (B, H, T, D)
         batch, heads, time, size = mixed.shape
         mixed = mixed.transpose(1, 2)  # -> (B, T, H, D)
-        return self.out(mixed.reshape(batch, time, heads * size))  # -> (B, T, H D) -> (B, T, C)
+        return mixed.reshape(batch, time, heads * size)  # -> (B, T, H D)
 
 
 class Attention(_Heads):
@@ -166,8 +170,12 @@ class Attention(_Heads):
 
     def project(self, x: Tensor, rope: tuple[Any, Any] | None) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, C) -> q (B, H, T, D), k and v (B, G, T, D), queries and keys turned by RoPE."""
+        return self.unpack(self.qkv(x), rope)
+
+    def unpack(self, packed: Tensor, rope: tuple[Any, Any] | None) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, (H + 2 G) D) -> q (B, H, T, D), k and v (B, G, T, D)."""
         turned = self.heads + self.kv_heads
-        packed = self._split(self.qkv(x), turned + self.kv_heads)  # -> (B, H + 2 G, T, D)
+        packed = self._split(packed, turned + self.kv_heads)  # -> (B, H + 2 G, T, D)
         v = packed[:, turned:]  # (B, G, T, D)
         if rope is None or self.qk_norm is not None:
             q = self._normed(packed[:, : self.heads], "q_norm")  # (B, H, T, D)
@@ -206,10 +214,17 @@ class Attention(_Heads):
             cache: keys and values of the positions before, from `minilm.inference`.
             layer: which one this is, for the cache.
         """
+        return self.out(self.mix(self.qkv(x), sight, cache, layer))
+
+    def mix(self, packed: Tensor, sight: Sight = OPEN, cache: Any = None, layer: int = 0) -> Tensor:
+        """What lies between the two linear maps: (B, T, (H + 2 G) D) -> (B, T, H D).
+
+        For those who have maps of their own for some of the tokens; arguments as in `forward`.
+        """
         plain = self.qk_norm is None and self.cap is None and cache is None
         if plain and (sight.rope is None or sight.rope[0].ndim == 2):
-            mixed = F.self_attention(
-                self.qkv(x),
+            return F.self_attention(
+                packed,
                 self.heads,
                 self.kv_heads,
                 rope=sight.rope,
@@ -220,11 +235,10 @@ class Attention(_Heads):
                 bias=sight.bias,
                 scale=self.scale,
             )
-            return self.out(mixed)
-        q, k, v = self.project(x, sight.rope)  # (B, T, C) -> (B, H, T, D), (B, G, T, D) twice
+        q, k, v = self.unpack(packed, sight.rope)  # -> (B, H, T, D), (B, G, T, D) twice
         if cache is not None:
             k, v = cache.append(layer, k.data, v.data)  # -> (B, G, S, D), the earlier ones too
-        return self.attend(q, k, v, sight)
+        return self._look(q, k, v, sight)
 
 
 class CrossAttention(_Heads):
