@@ -153,12 +153,16 @@ class Stack(Module):
         """
         recompute = self.recompute and cache is None and is_grad_enabled()
         for i, block in enumerate(self.blocks):
-            seen = sight if sight.far is None or (i + 1) % self._global_every else sight.far
+            seen = self.sight_of(i, sight)
             if recompute:
                 x = checkpoint(same_draws(block), x, seen)
             else:
                 x = block(x, seen, cache, i)
         return self.finish(x)
+
+    def sight_of(self, layer: int, sight: Sight) -> Sight:
+        """What a layer sees: all, where layers with a window and without take turns."""
+        return sight if sight.far is None or (layer + 1) % self._global_every else sight.far
 
     def finish(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C): the last norm, if there is one."""

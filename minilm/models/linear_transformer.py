@@ -32,6 +32,8 @@ class LinearConfig(StateConfig):
     tie           the head uses the token embedding's weight
     eps           of the RMS norms
     init_std      standard deviation of the first weights
+    embedding_scale   factor on the token embedding; with sinusoidal positions, whose size is 1,
+                  sqrt(C) as in 2017: otherwise they drown small embeddings
 
     Raises:
         InputError: a size that is no whole number of 1 or more; channels that the heads do not
@@ -50,6 +52,7 @@ class LinearConfig(StateConfig):
     tie: bool = True
     eps: float = 1e-5
     init_std: float = 0.02
+    embedding_scale: float = 1.0
 
     def __post_init__(self) -> None:
         sizes = ("vocab_size", "context", "layers", "heads", "channels")

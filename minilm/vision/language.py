@@ -165,15 +165,17 @@ class VisionLanguage(Module):
         language, time = self.language, x.shape[1]
         start = 0 if cache is None else cache.length
         language._check_length("the sequence", start + time)
-        x, rope = embed(language, x, start)
+        x, (rope, near) = embed(language, x, start)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
         relative = getattr(language.stack, "relative", None)
-        sight = self_sight(self.config, x, queries, keys, True, False, relative=relative, rope=rope)
+        turned = {"rope": rope, "near": near}
+        sight = self_sight(self.config, x, queries, keys, True, False, relative=relative, **turned)
         runs = runs_of(of_picture)
         for i, block in enumerate(language.blocks):
             expert = None if self.experts is None else self.experts[i]
-            x = block_with_expert(block, expert, x, runs, sight, cache, i, watch)
+            seen = language.stack.sight_of(i, sight)
+            x = block_with_expert(block, expert, x, runs, seen, cache, i, watch)
         if cache is not None:
             cache.advance(time)
         return language.stack.finish(x)
