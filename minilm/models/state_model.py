@@ -35,6 +35,8 @@ class StateConfig:
     norm_affine: ClassVar[bool] = True
     bias: ClassVar[bool] = False
     window: ClassVar[None] = None
+    global_every: ClassVar[None] = None
+    logit_cap: ClassVar[None] = None
 
     def check_counts(self, *names: str) -> None:
         """Refuse fields that are not whole numbers of 1 or more.
