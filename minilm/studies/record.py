@@ -17,6 +17,7 @@ from minilm.files import parse_json, write_atomically
 from minilm.studies.team import team
 
 ROOT = Path(__file__).resolve().parents[2]  # of the clone, if this is one
+SHOWN = 100  # characters of a setting that a refusal quotes
 
 
 def now() -> str:
@@ -127,10 +128,13 @@ class Record:
                 )
             differ = [k for k in settings if self.data["settings"].get(k) != settings[k]]
             if differ:
+                name = differ[0]
+                made, asked = repr(self.data["settings"].get(name)), repr(settings[name])
+                if max(len(made), len(asked)) > SHOWN:
+                    made, asked = "other values", "those of today"
                 raise InputError(
-                    f"out is {str(path)!r}, made with {differ[0]} = "
-                    f"{self.data['settings'].get(differ[0])!r}; for {differ[0]} = "
-                    f"{settings[differ[0]]!r} name another file"
+                    f"out is {str(path)!r}, made with {name} = {made}; for {name} = {asked} name "
+                    "another file"
                 )
             before = self.data["command"].split(" && ") if self.data["command"] else []
             if command and not any(covers(known, command) for known in before):
