@@ -17,11 +17,14 @@ TITLES = {
     "tokenizer": "Tokenizer: 30 MB of Python source, and texts made to be slow",
     "kernels": "Single operations, forward and backward",
     "start": "From typing `minilm train` to its first step",
+    "scan": "State-space models and linear attention",
     "align": "Fine-tuning, preferences and rollouts",
     "serve": "Serving: pages, batches, shared beginnings, guesses",
     "images": "Pictures: denoisers, convolutions, sampling",
+    "vision": "Models that see pictures and videos",
     "parallel": "Ranks: processes over MPI, simulated ranks, predictions",
     "data": "Data: near duplicates, filters, tokens",
+    "study": "Studies over processes",
     "sandbox": "Judging programs that nobody trusts",
 }
 _BLOCK = re.compile(r"<!-- bench:part (\w+) -->\n(.*?)(?=<!-- bench:part |\Z)", re.DOTALL)

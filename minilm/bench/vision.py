@@ -1,8 +1,8 @@
-"""Steps of a language model that sees beside the same model in PyTorch.
+"""Steps of models that see pictures and videos beside the same models in PyTorch.
 
 `minilm bench vision`: forward, backward, clipping and AdamW of an eye, a projector and a language
 model that all learn; and with a visual expert, where the eye and the language model are frozen, as
-in CogVLM. Gradients have to agree before anything is timed.
+in CogVLM; then those of `vision_video`. Gradients have to agree before anything is timed.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minilm import backend, nn, optim
+from minilm.bench import vision_video
 from minilm.bench.peers import find_torch, gpt
 from minilm.bench.rows import Row, alternate, missing_row, row_of
 from minilm.bench.timing import thread_counts
@@ -124,3 +125,4 @@ def run(quick: bool = False) -> Iterator[Row]:
             yield step_row("VLM, expert learns", True, threads, rounds)
     finally:
         backend.set_threads(before)
+    yield from vision_video.rows(quick)

@@ -19,6 +19,7 @@ PARTS = {  # and the modules that measure them
     "tokenizer": "tokenizer",
     "kernels": "kernels",
     "start": "start",
+    "scan": "scan",
     "align": "align",
     "serve": "serve",
     "scaling": "scaling",
