@@ -77,6 +77,7 @@ def levels_meet(record: Recorded) -> Verdict:
         partly=lambda m: m < 4 * NEAR,
         seeds=seeds,
         recorded=True,
+        note="in as many steps the model with answers alone does not learn what it read: no fair control",
         says=f"search and reader come to {fmean(graphs):.0%}, a plain model with worked chains to "
         f"{fmean(chains):.0%}, the same model with answers alone to {fmean(answers):.0%}",
     )
