@@ -610,8 +610,9 @@ verdicts.beats_more(cleaning)
 # what it is told to reject is good then (AUC 0.63 to 0.70 at 20 %).
 #
 # The comparison is a draw: a fifth more steps gains 0.035 bits, cleaning half of the pool 0.033, and seeds differ in
-# sign. So that cleaning matters *most* was not seen here. Mind where that is measured. After 170 steps a model still learns fast, so steps are worth much; near the
-# end of a training they are worth little. That we cannot test at this size.
+# sign. So that cleaning matters *most* was not seen here. Mind where that is measured. After 170 steps a model still
+# learns fast, so steps are worth much; near the end of a training they are worth little. That we cannot test at this
+# size.
 #
 # **To remember:** noise costs what else could have been read; a filter buys it back for the price of reading once.
 
