@@ -611,8 +611,7 @@ verdicts.beats_more(cleaning)
 #
 # The comparison is a draw: a fifth more steps gains 0.035 bits, cleaning half of the pool 0.033, and seeds differ in
 # sign. So that cleaning matters *most* was not seen here. Mind where that is measured. After 170 steps a model still
-# learns fast, so steps are worth much; near the end of a training they are worth little. That we cannot test at this
-# size.
+# learns fast, so steps are worth much; near the end of a training they are worth little. That we cannot test here.
 #
 # **To remember:** noise costs what else could have been read; a filter buys it back for the price of reading once.
 
