@@ -54,8 +54,8 @@ weak = lesson_folder("04").recorded("weak", whole=True)
 # ## 1. A world of sixty people
 #
 # Everybody has a **chief**, a **friend**, a **tutor** and a **rival**. That makes 240 facts, and a text tells each
-# of them: `ann chief bob .` The facts form a **graph**: people are its nodes, and each relation is an arrow from
-# one to another.
+# of them: `ann chief bob .` (In the code people have invented names.) The facts form a **graph**: people are its
+# nodes, and each relation is an arrow from one to another.
 #
 # Questions use other words. A chief may be called *boss* or *head*, a tutor *coach* or *mentor*, and nobody ever
 # says so. `ask coach boss ann :` asks for the tutor of the chief of Ann: the word next to the name is followed
@@ -78,11 +78,13 @@ print(f"{len(learn):,} questions to learn from, {len(test)} for the test")
 # ## What costs nothing
 #
 # Before anything is trained: what does a guess give? One of 60 people is right by chance, 1.7 %. But somebody who
-# knows all facts and not one word of the questions does better. From Ann 16 ways of two hops lead on, and one of
-# them is meant. That is the best **shortcut**, and every model below must beat it.
+# knows all facts and not one word of the questions does better. From Ann 16 ways of two hops lead on. Any of them
+# gives 8.4 %, since several may lead to the same person; whom *most* of them lead to is right 14 to 16 times in 100.
+# That is the best **shortcut**, and every model below must beat it.
 
 # %%
 print(f"any of 60 people {1 / world.people:.1%}, any way of two hops {E.shortcut(test):.1%}")
+print(f"whom most ways lead to {E.shortcut(test, most=True):.1%}")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 5 minutes for section 1. Let the room answer one question by hand with four facts on the board. Ask why the test
@@ -172,8 +174,8 @@ verdicts.searched(wrong, len(everything), int((ours != package).sum()))
 # and 8 visits gets 0.5 + √(4.6/8) = 1.26, one with mean 0.2 and 2 visits 0.2 + √(4.6/2) = 1.72. The second is tried
 # next: it is not good, but nobody knows yet.
 #
-# The judge gives the share of relations that fit the words. *Before you run it: does tree search help with two
-# hops? With five?*
+# The judge gives the share of relations that fit the words; here c is 0.3. *Before you run it: does tree search
+# help with two hops? With five?*
 
 
 # %%
@@ -268,8 +270,8 @@ for n, found in right.items():
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. The data: show your work
 #
-# Now a plain language model: two layers of 64 channels, 100,000 weights, no graph. It reads text: facts, questions,
-# and in equal part something else, small stories about animals. The question is only *which text* about questions:
+# Now a plain language model: two layers of 64 channels, 107,000 weights, no graph. It reads facts, as many small
+# stories about animals, and questions. It matters only *which text* about questions it reads:
 #
 # - **answers alone**: `ask coach boss ann : carl .`
 # - **chains**: `ask coach boss ann : ann chief bob . bob tutor carl . so carl .`
@@ -278,8 +280,8 @@ for n, found in right.items():
 # after `ann chief` the model has to say *bob*, and it has read that sentence before. No step of a chain is harder
 # than a fact.
 #
-# *Before you run it: both see the same facts, and the model with answers alone sees each question twice as often.
-# Which will answer a question whose way it never saw?*
+# *Before you run it: both see the same facts. For each chain the other model sees two questions with answers, and
+# ten times as many different ones. Which will answer a question whose way it never saw?*
 
 
 # %%
@@ -323,7 +325,8 @@ print(f"with a word changed: {accepted} of {tried:,}")
 # ## Train it
 #
 # One model to talk to (section 5 has all seeds). It sees 300 questions of the 3,440, worked out, again and again.
-# Of four rows of a batch one is a chain; the rest is facts and stories.
+# Of four rows of a batch one is a chain; the rest is facts and stories. Its rate falls along a cosine from the
+# start. The study of section 5 holds the rate up for longer, and that makes a large difference at so few steps.
 
 
 # %%
@@ -374,7 +377,7 @@ interact(ask, person=(0, 59, 1, 7), first=list(asked_words), second=list(asked_w
 # the better of the other two.
 
 # %% tags=["hide-input"]
-pictures.levels(levels)
+pictures.levels(levels, [E.shortcut(E.asked(s).test, most=True) for s in levels.seeds])
 
 # %%
 verdicts.levels_meet(levels)
@@ -390,18 +393,19 @@ verdicts.few_and_many(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Ten questions are enough for the reader, ten to thirty for search, three hundred for the plain model, of the
-# numbers that were tried: ten to thirty times as many. Below that it fails in an odd way. We looked at what one
-# model writes that had 100 questions (seed 0): 99 % of its sentences are true, and it mistakes a relation in 6 of
-# 211 wrong chains. But 92 of them begin with the wrong person, 71 go astray at the second one, and 40 name another
-# in the end. It knows the facts and the words. What takes 300 examples to learn is to *copy a name*, which search
-# and reader never had to learn.
+# numbers that were tried and in 250 steps: ten to thirty times as many. Below that it fails oddly. We looked at
+# what one model writes that had 100 questions (seed 0): 99 % of its sentences are true, and 6 of 211 wrong chains
+# mistake a relation. But 92 of them begin with the wrong person, 71 go astray at the second one, and 40 name
+# another in the end. It knows the facts and the words. What takes 300 examples to learn is to *copy a name*, which
+# search and reader never had to learn.
 #
-# The control sees 3,000 of 3,440 questions with their answers and gets less than guessing would. It has learnt its
-# questions by heart, and nothing in two layers looks up a fact, then looks up another with what came out. In 250
-# steps, that is: much longer training of larger models has been seen to change it.
+# The control reads 3,000 of 3,440 questions with their answers, each two or three times, and does no better than a
+# guess among all people. But it has not learnt what it read, either: it answers 1 % of the questions that it saw
+# (seed 0), and it knows 75 % of the facts. With 300 questions it answers 29 % of those, and 3 % of unseen ones. So
+# 250 steps, enough for chains, are too few to tell what answers alone could teach. Longer training was not tried.
 #
-# Then the price in computing. On the right of the figure a graph costs a tenth of a second, the model that reads
-# about it seven. In exchange nobody had to write the search.
+# Computing has its price, too: a graph costs 0.1 to 0.3 seconds, the model that reads about it seven (on the right of
+# the figure). In exchange nobody had to write the search.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## And elsewhere?
@@ -472,9 +476,9 @@ verdicts.others_keep(levels)
 # about animals for 0, 60 or 500 steps when they learn from 2,000 labels that the teacher wrote. Either all of the
 # student learns, or only one number: the threshold for how likely it finds a sentence.
 #
-# **Would prove it wrong:** the student that read most is no better than its teacher. And for *decides* (this
-# project's own falsifier): a student with a lower loss than its teacher is not above it. Every student that has
-# read has a lower loss than a teacher that has not.
+# **Would prove it wrong:** the student that read most is no better than its teacher. And for *decides* (ours: the
+# talk says *can*): a student with a lower loss than its teacher is not above it. Every student that has read has a
+# lower loss than a teacher that has not. The runs are older than these rules, so this is no blind test.
 
 # %% tags=["hide-input"]
 pictures.weak_to_strong(weak)
@@ -486,13 +490,11 @@ verdicts.surpasses(weak)
 verdicts.decides(weak)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So yes, and no. After 500 steps a threshold lifts the student above its teacher on every seed, although one
-# label in five or six is wrong. After 60 steps it reads better than a teacher that never read, and stays far
-# below it: it cannot tell true from false yet, and no label can teach it in time. And where *all* of the student
-# learns it comes to where its teacher is, because it has room to learn the mistakes.
-#
-# A run of ours with students of their teacher's size (`studies/teachers.py`) has no gap, hence no PGR: after 60
-# steps of learning they were below their teachers even with *true* labels.
+# So yes, and no. After 500 steps a threshold lifts the student above its teacher on every seed, although 15 to 21 %
+# of labels are wrong: PGR 1.00, 0.88 and 0.93. Where *all* of the student learns it comes out at its teacher or
+# below (−0.01, −2.70, −0.14): it has room to learn the mistakes. After 60 steps it reads better than a teacher that
+# never read, and stays below it. Even *true* labels do not bring it above, so there is no gap, and no PGR. The same
+# came of a run of ours with students of their teacher's size (`studies/teachers.py`).
 #
 # **To remember:** labels say which question is asked. The answer must be in the student already.
 
@@ -513,14 +515,15 @@ verdicts.decides(weak)
 #   trusted. Nobody says what is bad: bad is what the trusted heap lacks.
 #
 # By hand: a model gives the words of one document probabilities ½, ½, ¼, of another ⅛, ½. The mean losses are (1 +
-# 1 + 2)/3 = 1.33 bits and (3 + 1)/2 = 2 bits, so perplexities of 2.5 and 4: the first stays.
+# 1 + 2)/3 = 1.33 bits and (3 + 1)/2 = 2 bits. A bit halves, so the base is 2, not e: 2.5 and 4. The first stays.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The classifier on a page
 #
 # **Logistic regression**: a weight for each feature, a sum, and a sigmoid makes it a probability. Features here are
 # words and pairs of words, counted in 8,192 places by a hash. The loss has one lowest point, and Newton's method or
-# L-BFGS finds it. Ours goes down the gradient, on two features, and must end where the package's does.
+# L-BFGS finds it. Ours goes down the gradient, on two features, and must end where the package's does. The **area
+# under the curve**, AUC, says how often a good document scores above a bad one: 1 is perfect, ½ is a coin.
 
 # %%
 from minilm.data.clean.classifier import fit_logistic
@@ -541,10 +544,6 @@ X = rng.standard_normal((200, 2)) + y[:, None] * [1.5, -0.5]
 ours, theirs = classify(X, y), fit_logistic(X, y, decay=0.1)
 assert np.abs(ours[0] - theirs[0]).max() < 1e-4 and abs(ours[1] - theirs[1]) < 1e-4
 print(f"w = {ours[0].round(3)}, b = {ours[1]:.3f}, area under the curve {auc(X @ ours[0], y):.3f}")
-
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The **area under the curve**, AUC, says how often a good document scores above a bad one: 1 is perfect, ½ is a
-# coin.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Two kinds of nonsense
@@ -590,8 +589,8 @@ verdicts.blind(areas, SEEDS)
 # each filter keeps, and of a perfect filter's choice. And because the talk compares with infrastructure: one reads
 # the pool as it is for a fifth *longer*, as if a better system had made that free (ours).
 #
-# **Would prove the talk wrong:** at 50 or at 80 % noise the better filter takes away less than half of what noise
-# costs. And for the comparison: at 50 % noise a fifth more training gains as much as cleaning.
+# **Would prove it wrong** (ours; the talk names no number): at 50 or at 80 % noise the better filter takes away less
+# than half of what noise costs. And for *matters most*: at 50 % noise a fifth more training gains as much as cleaning.
 
 # %% tags=["hide-input"]
 pictures.cleaned(cleaning)
@@ -605,12 +604,14 @@ verdicts.beats_more(cleaning)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Shuffled documents are no poison. A model that reads four of them to each good one loses 3 %, because words, and
 # how they are spelt, are left as they were; at one in five nothing is seen. The better of both filters takes away
-# 81 % of the cost at half noise and 63 % at four fifths, though it lets many spoilt ones through. The classifier
-# is weak where most of the pool is good: most of what it is told to reject is good then (AUC 0.63 to 0.70 at 20 %).
+# 81 % of the cost at half noise and 63 % at four fifths, though it lets many spoilt ones through. *Better* was
+# picked for each seed on the documents of the test, which favours filters. Perplexity alone would keep the rule
+# (never below 52 %), the classifier alone would not (25 to 69 %). It is weak where most of the pool is good: most of
+# what it is told to reject is good then (AUC 0.63 to 0.70 at 20 %).
 #
 # The comparison is a draw: a fifth more steps gains 0.035 bits, cleaning half of the pool 0.033, and seeds differ in
-# sign. Mind where that is measured. After 170 steps a model still learns fast, so steps are worth much; near the
-# end of a training they are worth little. That we cannot test at this size.
+# sign. So that cleaning matters *most* was not seen here. Mind where that is measured. After 170 steps a model still
+# learns fast, so steps are worth much; near the end of a training they are worth little. That we cannot test here.
 #
 # **To remember:** noise costs what else could have been read; a filter buys it back for the price of reading once.
 
@@ -676,17 +677,17 @@ print({name: f"{np.mean(rows, 0)[-1]:.0f} of {counts[-1]}" for name, rows in tak
 #
 # **As said, at this size.** The same question is answered by search, by a network with a graph inside and by a
 # plain model that read worked chains: all three come to 100 % on ways that they never saw. The chains cost other
-# tasks nothing. A student that has read surpasses the teacher that labels its data.
+# tasks nothing. A student that has read enough surpasses the teacher that labels its data.
 #
 # **With a price.** The plain model needs ten to thirty times as many examples, and thirty to seventy times the
 # computing; and it does just what its chains do, two hops, not one and not three. Answers alone teach it nothing
-# of the kind in the same time.
+# in the same time, which is too short for it to learn even those.
 #
-# **Not as said.** A lower pre-training loss is not enough to surpass a teacher: after 60 steps of reading
-# students have it, and stay ten points below.
+# **Not as said,** by our rules. A lower pre-training loss is not enough to surpass a teacher: after 60 steps of reading
+# students have it, and stay six to sixteen points below. Whether cleaning matters most came out a draw: it takes
+# away most of what noise costs, but is only as good as a fifth more training, this early in it.
 #
-# **Ours.** A filter by perplexity is blind to what is easy to guess. Cleaning takes away most of what noise costs, but is only as good as a
-# fifth more training, this early in it.
+# **Ours.** A filter by perplexity is blind to what is easy to guess.
 #
 # **Not measured.** Answers written by experts against answers written by crowds. Distilling from a commercial
 # model. That infrastructure gives 20 % is the talk's number; we only asked what a fifth more training would be
