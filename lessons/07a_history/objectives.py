@@ -208,7 +208,7 @@ def states(name: str, model: LanguageModel, ids: Array) -> Array:
     """What the model makes of whole texts (N, T): hidden states (N, T, C), none asked for."""
     with no_grad():
         if kind_of(name) == "encoder-decoder":
-            x, rope = embed(model, ids, 0)
+            x, (rope, _) = embed(model, ids, 0)
             here = np.arange(ids.shape[1])
             sight = self_sight(model.config, x, here, here, causal=False, two_way=True, rope=rope)
             return model.encoder(x, sight).numpy()
