@@ -312,10 +312,10 @@ def board_with(record: Recorded, row: Mapping[str, Any], seed: int) -> None:
     ) as ax:
         for i, (name, loss) in enumerate(ranked):
             mine = name == row["name"]
-            ax.barh(i, loss, color=VERMILION if mine else BLUE, height=0.7)
-            ax.text(loss, i, f" {loss:.3f}", va="center", fontsize=16)
-        low = ranked[0][1]
-        ax.set_xlim(low - 0.15, ranked[-1][1] + 0.1)
+            colour = VERMILION if mine else BLUE
+            ax.plot(loss, i, "o", color=colour, markersize=12)  # no bar: the axis has no zero
+            ax.text(loss, i, f"   {loss:.3f}", va="center", fontsize=16)
+        ax.set_xlim(ranked[0][1] - 0.05, ranked[-1][1] + 0.12)
         ax.set_yticks(range(len(ranked)), [name for name, _ in ranked])
         ax.invert_yaxis()
         ax.set_xlabel(f"nats per held-out token after {row['step']} steps, seed {seed}")

@@ -233,6 +233,7 @@ def six_together(record: Recorded) -> Verdict:
            if name not in ("Llama", "with experts", "all six out")]  # fmt: skip
     alone = {name: worth(record, name) for name in six}
     clear = [name for name, cost in alone.items() if cost.mean() >= 0.01 and (cost > 0).all()]
+    better = [name for name, cost in alone.items() if cost.mean() <= -0.01 and (cost < 0).all()]
     together = worth(record, "all six out")
     tried = record.data["tuning"]["all six out"]["losses"].values()
     flat = sum(loss <= 1.005 * min(tried) for loss in tried) > 2
@@ -252,7 +253,8 @@ def six_together(record: Recorded) -> Verdict:
         says=f"without all six the loss is higher by {together.mean():.3f} nats; taken out alone, "
         + (f"{', '.join(f'{n} costs {alone[n].mean():.3f}' for n in clear)}" if clear else "none costs "
            "0.01 in every seed")
-        + f", {len(six) - len(clear)} of six are not clear",
+        + "".join(f", {n} gains {-alone[n].mean():.3f}" for n in better)
+        + f", {len(six) - len(clear) - len(better)} of six are not clear",
     )  # fmt: skip
 
 
