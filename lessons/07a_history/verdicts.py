@@ -71,7 +71,7 @@ def belief(record: Recorded) -> Verdict:
         partly=lambda m: m["writing, GPT"] >= m["writing, BERT"] + 0.05,
         seeds=record.seeds,
         recorded=True,
-        says=f"BERT fills {fmean(bert['holes']):.0%} of the holes and GPT {fmean(gpt['holes']):.0%}; "
+        says=f"after {record.settings['steps']:,} steps BERT fills {fmean(bert['holes']):.0%} of the holes and GPT {fmean(gpt['holes']):.0%}; "
         f"of the beginnings BERT continues {fmean(bert['sentences']):.0%} with a right sentence and "
         f"GPT {fmean(gpt['sentences']):.0%}",
     )
