@@ -149,14 +149,15 @@ def _pale() -> Any:
 # ------------------------------------------------------------------------- reading and writing
 
 
-def both(record: Recorded, point: int = -1) -> None:
+def both(*records: Recorded) -> None:
     """Understanding and writing of every objective, beside what counting gives."""
-    names = _names(record)
-    found = {n: verdicts.scores(record, n, point) for n in names}
+    rows, record = _rows(records), records[0]
+    names = list(rows)
+    found = {n: verdicts.scores(*rows[n]) for n in names}
     yard = record.settings["counted"]
     with figure(
         1, 2, alt="Left: share of holes filled right. Right: share of beginnings continued with a right "
-        "sentence. One bar for each objective, a dot for each seed.", size=(12.2, 5.2),
+        "sentence. One bar for each objective, a dot for each seed.", size=(12.2, 2.4 + 0.6 * len(names)),
     ) as (left, right):  # fmt: skip
         panels = ((left, "holes", "holes filled right, %"),
                   (right, "sentences", "sentences right, %"))  # fmt: skip
@@ -171,25 +172,32 @@ def both(record: Recorded, point: int = -1) -> None:
                   color=MUTED, fontsize=15, va="center")  # fmt: skip
 
 
-def _names(record: Recorded) -> list[str]:
+def _rows(records: Sequence[Recorded]) -> dict[str, tuple[Recorded, str]]:
+    """What stands beside a row -> its record and objective; later records are named by their steps."""
     order = ("BERT", "GPT", "T5", "GLM", "T5, GLM's spans", "GLM, short spans")
-    return [name for name in order if name in record.cases]
+    first, found = records[0].settings["steps"], {}
+    for one in records:
+        steps = one.settings["steps"]
+        for name in (n for n in order if n in one.cases):
+            found[name if steps == first else f"{name}, {steps:,} steps"] = (one, name)
+    return found
 
 
-def by_exam(record: Recorded) -> None:
+def by_exam(*records: Recorded) -> None:
     """Every exam of every objective, and of counting."""
-    names, yard = _names(record), record.settings["counted"]
+    rows, yard = _rows(records), records[0].settings["counted"]
     kinds = [*yard["holes"], *(f"judge:\n{k}" for k in yard["judged"])]
 
     def row(point: Mapping[str, Any]) -> list[float]:
         return [*point["holes"].values(), *point["judged"].values()]
 
     table = [
-        np.mean([row(record.run(n, s)["points"][-1]) for s in record.seeds], axis=0) for n in names
+        np.mean([row(one.run(name, s)["points"][-1]) for s in one.seeds], axis=0)
+        for one, name in rows.values()
     ]
     heatmap(
-        100 * np.array([*table, row(yard)]), ylabels=[*names, "counting"], xlabels=kinds,
-        numbers="{:.0f}", unit="% right", low=0, high=100, size=(12.2, 4.8),
+        100 * np.array([*table, row(yard)]), ylabels=[*rows, "counting"], xlabels=kinds,
+        numbers="{:.0f}", unit="% right", low=0, high=100, size=(12.2, 2.4 + 0.5 * len(rows)),
         alt="Share right of five kinds of hole and two kinds of judgement, by objective, and for a "
         "reader who only counts.",
     )  # fmt: skip
@@ -312,10 +320,10 @@ def board_with(record: Recorded, row: Mapping[str, Any], seed: int) -> None:
     ) as ax:
         for i, (name, loss) in enumerate(ranked):
             mine = name == row["name"]
-            ax.barh(i, loss, color=VERMILION if mine else BLUE, height=0.7)
-            ax.text(loss, i, f" {loss:.3f}", va="center", fontsize=16)
-        low = ranked[0][1]
-        ax.set_xlim(low - 0.15, ranked[-1][1] + 0.1)
+            colour = VERMILION if mine else BLUE
+            ax.plot(loss, i, "o", color=colour, markersize=12)  # no bar: the axis has no zero
+            ax.text(loss, i, f"   {loss:.3f}", va="center", fontsize=16)
+        ax.set_xlim(ranked[0][1] - 0.05, ranked[-1][1] + 0.12)
         ax.set_yticks(range(len(ranked)), [name for name, _ in ranked])
         ax.invert_yaxis()
         ax.set_xlabel(f"nats per held-out token after {row['step']} steps, seed {seed}")
