@@ -1,19 +1,16 @@
-"""What lesson 07g runs beside its page: linear coders, two small autoencoders, errors of an order."""
+"""What lesson 07g runs beside its page: linear coders, errors of an order, three short trainings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minilm.align.self_training import self_train_round
 from minilm.backend import rng
 from minilm.data.images.videos import videos
 from minilm.data.worlds import countdown as C
-from minilm.diffusion.training import fit
 from minilm.models import Transformer
 from minilm.vision.frame_reader import FrameReader
 from minilm.vision.spacetime import keyframe_interp_schedule
-from minilm.vision.video_ae import VideoAE
 
 from .studies import counting, selftrain
 from .studies import flicker as coders
@@ -78,39 +75,41 @@ def linear_coders(seeds: Sequence[int]) -> dict[str, Any]:
 
     Returns:
         "frame by frame" and "four together": measures, lists per seed over `SIZES`; "still": one
-        per seed; "mean" and "draw": one per seed, of four together with the largest size.
+        per seed; "mean" and "draw": one per seed, of four together with the largest size; "film":
+        a test video of the first seed, (3, T, 12, 12), as it is and as both kinds of the largest
+        size give it back.
     """
     found: dict[str, Any] = {name: [] for name in (*KINDS, "still", "mean", "draw")}
+    film: dict[str, np.ndarray] = {}
     for seed in seeds:
         known, true = videos(600, seed, paper=PAPER).frames, held(seed)
         still = np.broadcast_to(true.mean(2, keepdims=True), true.shape)
         found["still"].append(coders.measures(still, true))
         for name, frames in KINDS.items():
             coder = LinearCoder(known, frames)
+            if seed == seeds[0]:
+                film.setdefault("true", true[0])
+                film[name] = coder.rebuilt(true[:1], SIZES[-1])[0]
             found[name].append([coders.measures(coder.rebuilt(true, each), true) for each in SIZES])
         found["mean"].append(found[name][-1][-1])
         drawn = coder.rebuilt(true, SIZES[-1], rng(seed, "draw"))
         found["draw"].append(coders.measures(drawn, true))
-    return found
+    return {**found, "film": film}
 
 
-def small_coders(seed: int, steps: int = 40) -> dict[str, VideoAE]:
-    """Both autoencoders after a short training."""
-    known, made = videos(500, seed, paper=PAPER).frames, {}
-    for name in ("frames", "causal"):
-        network = VideoAE(coders.MODELS[name], seed)
-        draw = coders.ae_batches(known, seed)
-        fit(network, draw, steps, lr=4e-3, ema=0.95, loss=VideoAE.loss, progress=False)
-        made[name] = network
-    return made
-
-
-def foreteller(seed: int, steps: int = 150) -> FrameReader:
-    """A reader that has foretold frames of raw videos for a while."""
+def foreteller_error(seed: int) -> dict[str, float]:
+    """Mean squared error of next frames, by the record's reader of raw video and two that cost nothing."""
     reader = FrameReader(counting.CONFIG, seed)
-    raw = videos(1500, 40_000 + seed, ("one",)).frames
-    counting.foretelling(reader, raw, steps, 3e-3, seed)
-    return reader
+    raw = videos(counting.RAW, 40_000 + seed, ("one",)).frames
+    counting.foretelling(reader, raw, 160, 2e-3, seed)
+    new = videos(200, 12, ("one",)).frames
+    told, wanted = reader.foretold(new)[:, :, :-1], new[:, :, 1:]
+    mean = raw[:, :, 1:].mean((0, 2), keepdims=True)  # (1, 3, 1, 12, 12)
+    return {
+        "the reader": float(((told - wanted) ** 2).mean()),
+        "the mean of all frames": float(((mean - wanted) ** 2).mean()),
+        "the last frame again": float(((new[:, :, :-1] - wanted) ** 2).mean()),
+    }
 
 
 def errors_of_order(frames: int, runs: int = 4000, keys: int = 2) -> dict[str, np.ndarray]:
@@ -129,47 +128,26 @@ def errors_of_order(frames: int, runs: int = 4000, keys: int = 2) -> dict[str, n
     return {"one after the other": chain.std(1), "key frames first": error.std(1)}
 
 
-def readers(seeds: Sequence[int], steps: int = 120) -> dict[str, list[dict[str, Any]]]:
-    """Readers that learned to count from things of 64 looks and of 4, and one that saw one frame."""
-    return {
-        model: [
-            counting.exam(counting.trained(model, seed, 6e-3, steps, 900), model, seed)
-            for seed in seeds
-        ]
-        for model in ("wide", "narrow", "one frame")
-    }
+def reader(seed: int) -> tuple[FrameReader, np.ndarray, np.ndarray]:
+    """The record's reader of 64 looks, the videos it learned from, (N, 3, T, 12, 12), and counts."""
+    known, counts = counting.world(1200, seed)
+    return counting.trained("wide", seed, 3e-3, 160, 1200), known.frames, counts[:, 0]
 
 
-def self_taught(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Shares of new tasks solved at the first try, by what the compute went into, per seed.
+def one_round(teach: Callable[..., Any], seed: int) -> dict[str, float]:
+    """One round of self-training: what was kept, and shares of new tasks solved before and after.
 
-    "before": after 100 steps on 150 tasks with solutions. "verified": one round of writing for 600
-    tasks without, and 100 steps on what passed too. "search": the same with random programs.
-    "longer": as many operations on the 150, writing included. "chance": random programs.
+    Args:
+        teach: (write, tasks, execute, tries) -> (task, program) pairs.
+        seed: of weights and tasks.
     """
-    found: dict[str, list[float]] = {}
-    writing = round(OPEN * TRIES / 3 / selftrain.BATCH)  # steps that cost as much as writing does
-    for seed in seeds:
-        first, open_tasks, tests = selftrain.drawn_tasks(seed)
-        start = Transformer(selftrain.CONFIG, seed)
-        selftrain.learn(start, first, 100, 3e-3, seed, 0)
-        weights = {name: array.copy() for name, array in start.state_dict().items()}
-        solved = {"before": start, "chance": None}
-        for way in ("longer", "search", "verified"):
-            model = Transformer(selftrain.CONFIG, seed)
-            model.load_state_dict(weights)
-            pool = list(first)
-            if way != "longer":
-                write = selftrain.writer(model, seed) if way == "verified" else None
-                write = write or selftrain.searcher(seed)
-                pool += self_train_round(write, open_tasks[:OPEN], C.execute, TRIES).kept
-            more = writing if way == "longer" else 0
-            selftrain.learn(model, pool, 100 + more, 3e-3, seed, 1)
-            solved[way] = model
-        for way, model in solved.items():
-            share = selftrain.chance(seed) if model is None else first_try(model, tests, seed)
-            found.setdefault(way, []).append(share)
-    return found
+    first, open_tasks, tests = selftrain.drawn_tasks(seed)
+    model = Transformer(selftrain.CONFIG, seed)
+    selftrain.learn(model, first, 100, 3e-3, seed, 0)
+    before = first_try(model, tests, seed)
+    kept = teach(selftrain.writer(model, seed), open_tasks[:OPEN], C.execute, TRIES)
+    selftrain.learn(model, [*first, *kept], 80, 3e-3, seed, 1)
+    return {"kept": len(kept), "before": before, "after": first_try(model, tests, seed)}
 
 
 def first_try(model: Transformer, tests: Sequence[C.Task], seed: int) -> float:

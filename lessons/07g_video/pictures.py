@@ -192,7 +192,7 @@ def errors(found: Mapping[str, np.ndarray]) -> None:
         for (name, row), colour in zip(found.items(), (VERMILION, BLUE)):
             ax.plot(row, "o-", color=colour, label=name, markersize=5)
         ax.set_xlabel("frame")
-        ax.set_ylabel("error, in steps' own")
+        ax.set_ylabel("spread of the error")
         ax.set_ylim(0)
         ax.legend(loc="upper left")
 
@@ -249,7 +249,8 @@ def solved(shares_of: Mapping[str, Sequence[float]]) -> None:
     """New tasks solved at the first try, by what the compute went into."""
     names = {
         "chance": "random program", "before": "before", "longer": "longer training",
-        "search": "random search", "verified": "what it wrote",
+        "unverified": "all it wrote",        "search": "random search",
+        "verified": "what passed",
     }  # fmt: skip
     bars(
         list(names.values()),

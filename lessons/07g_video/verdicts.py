@@ -1,4 +1,8 @@
-"""The verdicts of lesson 07g: thresholds set before the runs, sentences made of what came out."""
+"""The verdicts of lesson 07g: thresholds set before the runs, sentences made of what came out.
+
+Two were moved after data had been seen, and their cards say so: flicker and decoders were to be
+judged by trained networks, which a still picture beat, and are judged by exact linear coders.
+"""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -7,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minilm.course.show.claims import Verdict, claim
+from minilm.studies.recorded import Recorded
 
 TALK = "Ming Ding"
 LESS, LESS_AT_PSNR = 0.9, 0.95  # of the frames' flicker, at equal numbers and at equal PSNR
@@ -53,8 +58,8 @@ def flicker(linear: Mapping[str, Any], seeds: Sequence[int]) -> Verdict:
         holds=lambda m: m["equal numbers"] <= LESS and m["equal PSNR"] <= LESS_AT_PSNR,
         partly=lambda m: m["equal numbers"] <= LESS,
         seeds=seeds,
-        note="linear coders; the networks that were trained stayed below the PSNR of a still "
-        "picture, so they test nothing",
+        note="moved to linear coders after data were seen: trained networks were to decide it, and "
+        "a still picture beat them",
         says=f"at equal numbers four frames together flicker {_mean(numbers)} times as much, at "
         f"equal PSNR {_mean(psnr)} times",
     )
@@ -76,20 +81,28 @@ def decoder(linear: Mapping[str, Any], seeds: Sequence[int]) -> Verdict:
         holds=lambda m: m["flicker"] < 1 and m["spectrum"] < 1,
         partly=lambda m: m["spectrum"] < 1,
         seeds=seeds,
-        note="the best draw that a Gaussian allows; the trained diffusion decoder tests nothing, "
-        "since its coder lost the video",
+        note="moved to linear coders and an exact Gaussian draw after data were seen: a trained "
+        "diffusion decoder was to decide it, and a still picture beat it",
         says=f"a draw has {_mean(apart['spectrum'])} times the error of the spectrum, "
-        f"{_mean(apart['flicker'])} times the flicker, and {_mean(psnr, 1)} dB of PSNR",
+        f"{_mean(apart['flicker'])} times the flicker, and {_mean([-p for p in psnr], 1)} dB less "
+        "PSNR",
     )
 
 
-def miscounts(
-    read: Mapping[str, Sequence[Mapping[str, Any]]], rule: Sequence[float], seeds: Sequence[int]
-) -> Verdict:
+def read(record: Recorded) -> dict[str, list[dict[str, Any]]]:
+    """Case -> the last exam of each seed."""
+    return {
+        case: [record.run(case, seed)["points"][-1] for seed in record.seeds]
+        for case in ("wide", "narrow", "one frame", "few", "few, longer", "raw")
+    }
+
+
+def miscounts(record: Recorded) -> Verdict:
+    exams = read(record)
     right = {
-        "reader": [exam["right"] for exam in read["wide"]],
-        "one frame": [exam["right"] for exam in read["one frame"]],
-        "rule": list(rule),
+        "reader": [exam["right"] for exam in exams["wide"]],
+        "one frame": [exam["right"] for exam in exams["one frame"]],
+        "rule": [record.run("wide", seed)["rule"] for seed in record.seeds],
     }
     return claim(
         "a model that reads video miscounts what a simple rule counts",
@@ -100,16 +113,19 @@ def miscounts(
         measured=right,
         holds=lambda m: m["reader"] <= 0.95 and m["rule"] >= 0.97,
         partly=lambda m: m["reader"] < m["rule"] - 0.02,
-        seeds=seeds,
-        note="the reader had seconds of training; more would make it better, and the rule is exact",
-        says=f"the reader counts {_percent(right['reader'])} right, the rule "
+        seeds=record.seeds,
+        recorded=True,
+        note="a reader of 157,000 parameters with seconds of training; more of either would make "
+        "it better, and the rule is exact",
+        says=f"our small reader counts {_percent(right['reader'])} right, the rule "
         f"{_percent(right['rule'])}, a reader of one frame {_percent(right['one frame'])}",
     )
 
 
-def coverage(read: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequence[int]) -> Verdict:
-    wide, narrow = ([exam["new_looks"] for exam in read[name]] for name in ("wide", "narrow"))
-    known = [exam["known_looks"] for exam in read["narrow"]]
+def coverage(record: Recorded) -> Verdict:
+    exams = read(record)
+    wide, narrow = ([exam["new_looks"] for exam in exams[name]] for name in ("wide", "narrow"))
+    known = [exam["known_looks"] for exam in exams["narrow"]]
     lost = [a - b for a, b in zip(wide, narrow)]
     fell = [a - b for a, b in zip(known, narrow)]
     return claim(
@@ -121,25 +137,38 @@ def coverage(read: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequence[in
         measured={"behind wide": lost, "behind itself": fell},
         holds=lambda m: min(m.values()) >= GAIN,
         partly=lambda m: m["behind wide"] >= GAIN,
-        seeds=seeds,
+        seeds=record.seeds,
+        recorded=True,
         says=f"with 4 looks in training {_percent(narrow)} of new looks are counted right, with 64 "
         f"looks {_percent(wide)}; on its own 4 looks the narrow reader has {_percent(known)}",
     )
 
 
-def data_from_compute(solved: Mapping[str, Sequence[float]], seeds: Sequence[int]) -> Verdict:
-    found = {way: list(solved[way]) for way in ("before", "longer", "search", "verified")}
+def solved(record: Recorded) -> dict[str, list[float]]:
+    """Way to spend the compute -> share of new tasks solved at the first try, per seed."""
+    ways = ("longer", "unverified", "search", "verified")
+    runs = {way: [record.run(way, seed)["points"] for seed in record.seeds] for way in ways}
+    before = {"before": [points[0]["pass1"] for points in runs["verified"]]}
+    return before | {way: [points[-1]["pass1"] for points in runs[way]] for way in ways}
+
+
+def data_from_compute(record: Recorded) -> Verdict:
+    found = solved(record)
+    gains = [f"{100 * (a - b):.0f}" for a, b in zip(found["verified"], found["longer"])]
     return claim(
         "compute can be turned into data: write programs, run them, learn from what is right",
         source=f"{TALK} 66:41-67:38",
-        measure="held-out tasks solved at the first try after one round",
-        expected=f"verified at least {GAIN} above longer training of equal operations; partly: "
-        f"{GAIN / 2} above",
+        measure="held-out tasks solved at the first try after two rounds",
+        expected=f"verified at least {GAIN} above longer training of equal operations and above "
+        "unverified, with every seed; partly: above longer training",
         measured=found,
-        holds=lambda m: m["verified"] - m["longer"] >= GAIN,
-        partly=lambda m: m["verified"] - m["longer"] >= GAIN / 2,
-        seeds=seeds,
-        says=f"from {_percent(found['before'])} to {_percent(found['verified'])} by what it wrote "
-        f"itself; longer training {_percent(found['longer'])}, random search and no model "
-        f"{_percent(found['search'])}",
+        holds=lambda m: m["verified"] - max(m["longer"], m["unverified"]) >= GAIN,
+        partly=lambda m: m["verified"] - m["longer"] >= GAIN,
+        seeds=record.seeds,
+        recorded=True,
+        note=f"ahead of longer training by {', '.join(gains)} points, seed by seed; random search "
+        "is no model at all",
+        says=f"from {_percent(found['before'])} to {_percent(found['verified'])} by what passed of "
+        f"its own writing; longer training {_percent(found['longer'])}, all it wrote "
+        f"{_percent(found['unverified'])}, random search {_percent(found['search'])}",
     )
