@@ -571,7 +571,7 @@ print(f"all pairs or a state: they differ by {np.abs(pairs - carried).max():.0e}
 # | falsifier before the run | 4 | sealed before the first run, unchanged since |
 # | three seeds | 3 | of every model at every size |
 # | equal compute | 3 | FLOPs within 2 % at each size |
-# | tuned baseline | 4 | its own search, at no edge, as wide as its rivals' |
+# | tuned baseline | 4 | its own search: 3 rates or more, no edge; no rival tries more than twice as many |
 # | held-back size | 3 | forecast before its first run |
 # | honest verdict | 3 | what the promised rule gives for the runs |
 #
