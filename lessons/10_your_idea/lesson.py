@@ -62,10 +62,9 @@ drawn, example = here.module("example_pictures"), here.module("example")  # of s
 # The **falsifier** is the part that is missing most often. It says *before* the run what would make
 # you give the idea up. Every verdict of this course had one. A **gate** is a second set of numbers, by
 # which a feed-forward multiplies its hidden ones. A FLOP is one multiplication or addition; a nat is a
-# unit of loss, 1.44 bits. Section 4 makes the 95 % interval.
+# unit of loss, 1.44 bits; section 4 makes the interval.
 #
-# The 0.02 is ours, and a choice: say what would be worth having. Nobody can choose it fairly once the
-# curves are on the screen.
+# The 0.02 is our choice: what would be worth having, said before a curve is on the screen.
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** an idea becomes a question when you can say which number would kill it.
@@ -358,13 +357,11 @@ verdicts.forecast_holds(own)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # It does not, here. At the largest size the gated model is *behind* on average, and the interval holds
 # both a gain of 0.02 and a loss of 0.08. So three seeds could not have shown a gain of 0.02 at all: from
-# seed to seed the gain moves by twice as much. The next study needs more seeds, and a new promise. It
-# also needs longer runs: a table that counts pairs of bytes, which costs nothing, reaches 2.29 nats per
-# byte, and our models stop at 2.7. Gates may still be good; Shazeer's models had thousands of times as
-# many weights.
+# seed to seed the gain moves by twice as much. The next study needs more seeds, longer runs (a table that
+# counts pairs of bytes reaches 2.29, our models 2.7) and a new promise. Gates may still be good; Shazeer's
+# models had thousands of times as many weights.
 #
-# The forecast held, with intervals three and four tenths of a nat wide, from two sizes. So wide a mark is
-# hard to miss.
+# The forecast held, but its intervals are 0.3 and 0.4 nats wide: hard to miss.
 #
 # **To remember:** the study, not the author, says how it ended.
 
