@@ -23,7 +23,17 @@ from minilm.course.show.style import (
 )
 from minilm.studies import rubric
 
-TALKS = ("overview", "Wei, Chung", "Lambert", "Jiang", "Williams", "Ding", "Hu", "Ben Allal", "you")
+TALKS = (
+    "overview",
+    "Wei,\nChung",
+    "Lambert",
+    "Jiang",
+    "Williams",
+    "Ding",
+    "Hu",
+    "Ben Allal",
+    "you",
+)
 
 
 def opening() -> Picture:
