@@ -131,6 +131,7 @@ def tokens(record: Recorded) -> Verdict:
         partly=lambda m: m["strided"] > m["queries 4"],
         seeds=record.seeds,
         recorded=True,
+        kind="ours",
         note=f"{GIVEN} The rate of the queries lies at the edge of the search.",
         says=f"strided {mean['strided']:.0f} %, mean of four {mean['pooled']:.0f} %, queries "
         f"{mean['queries 4']:.0f} %",
