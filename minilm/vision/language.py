@@ -165,7 +165,7 @@ class VisionLanguage(Module):
         language, time = self.language, x.shape[1]
         start = 0 if cache is None else cache.length
         language._check_length("the sequence", start + time)
-        x, rope = embed(language, x, start)
+        x, (rope, _) = embed(language, x, start)
         queries = np.arange(start, start + time)
         keys = queries if cache is None else cache.key_positions(time)
         relative = getattr(language.stack, "relative", None)
