@@ -38,7 +38,7 @@ KINDS = ("square", "ring", "cross", "bar", "stairs", "3", "4", "7")
 CAPTION = 13  # tokens: a start, and the full caption of two things
 ENGLISH = 500  # English words that have an id of their own
 ROW = ASKED * (asking.LONGEST + 1)  # tokens of the questions and answers about one scene
-LIVE_EYE, LIVE_TEXT, LIVE_STEPS = 120, 400, 200  # steps of what the lesson trains itself
+LIVE_EYE, LIVE_TEXT, LIVE_STEPS = 90, 300, 200  # steps of what the lesson trains itself
 START = asking.WORDS.index(asking.START)
 
 
@@ -330,6 +330,23 @@ def blind(pool: Talks, exam: asking.Exam) -> dict[str, float]:
         ]
     )
     return by_sort(right, exam)
+
+
+def unbound(exam: asking.Exam) -> float:
+    """What is right on average for one who sees which colours, kinds and cells there are, and guesses.
+
+    It knows an empty cell; it does not know which colour, kind and place belong together.
+    """
+    chances = []
+    for scene, about, answer in zip(exam.scenes, exam.about, exam.answers, strict=True):
+        there = {
+            "colour": {thing.colour for thing in scene},
+            "kind": {thing.kind for thing in scene},
+            "where": {thing.cell for thing in scene},
+        }
+        there["cell"] = there["kind"]
+        chances.append(1 / len(there[about]) if answer in there[about] else 1.0)
+    return float(np.mean(chances))
 
 
 def contrast_exam(clips: dict[int, Clip], new: Talks) -> dict[str, list[float]]:

@@ -93,9 +93,10 @@ pictures.three_scenes([board, *scenes.scenes(2, seed=11)])
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # A **yardstick that does not look** comes with each exam: to every question it gives the answer that
-# was most frequent in training. A better **shortcut** would see which colours and cells are taken, and
-# guess among them: with two things on the board it is right half of the time. **To remember:** a model
-# that is right in half of all cases may have seen very little.
+# was most frequent in training. A better **shortcut** sees which colours, kinds and cells are there, but
+# not what belongs together, and guesses among them. Half of our boards hold one thing, where it cannot
+# err; with two it is right half of the time, 80 % in all. **To remember:** a model that is right in half
+# of all cases may have seen very little.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2. An eye
@@ -113,7 +114,7 @@ pictures.three_scenes([board, *scenes.scenes(2, seed=11)])
 def patches(picture, p=5):  # (C, H, W) -> (T, C p p)
     c, h, w = picture.shape
     cut = picture.reshape(c, h // p, p, w // p, p)  # (C, H / p, p, W / p, p)
-    return cut.transpose(1, 3, 0, 2, 4).reshape(-1, c * p * p)  # -> (H / p, W / p, C, p, p) ->
+    return cut.transpose(1, 3, 0, 2, 4).reshape(-1, c * p * p)  # -> (T, C p p)
 
 
 shown = scenes.draw(board)
@@ -162,11 +163,9 @@ print("as the package:", abs(contrast(*some, 0.07) - info_nce(*map(Tensor, some)
 clips = {seed: E.train_clip(seed, steps=E.LIVE_EYE) for seed in progress(SEEDS)}
 new = E.talks(64, 700)
 first, fresh = clips[SEEDS[0]], E.train_clip(SEEDS[0], steps=1)
-eight = slice(0, 8)
-cosines = [
-    m.logits(new.pictures[eight], new.captions[eight]) / m.scale.item() for m in (fresh, first)
-]
-pictures.similar(*cosines, [scenes.caption(s, "names") for s in new.scenes[eight]])
+boards, told = new.pictures[:8], new.captions[:8]
+cosines = [m.logits(boards, told) / m.scale.item() for m in (fresh, first)]
+pictures.similar(*cosines, [scenes.caption(s, "names") for s in new.scenes[:8]])
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 verdicts.contrast(E.contrast_exam(clips, new), SEEDS)
@@ -186,7 +185,8 @@ verdicts.contrast(E.contrast_exam(clips, new), SEEDS)
 #
 # **LLaVA** (36:16) joins eye and language model in the simplest way: a **projector**, one or two linear
 # maps from the eye's vectors to vectors of the width of words. The picture's 16 vectors then stand where
-# the caption stood. For the language model they are words that it has never read.
+# the caption stood, between two learned marks. For the language model they are words that it has never
+# read.
 
 
 # %%
@@ -204,9 +204,7 @@ newborn = VisionLanguage(E.make_language(0), first.eye, E.make_projector("mlp"))
 ids = asking.encode(["where is the ring ?"])
 with no_grad():
     same = np.allclose(see(newborn, shown[None], ids).data, newborn(shown[None], ids).data)
-print(
-    "as the package:", same, " ", "trainable in the projector:", newborn.projector.num_parameters()
-)
+print("as the package:", same, "  the projector's weights:", newborn.projector.num_parameters())
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **To remember:** to a language model a picture is a text of vectors. The rest of this lesson is about
@@ -247,12 +245,9 @@ maps = [[*np.split(a.qkv.weight.data, 3), a.out.weight.data] for a in (text, cop
 packed = routed(Tensor(x[None]), runs_of(seen), text.qkv, copy.qkv)
 theirs = routed(text.mix(packed, nn.Sight(causal=True)), runs_of(seen), text.out, copy.out)
 print("as the package:", np.allclose(with_expert(x, seen, *maps), theirs.data[0], atol=1e-5))
-words = np.zeros(7, bool)
-broken = [m * np.nan for m in maps[1]]
-same = np.array_equal(
-    with_expert(x, words, maps[0], maps[1]), with_expert(x, words, maps[0], broken)
-)
-print("words alone, an expert of nan:", same)
+words, broken = np.zeros(7, bool), [m * np.nan for m in maps[1]]
+alone = [with_expert(x, words, maps[0], copies) for copies in (maps[1], broken)]
+print("words alone, an expert of nan:", np.array_equal(*alone))
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What an expert costs
@@ -269,11 +264,11 @@ print(f"{expert_parameters(llama('7b')):,}")
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The experiment
 #
-# Recorded (`minilm study run 07e/seeing`): one language model and one eye, both given; three seeds of all
-# that is new; 200 batches of 32 boards, each way with its own tuned rate. After one board the model must
-# write the caption, after the next one answer questions. A fourth way trains everything, too, but half of
-# each batch is text, as GLM-4V's training mixes both (41:50). The dashed line is the yardstick that does
-# not look.
+# Recorded (`minilm study run 07e/seeing`): one language model and one eye, of seed 0, serve all runs; three
+# seeds of all that is new; 200 batches of 32 boards, each way with its own tuned rate. After one board the
+# model must write the caption, after the next one answer questions. A fourth way trains everything, too,
+# but half of each batch is text, as GLM-4V's training mixes both (41:50). The dashed line is the yardstick
+# that does not look, the dotted one the shortcut.
 #
 # **Would prove the talk wrong:** full tuning moves both text losses by less than 0.05 nats a word; the
 # expert is less than 2 points ahead of the projector, or one bit of text moves.
@@ -286,14 +281,16 @@ verdicts.expert(record)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # How bad is that? A table of how often each word occurs, which reads nothing, costs 4.4 nats a word of this
-# English. The model needed 3.8; after full tuning it needs 6 or more. It has unlearned all, and guesses
-# worse than the table. **To remember:** weights that everybody shares, everybody pays for.
+# English. The model needed 3.8; after full tuning it needs 6 or more, and guesses worse than the table.
+# And how good are the answers? Told a board in words, the same language model answers 59 %. No way of
+# seeing passes the shortcut, so we have not shown that a model knows *which* thing is red. **To remember:**
+# weights that everybody shares, everybody pays for.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Text in every batch
 #
 # The cheap remedy is in the talk as well: keep some text in every batch. **Would prove it wrong:** the
-# text losses rise all the same, by 0.05 nats or more.
+# text losses rise all the same, by 0.05 nats or more. *And which sort of question is the hardest?*
 
 # %% tags=["hide-input"]
 verdicts.mixed(record)
@@ -321,9 +318,8 @@ def merge(grid, W):  # (G, G, I), (C, I, 2, 2) -> (G / 2 · G / 2, C)
     return four @ W.reshape(len(W), -1).T  # one linear map
 
 
-print(
-    "by hand:", merge(np.array([[[1.0], [2.0]], [[3.0], [4.0]]]), np.array([[[[1, 0], [0, 10.0]]]]))
-)
+numbers, weights = np.array([[[1.0], [2.0]], [[3.0], [4.0]]]), np.array([[[[1, 0], [0, 10.0]]]])
+print("by hand:", merge(numbers, weights))
 strided, grid = Strided(6, 8), random.normal(size=(4, 4, 6)).astype(np.float32)
 theirs = strided.merge(Tensor(grid.transpose(2, 0, 1)[None])).data[0].reshape(8, 4).T
 print("as the package:", np.allclose(merge(grid, strided.merge.weight.data), theirs, atol=1e-5))
@@ -382,7 +378,7 @@ E.fit(sees, E.shown_batches(E.seen(first.eye, pool.pictures), pool, SEEDS[0]), E
 exam = E.exam(400, 600)
 right = E.answers(sees, E.seen(sees.eye, exam.images), exam)
 print({name: round(share, 2) for name, share in E.by_sort(right, exam).items()})
-print("without looking:", round(E.blind(pool, exam)["right"], 2))
+print(f"without looking: {E.blind(pool, exam)['right']:.2f}, the shortcut: {E.unbound(exam):.2f}")
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 interact(
@@ -393,8 +389,8 @@ interact(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The middle picture is the attention of the last token, the question mark, on the 16 tokens of the
-# picture, averaged over layers and heads. **To remember:** an answer can be asked where it looked;
-# that is no proof that it saw.
+# picture, averaged over layers and heads. This model trained for seconds, and errs in about every second
+# answer. **To remember:** an answer can be asked where it looked; that is no proof that it saw.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. Small print
@@ -435,9 +431,10 @@ known = screens.in_the_pixels(SEEDS)  # (seeds, sizes)
 screen_pictures.reading(small_text, screens.SIDES, known)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Four times the tokens buy 33 points on average, with one seed 29. The gap above the model's line is its
-# own fault: at 12 pixels three numbers of four are still there, and it reads fewer than half. **To remember:** before you blame a model that cannot read, look at what it was shown; before you
-# blame the pixels, ask a reader who knows every look.
+# Four times the tokens buy 33 points on average; one seed of three, with 29, stays below our mark. The gap
+# above the model's line is its own fault: at 12 pixels three numbers of four are still there, and it reads
+# fewer than half. **To remember:** before you blame a model that cannot read, look at what it was shown;
+# before you blame the pixels, ask a reader who knows every look.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Let the room read the form at 8 pixels first. Recorded (`minilm study run
@@ -455,11 +452,11 @@ screen_pictures.reading(small_text, screens.SIDES, known)
 #
 # | | queries × keys × width | multiply-adds |
 # |---|---|---|
-# | all in the sequence | 6,756 × 6,756 × 4,096 | 187.0 billion |
-# | the short sequence with itself | 356 × 356 × 4,096 | 0.5 billion |
-# | and with the patches beside it | 356 × 6,400 × 1,024 | 2.3 billion |
+# | all in the sequence | 6,756 × 6,756 × 4,096 | 186.96 billion |
+# | the short sequence with itself | 356 × 356 × 4,096 | 0.52 billion |
+# | and with the patches beside it | 356 × 6,400 × 1,024 | 2.33 billion |
 #
-# 187.0 over 0.5 + 2.3: 65.5 times as many.
+# 186.96 over 0.52 + 2.33: about 65.5 times as many.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## The channel on one screen
@@ -483,10 +480,8 @@ Wq, Wk, Wv, Wo = (r.normal(size=shape) for shape in ((4, 16), (4, 6), (4, 6), (1
 branch = NarrowBranch(16, 6, width=4, norm=nn.Identity(), dtype=np.float64)
 branch.query.weight.data, branch.out.weight.data = Wq, Wo
 branch.key_value.weight.data = np.concatenate([Wk, Wv])
-ours, theirs = (
-    cross_attend_narrow(h, fine, Wq, Wk, Wv, Wo),
-    branch(Tensor(h[None]), Tensor(fine[None])),
-)
+ours = cross_attend_narrow(h, fine, Wq, Wk, Wv, Wo)
+theirs = branch(Tensor(h[None]), Tensor(fine[None]))
 print("the package's:", np.allclose(ours, theirs.data[0]))
 print("closed, it changes", abs(cross_attend_narrow(h, fine, Wq, Wk, Wv, 0 * Wo) - h).max())
 print(f"scores inside and beside: {screens.cogagent_scores().ratio:.1f} to 1")
@@ -507,9 +502,10 @@ screen_pictures.frontier(small_text, screens.WAYS, cost)
 judged.branch(small_text, cost)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It reads some 20 points more than 12 pixels alone, for half as many multiply-adds again; the whole page
-# in the sequence reads some 14 points more still, and takes over twice as many. That is a good bargain, and less than we had
-# asked of it. One cause is known: the narrow eye itself names fewer digits than the wide one.
+# It reads some 18 points more than 12 pixels alone, for half as many multiply-adds again; the whole page
+# in the sequence reads some 14 points more still, and takes over twice as many. That is a good bargain, and
+# less than we had asked of it. One cause is known: the narrow eye itself names fewer digits than the wide
+# one. And 500 steps are few: all losses still fell. One rate, found at 12 pixels, served every side.
 #
 # **To remember:** a channel can be narrow because it need not carry the page, only what is asked.
 
@@ -538,9 +534,10 @@ judged.vocabularies(vocabularies)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Either eye alone is nearly useless, each for its own reason: one finds the box and cannot read, the
-# other reads and cannot tell which box was meant, so it is right about once in six. Together they answer. But so does the
-# single eye that was taught both. What helped is that *somebody taught the digits*; a second eye is the
-# way to do that without touching the first. **To remember:** an eye sees what it was once asked about.
+# other reads and cannot tell which box was meant, so it is right about once in six. Together they answer.
+# But so, nearly as often, does the single eye that was taught both, with half of their weights and
+# training. What helped is that *somebody taught the digits*; a second eye is the way to do that without
+# touching the first. **To remember:** an eye sees what it was once asked about.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. The control is the point: is it two eyes that help, or that the digits were taught?
@@ -585,8 +582,10 @@ judged.zoom(small_text, cost)
 # Finding is easy: colours are left at 12 pixels, and the right part is named nearly always. What is
 # found comes back with all its pixels, for nine tokens more. The price is practice. A chain reads one
 # box of a page where the others read all four, so after as many steps it has been asked for a quarter of
-# the digits ("zoom"); "zoom 4x" has been asked for as many. We saw the first result before we ran the
-# second. **To remember:** a page need not be seen sharply, only the part that is asked about.
+# the digits ("zoom"), and fails. "Zoom 4x" has been asked for as many digits, in four times the steps. We
+# added it after we saw the first result, and the others were not trained longer: an unequal race, so
+# "partly" is the most it can earn. **To remember:** a page need not be seen sharply, only the part that is
+# asked about.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Ask what the chain would do with a question about all four boxes at once.
@@ -640,10 +639,11 @@ judged.agent(clicking)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Not at this budget. One agent of three does half of the unseen tasks and four in five of the seen ones, and
-# harms nobody. The other two know what lists and buttons are for and have only begun with names: two in ten
-# of the seen tasks, none of the unseen. After 1,600 steps, a minute, the losses still fall. And watch a lost
-# game: who remembers nothing does on the same screen the same again, for ever. **To remember:** what a
-# button is for is the cheap half of acting; what it says is the other.
+# harms nobody. The other two know what lists and buttons are for and have only begun with names: they do two
+# in ten of the seen tasks, hardly one of the unseen, and save on a wrong page in about four games of ten.
+# They are under-trained: after 1,600 steps, a minute, the losses still fall. And watch a lost game: who
+# remembers nothing does on the same screen the same again, for ever. **To remember:** what a button is for
+# is the cheap half of acting; what it says is the other.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Watch it work
@@ -672,21 +672,21 @@ interact(watch, game=(1, len(played), 1, 1), step=(1, 8, 1, 1))
 #
 # **Who pays.** When the whole model learned to see, its English became worse than a table of words. The
 # talk says damage, and damage it is. But the same way also answered most questions. The visual expert left
-# every bit of the text where it was and saw better than a projector alone; it is the best of those who
-# break nothing. Text in every batch keeps nearly all of the language, too, and answers as many questions as
-# the expert does, without a second set of weights.
+# every bit of the text where it was and saw better than a projector alone. Text in every batch keeps nearly
+# all of the language, too, and answers as many questions, without a second set of weights. No model passed
+# the shortcut.
 #
-# **Our rates.** Each way had the rate that predicts answers and captions best after 60 steps, and nobody
-# asked what that rate does to text. LLaVA tunes its language model with a rate of 2e-5, ours is 4e-3.
-# How the damage falls with the rate, we have not measured. And all of our models were still learning when
-# we stopped them, so these are shares after equal work, not what each way can reach.
+# **Our rates.** Each way had the rate that predicts answers best after 60 steps, and nobody asked what
+# that rate does to text. LLaVA tunes its language model with a rate of 2e-5, ours is 4e-3, and 2e-3 where
+# half of the batch is text. How the damage falls with the rate, we have not measured. And all of our models
+# were still learning when we stopped them: shares after equal work, not what each way can reach.
 #
 # **Tokens.** Four tokens that each know their place were nearly as good as sixteen; four queries that must
 # learn where to look were not. Ours were not taught before; BLIP-2's were, on very many pairs.
 #
-# **Small print and screens.** Reading needs pixels. A second look buys them at half the price, and a narrow
-# channel beside the sequence buys half of them. An agent learns at once what buttons are for, and late to
-# read what they say: with our minute of training one of three did.
+# **Small print and screens.** Reading needs pixels. A second look bought them at half the multiply-adds,
+# but after four times the training; a narrow channel beside the sequence buys half of them. An agent learns
+# at once what buttons are for, and late to read what they say: in our minute of training one of three did.
 #
 # **Not measured.** Real photographs, and language models that know what is on them. Captions from the web,
 # which are wrong as often as not. Grounding: to point at what one speaks of. Tree-of-thought answers

@@ -24,7 +24,8 @@ from minilm.data.images.scenes import Thing
 from minilm.studies.recorded import Recorded
 from minilm.vision.language import VisionLanguage
 
-from .experiments import ABOUT
+from .experiments import ABOUT, exam, unbound
+from .studies.seeing import EXAM
 from .verdicts import last
 
 OPENING = (Thing("orange", "ring", 0, 1), Thing("cyan", "7", 1, 3), Thing("pink", "stairs", 3, 0))
@@ -124,7 +125,7 @@ NAMES = {
 def who_pays(record: Recorded) -> None:
     """Questions answered right, and what became of text."""
     with figure(
-        1, 2, alt="Questions answered right and the rise of the text loss for four ways to learn.",
+        1, 2, alt="Questions answered right, below the shortcut, and the rise of the text loss for four ways.",
         size=(12.2, 5.0),
     ) as axes:  # fmt: skip
         right = np.array([100 * np.array(last(record, way, "right")) for way in NAMES]).T
@@ -133,6 +134,8 @@ def who_pays(record: Recorded) -> None:
         bars(names, right, ylabel="answered right, %", numbers="{:.0f}", horizontal=True,
              ax=axes[0])  # fmt: skip
         axes[0].axvline(blind, linestyle=(0, (4, 3)), color=MUTED, linewidth=2)
+        guesses = 100 * np.mean([unbound(exam(EXAM, 500 + s)) for s in record.seeds])
+        axes[0].axvline(guesses, linestyle=":", color=MUTED, linewidth=3)
         rise = {
             shown: np.array([
                 [record.run(way, s)["text"][name] - record.run(way, s)["text_before"][name]
@@ -148,12 +151,11 @@ def who_pays(record: Recorded) -> None:
 
 def sorts(record: Recorded) -> None:
     """The same by sort of question."""
-    ways = {"projector": "projector only", "all": "everything", "expert": "visual expert"}
     values = {
         name: 100 * np.array([last(record, way, about) for about in ABOUT]).T
-        for way, name in ways.items()
+        for way, name in NAMES.items()
     }
-    with figure(alt="Questions answered right, by sort, for three ways to learn.") as ax:
+    with figure(alt="Questions answered right, by sort, for four ways to learn.") as ax:
         bars(list(ABOUT), values, ylabel="answered right, %", numbers="{:.0f}",
              horizontal=False, ax=ax)  # fmt: skip
 

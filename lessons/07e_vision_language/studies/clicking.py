@@ -11,7 +11,8 @@ anew for each, so a test is always on unseen screens; eight of the 48 tasks are 
 
 The eye first learns, cell by cell, to name what stands on a screen. Then all learns from as many
 screens; on each the expert is asked for four tasks. A game ends when the agent says that it is done,
-or after 20 actions.
+or after 20 actions. One rate serves both models; it is the smallest of the pilots and so lies at the
+edge of the search.
 """
 
 from collections.abc import Callable, Sequence

@@ -16,7 +16,9 @@ belongs to; then it learns on with the language model.
     "zoom 4x"  the same with four times the steps: a chain reads one box of a page where the others
                read four, so only this one has been asked for as many digits as they have
 
-After Ming Ding (CS25 V4, 39:37, 41:50, 75:22). What would decide it is in the lesson.
+After Ming Ding (CS25 V4, 39:37, 41:50, 75:22). What would decide it is in the lesson. One rate serves
+all models; it is the smallest of the pilot and so lies at the edge of the search. "zoom 4x" was added
+after the result of "zoom" was seen.
 """
 
 from collections.abc import Callable, Sequence
