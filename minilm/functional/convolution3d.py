@@ -14,7 +14,7 @@ from minilm.tensor import primitive
 NAME = "causal_conv3d"
 
 
-def _check(x: Array, w: Array, b: Array | None, step: Any, padding: Pair) -> None:
+def _refuse_misfits(x: Array, w: Array, b: Array | None, step: Any, padding: Pair) -> None:
     """Refuse what does not fit: axes, channels, a window that is too large, frames left over."""
     if x.ndim != 5 or w.ndim != 5 or x.shape[1] != w.shape[1] or 0 in w.shape:
         raise InputError(
@@ -50,14 +50,14 @@ def _windows(x: Array, taps: int, step: int) -> Array:
             at = t * step + k - before
             if at >= 0:
                 seen[:, t, :, k] = x[:, :, at]
-    return seen.reshape(n * count, ins * taps, high, wide)
+    return seen.reshape(n * count, ins * taps, high, wide)  # -> (N T', I K, H, W)
 
 
 def _back(g: Array, shape: tuple[int, ...], taps: int, step: int) -> Array:
     """`_windows` transposed: every frame takes the sum of the windows that saw it."""
     n, ins, frames, high, wide = shape
     count, before = frames // step, taps - step
-    g = g.reshape(n, count, ins, taps, high, wide)
+    g = g.reshape(n, count, ins, taps, high, wide)  # (N T', I K, H, W) -> (N, T', I, K, H, W)
     dx = xp_of(g).zeros(shape, g.dtype)
     for k in range(taps):
         for t in range(count):
@@ -69,7 +69,8 @@ def _back(g: Array, shape: tuple[int, ...], taps: int, step: int) -> Array:
 
 def _as_video(y: Array, n: int, frames: int) -> Array:
     """(N T', O, H', W') -> (N, O, T', H', W')."""
-    return y.reshape(n, frames, *y.shape[1:]).swapaxes(1, 2)
+    y = y.reshape(n, frames, *y.shape[1:])  # (N T', O, H', W') -> (N, T', O, H', W')
+    return y.swapaxes(1, 2)  # -> (N, O, T', H', W')
 
 
 @primitive
@@ -104,7 +105,7 @@ def causal_conv3d(
             step out of range, or one that does not divide T; a stride below 1, a padding below 0.
     """
     stride, padding = _pair(NAME, "stride", stride, 1), _pair(NAME, "padding", padding, 0)
-    _check(x, w, b, step, padding)
+    _refuse_misfits(x, w, b, step, padding)
     shape, taps, window = x.shape, w.shape[2], w.shape[3:]
     x, w, b = meet(x, w, b)
     seen = _windows(x, taps, step)  # (N T', I K, H, W)

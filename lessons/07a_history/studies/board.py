@@ -5,7 +5,8 @@
 Ding (CS25 V4, 13:24-16:11): few changes of the Transformer have lasted since 2017, and the best open
 models combine them. Each is taken out of a small Llama by itself; "all six out" has none of them, and
 "with experts" puts in a seventh. The width of the feed-forward is fitted, so that every row does the
-same products per token. Each row has its own learning rate, tuned on a seed of its own.
+same products per token. Each row has its own learning rate, tuned on a seed of its own; that of
+learned places lies at the edge of the search.
 
 Fixed before the first run: a part is worth something if the loss without it is higher by 0.01 nats
 or more on average and in every seed; experts, if the loss with them is lower by as much.

@@ -128,7 +128,7 @@ def run_one(
         "lr": lr,
         "parameters": network.num_parameters(),
         "cpu_seconds": time.process_time() - began - testing,
-        "steps": start + rounds * (steps + (writing if model == "longer" else 0)),
+        "trained": start + rounds * (steps + (writing if model == "longer" else 0)),
         "written": tokens,
         "pool": len(pool),
         "points": points,
