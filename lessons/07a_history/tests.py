@@ -72,6 +72,9 @@ def knows_a_head_of_128(student, rng):
     close(found[63], 54410.0, rtol=1e-4, what="the last one")
     million = array(student.wavelengths(128, 1e6), shape=(64,))
     close(million[63], 5.06e6, rtol=1e-3, what="the last one, base a million")
+    base = float(rng.uniform(5e3, 5e6))
+    other = array(student.wavelengths(128, base), shape=(64,))
+    close(other[63], 2 * math.pi * base ** (126 / 128), rtol=1e-9, what="the last one, other base")
 
 
 def heads(rng, level):
@@ -171,8 +174,10 @@ def shows_what_may_be_seen(student, rng, nA, nB):
 @glm_mask.test(points=1, hint="nA (nA + nB) + nB (nB + 1) / 2 of them.", cases=parts)
 def counts_its_pairs(student, rng, nA, nB):
     "bools, as many of them True as the formula says"
-    answer = array(student.glm_mask(nA, nB), shape=(nA + nB, nA + nB), dtype=bool)
-    same(int(answer.sum()), nA * (nA + nB) + nB * (nB + 1) // 2, what="the number of True")
+    more = (int(n) for n in rng.integers(2, 60, 2))
+    for a, b in ((nA, nB), tuple(more)):
+        answer = array(student.glm_mask(a, b), shape=(a + b, a + b), dtype=bool)
+        same(int(answer.sum()), a * (a + b) + b * (b + 1) // 2, what="the number of True")
 
 
 # ------------------------------------------------------------------------------- sample_spans
@@ -217,10 +222,12 @@ def they_lie_apart(student, rng, n, ratio, lam):
 @sample_spans.test(points=1, hint="max(1, rng.poisson(lam)), only the last one shortened.")
 def lengths_are_poisson(student, rng):
     "the mean length is that of max(1, Poisson(3)), 3.05"
-    found = []
+    found, seen = [], set()
     for seed in draws_of(rng, 40):
         spans = spans_in(student.sample_spans(600, 0.15, 3.0, seed))
+        seen.add(tuple(b - a for a, b in spans))
         found += [b - a for a, b in spans]
+    true(len(seen) > 30, "40 seeds must give many different lists of lengths")
     mean = float(np.mean(found))
     true(2.7 < mean < 3.3, f"the mean length is {mean:.2f}; with lam = 3 it must be about 3")
     true(min(found) == 1 and max(found) > 5, "lengths must vary as Poisson's do")

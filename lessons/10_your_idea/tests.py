@@ -45,8 +45,9 @@ def comes_nearest(student, rng, steps, off):
 @steps_for.test(points=1, hint="max(1, ...)", cases=budgets)
 def takes_at_least_one(student, rng, steps, off):
     "a step that costs more than the budget is still taken"
-    step = float(rng.uniform(1e6, 9e6))
+    step, more = float(rng.integers(10**6, 9 * 10**6)), int(rng.integers(40, 400))
     same(student.steps_for(step / (steps + 2), step), 1)
+    same(student.steps_for(more * step, step), more)
 
 
 # ------------------------------------------------------------------------- t_interval
@@ -157,6 +158,8 @@ def hashed(fields):
 def is_the_hash_of_the_fields(student, rng, fields):
     "SHA-256 of the fields as JSON"
     same(student.promise_hash(dict(fields)), hashed(fields))
+    drawn = {**fields, "seed": int(rng.integers(10**9))}
+    same(student.promise_hash(dict(drawn)), hashed(drawn))
 
 
 @promise_hash.test(points=1, hint="sort_keys=True", cases=promises)
