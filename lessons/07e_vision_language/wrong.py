@@ -161,13 +161,13 @@ def stride_conv_proj(grid, W):
     # k by k patches that are not neighbours
     (
         "stride_conv_proj",
-        1,
+        0,
         STRIDED.replace("G // k, k, G // k, k, I", "k, G // k, k, G // k, I").replace(
             "raqbi", "arbqi"
         ),
     ),
     # columns of squares first
-    ("stride_conv_proj", 1, STRIDED.replace("->rqc", "->qrc")),
+    ("stride_conv_proj", 0, STRIDED.replace("->rqc", "->qrc")),
     # no scale
     ("qformer", 1, QUERIES.replace(" / queries.shape[1] ** 0.5", "")),
     # shares over the queries
