@@ -113,7 +113,7 @@ run-lessons: env  ## run every lesson from top to bottom; keeps what it shows in
 	$(MINILM) run --quiet --keep executed --most 225 --jobs $(or $(filter-out 0,$(JOBS)),1)
 
 grade-all: env  ## grade every solution (full marks) and every empty exercise (0)
-	$(PY) -m pytest -m grading -n $(JOBS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -m grading $(ARGS)
 
 decks: env  ## a slide deck of every lesson, in decks/; of executed/ where that is there
 	$(MINILM) slides $(if $(wildcard executed),--lessons executed)
