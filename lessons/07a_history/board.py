@@ -147,7 +147,7 @@ def train_one(
 ) -> Transformer:
     """One model; the rate falls to 0 over the last fifth of `falls` steps."""
     learner = Balanced(config, seed)
-    run = descend(learner, draw, seed, lr, falls)  # type: ignore[arg-type]
+    run = descend(learner, draw, seed, lr, falls)
     for step in range(1, steps + 1):
         next(run)
         after(learner.model, step)

@@ -8,7 +8,7 @@ one after the other, or when its steps are used up.
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,12 +17,22 @@ from minilm.optim import AdamW, clip_grad_norm
 from minilm.studies.runs import TUNING_SEED, tune
 
 ENOUGH = 0.95  # share of right answers that counts as learnt
-Draw = Callable[[int, int], Sequence[np.ndarray]]  # seed and step -> what a model's loss takes
+Draw = Callable[[int, int], Sequence[Any]]  # seed and step -> what a model's loss takes
 Exam = Callable[[Module], dict[str, float]]  # has an entry "right", from 0 to 1
 
 
+class Trainable(Protocol):
+    """What descends: a `Module`, or a model together with what it is asked."""
+
+    def parameters(self) -> list[Any]:
+        """What a step changes."""
+
+    def loss(self, *batch: Any) -> Any:
+        """Nats, a Tensor."""
+
+
 def descend(
-    model: Module, draw: Draw, seed: int, lr: float, falls: float = math.inf
+    model: Trainable, draw: Draw, seed: int, lr: float, falls: float = math.inf
 ) -> Iterator[float]:
     """Steps of AdamW without end; gives the loss of each, in nats.
 
@@ -92,7 +102,7 @@ def run_until(
 
 
 def tuned(
-    build: Callable[[int], Module],
+    build: Callable[[int], Trainable],
     draw: Draw,
     start: float,
     steps: int,

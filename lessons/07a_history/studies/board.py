@@ -14,6 +14,7 @@ or more on average and in every seed; experts, if the loss with them is lower by
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from minilm.models import Transformer
@@ -61,8 +62,7 @@ def study(
 
     def tune_one(model: str) -> dict[str, Any]:
         config = board.variant(**CHANGES[model])
-        build = lambda seed: Balanced(config, seed)  # noqa: E731
-        return tuned(build, board.draw, START, tune_steps, factor=2.0)  # type: ignore[arg-type]
+        return tuned(partial(Balanced, config), board.draw, START, tune_steps, factor=2.0)
 
     def run(model: str, seed: int, lr: float) -> dict[str, Any]:
         began, testing, points = time.process_time(), 0.0, []

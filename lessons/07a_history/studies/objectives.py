@@ -17,6 +17,7 @@ chance. `--steps 3000 --tune-steps 300` is one.
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from minilm.studies.driver import carry_out, refuse_unknown
@@ -35,7 +36,7 @@ def train_one(
 ) -> Learner:
     """One model on the windows of its seed; `after` is called behind every step."""
     learner = Learner(name, seed)
-    run = descend(learner, draws(steps), seed, lr, falls=steps)  # type: ignore[arg-type]
+    run = descend(learner, draws(steps), seed, lr, falls=steps)
     for step in range(1, steps + 1):
         next(run)
         after(learner, step)
@@ -76,8 +77,8 @@ def study(
     }  # fmt: skip
 
     def tune_one(model: str) -> dict[str, Any]:
-        build = lambda seed: Learner(model, seed)  # noqa: E731
-        return tuned(build, draws(tune_steps), START, tune_steps, factor=2.0)  # type: ignore[arg-type]
+        build = partial(Learner, model)
+        return tuned(build, draws(tune_steps), START, tune_steps, factor=2.0)
 
     def run(model: str, seed: int, lr: float) -> dict[str, Any]:
         began, testing, points = time.process_time(), 0.0, []
