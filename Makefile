@@ -2,6 +2,8 @@
 # uv is used where it is installed; without it, or with `make UV= ...`, python -m venv and pip.
 
 SHELL := /bin/sh
+# Tests start hundreds of processes from this folder, each of which would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 UV ?= $(shell command -v uv 2>/dev/null)
 
 ifeq ($(OS),Windows_NT)
