@@ -162,8 +162,8 @@ def loss_decides(record: Recorded) -> Verdict:
         holds=lambda n: n <= 1,
         exact=True,
         recorded=True,
-        note="lesson 2's runs, three seeds, so intervals are wide; the rule was fixed before they were read "
-        "so, the level was lowered from 1.85, which one small run never reaches",
+        note="the rule was fixed before lesson 2's runs were read in this way; the level was then "
+        "lowered from 1.85, which one of its small runs never reaches, and the runs here came after",
         says=f"{len(apart)} of seven abilities differ"
         + (f" ({', '.join(apart)})" if apart else "")
         + f"; the largest gap is {100 * found[largest].middle:+.0f} points for the larger model in "
