@@ -367,7 +367,7 @@ interact(
 #
 # Curves that nearly coincide persuade too easily, so there is a rule, and a study for it. Two of the eight
 # sizes, 46,208 and 397,920 weights, are trained again with five fresh seeds (`minilm study run 07a/matched`)
-# and read at a loss of **1.90**: the small one late, the large one early, while their learning rates are
+# and read at a loss of **1.90**, which the large one reaches sooner, while their learning rates are
 # constant. (The level was 1.85 at first, and grammar had been read there, when it turned out that one of
 # lesson 2's small runs never falls so low.)
 #
@@ -382,7 +382,7 @@ pictures.gaps(verdicts.gaps(twice))
 verdicts.loss_decides(twice)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# No ability differs by the rule. With nine times the weights the large model needs half of the texts or less to
+# No ability differs by the rule. With nine times the weights the large model needs two thirds of the texts to
 # get to a loss; once there, it can do about the same. Look at the intervals, though. Four of them reach 6
 # points or less to either side, so there a real difference of more than that is unlikely; but of these
 # four *spatial* is at chance on both sides, an eighth, and tests nothing. The other three abilities are learnt
