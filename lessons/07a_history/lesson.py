@@ -375,7 +375,7 @@ interact(
 # interval that leaves out 0.
 
 # %% tags=["hide-input"]
-twice = here.recorded("matched")
+twice = here.recorded("matched", whole=True)
 pictures.gaps(verdicts.gaps(twice))
 
 # %%
