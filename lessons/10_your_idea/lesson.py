@@ -542,7 +542,7 @@ def linear_attention(q, k, v):
 pairs, carried = linear_attention(*rng.standard_normal((3, 200, 16)))
 print(f"all pairs or a state: they differ by {np.abs(pairs - carried).max():.0e}")
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## What a text leaves behind
 #
 # The price of keeping everything is memory. By hand, for the largest model below: attention has 3 layers and
