@@ -539,6 +539,27 @@ verdicts.passes(alone, together)
 # that a single token cannot keep busy. Whoever serves one user at a time pays for all of them.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Passes and seconds, side by side
+#
+# And diffusion? Three models of one width and depth. One writes pixels, one writes tokens of 2 by 2
+# pixels, and one takes noise away from all patches of 2 by 2 pixels at once, in 20 passes ([lesson
+# 07fb](07fb_diffusion.ipynb) builds it). None is trained: a pass costs the same whatever the weights
+# have learned. The writers run in compiled code and keep the keys and values of what is written.
+#
+# By hand, for 32 by 32 pixels: 1,024 passes, 256 passes, 20 passes. But a token goes *once* through
+# the writer's weights, and 20 times through those of diffusion.
+#
+# **Would prove it wrong:** one picture of 32 by 32, drawn alone, takes diffusion more than half as
+# long as the tokens. *And when 16 are drawn together?*
+
+# %%
+races = {count: experiments.race(count) for count in progress((1, 16))}
+pictures.race(races)
+
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+verdicts.faster(races[1])
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Neighbours far apart
 #
 # A listener asks why diffusion won pictures although autoregression won text (73:05). Ding gives two

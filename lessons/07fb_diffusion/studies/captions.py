@@ -25,7 +25,9 @@ from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
 
 HELD = (("red", "ring"), ("blue", "cross"))
-LR, EMA, BATCH = 2e-3, 0.995, 64
+LR, EMA, BATCH = 3e-3, 0.995, 64  # the rate that the search begins with
+GUIDANCE = (1.0, 1.5, 3.0)
+TIMES = (0.95, 0.85, 0.7, 0.5, 0.3)  # at which the error on new scenes is taken
 NOTHING = np.zeros(S.LONGEST, np.int64)
 MODELS = {  # way, width, heads: chosen for operations or parameters like those of "experts"
     "experts": ("experts", 64, 4),
@@ -38,6 +40,38 @@ MODELS = {  # way, width, heads: chosen for operations or parameters like those 
 def config_of(model: str) -> MMDiTConfig:
     way, width, heads = MODELS[model]
     return MMDiTConfig(way=way, width=width, heads=heads, words=len(S.WORDS), longest=S.LONGEST)
+
+
+def trained(
+    config: MMDiTConfig,
+    seed: int,
+    lr: float,
+    teraflops: float,
+    look: Callable[[Any, int], Any] | None = None,
+) -> MMDiT:
+    """A network after so many operations; `look` gets the run and the number of all steps."""
+    network = MMDiT(config, seed)
+    scenes = S.sprites(20_000, seed, HELD)
+    pictures, words = 2 * scenes.images - 1, S.encode(scenes.captions)
+    draw = noisy_batches(pictures, words, NOTHING, BATCH, seed, "image")
+    steps = round(teraflops * 1e12 / mmdit_flops(config, BATCH))
+    after = None if look is None else (lambda run: look(run, steps))
+    network.steps = fit(
+        network, draw, steps, lr=lr, ema=EMA, after_step=after, progress=False
+    ).step
+    return network
+
+
+def error(network: MMDiT) -> float:
+    """Mean squared error of the picture that is expected, over `TIMES`, on 400 new scenes."""
+    scenes = S.sprites(400, 9000, HELD)
+    pictures, words = 2 * scenes.images - 1, S.encode(scenes.captions)
+    random, found = rng(9000, "error"), []
+    for t in TIMES:
+        noise = random.standard_normal(pictures.shape, dtype=np.float32)
+        x = mix(pictures, noise, *(np.float32(part) for part in cosine_path(t)))
+        found.append(float(((answers(network, x, t, words) - pictures) ** 2).mean()))
+    return float(np.mean(found))
 
 
 def exam(network: MMDiT, seed: int, count: int, guidance: float) -> dict[str, float]:
