@@ -48,7 +48,12 @@ def networks():
     sizes = {"side": 4, "patch": 2, "channels": 1, "words": 5, "longest": 3, **SMALL}
     for way, normed in [(way, False) for way in WAYS] + [("experts", True), ("cross", True)]:
         config = MMDiTConfig(**sizes, way=way, qk_norm=normed)
-        yield f"MMDiT {way}{' normed' * normed}", MMDiT(config, dtype=WIDE), words, np.roll(words, 1, 0) % 5
+        yield (
+            f"MMDiT {way}{' normed' * normed}",
+            MMDiT(config, dtype=WIDE),
+            words,
+            np.roll(words, 1, 0) % 5,
+        )
 
 
 NETWORKS = [pytest.param(*case[1:], id=case[0]) for case in networks()]

@@ -159,7 +159,6 @@ def study(
         config = config_of(model)
         steps = round(tune_teraflops * 1e12 / mmdit_flops(config, BATCH))
 
-
         def final_error(lr: float) -> float:
             return error(learn(MMDiT(config, TUNING_SEED), TUNING_SEED, lr, steps))
 
