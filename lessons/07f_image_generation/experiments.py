@@ -1,6 +1,5 @@
 """What lesson 07f and its studies run: real digits, their tokens, and models that write them."""
 
-import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,10 +10,7 @@ from minilm import nn
 from minilm.analysis.pictures import frechet, sample_class_gaussians
 from minilm.backend import rng
 from minilm.data.images import split_digits
-from minilm.diffusion.dit import DiT, DiTConfig
-from minilm.diffusion.generate import draw_pictures
 from minilm.diffusion.judge import Judge, measure, train_judge
-from minilm.inference import generate
 from minilm.models import Config, Transformer
 from minilm.optim import AdamW
 from minilm.tensor import no_grad
@@ -184,54 +180,6 @@ def drawn(
     if vqvae is None:
         return of_grey_levels(codes, LEVELS, -1, 1).reshape(-1, 1, SIDE, SIDE)  # (N, 64) ->
     return vqvae.pictures(codes, DOWN, DOWN).clip(-1, 1)
-
-
-SIDES, STEPS = (8, 16, 32), 20  # pixels along each axis; passes of diffusion
-
-
-def painters(side: int) -> dict[str, tuple[int, Callable[[int, int], Any]]]:
-    """Three ways to draw pictures of a side, with models of one width and depth: name -> passes,
-    (count, seed) -> pictures.
-
-    Nothing is trained: what a pass costs does not depend on what the weights have learned. The two
-    that write run in the package's fast decoder, a whole token per call of compiled code.
-    """
-    layouts = {
-        "pixels": Layout(LEVELS, 10, 1, side**2),
-        "tokens": Layout(CODES, 10, 1, (side // PATCH) ** 2),
-    }
-    found: dict[str, tuple[int, Callable[[int, int], Any]]] = {}
-    for name, layout in layouts.items():
-        writer = make_writer(layout, 0)
-        writer.eval()
-
-        def write_some(count: int, seed: int, writer: Any = writer, layout: Layout = layout) -> Any:
-            begin = [[layout.start, layout.codes + i % 10] for i in range(count)]
-            return generate(writer, begin, layout.picture, seed=seed)
-
-        found[name] = (layout.picture, write_some)
-    model = DiT(DiTConfig(side, PATCH, width=48, layers=3, heads=4))
-
-    def take_noise_away(count: int, seed: int) -> np.ndarray:
-        return draw_pictures(model, np.arange(count) % 10, rng(seed, "painted"), STEPS)
-
-    return {**found, "diffusion": (STEPS, take_noise_away)}
-
-
-def race(count: int, repeats: int = 3) -> dict[int, dict[str, tuple[int, list[float]]]]:
-    """side -> way -> passes and, per repeat, processor seconds for each of `count` pictures."""
-    found: dict[int, dict[str, tuple[int, list[float]]]] = {}
-    for side in SIDES:
-        found[side] = {}
-        for name, (passes, paint) in painters(side).items():
-            paint(1, 0)  # compiled and warm
-            spent = []
-            for repeat in range(repeats):
-                began = time.process_time()
-                paint(count, repeat)
-                spent.append((time.process_time() - began) / count)
-            found[side][name] = passes, spent
-    return found
 
 
 def leaks(row: np.ndarray, hidden: Mapping[str, np.ndarray]) -> int:

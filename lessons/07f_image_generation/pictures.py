@@ -287,32 +287,3 @@ def universal(record: Recorded) -> None:
         axes[0].set_ylabel("loss, nats per hidden token")
         axes[1].set_xlabel("compute; the dotted line joins equal training for the task")
         axes[0].legend(fontsize=15)
-
-
-def race(together: Mapping[int, Mapping[int, Mapping[str, tuple[int, Any]]]]) -> None:
-    """Passes, and milliseconds for a picture, against the side: drawn alone and in a batch.
-
-    together: pictures drawn at once -> side -> way -> passes, processor seconds a picture.
-    """
-    with figure(
-        1, len(together), alt="Time for one picture against its side: writing grows as the number "
-        "of tokens; drawn alone it is slower than diffusion, in a batch faster."
-    ) as axes:  # fmt: skip
-        for ax, (count, sides) in zip(np.ravel(axes), together.items(), strict=True):
-            for name, paint in (("pixels", VERMILION), ("tokens", ORANGE), ("diffusion", BLUE)):
-                spent = [1e3 * np.mean(row[name][1]) for row in sides.values()]
-                ax.plot(list(sides), spent, "o-", color=paint, label=name, linewidth=3)
-            ax.set_title("drawn alone" if count == 1 else f"{count} together", fontsize=18)
-            ax.set_xscale("log", base=2)
-            ax.set_yscale("log")
-            ax.set_xticks(list(sides), [str(side) for side in sides])
-            ax.minorticks_off()
-            ax.set_xlabel("pixels along a side")
-        np.ravel(axes)[0].set_ylabel("ms of processor a picture")
-        np.ravel(axes)[0].legend(fontsize=15)
-    print(f"{'side':>5}{'':3}{'way':12}{'passes':>8}", end="")
-    print("".join(f"{'alone, ms' if n == 1 else f'{n} at once':>12}" for n in together))
-    for side in next(iter(together.values())):
-        for name, (passes, _) in next(iter(together.values()))[side].items():
-            spent = [1e3 * np.mean(sides[side][name][1]) for sides in together.values()]
-            print(f"{side:>5}{'':3}{name:12}{passes:>8,}" + "".join(f"{ms:>12.1f}" for ms in spent))
