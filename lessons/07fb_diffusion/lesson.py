@@ -47,6 +47,7 @@ from minilm.diffusion.mmdit import JointBlock
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 07fb --seeds 3,4,5` asks for
 here = lesson_folder("07fb")
 pictures, verdicts, experiments = here.pictures, here.module("verdicts"), here.module("experiments")
+captions = here.module("captions")
 record = here.recorded("digits")
 
 split = split_digits(0)
@@ -230,7 +231,9 @@ counts = published_count(layers=28, width=1152)  # DiT-XL/2
 print({name: f"{number:,}" for name, number in counts.items()})
 verdicts.adaln(counts)
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Can it be cut?
+#
 # It is exactly twice QKV's, a third of every block: more surprising than he said. The point stands.
 # It can be cut: one map for all blocks and a small table in each (PixArt's adaLN-single), two extra
 # tokens in the sequence, or cross-attention. The package has all four (`DiTConfig(condition=...)`).
@@ -294,10 +297,12 @@ interact(
 
 # %% tags=["hide-input"]
 runs = [record.run(record.cases[0], seed) for seed in record.seeds]
+nearer = here.recorded("distance")
+many = [nearer.run(nearer.cases[0], seed) for seed in nearer.seeds]
 for name in ("right", "frechet", "precision", "recall", "copies"):
-    gauss, real = (np.mean([r["yardsticks"][k][name] for r in runs]) for k in ("gaussian", "real"))
+    gauss, real = (np.mean([r["yardsticks"][k][name] for r in many]) for k in ("gaussian", "real"))
     print(
-        f"{name:10} Gaussians {gauss:.3f}   model {np.mean([r['points'][-1][name] for r in runs]):.3f}"
+        f"{name:10} Gaussians {gauss:.3f}   model {np.mean([r['points'][-1][name] for r in many]):.3f}"
         f"   real digits {real:.3f}"
     )
 
@@ -317,11 +322,11 @@ for name in ("right", "frechet", "precision", "recall", "copies"):
 # held-out ones are. **Would prove it wrong:** any of the three, with any of three seeds.
 
 # %% tags=["hide-input"]
-pictures.worth(record)
-verdicts.digits(record)
+pictures.worth(nearer)
+verdicts.digits(nearer, record)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes. Recorded (`minilm study run 07fb/digits`); each seed has its own split, judge and
+# 4 minutes. Recorded (`minilm study run 07fb/distance`, and `07fb/digits` before it); each seed has its own split, judge and
 # weights, so dashed lines come in threes.
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -419,13 +424,10 @@ print({name: [round(value, 2) for value in row] for name, row in falls.items()})
 verdicts.pooled_noise(falls, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The answer to the bet: from 76 pixels to 608 is $s = 8$, the variance of the noise may be 64 times
-# as large, its *strength* eight times. And the trouble for a model: with the schedule of small
-# pictures, a large one is never really hidden, until the very end. Most of its time the
-# model is asked what anybody can see.
-#
-# **To remember:** noise does not hide pixels. It hides waves, and a larger picture shows each wave
-# to more pixels.
+# The answer to the bet: from 76 pixels to 608 is $s = 8$; the variance may be 64 times as large, the
+# *strength* eight times. With the schedule of small pictures a large one is hardly ever hidden: the
+# model is asked what anybody can see. **To remember:** noise hides waves, not pixels, and a larger
+# picture shows each wave to more pixels.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Two cures
@@ -635,7 +637,9 @@ source(JointBlock.forward)
 # oracle reads a picture and says whether the caption is true. Chance is next to nothing.
 
 # %% tags=["hide-input"]
-experiments.captions_table(here)
+heard = here.recorded("captions")
+captions.table(heard)
+captions.judge(heard)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Two things surprise. Pairs of colour and shape that no training picture showed come out too, with
@@ -665,9 +669,6 @@ experiments.captions_table(here)
 # DiT against each other; anything larger than 32 by 32 pixels. The seconds on a GPU, where the talk's
 # argument for diffusion lives: ours ran on one core. And no person judged a picture.
 #
-# **One further question.** The perfect denoiser copies, and a network with too few steps blurs. Somewhere
-# between lies what we want. Train for twice as long (`minilm train --images digits`): do the copies come
-# back before the digits get better?
-#
-# Or let it learn from pictures of yours: `minilm train --images FOLDER`, then `minilm draw`. Now write
-# the parts yourself: [exercise set](../exercises/07fb_diffusion.ipynb).
+# **One further question.** The perfect denoiser copies, and a network with too few steps blurs. Train for
+# twice as long: do the copies come back before the digits get better? Pictures of yours: `minilm train
+# --images FOLDER`, `minilm draw`. Now write the parts: [exercise set](../exercises/07fb_diffusion.ipynb).
