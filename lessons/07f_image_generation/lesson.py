@@ -565,11 +565,12 @@ speed.picture(races)
 verdicts.faster(races[1])
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# On one core the talk is half right. Passes are what he says, and against pixels diffusion wins. But
-# it does about twenty times the tokens' operations, and does them only some five times as
-# fast: where the tokens' compiled loop ends first, a GPU, whose thousands of units a single
-# token leaves idle, would end the other way round. The last column is his argument (51:17), and it
-# can be seen here already. What is fast depends on the machine; what is *many operations* does not.
+# On one core the talk is half right. The passes are as he says, and against pixels diffusion wins. But
+# it does twenty times the tokens' operations, and does them only some eight times as fast, so the
+# tokens are done first. The last column is his argument (51:17): a pass over the whole picture keeps
+# the machine busy, a pass over one token does not. On a GPU, which has thousands of units to keep
+# busy, that column is further apart; ours was not measured there. **To remember:** passes are not
+# seconds. Count operations too, and ask how many of them the machine can do at once.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Neighbours far apart

@@ -99,6 +99,7 @@ def picture(raced: Mapping[int, Mapping[int, Mapping[str, Raced]]]) -> None:
             ax.set_yscale("log")
             ax.set_xticks(list(sides), [str(side) for side in sides])
             ax.set_yticks([1, 10, 100], ["1", "10", "100"])
+            ax.set_ylim(0.4, 500)
             ax.minorticks_off()
             ax.set_xlabel("pixels along a side")
         np.ravel(axes)[0].set_ylabel("ms of processor a picture")
