@@ -556,8 +556,8 @@ verdicts.field_relay(errors)
 #
 # Now trained, on digits drawn from fonts. **scratch** learns 32 by 32 at once. **relay** and **cascade**
 # share one model of 16 by 16, and its training counts for both. All three get the same number of
-# operations in training, and are compared at equal operations in sampling. The rules were set before
-# the run: with every seed, a smaller mean distance.
+# operations in training and one learning rate (not tuned for each), and are compared at equal
+# operations in sampling. The rules were set before the run: with every seed, a smaller mean distance.
 
 # %% tags=["hide-input"]
 relay_record = here.recorded("relay")
@@ -574,9 +574,9 @@ pictures.digits(
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Recorded (`minilm study run 07fb/relay`). At this budget nobody draws well: with 2e12
-# operations the one that learns large pictures at once has had 812 steps. One learning rate for all three, the pilot's:
-# it was not tuned for each side. Neither were the time of the hand-over, block noise (not used
-# here) and the split of the budget.
+# operations the one that learns large pictures at once has had 812 steps. The learning rate is the
+# pilot's; the time of the hand-over, block noise (not used here) and the split of the budget were
+# not tuned either.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. How many passes?

@@ -139,6 +139,7 @@ def relay_against(record: Recorded, rival: str) -> Verdict:
         holds=lambda m: m["relay"] < m[rival],
         seeds=record.seeds,
         recorded=True,
+        note="one learning rate for all ways, not tuned for each",
         says=f"the relay's distance is {span(found['relay'])}, the other's {span(found[rival])}",
     )
 
