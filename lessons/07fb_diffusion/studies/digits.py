@@ -25,6 +25,7 @@ from minilm.diffusion.judge import Judge, measure, train_judge
 from minilm.diffusion.training import fit, noisy_batches
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
+from minilm.studies.runs import whole
 
 SHAPE = DiTConfig()  # 8 by 8, patches of 2, width 64, 4 layers
 LR, EMA, BATCH = 2e-3, 0.998, 64
@@ -102,7 +103,7 @@ def run_one(model: str, seed: int, lr: float, steps: int, distil: int) -> dict[s
             testing += time.process_time() - began
 
     began = time.process_time()
-    fit(network, draw, steps, lr=lr, ema=EMA, after_step=look, progress=False)
+    whole(fit(network, draw, steps, lr=lr, ema=EMA, after_step=look, progress=False))
     spent = time.process_time() - began - testing
     points.append(test(steps))
     guided = {}
@@ -130,7 +131,7 @@ def distilled(exam: Exam, teacher: DiT, steps: int) -> dict[str, Any]:
         draw = distilling_batches(
             teacher, exam.known[:, None], exam.labels, passes, BATCH, exam.seed
         )
-        fit(student, draw, steps, lr=LR / 4, ema=0.98, progress=False)
+        whole(fit(student, draw, steps, lr=LR / 4, ema=0.98, progress=False))
         fake, plain = exam.draw(student, passes, 1.0), exam.draw(first, passes, 1.0)
         found[str(passes)] = {
             "student": {**exam.sit(fake), "pictures": few(fake)},

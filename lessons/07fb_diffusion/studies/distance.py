@@ -27,6 +27,7 @@ from minilm.diffusion.generate import draw_pictures
 from minilm.diffusion.training import fit, noisy_batches
 from minilm.studies.driver import carry_out
 from minilm.studies.record import Record
+from minilm.studies.runs import whole
 
 from .digits import BATCH, EMA, LABELS, LR, SHAPE, Exam
 
@@ -84,7 +85,7 @@ def run_one(seed: int, lr: float, steps: int) -> dict[str, Any]:
             testing += time.process_time() - began
 
     began = time.process_time()
-    fit(network, draw, steps, lr=lr, ema=EMA, after_step=look, progress=False)
+    whole(fit(network, draw, steps, lr=lr, ema=EMA, after_step=look, progress=False))
     spent = time.process_time() - began - testing
     points.append(test(steps))
     return {
