@@ -8,8 +8,8 @@ Four ways to tell a DiT what a caption says:
     "bag"       the mean of the words, through adaLN only
 
 The time, and the mean of the words, enter through adaLN in all four. In all four the queries and
-keys of each head may have an RMS norm, as in Stable Diffusion 3: without it our small models learn
-where things stand much more slowly.
+keys of each head may have an RMS norm, as in Stable Diffusion 3: our small models then learn sooner
+where things stand.
 """
 
 from __future__ import annotations

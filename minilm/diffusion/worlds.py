@@ -77,7 +77,6 @@ def config_for(world: World, patch: int | None = None) -> DiTConfig | MMDiTConfi
             patch=4 if patch is None else patch,
             words=len(sprites.WORDS),
             longest=sprites.LONGEST,
-            qk_norm=True,
         )
     patch = max(2, side // 4) if patch is None else patch
     return DiTConfig(**shape, patch=patch, classes=len(world.names))
