@@ -84,19 +84,20 @@ def few(fake: np.ndarray) -> str:
     return written(fake.reshape(10, 50, 8, 8)[:, :SHOWN])
 
 
-def run_one(model: str, seed: int, lr: float, steps: int, distil: int) -> dict[str, Any]:
-    """Train one model that predicts `model`, tested four times; then distil it, if it says v."""
-    exam, network = Exam(seed), DiT(SHAPE, seed)
-    draw = noisy_batches(exam.known[:, None], exam.labels, np.int64(10), BATCH, seed, model)
-    points, testing, at = [], 0.0, {steps // 4, steps // 2}
-
-    def test(step: int, guidance: float = 1.0) -> dict[str, Any]:
-        found = exam.sit(exam.draw(network, 20, guidance, model))
-        return {"step": step, "flops": dit_flops(SHAPE, BATCH) * step, **found}
+def learn(
+    network: DiT,
+    draw: Callable[[int], Any],
+    steps: int,
+    lr: float,
+    test: Callable[[int], dict[str, Any]],
+) -> tuple[list[dict[str, Any]], float]:
+    """Train, with tests at a quarter, a half and the end: what they found, and the processor
+    seconds of the training alone."""
+    points, testing = [], 0.0
 
     def look(run: Any) -> None:
         nonlocal testing
-        if run.step in at:
+        if run.step in (steps // 4, steps // 2):
             began = time.process_time()
             with run.ema.applied():
                 points.append(test(run.step))
@@ -105,7 +106,19 @@ def run_one(model: str, seed: int, lr: float, steps: int, distil: int) -> dict[s
     began = time.process_time()
     whole(fit(network, draw, steps, lr=lr, ema=EMA, after_step=look, progress=False))
     spent = time.process_time() - began - testing
-    points.append(test(steps))
+    return [*points, test(steps)], spent
+
+
+def run_one(model: str, seed: int, lr: float, steps: int, distil: int) -> dict[str, Any]:
+    """Train one model that predicts `model`, tested four times; then distil it, if it says v."""
+    exam, network = Exam(seed), DiT(SHAPE, seed)
+    draw = noisy_batches(exam.known[:, None], exam.labels, np.int64(10), BATCH, seed, model)
+
+    def test(step: int) -> dict[str, Any]:
+        found = exam.sit(exam.draw(network, 20, 1.0, model))
+        return {"step": step, "flops": dit_flops(SHAPE, BATCH) * step, **found}
+
+    points, spent = learn(network, draw, steps, lr, test)
     guided = {}
     for w in GUIDANCE:
         fake = exam.draw(network, 20, w, model)

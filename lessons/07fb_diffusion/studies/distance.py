@@ -14,7 +14,6 @@ record has, before these seeds were run; the threshold of two thirds is the old 
 training and the 20 passes.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,12 +23,11 @@ from minilm.analysis.pictures import frechet, sample_class_gaussians
 from minilm.backend import rng
 from minilm.diffusion.dit import DiT, dit_flops
 from minilm.diffusion.generate import draw_pictures
-from minilm.diffusion.training import fit, noisy_batches
+from minilm.diffusion.training import noisy_batches
 from minilm.studies.driver import carry_out
 from minilm.studies.record import Record
-from minilm.studies.runs import whole
 
-from .digits import BATCH, EMA, LABELS, LR, SHAPE, Exam
+from .digits import BATCH, EMA, LABELS, LR, SHAPE, Exam, learn
 
 SETS, PASSES = 4, 20
 
@@ -70,24 +68,12 @@ def run_one(seed: int, lr: float, steps: int) -> dict[str, Any]:
     """Train one model that predicts v, tested at a quarter, a half and the end."""
     exam, network = Exam(seed), DiT(SHAPE, seed)
     draw = noisy_batches(exam.known[:, None], exam.labels, np.int64(10), BATCH, seed, "v")
-    points, testing = [], 0.0
 
     def test(step: int) -> dict[str, Any]:
         flops = dit_flops(SHAPE, BATCH) * step
         return {"step": step, "flops": flops, **marks(exam, drawn(exam, network))}
 
-    def look(run: Any) -> None:
-        nonlocal testing
-        if run.step in (steps // 4, steps // 2):
-            began = time.process_time()
-            with run.ema.applied():
-                points.append(test(run.step))
-            testing += time.process_time() - began
-
-    began = time.process_time()
-    whole(fit(network, draw, steps, lr=lr, ema=EMA, after_step=look, progress=False))
-    spent = time.process_time() - began - testing
-    points.append(test(steps))
+    points, spent = learn(network, draw, steps, lr, test)
     return {
         "seed": seed,
         "lr": lr,
