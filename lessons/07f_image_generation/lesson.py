@@ -189,7 +189,7 @@ def revive(N, m, z, random, least=0.5):  # dead codes are put onto random vector
 # the cure?*
 
 
-# %% slideshow={"slide_type": "fragment"}
+# %% slideshow={"slide_type": "subslide"}
 def train_codes(points, cure, batches=100, size=64):  # (n, 2)
     random = backend.rng(1, "codes")
     m, N = random.normal(size=(size, 2)) + 6.0, np.ones(size)  # far from the points
