@@ -19,6 +19,14 @@ times the steps, with the rates of the first record: tuning ends where the facts
 the rate is still constant, so a longer run would find the same ones.
 
     minilm study run 03/mastery --out longer.json --tasks facts --scale 4 --rates mastery.json
+
+Rules set before the runs that they judge, every seed by itself:
+
+- facts, 2,000 steps, told and then asked: below 25 % where the target reads the last layer (S2),
+  above 50 % where it reads layer by layer, with two softmaxes (S3) and with one (S3m);
+- lengths (60:16-60:56): two stacks over one stack, in steps, is less with 30 tokens to read and 2
+  to write than with 2 and 30. `walk.json` had been seen, and pointed the other way;
+- last layer (62:05), `cased`: reading the last layer takes 1.25 times the steps or more.
 """
 
 import time
