@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minilm import backend
+from minilm.analysis import accounting
 from minilm.analysis.ngram import KneserNey
 from minilm.course import budget, progress
 from minilm.inference import ContiguousCache
@@ -84,6 +85,21 @@ def walk_weights() -> dict[str, int]:
     steps = {f"step {step}": layer_weights(walk_step(LARGE, step)) for step in range(5)}
     plain = LARGE.replace(kind="decoder", joint_positions=False)
     return steps | {"decoder-only": layer_weights(plain)}
+
+
+def work(source: int, target: int) -> tuple[float, float]:
+    """Operations of two stacks over those of one: of the matrices alone, and with attention's."""
+    plain = LARGE.replace(kind="decoder", joint_positions=False)
+    two, one = (accounting.forward_flops(config, source, target) for config in (LARGE, plain))
+    of_two, of_one = (flops.projections + flops.feed_forward for flops in (two, one))
+    return of_two / of_one, (of_two + two.scores) / (of_one + one.scores)
+
+
+def one_layer(tokens: int) -> tuple[Array, dict[str, Array]]:
+    """Rows of a text, (tokens, C), and the attention matrices of a layer, all random."""
+    names = "qkvo"
+    x, *w = backend.rng(0, "one layer").normal(size=(5, 8, 8))  # C = 8
+    return x[:tokens], dict(zip(names, w, strict=True))
 
 
 def distances(seed: int) -> dict[str, list[float]]:

@@ -38,11 +38,11 @@
 import numpy as np
 
 from minilm import backend
-from minilm.course import budget, interact, lesson_folder, seeds, source
+from minilm.analysis import costs
+from minilm.course import interact, lesson_folder, seeds, source
 from minilm.data import toys
 from minilm.inference import ContiguousCache
 from minilm.models import Config, Transformer
-from minilm.optim import AdamW, cosine
 from minilm.tensor import no_grad
 
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 03 --seeds 3,4,5` asks for
@@ -216,6 +216,21 @@ pictures.three_kinds()
 # - **Decoder only** (52:44; GPT): source and target stand in one row, and self-attention does the
 #   work of cross-attention too (53:21).
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## In one row, and what is scored
+#
+# How does a decoder-only model translate (53:12)? Source and target become one text, and every
+# place guesses the token after it. Only guesses of the *target* count: nobody asks what follows the
+# first word of a question, and what fills up a short row counts for nothing. So the last token of
+# the source is the first that is scored, and the last of the target guesses nothing. (With a mark
+# between the two, it is the mark that guesses first.)
+
+# %% slideshow={"slide_type": "skip"}
+text, n_in = [5, 6, 7, 8], 2  # two tokens of source, two of target
+for place, (token, after) in enumerate(zip(text, [*text[1:], "-"])):
+    scored = n_in <= place + 1 < len(text)
+    print(f"place {place} reads {token}, the next is {after}", "(scored)" if scored else "")
+
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Cross-attention by hand
 #
@@ -364,6 +379,20 @@ counted = experiments.walk_weights()  # built and counted at the sizes of 2017: 
 for name, number in counted.items():
     print(f"{name:12} {number:>11,} weights = {number / (6 * 512**2):g} L C²")
 verdicts.counts(counted, layers=6, channels=512)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **And what does it save in work?** Much less. A weight that meets a token is a multiplication and
+# an addition, 2 operations. In one stack a token meets $12\,C^2$ weights a layer. With two stacks it
+# meets those of its own side, $12\,C^2$, and of cross-attention the keys and values ($2\,C^2$) if it
+# is read, the query and output ($2\,C^2$) if it is written. So $14\,C^2$ on either side: 7/6 as much,
+# whatever the lengths. By hand, C = 2, one layer, one token a side: $2 \cdot 2 \cdot 48 = 192$
+# operations against $2 \cdot 2 \cdot 56 = 224$. Attention itself comes on top: every pair of a query
+# and a key that the mask lets through costs C multiply-adds for its score and C for its value.
+
+# %% slideshow={"slide_type": "skip"}
+for sides in ((64, 64), (500, 12)):  # tokens of source and target
+    matrices, pairs = experiments.work(*sides)  # two stacks over one
+    print(sides, f"weights {matrices:.4f} times as much work, with attention {pairs:.4f}")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Are they the same now?
@@ -530,6 +559,26 @@ verdicts.both_ways(study)
 #
 # *Ten turns: how many times as much? And will the clock say the same?*
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# What is kept? Of every layer the keys and values, one row for each token. New tokens make rows of
+# their own, which go underneath, and look at all of them by a mask that is as wide as the whole
+# text: with three tokens kept and two new ones, `1 1 1 1 0` and `1 1 1 1 1`.
+
+# %% slideshow={"slide_type": "skip"}
+x, layer = experiments.one_layer(tokens=5)  # (5, C), the rows of a text; q, k, v, o are (C, C)
+whole = look(x, x, layer, np.tri(5) > 0)  # (5, C): all of it at once
+kept = [x[:3] @ layer[name].T for name in "kv"]  # (3, C) each
+k, v = (np.vstack([old, x[3:] @ layer[name].T]) for old, name in zip(kept, "kv"))  # (5, C)
+new = attend(x[3:] @ layer["q"].T, k, v, np.tri(2, 5, 3) > 0) @ layer["o"].T  # (2, C)
+print(f"the two new rows are off by {np.abs(new - whole[3:]).max():.0e}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Attention's own work is the **pairs** of a query and a key. Causal, token t sees t of them, itself
+# included: $1 + 2 + \dots + n = n(n+1)/2$. Both ways, r tokens that are read together make $r^2$,
+# and the answer is then written causally. By hand, one turn of 2 words and an answer of 1: 1 + 2 +
+# 3 = 6 against 2 · 2 + 3 = 7. After many turns they lie far apart: each turn squares all that was
+# said before.
+
 
 # %% slideshow={"slide_type": "subslide"}
 def chat(model, talk):
@@ -568,6 +617,8 @@ pictures.chats(tokens, clock)
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 verdicts.chat(tokens, USER, ANSWER)
+pairs = [costs.chat_cost(TURNS, USER, ANSWER, way).pairs for way in ("bidirectional", "causal")]
+print(f"pairs in one layer: both ways {pairs[0]:,}, causal {pairs[1]:,}")
 print(f"on the clock: {(clock[:, 0] / clock[:, 1]).mean():.1f} times as long")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -631,38 +682,13 @@ verdicts.stored(shift, SEEDS)
 # asked open questions. **Would prove it wrong:** the loss does not rise by $\ln k$, or the answers
 # are really worse.
 
+# %% tags=["hide-input"]
+answers = here.module("open_answers")
+source(answers.ask_openly, docstring="none")
+
 # %%
-OPEN, PROMPTS = np.array([1, 2, 4, 8]), 16  # right answers to a prompt; four prompts of each kind
-
-
-def ask(seed, draw, n):  # prompt p allows OPEN[p % 4] answers of its own
-    r = backend.rng(seed, "open", draw)
-    prompt = r.integers(0, PROMPTS, n)  # (n,)
-    many = OPEN[prompt % 4]  # (n,)
-    return prompt[:, None], (8 * prompt + r.integers(0, many))[:, None], many  # (n, 1) twice, (n,)
-
-
-def ask_openly(seed):
-    steps = budget(300)
-    model = Transformer(Config(8 * PROMPTS, 1, layers=1, heads=2, channels=32, init_std=0.1), seed)
-    optimizer = AdamW(model.parameters(), lr=1e-2, weight_decay=0.0)
-    for step in range(steps):
-        prompt, answer, _ = ask(seed, step, 128)
-        model.loss(prompt, answer).backward()
-        optimizer.step(cosine(step, steps, warmup=20))
-        optimizer.zero_grad()
-    prompt, answer, many = ask(seed, -1, 2000)
-    with no_grad():
-        logits = model(prompt).data[:, 0].astype(np.float64)  # (n, 1, V) -> (n, V)
-    logp = logits - np.log(np.exp(logits).sum(1, keepdims=True))  # (n, V)
-    loss = -np.take_along_axis(logp, answer, 1)[:, 0]  # (n,) nats
-    drawn = (logp + backend.rng(seed, "draw").gumbel(size=logp.shape)).argmax(1) - 8 * prompt[:, 0]
-    right = (drawn >= 0) & (drawn < many)  # (n,): one of the prompt's own answers
-    return [loss[many == k].mean() for k in OPEN], [100 * right[many == k].mean() for k in OPEN]
-
-
-losses, right = np.array([ask_openly(seed) for seed in SEEDS]).swapaxes(0, 1)  # (seeds, 4) each
-pictures.open_answers(OPEN, losses, right)
+losses, right = np.array([answers.ask_openly(seed) for seed in SEEDS]).swapaxes(0, 1)  # (seeds, 4) each
+pictures.open_answers(answers.OPEN, losses, right)
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 verdicts.open_answers(losses, right, SEEDS)
