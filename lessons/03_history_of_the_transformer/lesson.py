@@ -687,7 +687,8 @@ answers = here.module("open_answers")
 source(answers.ask_openly, docstring="none")
 
 # %%
-losses, right = np.array([answers.ask_openly(seed) for seed in SEEDS]).swapaxes(0, 1)  # (seeds, 4) each
+found = np.array([answers.ask_openly(seed) for seed in SEEDS])  # (seeds, 2, 4)
+losses, right = found.swapaxes(0, 1)  # (seeds, 4) each
 pictures.open_answers(answers.OPEN, losses, right)
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]

@@ -98,6 +98,7 @@ def counts(found: Mapping[str, int], layers: int, channels: int) -> Verdict:
         says=f"{steps[0]:,} weights become {steps[1]:,} and then {steps[2]:,}, which is what a "
         f"decoder-only model of {layers} layers has",
         exact=True,
+        kind="identity",
     )
 
 
@@ -111,7 +112,7 @@ def same_function(apart: Sequence[Mapping[str, Sequence[float]]], seeds: Sequenc
     return claim(
         "the last difference is the softmax: with one in place of two, they are the same function",
         source="after Chung 56:47–56:56",
-        kind="ours",
+        kind="identity",
         measure="largest difference of logits, same weights, float64",
         expected="one softmax: below 1e-12; two: above 0.001",
         measured=measured,
@@ -295,7 +296,7 @@ def chat(counted: Mapping[str, Sequence[int]], user: int, answer: int) -> Verdic
     return claim(
         "an input read both ways makes a chat of T turns (T + 1) / 2 times as much to compute",
         source="after Chung 64:23–65:27",
-        kind="ours",
+        kind="identity",
         measure="tokens that went through the model, both ways over causal, at 2, 5 and 10 turns",
         expected="1.5, 3, 5.5",
         measured={f"{t} turns": ratio[t - 1] for t in (2, 5, 10)},
