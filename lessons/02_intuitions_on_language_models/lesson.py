@@ -194,7 +194,7 @@ print("   ".join(f"{readers.NAMES[task]} {right:.1f} %" for task, (right, _) in 
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.exam(scaling, world, LAZY)
-verdicts.seven_tasks(scaling, world, LAZY)
+verdicts.seven_tasks(scaling, world, LAZY, here.recorded("places"))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Places are the trap. Half of the answers right, where chance is an eighth, looks like an ability;
@@ -363,7 +363,7 @@ print(f"G = {law.optimal(6)[0]:.2f}; with ten times the compute N = {N:,.0f} and
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.facts(scaling)
-verdicts.tail(scaling)
+verdicts.tail(scaling, world)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The interval is **Student's t**, and it is wide on purpose. Two standard errors around the mean of
@@ -490,7 +490,7 @@ line = np.array([np.polyval(np.polyfit(x[:2], row[:2], 1), x[-1]) for row in who
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.jump(weights, whole, steps, word_nats)
-verdicts.emergence(weights, whole, line, np.exp(-word_nats[:, :, -1]).T, SEEDS)
+verdicts.emergence(weights, whole, line, np.exp(-word_nats[:, :, -1]).T, SEEDS, LAZY["translation"])
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Was there a warning?

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -245,31 +244,3 @@ def shortcuts() -> tuple[float, float]:
     told = mastery.FACTS.facts("told")
     relations = len(np.unique(told[:, 1]))
     return 100 / mastery.FACTS.entities, 100 * relations / len(told)
-
-
-# ---------------------------------------------------------------------------------------- chats
-
-
-def clock(chat: Callable[..., Any], models: Sequence[Any], talks: Sequence[Any]) -> Array:
-    """(talks, models): seconds of whole chats."""
-    seconds = []
-    for talk in talks:
-        for model in models:
-            began = time.perf_counter()
-            chat(model, talk)
-            seconds.append(time.perf_counter() - began)
-    return np.array(seconds).reshape(len(talks), len(models))
-
-
-def moved(model: Transformer, first: Array, second: Array) -> list[float]:
-    """Per layer: how far the keys of a message move when a second one follows, relative."""
-    config, keys = model.config, []
-    for ids in (first, np.concatenate([first, second])):
-        cache = ContiguousCache(config, 1, len(ids))
-        how = {"prefix": len(ids)} if config.kind == "prefix-lm" else {}
-        with no_grad():
-            model(ids[None], cache=cache, **how)
-        cache.truncate(len(first))
-        nothing = np.zeros((1, config.G, 0, config.D), np.float32)
-        keys.append([cache.append(layer, nothing, nothing)[0] for layer in range(config.layers)])
-    return [float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(*keys, strict=True)]

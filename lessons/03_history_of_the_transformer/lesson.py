@@ -41,9 +41,7 @@ from minilm import backend
 from minilm.analysis import costs
 from minilm.course import interact, lesson_folder, seeds, source
 from minilm.data import toys
-from minilm.inference import ContiguousCache
 from minilm.models import Config, Transformer
-from minilm.tensor import no_grad
 
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 03 --seeds 3,4,5` asks for
 here = lesson_folder("03")
@@ -580,30 +578,9 @@ print(f"the two new rows are off by {np.abs(new - whole[3:]).max():.0e}")
 # said before.
 
 
-# %% slideshow={"slide_type": "subslide"}
-def chat(model, talk):
-    """Hold a chat with the real cache; returns the tokens computed so far, turn by turn."""
-    both_ways = model.config.kind == "prefix-lm"
-    cache = ContiguousCache(model.config, 1, sum(len(asked) + len(said) for asked, said in talk))
-    history, counted = np.zeros(0, int), [0]
-
-    def read(ids, **how):
-        model(ids[None], cache=cache, **how)  # (1, T)
-        counted[-1] += len(ids)
-
-    with no_grad():
-        for asked, said in talk:
-            if both_ways:  # all of it is the input, and the input is read again
-                cache.reset()
-                read(np.concatenate([history, asked]), prefix=len(history) + len(asked))
-            else:
-                read(asked)
-            for word in said:  # one after the other, as a model writes
-                read(word[None])
-            history = np.concatenate([history, asked, said])
-            counted.append(counted[-1])
-    return counted[:-1]
-
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+chats = here.module("chats")
+source(chats.chat)
 
 # %% slideshow={"slide_type": "subslide"}
 TURNS, USER, ANSWER = 10, 60, 20
@@ -611,15 +588,19 @@ sizes = Config(256, TURNS * (USER + ANSWER), layers=4, heads=4, channels=192, po
 causal = Transformer(sizes)
 reader = Transformer(sizes.replace(kind="prefix-lm"))  # the same weights: the same seed
 talks = [toys.chat(TURNS, USER, ANSWER, seed=seed) for seed in SEEDS]
-tokens = {"both ways": chat(reader, talks[0]), "causal": chat(causal, talks[0])}
-clock = experiments.clock(chat, (reader, causal), talks)  # (chats, models): seconds
+tokens = {"both ways": chats.chat(reader, talks[0]), "causal": chats.chat(causal, talks[0])}
+clock = chats.clock((reader, causal), talks)  # (chats, models): seconds
 pictures.chats(tokens, clock)
 
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-verdicts.chat(tokens, USER, ANSWER)
-pairs = [costs.chat_cost(TURNS, USER, ANSWER, way).pairs for way in ("bidirectional", "causal")]
-print(f"pairs in one layer: both ways {pairs[0]:,}, causal {pairs[1]:,}")
-print(f"on the clock: {(clock[:, 0] / clock[:, 1]).mean():.1f} times as long")
+# %%
+ways = {"both ways": "bidirectional", "causal": "causal"}
+for name, way in ways.items():
+    work = costs.chat_cost(TURNS, USER, ANSWER, way)  # by the formulas
+    assert work.tokens == tokens[name][-1]
+    print(f"{name:9}  {work.tokens:,} tokens, {work.pairs:,} pairs in a layer")
+more = np.divide(tokens["both ways"], tokens["causal"])  # (turns,), measured
+assert np.array_equal(more, (np.arange(TURNS) + 2) / 2)  # (T + 1) / 2 after every turn
+print(f"{more[-1]} times the tokens; on the clock {(clock[:, 0] / clock[:, 1]).mean():.1f} times")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Why it cannot be kept
@@ -629,7 +610,7 @@ print(f"on the clock: {(clock[:, 0] / clock[:, 1]).mean():.1f} times as long")
 
 # %%
 shift = {
-    name: np.array([experiments.moved(model, *talk[0]) for talk in talks])
+    name: np.array([chats.moved(model, *talk[0]) for talk in talks])
     for name, model in (("causal", causal), ("both ways", reader))
 }  # (seeds, layers)
 pictures.moved(shift)
