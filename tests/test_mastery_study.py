@@ -20,7 +20,7 @@ def quiet(line: str) -> None:
 
 
 def test_a_longer_run_takes_the_rates_of_another_record(tmp_path: Path) -> None:
-    first = record.Record(str(tmp_path / "first.json"), "mastery", {})
+    first = record.Record(str(tmp_path / "first.json"), "mastery", {}, "")
     first.tuned("facts S2 L7", {"lr": 0.005})
     out = str(tmp_path / "longer.json")
     asked = dict(tasks=["facts"], seeds=[0], scale=0.004, batch=4, rates=str(first.path), say=quiet)

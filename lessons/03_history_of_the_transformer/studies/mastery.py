@@ -263,7 +263,8 @@ def study(
     def show(made: dict[str, Any]) -> str:
         scores = made["points"][-1]["scores"].items()
         said = ", ".join(f"{k} {s['loss']:.4f} {100 * s['accuracy']:.1f} %" for k, s in scores)
-        return f"learnt at {made['learnt']:.0f}; {said}"
+        at = "never" if made["learnt"] is None else f"{made['learnt']:.0f}"
+        return f"learnt at {at}; {said}"
 
     cases = [
         {"task": task, "model": model}
