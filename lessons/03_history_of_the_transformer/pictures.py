@@ -180,7 +180,7 @@ def crossing_over(record: Recorded, longer: Recorded, chance: float, elimination
         left.axvline(500, linestyle=(0, (4, 3)), color=MUTED, linewidth=2)
         left.text(540, 99, "the bars\nend here", color=MUTED, va="top", fontsize=15)
         left.set(xlabel="steps", ylabel="told, then asked: right, %", ylim=(-3, 103))
-        left.legend(loc="upper right", fontsize=14)
+        left.legend(loc="lower right", bbox_to_anchor=(1.0, 0.1), fontsize=14)
         ends = [share(record, ("facts", m), form)[:, -1] for m in models]
         bars([CALLED[m] for m in models], np.array(ends).T, ylabel="told, then asked: right, %",
              numbers="{:.0f}", horizontal=True, ax=right)  # fmt: skip
