@@ -194,7 +194,7 @@ print("   ".join(f"{readers.NAMES[task]} {right:.1f} %" for task, (right, _) in 
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.exam(scaling, world, LAZY)
-verdicts.seven_tasks(scaling, world, LAZY)
+verdicts.seven_tasks(scaling, world, LAZY, here.recorded("places"))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Places are the trap. Half of the answers right, where chance is an eighth, looks like an ability;

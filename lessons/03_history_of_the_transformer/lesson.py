@@ -516,18 +516,21 @@ verdicts.layer_by_layer(longer)
 # **To remember:** a structure that keeps two things apart also keeps apart what they know.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 8. Two pieces that stay open
+# ## 8. Long inputs, and the last layer
 #
 # **Long inputs, short targets.** Instruction tuning on some 1,832 academic tasks (60:12) helped T5,
 # an encoder-decoder, far more than PaLM, a decoder-only model, although they had spent 99 % of
 # their time on PaLM (59:46). Chung's guess: the **length**. Such tasks have long inputs and short
 # targets, which can be graded (60:16). A structure that expects the sides to differ "really shines"
-# there (60:56). Today the interesting targets are long (61:14). Our older record (`data/walk.json`)
-# has 30 tokens to read and 2 to write, 16 and 16, and 2 and 30. Every model ends at 100 % in each of
-# the three: no test.
+# there (60:56). Today the interesting targets are long (61:14). So let both learn to read 30 tokens
+# and write 2, and to read 2 and write 30. **Would prove it wrong:** two stacks fall no less behind
+# where the input is long.
 #
 # **Only the last layer.** Low layers hold the surface of a text, high ones its meaning. With many
 # more layers a target that reads the last alone could miss what lies below (62:05). Ours are few.
+
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+verdicts.lengths(here.recorded("lengths", whole=True))
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Both ways?

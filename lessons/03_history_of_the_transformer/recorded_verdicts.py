@@ -163,3 +163,28 @@ def translation(record: Recorded) -> Verdict:
         "that the interval reach down to 1, which a wide one does by itself; this one was set "
         "before seeds 3 to 7 were run.",
     )
+
+
+def lengths(record: Recorded) -> Verdict:
+    tasks = {"long input": "30:2", "long target": "2:30"}
+    ratio = {
+        name: steps_to_learn(record, task, "S0 L3") / steps_to_learn(record, task, "S4m L7")
+        for name, task in tasks.items()
+    }
+    first, second = ratio.values()
+    return claim(
+        "two stacks do best where inputs are long and targets short",
+        source="Chung 60:16–60:56 (a guess there)",
+        measure="steps to 95 % of the tokens, two stacks over decoder-only, equal weights: 30 "
+        "tokens to read and 2 to write, and 2 to read and 30 to write",
+        expected="the first ratio below the second",
+        measured=ratio,
+        seeds=record.seeds_of(*[(t, m) for t in tasks.values() for m in ("S0 L3", "S4m L7")]),
+        recorded=True,
+        until_learnt=True,
+        holds=lambda m: m["long input"] < m["long target"],
+        says=f"two stacks need {interval(first)} times the steps of one where the input is long, "
+        f"and {interval(second)} times where the target is",
+        note="The guess is about instruction tuning of models with billions of weights; these "
+        "learn one toy task from nothing.",
+    )

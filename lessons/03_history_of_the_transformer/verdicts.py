@@ -19,13 +19,14 @@ from .pictures import best_losses
 from .recorded_verdicts import (
     both_ways,
     layer_by_layer,
+    lengths,
     mean,
     one_stack_knows,
     translation,
 )
 from .studies import mastery
 
-__all__ = ["both_ways", "layer_by_layer", "one_stack_knows", "translation"]
+__all__ = ["both_ways", "layer_by_layer", "lengths", "one_stack_knows", "translation"]
 
 
 def race(raced: Mapping[str, np.ndarray], seeds: Sequence[int]) -> Verdict:
