@@ -384,7 +384,7 @@ print(f"without looking: {E.blind(pool, exam)['right']:.2f}, the shortcut: {E.un
 interact(
     lambda board, question: pictures.answer(sees, pictures.scene_of(board), question, None),
     board="red ring at b2, blue 7 at d1",
-    question=["where is the ring ?", "what is at d1 ?", "what is the blue thing ?"],
+    question=["what is the blue thing ?", "what is at d1 ?", "where is the ring ?"],
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}

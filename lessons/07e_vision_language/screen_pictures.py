@@ -204,7 +204,7 @@ def clicking(frame: Any, words: str) -> None:
             )  # fmt: skip
         else:
             row, column = divmod(frame.action, CELLS)
-            _outline(right, CELL * row, CELL * column, CELL, VERMILION)
+            _outline(right, CELL * row + 0.25, CELL * column + 0.25, CELL - 0.5, VERMILION)
     print(words)
 
 
@@ -226,14 +226,14 @@ def agents(record: Recorded) -> None:
     """Tasks done by each agent and by those who learn nothing."""
     yards = [record.run("stray", seed)["yardsticks"] for seed in record.seeds]
     free = {
-        "any cell": "chance", "cell after cell": "in order", "any widget": "any widget",
-        "no names": "no names",
+        "any cell": "chance", "cell after\ncell": "in order", "any\nwidget": "any widget",
+        "no\nnames": "no names",
     }  # fmt: skip
     ends = [record.run("stray", seed)["points"][-1] for seed in record.seeds]
     rows: Mapping[str, list[float]] = {
         **{name: [yard[key]["done"] for yard in yards] for name, key in free.items()},
-        "agent, unseen": [end["unseen"] for end in ends],
-        "agent, seen": [end["seen"] for end in ends],
+        "agent,\nunseen": [end["unseen"] for end in ends],
+        "agent,\nseen": [end["seen"] for end in ends],
         "expert": [yard["expert"]["done"] for yard in yards],
     }
     bars(
