@@ -138,7 +138,8 @@ def study(
         text, pool = E.language(BASE, text_steps), E.talks(COUNT, POOL)
         exam = E.exam(EXAM, 500 + seed)
         began = time.process_time()
-        trained, _ = made(model, seed, lr, steps + eye_steps * model.endswith("longer"))
+        count = steps + (eye_steps if model.endswith("longer") else 0)
+        trained, _ = made(model, seed, lr, count)
         took = time.process_time() - began
         right = E.answers(trained, seen(trained.eye, exam.images), exam)
         window = E.english_batch(E.english()[2], 64, rng(seed, "same"))[:, :-1]
@@ -149,7 +150,7 @@ def study(
             "lr": lr,
             "parameters": sum(p.data.size for p in trained.parameters() if p.requires_grad),
             "tokens": len(trained.text_places(exam.images[:1], np.zeros((1, 1), int))) - 3,
-            "points": [{"step": steps, **E.by_sort(right, exam)}],
+            "points": [{"step": count, **E.by_sort(right, exam)}],
             "text": E.text_loss(trained.language, seed),
             "text_before": E.text_loss(text, seed),
             "same_bits": bool(same),
