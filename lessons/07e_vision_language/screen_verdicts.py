@@ -24,6 +24,12 @@ def _span(rows: Sequence[float]) -> str:
     return f"{low} %" if low == high else f"{low} to {high} %"
 
 
+def _each(rows: Sequence[float]) -> str:
+    """A share for each seed: "99, 16 and 0 %"."""
+    first, last = rows[:-1], rows[-1]
+    return ", ".join(f"{100 * row:.0f}" for row in first) + f" and {100 * last:.0f} %"
+
+
 def branch(record: Recorded, macs: Callable[[str], int]) -> Verdict:
     found = {
         "12 px": _shares(record, "12 px"),
@@ -117,8 +123,8 @@ def agent(record: Recorded) -> Verdict:
         seeds=record.seeds,
         recorded=True,
         note=f"{record.settings['steps']:,} steps, three times those of a first record, under the rule "
-        "set for that. The rate is the smallest of pilots of 400 steps.",
-        says=f"it does {_span(found['unseen tasks'])} of the unseen tasks and "
-        f"{_span(found['seen tasks'])} of the seen ones, and saves on a wrong page in "
-        f"{_span(harm)}; the shortcut does {_span(found['no names'])}",
+        "set for that. The rate is the smallest of pilots of 400 steps and was not tuned for so many.",
+        says=f"seed by seed it does {_each(found['unseen tasks'])} of the unseen tasks and "
+        f"{_each(found['seen tasks'])} of the seen ones, and saves on a wrong page in "
+        f"{_each(harm)}; the shortcut does {_span(found['no names'])}",
     )

@@ -50,6 +50,11 @@ MOVED = (
 )
 
 
+def _beside(rows: Sequence[Any], seeds: Sequence[int]) -> list[Any]:
+    """One recorded row beside each of the page's seeds, which may be others and more."""
+    return [rows[i % len(rows)] for i in range(len(seeds))]
+
+
 def beaten(record: Recorded) -> str:
     """By how many decibels the trained coders are ahead of a still picture, or behind."""
     ahead = [
@@ -71,6 +76,7 @@ def flicker(linear: Mapping[str, Any], record: Recorded, seeds: Sequence[int]) -
         for case in ("frames", "causal")
     }
     trained = [b["flicker"] / a["flicker"] for a, b in zip(last["frames"], last["causal"])]
+    trained = _beside(trained, seeds)
     return claim(
         "a latent that spans time takes flicker away that coding frame by frame leaves",
         source=f"{TALK} 58:28",
@@ -92,7 +98,7 @@ def flicker(linear: Mapping[str, Any], record: Recorded, seeds: Sequence[int]) -
 
 
 def decoder(linear: Mapping[str, Any], record: Recorded, seeds: Sequence[int]) -> Verdict:
-    both = [record.run("causal", seed)["decoders"] for seed in record.seeds]
+    both = _beside([record.run("causal", seed)["decoders"] for seed in record.seeds], seeds)
     apart = {
         name: [d[key] / m[key] for d, m in pairs]
         for name, key, pairs in (
