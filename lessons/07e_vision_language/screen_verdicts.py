@@ -78,8 +78,8 @@ def zoom(record: Recorded, macs: Callable[[str], int]) -> Verdict:
         kind="paper",
         note=f"{EQUAL} Recorded again after a race in which the zoom had four times the steps. In a "
         "step a chain reads one box of a page, the others all four.",
-        says=f"with a zoom {_span(found['zoom'])} of the numbers are read, at once "
-        f"{_span(found['12 px'])}, at 24 pixels {_span(found['24 px'])}; a zoom takes {price:.0%} of "
+        says=f"with a zoom {_each(found['zoom'])} of the numbers are read, at once "
+        f"{_each(found['12 px'])}, at 24 pixels {_each(found['24 px'])}; a zoom takes {price:.0%} of "
         "the multiply-adds of 24 pixels",
     )
 
