@@ -14,14 +14,12 @@
 # little, and it answers questions about what it sees. **What does it have to give up for that?**
 #
 # *35 minutes to read, one to run. You need a trained decoder and its attention, as in [lesson
-# 01](01_overview_of_transformers.ipynb). The talk was given on 9 May 2024; times such as 37:02 are
-# minutes and seconds of its recording. Drawing pictures is [lesson
-# 07f](07f_image_generation.ipynb).*
+# 01](01_overview_of_transformers.ipynb). The talk was given on 9 May 2024; times such as 37:02 are minutes and
+# seconds of its recording. Drawing pictures is [lesson 07f](07f_image_generation.ipynb).*
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. Take the bets on the next slide and write them on the board. For 50 minutes leave out
-# the hand-worked projector and section 7; for 80 show everything, and let the room type a scene and
-# ask.
+# 3 minutes. Take the bets on the next slide and write them on the board. For 50 minutes leave out the
+# hand-worked projector and section 7; for 80 show everything, and let the room type a scene and ask.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Your bet
@@ -183,10 +181,9 @@ verdicts.contrast(E.contrast_exam(clips, new), SEEDS)
 #
 # > a blue 7 at d1 , a red ring at b2 . where is the ring ? b2
 #
-# **LLaVA** (36:16) joins eye and language model in the simplest way: a **projector**, one or two linear
-# maps from the eye's vectors to vectors of the width of words. The picture's 16 vectors then stand where
-# the caption stood, between two learned marks. For the language model they are words that it has never
-# read.
+# **LLaVA** (36:16) joins eye and language model in the simplest way: a **projector**, one or two linear maps
+# from the eye's vectors to vectors of the width of words. The picture's 16 vectors then stand where the caption
+# stood, between two learned marks. For the language model they are words that it has never read.
 
 
 # %%
@@ -299,9 +296,8 @@ pictures.sorts(record)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. How many tokens does a picture need?
 #
-# Each token of a picture costs as much as a word, in every layer, for every question. An eye for 1,120
-# by 1,120 pixels sees 80 by 80 = 6,400 patches. That is more than most texts have words. Two ways
-# lead to fewer.
+# Each token of a picture costs as much as a word, in every layer, for every question. An eye for 1,120 by 1,120
+# pixels sees 80 by 80 = 6,400 patches. That is more than most texts have words. Two ways lead to fewer.
 #
 # The **strided convolution** of GLM-4V (41:50) makes one token of each square of 2 by 2 patches: it
 # lays four vectors side by side and applies one linear map. 6,400 become 1,600.
@@ -525,9 +521,8 @@ judged.branch(small_text, cost)
 # then frozen. Each token of the language model is what the one sees *beside* what the other sees, half
 # of the width each; there are no more tokens than before.
 #
-# We taught one eye the colours, at 12 pixels, and one the digits, at 24. The question needs both: find
-# the red box, then read it. As a control, a single eye was taught both. *Order the four bars before
-# you look.*
+# We taught one eye the colours, at 12 pixels, and one the digits, at 24. The question needs both: find the red
+# box, then read it. As a control, a single eye was taught both. *Order the four bars before you look.*
 #
 # **Would prove it wrong:** both eyes together read fewer than 20 points more than the better of the two.
 
@@ -672,30 +667,30 @@ interact(watch, seed=[0, 1, 2], game=(1, 4, 1, 1), step=(1, 8, 1, 1))
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
 #
-# **Who pays.** When the whole model learned to see, its English became worse than a table of words. The
-# talk says damage, and damage it is. But the same way also answered most questions. The visual expert left
-# every bit of the text where it was and saw better than a projector alone. Text in every batch keeps nearly
-# all of the language, too, and answers as many questions, without a second set of weights. No model passed
-# the shortcut.
+# **Who pays.** When the whole model learned to see, its English became worse than a table of words. The talk
+# says damage, and damage it is. But the same way also answered most questions. The visual expert left every bit
+# of the text where it was and saw better than a projector alone. Text in every batch keeps nearly all of the
+# language, too, and answers as many questions, without a second set of weights. No model passed the shortcut.
 #
-# **Our rates.** Each way had the rate that predicts answers best after 60 steps, and nobody asked what
-# that rate does to text. LLaVA tunes its language model with a rate of 2e-5, ours is 4e-3, and 2e-3 where
-# half of the batch is text. How the damage falls with the rate, we have not measured. And all of our models
-# were still learning when we stopped them: shares after equal work, not what each way can reach.
+# **Our rates.** Each way had the rate that predicts answers best after 60 steps, and nobody asked what that
+# rate does to text. LLaVA tunes its language model with a rate of 2e-5, ours is 4e-3, and 2e-3 where half of
+# the batch is text. How the damage falls with the rate, we have not measured. And all of our models were still
+# learning when we stopped them: shares after equal work, not what each way can reach.
 #
 # **Tokens.** Four tokens that each know their place were nearly as good as sixteen; four queries that must
 # learn where to look were not. Ours were not taught before; BLIP-2's were, on very many pairs.
 #
-# **Small print and screens.** Reading needs pixels. A narrow channel beside the sequence buys them all at 42 % of
-# the multiply-adds; a second look does so at 55 %, with two seeds of three by our rule. An agent learns at once
-# what buttons are for and late to read what they say: two of three did, and one of them puts names together.
+# **Small print and screens.** Reading needs pixels. A narrow channel beside the sequence buys them all at 42 %
+# of the multiply-adds; a second look does so at 55 %, with two seeds of three by our rule. An agent learns at
+# once what buttons are for and late to read what they say: two of three did, and one of them puts names
+# together.
 #
 # **Not measured.** Real photographs, and language models that know what is on them. Captions from the web,
-# which are wrong as often as not. Grounding: to point at what one speaks of. Tree-of-thought answers
-# (79:01), and learning from raw video (77:07), which is lesson 07g. State of the art (38:45) cannot be
-# reproduced on a board of sixteen cells.
+# which are wrong as often as not. Grounding: to point at what one speaks of. Tree-of-thought answers (79:01),
+# and learning from raw video (77:07), which is lesson 07g. State of the art (38:45) cannot be reproduced on a
+# board of sixteen cells.
 #
-# **One further question.** The expert doubles the weights for pictures. Would an expert in every second
-# layer do?
+# **One further question.** The expert doubles the weights for pictures. Would an expert in every second layer
+# do?
 #
 # Now build it yourself: [exercise set](../exercises/07e_vision_language.ipynb).
