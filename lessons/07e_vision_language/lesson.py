@@ -12,7 +12,8 @@
 #
 # A language model reads words. Show it a picture as if it were a text in a foreign language, train a
 # little, and it answers questions about what it sees. **What does it have to give up for that?**
-#
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # *35 minutes to read, one to run. You need a trained decoder and its attention, as in [lesson
 # 01](01_overview_of_transformers.ipynb). The talk was given on 9 May 2024; times such as 37:02 are minutes and
 # seconds of its recording. Drawing pictures is [lesson 07f](07f_image_generation.ipynb).*

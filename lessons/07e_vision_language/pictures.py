@@ -136,6 +136,9 @@ def who_pays(record: Recorded) -> None:
         axes[0].axvline(blind, linestyle=(0, (4, 3)), color=MUTED, linewidth=2)
         guesses = 100 * np.mean([unbound(exam(EXAM, 500 + s)) for s in record.seeds])
         axes[0].axvline(guesses, linestyle=":", color=MUTED, linewidth=3)
+        for level, name in ((blind, "not looking"), (guesses, "shortcut")):
+            axes[0].text(level, 1.01, name, transform=axes[0].get_xaxis_transform(), ha="center",
+                         fontsize=13, color=MUTED)  # fmt: skip
         rise = {
             shown: np.array([
                 [record.run(way, s)["text"][name] - record.run(way, s)["text_before"][name]

@@ -189,10 +189,8 @@ for frames in (1, 4):
     _, axes = np.linalg.eigh((rows - mean).T @ (rows - mean))  # smallest first
     kept = axes[:, -18 * frames :]  # (C f H W, numbers)
     coded = (pieces(test, frames) - mean) @ kept  # (pieces, numbers)
-    error = ((coded @ kept.T + mean - pieces(test, frames)) ** 2).mean()
-    print(
-        f"{frames} frame(s) a piece: {coded.size // 64} numbers a video, {-10 * np.log10(error):.2f} dB"
-    )
+    psnr = -10 * np.log10(((coded @ kept.T + mean - pieces(test, frames)) ** 2).mean())
+    print(f"{frames} frame(s) a piece: {coded.size // 64} numbers a video, {psnr:.2f} dB")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # That is **PSNR**, the mean squared error on a scale of decibels: 3 dB more is half the error. Four frames
@@ -230,7 +228,7 @@ verdicts.flicker(linear, flickers, SEEDS)
 # One test video, coded in both ways with 72 numbers a frame. *Move the frame: where does each flicker, on the
 # thing or on the wall?*
 
-# %%
+# %% tags=["hide-input"]
 film = linear["film"]
 interact(
     lambda coder, frame: pictures.rebuilt(film["true"], film, coder, frame),
@@ -531,9 +529,8 @@ def self_train_round(write, tasks, execute, tries):
 
 
 task = countdown.Task((5, 2, 7), 19)
-tried = self_train_round(
-    lambda tasks, tries: [["5+2+7", "5+2*7", "5*2+7", "5+2*7"]], [task], countdown.execute, 4
-)
+written = [["5+2+7", "5+2*7", "5*2+7", "5+2*7"]]
+tried = self_train_round(lambda tasks, tries: written, [task], countdown.execute, tries=4)
 print("kept:", [program for _, program in tried])
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
