@@ -145,7 +145,7 @@ def study(
     models: Sequence[str] = tuple(MODELS),
     seeds: Sequence[int] = (0, 1, 2),
     steps: int = 500,
-    decoder_steps: int = 800,
+    decoder_steps: int = 500,
     count: int = 1000,
     tuning: int = 150,
     command: str = "",
