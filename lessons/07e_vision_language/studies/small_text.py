@@ -303,7 +303,7 @@ def study(
         sides = [(PLAIN.get(model, LOW), WIDTH)] + [(FULL, FINE)] * (model == "beside")
         eyes = [eye_for(*side, seed, count, eye_steps)[1] for side in sides]
         spent = {"macs": macs(model), "trained": long * BATCH * macs(model, 4)}
-        return {**made, **spent, "steps": long, "eyes": eyes}
+        return {**made, **spent, "taken": long, "eyes": eyes}  # steps; the last test may be earlier
 
     return carry_out(
         Record(out, "small_text", settings, command),
