@@ -148,7 +148,7 @@ def taught(record: Recorded) -> Verdict:
         source="Ding 35:00-36:16; Li et al., arXiv 2301.12597",
         measure="questions answered right, %, with 4 queries: taught for 200 steps by contrast, match "
         "and tell; not taught, and 200 steps longer with the rest; neither",
-        expected=f"taught {CLEAR:g} points or more ahead of longer; partly: ahead of neither",
+        expected=f"taught {CLEAR:g} points or more ahead of longer; partly: ahead of those that had neither",
         measured=measured,
         holds=lambda m: m["queries 4 taught"] >= m["queries 4 longer"] + CLEAR,
         partly=lambda m: m["queries 4 taught"] >= m["queries 4"] + CLEAR,
