@@ -11,7 +11,9 @@ truth. All are then asked with full captions, and an oracle reads what they drew
 
 Each has its own rate. Very short runs want a larger one than a run can bear (after 80 steps 0.016 looks
 best, after 400 it draws noise), so a rate is tried for 400 steps, and judged where it has fallen to 0,
-by what the drawn videos of a seed of its own show. What would decide it was written down before the
+by what the drawn videos of a seed of its own show. With one word no rate drew what full captions ask
+for, so its rate, the smallest, lies at the edge of the search; on the seed of tuning 0.004 for all
+1,000 steps shows 0.07 of it, no better. What would decide it was written down before the
 first record (`verdicts.recaptioned`). So were the 48 videos: with 300 the captioner makes no
 mistake here, and recaptioning would be the truth under another name.
 """
