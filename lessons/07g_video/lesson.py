@@ -395,7 +395,7 @@ verdicts.recaptioned(captions)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What they drew
 #
-# The first caption of the exam, seed 0, four frames each. *Which row is which?*
+# The first caption of the exam, seed 0, four frames each. *What did the first row get right?*
 
 # %%
 print("asked for:", experiments.in_words(web.world(1, 30_000)[1][0]))
