@@ -33,6 +33,7 @@ from minilm.train import train
 
 WORLD = ListedWorld()
 BETA = 0.5
+DRAWS = (2, 4, 8, 16, 32, 64, 128, 256)  # n of best of n
 TEXTS = Answers(
     np.pad(WORLD.texts, ((0, 0), (1, 0)), constant_values=WORLD.begin),
     np.pad(np.ones(WORLD.texts.shape, bool), ((0, 0), (1, 0))),
@@ -88,7 +89,7 @@ class Setting:
 
     def measure(self, policy: np.ndarray, beta: float = BETA) -> dict[str, float]:
         """Gold reward, divergence, and how far from the optimum: total variation and objective."""
-        kl = float(policy @ (np.log(np.maximum(policy, 1e-300)) - np.log(self.ref)))
+        kl = align.divergence_of(policy, self.ref)
         gold = float(policy @ self.gold)
         apart = float(0.5 * np.abs(policy - self.best).sum())
         return {"gold": gold, "kl": kl, "tv": apart, "short": self.value - gold + beta * kl}
@@ -151,11 +152,10 @@ def by_ppo(world: Setting, rounds: int, lr: float, batch: int = 256, **details: 
 
 def best_of_n(world: Setting) -> list[dict[str, float]]:
     """Exactly, with the optimum of equal divergence beside it."""
-    curve = optimum(world, world.gold)
     points = []
-    for n in (2, 4, 8, 16, 32, 64, 128, 256):
+    for n in DRAWS:
         point = {"n": n, **world.measure(align.best_of_n(world.ref, world.gold, n))}
-        point["optimum"] = float(np.interp(point["kl"], curve[:, 0], curve[:, 1]))
+        point["optimum"] = float(align.optimal_at(world.ref, world.gold, point["kl"]) @ world.gold)
         points.append(point)
     return points
 
