@@ -4,9 +4,10 @@ GPT-3's filter (Brown et al. 2020, arXiv 2005.14165, appendix A) is logistic reg
 words, trained to tell trusted texts from whatever was crawled. It never sees what is wrong with a
 text, only that it is unlike what is trusted.
 
-Which words a text has says above all what it is about, and what is about something else is not worse.
-So ours reads pairs of neighbouring words instead, as fastText does beside words (Joulin et al. 2016,
-arXiv 1607.01759), which know order; and how many came before, which knows a page of one line.
+Which words a text has says above all what it is about, and what is about something else is not
+worse. So ours reads pairs of neighbouring words instead, as fastText does beside words (Joulin et
+al. 2016, arXiv 1607.01759), which know order; and how many came before, which knows a page of one
+line.
 """
 
 import re
