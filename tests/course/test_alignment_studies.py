@@ -28,7 +28,7 @@ def test_the_reference_is_a_distribution_and_the_optimum_is_at_no_distance(world
 
 
 def test_pairs_of_the_population_carry_the_true_doubt(world):
-    batch = listed.population(world, 0, covered=True)
+    batch = listed.population(world, 0, np.full(1296, 1 / 1296))
     better, worse = (
         listed.WORLD.place(side.ids[:, 1:]) for side in (batch.pairs.better, batch.pairs.worse)
     )
