@@ -6,7 +6,7 @@ The lesson's own models (`learn`) write small Python functions, and each is run 
 Two questions need more programs or more models than the lesson has time for.
 
 "tries": Chen et al. (2021, arXiv 2107.03374, figure 5) say that the best temperature rises with k.
-Forty programs for each of 36 problems never seen, at five temperatures.
+Twenty programs for each of 36 problems never seen, at four temperatures.
 
 "leak N": Ben Allal (CS25 V4, 47:00) trusts problems that are newer than the model. Published problems
 stand N times among those that are learnt. Two yardsticks: as many problems drawn later, which
@@ -14,10 +14,11 @@ whoever stands outside can have, and the same problems for a twin that read no l
 takes away how hard they happen to be. With 36 problems a share has a standard error of 8 points, so
 one seed's gap from outside has one of 11.
 
-Rules, written down before any run of it. Tries: on the mean of three seeds the best temperature for
-one try is lower than that for forty. Leak, with most copies, for each of six seeds: published
-problems are solved at least 20 points more often than by the twin; and at least 10 points more often
-than later ones, on the mean of the seeds 20.
+Rules. Tries, written down before any run, for each of three seeds: the best temperature for one try
+is lower than that for twenty. Leak: that of the lesson, published problems solved at least 20 points
+more often than later ones on every seed. Runs of the lesson had shown before this study that seeds 0, 1
+and 2 keep it and 3, 4 and 5 do not; a pilot on seed 7 with 60 copies, three fifths of all documents,
+had a gap of 6 points, so more copies are no cure. All six seeds count here.
 """
 
 import time
@@ -37,13 +38,13 @@ from minilm.train import train
 
 from .. import experiments as E
 
-TEMPERATURES, TRIES = (0.2, 0.4, 0.6, 0.8, 1.0), 40
-LEAKS = (0, 20, 60)  # copies of each published problem
-TASKS = {"tries": (0, 1, 2), **{f"leak {copies}": (0, 1, 2, 3, 4, 5) for copies in LEAKS}}
+TEMPERATURES, TRIES = (0.2, 0.5, 0.8, 1.1), 20
+EVERY = (0, 1, 2, 3, 4, 5)
+TASKS = {"tries": EVERY[:3], f"leak {E.LEAK}": EVERY, "leak 0": EVERY}  # and their seeds
 STEPS, LR = 500, 1e-2  # those of the lesson
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def learnt(seed: int, copies: int, steps: int) -> Transformer:
     """A model that has read the known problems, and the published ones so many times."""
     tokenizer = E.kata_tokenizer()
@@ -57,7 +58,8 @@ def learnt(seed: int, copies: int, steps: int) -> Transformer:
 
 def run_one(task: str, seed: int, steps: int, tries: int) -> dict[str, Any]:
     """One model and its exams: how many programs pass, problem by problem."""
-    began, copies = time.process_time(), 0 if task == "tries" else int(task.split()[1])
+    began = time.process_time()
+    copies = E.LEAK if task == "tries" else int(task.split()[1])
     model, exam, points = learnt(seed, copies, steps), E.exam(seed), []
     with Programs(places=2, unsafe=True) as programs:
 
@@ -80,7 +82,7 @@ def run_one(task: str, seed: int, steps: int, tries: int) -> dict[str, Any]:
 def study(
     out: str,
     tasks: Sequence[str] = tuple(TASKS),
-    seeds: Sequence[int] = (0, 1, 2, 3, 4, 5),
+    seeds: Sequence[int] = EVERY,
     steps: int = STEPS,
     tries: int = TRIES,
     command: str = "",
