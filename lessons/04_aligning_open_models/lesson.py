@@ -347,7 +347,7 @@ verdicts.dpo_optimum(by_dpo, SEEDS, exact)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # In the world of seed 1 an answer that the reference gives once in 7000 draws should be given once in 14.
 # With pairs of the reference it is hardly ever compared, and DPO ends 0.070 away. Drawing evenly from
-# the list halves that, and no rate did better. For there is a second reason: so good an answer wins
+# the list halves that, and twice the rate does no better. For there is a second reason: so good an answer wins
 # nearly every comparison, and a pair that is nearly certain has next to no slope. *How much* better it
 # is shows only beside other good answers, and those come from the policy. **To remember:** given the
 # right pairs DPO *is* RLHF. What was never compared, or only with what it beats anyway, it does not know.
@@ -598,8 +598,8 @@ verdicts.boards(few, many, orders, SEEDS)
 # is pushed far enough comes apart from what it stands for. Judges that love length mislead, and
 # small boards settle little.
 #
-# **Not everywhere.** Best of n and DPO reach the optimum where the best answers are not too rare;
-# what the reference hardly ever says, neither finds. PPO is ahead of DPO on given pairs, but DPO on
+# **Not everywhere.** Best of n falls short where the best answers are rare, and DPO where nobody
+# compares them; with fresh pairs it does not. PPO is ahead of DPO on given pairs, but DPO on
 # its own fresh answers is level with it. Clipping was not the detail that mattered most.
 #
 # **Not measured.** Human labels and their noise; models that know more than their reward model;
