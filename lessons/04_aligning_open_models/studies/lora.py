@@ -197,7 +197,7 @@ def study(
         out: JSON file to write or to go on with.
         models: names from `MODELS`: what is trained.
         seeds: of weights and data.
-        steps: "2x" takes twice as many; of fine-tuning.
+        steps: of fine-tuning; "2x" takes twice as many.
         read: steps of pre-training before it.
         command: kept in the file.
         say: gets one line per run.
