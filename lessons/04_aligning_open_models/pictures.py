@@ -111,7 +111,8 @@ def answering(record: Recorded) -> None:
 def adapters(record: Recorded) -> None:
     """Loss after each way of fine-tuning, above that of training everything."""
     names = {"lora 1": "rank 1", "lora 4": "rank 4", "lora 16": "rank 16",
-             "lora 4, new rows": "rank 4 +\nnew rows", "qlora 4, new rows": "4 bits +\nnew rows"}  # fmt: skip
+             "lora 4, new rows": "rank 4 +\nnew rows", "lora 4, all rows": "rank 4 +\nall rows",
+             "qlora 4, new rows": "4 bits +\nnew rows"}  # fmt: skip
     names = {case: text for case, text in names.items() if case in record.cases}
     seeds = record.seeds_of("full", *names)
 
