@@ -47,8 +47,8 @@ from minilm.train import train
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 07d --seeds 3,4,5` asks for
 here = lesson_folder("07d")
 pictures, verdicts, E = here.pictures, here.module("verdicts"), here.module("experiments")
-records = ("levels", "teachers", "filters")
-levels, weak, cleaning = (here.recorded(name, whole=True) for name in records)
+levels, cleaning = (here.recorded(name, whole=True) for name in ("levels", "filters"))
+weak = lesson_folder("04").recorded("weak", whole=True)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. A world of sixty people
@@ -370,9 +370,8 @@ interact(ask, person=(0, 59, 1, 7), first=list(asked_words), second=list(asked_w
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. All three, and a control
 #
-# A recorded study trains each with more and more questions, three seeds each and at its own tuned rate. The
-# control is the plain model with answers alone: once for 250 steps like the others, and once six times as long,
-# so that it has time to learn what it reads.
+# A recorded study trains each with more and more questions, three seeds each and at its own tuned rate. The control
+# is the plain model with answers alone.
 #
 # **Would prove the talk wrong** (30:25): with no number of questions up to 300 the chains come within 5 points of
 # the better of the other two.
@@ -382,19 +381,6 @@ pictures.levels(levels, [E.shortcut(E.asked(s).test, most=True) for s in levels.
 
 # %%
 verdicts.levels_meet(levels)
-
-# %% [markdown] slideshow={"slide_type": "subslide"}
-# ## Is it the chains?
-#
-# Or would any text about questions do, read for long enough? **Would prove it wrong** (ours): after six times the
-# steps answers alone come within 50 points of the chains. It is a test only if by then nine tenths of the
-# questions that were read are answered.
-
-# %%
-verdicts.chains_do_it(levels)
-
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# TEXT-CONTROL
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What does it cost to leave it out?
@@ -485,14 +471,14 @@ verdicts.others_keep(levels)
 # ## Is it the loss?
 #
 # [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? It asked
-# which part of a student should learn. Now the talk's own question: does pre-training loss decide? A small
-# teacher has read for 60 steps, and learnt from 1,200 true labels. Larger students have read for 0 to 500 steps
-# when they learn from 2,000 labels that the teacher wrote. Either all of the student learns, or only one
-# number: the threshold for how likely it finds a sentence.
+# which part of a student should learn. The same runs can be asked the talk's own question: does pre-training
+# loss decide? A small teacher has read nothing, and learnt from 1,200 true labels. Larger students have read
+# about animals for 0, 60 or 500 steps when they learn from 2,000 labels that the teacher wrote. Either all of the
+# student learns, or only one number: the threshold for how likely it finds a sentence.
 #
-# **Would prove it wrong:** the student that read most is no better than its teacher. For *decides* (ours: the
-# talk says *can*): a student with a lower loss than its teacher is not above it. And for PGR: it is below ½ for
-# the student that read most, or answers do not get better as the loss falls (rank correlation above −0.8).
+# **Would prove it wrong:** the student that read most is no better than its teacher. And for *decides* (ours: the
+# talk says *can*): a student with a lower loss than its teacher is not above it. Every student that has read has a
+# lower loss than a teacher that has not. The runs are older than these rules, so this is no blind test.
 
 # %% tags=["hide-input"]
 pictures.weak_to_strong(weak)
@@ -503,11 +489,12 @@ verdicts.surpasses(weak)
 # %%
 verdicts.decides(weak)
 
-# %% slideshow={"slide_type": "subslide"}
-verdicts.recovers(weak)
-
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# TEXT-WEAK
+# So yes, and no. After 500 steps a threshold lifts the student above its teacher on every seed, although 15 to 21 %
+# of labels are wrong: PGR 1.00, 0.88 and 0.93. Where *all* of the student learns it comes out at its teacher or
+# below (−0.01, −2.70, −0.14): it has room to learn the mistakes. After 60 steps it reads better than a teacher that
+# never read, and stays below it. Even *true* labels do not bring it above, so there is no gap, and no PGR. The same
+# came of a run of ours with students of their teacher's size (`studies/teachers.py`).
 #
 # **To remember:** labels say which question is asked. The answer must be in the student already.
 
@@ -592,9 +579,9 @@ verdicts.blind(areas, SEEDS)
 # Shuffled words cost the perplexity filter 18 of 100 pairs of documents, the classifier 3. On repeated lines the
 # perplexity filter is worse than a coin: a page of one easy line surprises it less than most good pages do.
 #
-# The classifier had to be cured of a blind spot of its own. It used to count single words too, as GPT-3's filter
-# does. But words say what a page is *about*, and a pool is about other things than the trusted heap. Where one
-# document in five was shuffled it was right about 63 to 70 pairs of 100; with pairs alone about 96.
+# The classifier had a blind spot of its own. It used to count single words too, as GPT-3's filter does. But they
+# say what a page is *about*, and are no worse where it is about something else. With pairs alone, of a pool with
+# one shuffled document in five it is right about 96 pairs of 100; with words it was 63 to 70.
 #
 # **To remember:** perplexity measures surprise. Nonsense may be surprising, or boring.
 
@@ -622,8 +609,8 @@ verdicts.beats_more(cleaning)
 # how they are spelt, are left as they were; at one in five nothing is seen. The better of both filters takes away
 # 81 % of the cost at half noise and 63 % at four fifths, though it lets many spoilt ones through. *Better* was
 # picked for each seed on the documents of the test, which favours filters. Perplexity alone would keep the rule
-# (never below 52 %), the classifier alone would not (25 to 69 %). It is weak where most of the pool is good: most of
-# what it is told to reject is good then (AUC 0.63 to 0.70 at 20 %).
+# (never below 52 %), the classifier alone would not (25 to 69 %). These runs are older than its cure, and had the
+# one that counted single words (AUC 0.63 to 0.70 at 20 %).
 #
 # The comparison is a draw: a fifth more steps gains 0.035 bits, cleaning half of the pool 0.033, and seeds differ in
 # sign. So that cleaning matters *most* was not seen here. Mind where that is measured. After 170 steps a model still
@@ -679,12 +666,11 @@ pictures.ideas(counts, taken)
 print({name: f"{np.mean(rows, 0)[-1]:.0f} of {counts[-1]}" for name, rows in taken.items()})
 
 # %% [markdown] slideshow={"slide_type": "fragment"} tags=["extra"]
-# At 0.7, the threshold of the paper, some seven of 400 are new: hardly more than there are moulds. Most words of an
-# instruction are its mould's, and they stand in the same order. At 0.9 it is about 143, and the curve still rises.
-# So the threshold decides what an idea is: the mould, or what is filled in.
+# At 0.7, the threshold of the paper, some seven of 400 are new: hardly more than there are moulds. At 0.9 it is
+# about 143, and the curve still rises. So the threshold decides what an idea is: the mould, or what is filled in.
 #
-# The chains of section 4 are synthetic data, too: a program wrote them. They did not come from nothing. The
-# program's knowledge went into the corpus, and from there into the weights.
+# The chains of section 4 are synthetic data, too. The knowledge of the program that wrote them went into the
+# corpus, and from there into the weights.
 #
 # **To remember:** a generator has only so many ideas, and a filter shows how many.
 
@@ -706,9 +692,8 @@ print({name: f"{np.mean(rows, 0)[-1]:.0f} of {counts[-1]}" for name, rows in tak
 # **Ours.** A filter by perplexity is blind to what is easy to guess.
 #
 # **Not measured.** Answers written by experts against answers written by crowds. Distilling from a commercial
-# model. That infrastructure gives 20 % is the talk's number; we only asked what a fifth more training would be
-# worth. And everything that needs size: real questions of several hops in real documents, where facts are not one
-# sentence each.
+# model. That infrastructure gives 20 % is the talk's number. And all that needs size: real questions of several
+# hops in real documents, where facts are not one sentence each.
 #
 # **One further question.** The chains were written by a program that knows the graph. If a model writes them
 # itself, and only those are kept that the verifier accepts: what can it learn that no program told it?

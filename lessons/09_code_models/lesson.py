@@ -558,19 +558,9 @@ pictures.tries(
 verdicts.temperature(later, E.SAMPLES, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# One problem of 36 is 3 points, and on one seed of three ten tries came out worse at 0.8. So here are
-# more programs, recorded: 20 for each problem, at four temperatures. **Would prove it wrong:** the best
-# temperature for 20 tries is no higher than for one. On the right, how far a score strays because only n
-# programs were drawn. It falls like 1/√n, but the dashed line does not: it is what 36 *problems* leave open.
-
-# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
-pictures.warm_and_many(exams)
-
-# %%
-verdicts.warmer(exams)
-
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# TEXT-TRADE
+# One problem of 36 is 3 points, and on one seed of three ten tries came out worse at 0.8. Still, a number
+# without k, n and temperature says little. The known scores on HumanEval (section 8), 34 % for
+# StarCoder and 18 % for SantaCoder, are pass@1.
 #
 # **To remember:** a program is right if it runs, and a score is an estimate with three settings.
 
@@ -600,9 +590,10 @@ pictures.leak(published, later[0.2], E.SAMPLES)
 verdicts.contamination(exams)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Mind the seeds. On 0, 1 and 2 the gap is 35, 30 and 21 points, and the claim is reproduced. On 3, 4 and 5
-# it is 15, 9 and 9: the same sign, but *not reproduced*. So believe the direction, not the size, and
-# doubt the card that you see.
+# Mind the seeds. The picture has three, the card six, recorded. On 0, 1 and 2 the gap is 35, 30 and 21 points,
+# on 3, 4 and 5 it is 15, 9 and 9: the same sign on all six, but not the size. With 36 problems a share has a
+# standard error of 8 points, and a gap one of 11. More copies were no cure: with 60 of each, on another seed,
+# the gap was 6. So believe the direction.
 #
 # The gap needs no look into the training data: whoever can draw new problems can measure it from
 # outside. With a look, the pipeline of section 1 removes them before: a document that shares a run of
@@ -611,7 +602,7 @@ verdicts.contamination(exams)
 # **To remember:** a score means something only on problems that the model cannot have read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 2 minutes, 5 for section 8. Say that seeds 3, 4 and 5 turn the card. Somebody may have found the leak
+# 2 minutes, 5 for section 8. Say that three seeds would have made another card. Somebody may have found the leak
 # in `with_a_leak` already; praise it. Ask for the guess before the picture. Worth saying: nobody cheats
 # here on purpose.
 
@@ -685,9 +676,8 @@ verdicts.overhead()
 # nothing; a coin that leaves three tenths of a small corpus hurts most. Where a card says *partly* or
 # *not*, believe the card.
 #
-# **It depends on the seed.** A leak lifts the score by 21 to 35 points on seeds 0, 1 and 2, and by 9 to
-# 15 on 3, 4 and 5, which is not reproduced. Ten tries gain from a higher temperature on some seeds, not
-# on all.
+# **It depends on the seed.** A leak lifts the score on six seeds of six, but by 9 to 35 points: *partly*. Ten
+# tries gain from a higher temperature on some seeds, not on all.
 #
 # **Not as claimed, here.** Repeating and holes. Both are called free, of models that had far more text and
 # time than ours. Neither is free for ours, with 22 pieces of text or 500 steps.
