@@ -577,11 +577,10 @@ verdicts.blind(areas, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Shuffled words cost the perplexity filter 18 of 100 pairs of documents, the classifier 3. On repeated lines the
-# perplexity filter is worse than a coin: a page of one easy line surprises it less than most good pages do.
-#
-# The classifier had a blind spot of its own. It used to count single words too, as GPT-3's filter does. But they
-# say what a page is *about*, and are no worse where it is about something else. With pairs alone, of a pool with
-# one shuffled document in five it is right about 96 pairs of 100; with words it was 63 to 70.
+# perplexity filter is worse than a coin: one easy line surprises it less than most good pages do. The classifier
+# had a blind spot, too. It used to count single words, as GPT-3's filter does. But they say what a page is *about*,
+# and are no worse where it is about something else. With pairs alone, of a pool with one shuffled document in five
+# it is right about 96 pairs of 100; with words it was 63 to 70.
 #
 # **To remember:** perplexity measures surprise. Nonsense may be surprising, or boring.
 
