@@ -2,6 +2,8 @@
 # uv is used where it is installed; without it, or with `make UV= ...`, python -m venv and pip.
 
 SHELL := /bin/sh
+# Tests start hundreds of processes from this folder, each of which would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 UV ?= $(shell command -v uv 2>/dev/null)
 
 ifeq ($(OS),Windows_NT)
@@ -60,10 +62,11 @@ test: env  ## run the tests: no GPU, no browser, no torch
 	$(PY) -m pytest -m "$(QUICK)" -n $(JOBS) --dist loadfile $(ARGS)
 
 # pip and never uv here: pip takes a CPU build of torch from where the machine keeps one, uv would
-# take the CUDA build and its gigabytes from the registry.
+# take the CUDA build and its gigabytes from the registry. Not compiled: the tests import a tenth of it.
 $(ORACLES_READY): $(READY)
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
-	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[oracles]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c requirements.lock \
+		-e '.[oracles]'
 	@touch $@
 
 oracles: $(ORACLES_READY)  ## install torch, transformers, tokenizers, tiktoken, PEFT; compare with them
@@ -71,7 +74,8 @@ oracles: $(ORACLES_READY)  ## install torch, transformers, tokenizers, tiktoken,
 
 kernels: env  ## install NVIDIA's compilers; compile every CUDA kernel for real GPUs (no GPU needed)
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
-	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[gpu-proof]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c requirements.lock \
+		-e '.[gpu-proof]'
 	$(PY) -m pytest -m nvrtc $(ARGS)
 
 browser: env  ## run the tests that need Chromium, on executed/ where that is there

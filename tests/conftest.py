@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 # Where a whole run ignores interrupts (nohup, a shell's background), tests that press Ctrl-C would
 # wait for ever: what is ignored stays ignored in training and grading.
@@ -17,6 +18,7 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:
     for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 
+import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 # A first call compiles a kernel and may take seconds, so examples have no deadline: pytest-timeout
@@ -25,3 +27,12 @@ settings.register_profile(
     "minilm", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("minilm")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m oracle`: a file that does not name the mark is not read, which takes a while."""
+    mark = config.option.markexpr
+    if not mark.isidentifier() or not collection_path.name.startswith("test_"):
+        return None
+    named = f"mark.{mark}" in collection_path.read_text(encoding="utf-8")
+    return None if named else True

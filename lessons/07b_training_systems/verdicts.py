@@ -231,7 +231,7 @@ def plan_against_published(
     ratios = [predicted / published for _, published, predicted in runs]
     worst = max(runs, key=lambda run: abs(run[2] / run[1] - 1))
     return claim(
-        "a step's seconds can be worked out to a fifth before the machines are rented",
+        "three numbers, set in sight of such runs, tell a step's seconds to a fifth",
         source="this lesson; runs of MosaicML's llm-foundry, benchmark tables",
         measure=f"predicted over published tokens per second; {len(runs)} runs of 1 to 70 billion "
         "parameters on 8 to 64 GPUs, 2,048 tokens",

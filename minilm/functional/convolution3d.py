@@ -67,10 +67,72 @@ def _back(g: Array, shape: tuple[int, ...], taps: int, step: int) -> Array:
     return dx
 
 
-def _as_video(y: Array, n: int, frames: int) -> Array:
-    """(N T', O, H', W') -> (N, O, T', H', W')."""
-    y = y.reshape(n, frames, *y.shape[1:])  # (N T', O, H', W') -> (N, T', O, H', W')
-    return y.swapaxes(1, 2)  # -> (N, O, T', H', W')
+def _by_windows(x: Array, w: Array, step: int, stride: Pair, padding: Pair):
+    """Each output's frames side by side as channels: what a step of several frames asks for.
+
+    Returns:
+        y (N, T', O, H', W') without bias; and of its gradient, those of x and of w.
+    """
+    shape, taps, window = x.shape, w.shape[2], w.shape[3:]
+    seen = _windows(x, taps, step)  # (N T', I K, H, W)
+    flat = w.reshape(len(w), -1, *window)  # (O, I, K, A, B) -> (O, I K, A, B)
+    y = kernels.conv2d(seen, flat, stride, padding)
+    many = shape[0], shape[2] // step, *y.shape[1:]  # (N, T', O, H', W')
+
+    def of_x(g: Array) -> Array:
+        d = kernels.conv2d_input_gradient(g.reshape(y.shape), flat, shape[3:], stride, padding)
+        return _back(d, shape, taps, step)
+
+    def of_w(g: Array) -> Array:
+        d = kernels.conv2d_weight_gradient(g.reshape(y.shape), seen, window, stride, padding)
+        return d.reshape(w.shape)  # (O, I K, A, B) -> (O, I, K, A, B)
+
+    return y.reshape(many), of_x, of_w
+
+
+def _by_frames(x: Array, w: Array, step: int, stride: Pair, padding: Pair):
+    """Each frame times all K windows at once, then sums over time: `_by_windows` with a step of 1.
+
+    As many multiplications, but the kernel gathers every frame once and not K times, and what it
+    gathers meets K times as many rows of weights.
+    """
+    (n, ins, frames, *size), (outs, _, taps, *window) = x.shape, w.shape
+    xp = xp_of(x)
+    pictures = xp.ascontiguousarray(x.swapaxes(1, 2)).reshape(n * frames, ins, *size)
+    rows = xp.ascontiguousarray(w.transpose(2, 0, 1, 3, 4))  # (O, I, K, A, B) -> (K, O, I, A, B)
+    each = kernels.conv2d(pictures, rows.reshape(-1, ins, *window), stride, padding)
+    each = each.reshape(n, frames, taps, outs, *each.shape[2:])  # -> (N, T, K, O, H', W')
+    y = xp.ascontiguousarray(each[:, :, -1])  # the last window meets the newest frame
+    late = range(1, min(taps, frames))  # frames from what is seen to where it is seen
+    for k in late:
+        y[:, k:] += each[:, :-k, -1 - k]
+
+    def of_x(g: Array) -> Array:
+        back = rows.swapaxes(1, 2).reshape(taps * ins, outs, *window)  # (K I, O, ..)
+        d = kernels.conv2d_input_gradient(
+            g.reshape(n * frames, *g.shape[2:]), back.swapaxes(0, 1), tuple(size), stride, padding
+        )
+        d = d.reshape(n, frames, taps, ins, *size)  # (N T, K I, H, W) -> (N, T, K, I, H, W)
+        dx = xp.ascontiguousarray(d[:, :, -1])
+        for k in late:
+            dx[:, :-k] += d[:, k:, -1 - k]
+        return dx.swapaxes(1, 2)
+
+    def of_w(g: Array) -> Array:
+        seen = xp.zeros((n, frames, taps, *g.shape[2:]), g.dtype)  # by each frame, of g
+        seen[:, :, -1] = g
+        for k in late:
+            seen[:, :-k, -1 - k] = g[:, k:]
+        d = kernels.conv2d_weight_gradient(
+            seen.reshape(n * frames, taps * outs, *g.shape[3:]),
+            pictures,
+            tuple(window),
+            stride,
+            padding,
+        )
+        return d.reshape(rows.shape).transpose(1, 2, 0, 3, 4)  # (K, O, I, ..) -> (O, I, K, ..)
+
+    return y, of_x, of_w
 
 
 @primitive
@@ -106,26 +168,15 @@ def causal_conv3d(
     """
     stride, padding = _pair(NAME, "stride", stride, 1), _pair(NAME, "padding", padding, 0)
     _refuse_misfits(x, w, b, step, padding)
-    shape, taps, window = x.shape, w.shape[2], w.shape[3:]
     x, w, b = meet(x, w, b)
-    seen = _windows(x, taps, step)  # (N T', I K, H, W)
-    flat = w.reshape(len(w), -1, *window)  # (O, I, K, A, B) -> (O, I K, A, B)
-    y = kernels.conv2d(seen, flat, stride, padding)
+    by = _by_windows if step > 1 else _by_frames
+    y, of_x, of_w = by(x, w, step, stride, padding)
     if b is not None:
-        y += b[:, None, None]
+        y += b[:, None, None]  # (N, T', O, H', W')
 
     def pullback(g: Array):
-        g = g.swapaxes(1, 2)  # (N, O, T', H', W') -> (N, T', O, H', W')
-        g = xp_of(g).ascontiguousarray(g).reshape(-1, *g.shape[2:])  # -> (N T', O, H', W')
+        g = xp_of(g).ascontiguousarray(g.swapaxes(1, 2))  # (N, O, T', ..) -> (N, T', O, H', W')
+        of_b = None if b is None else lambda: g.sum(axis=(0, 1, 3, 4))
+        return lambda: of_x(g), lambda: of_w(g), of_b
 
-        def of_x() -> Array:
-            d = kernels.conv2d_input_gradient(g, flat, shape[3:], stride, padding)
-            return _back(d, shape, taps, step)
-
-        def of_w() -> Array:
-            d = kernels.conv2d_weight_gradient(g, seen, window, stride, padding)
-            return d.reshape(w.shape)  # (O, I K, A, B) -> (O, I, K, A, B)
-
-        return of_x, of_w, None if b is None else lambda: g.sum(axis=(0, 2, 3))
-
-    return _as_video(y, shape[0], shape[2] // step), pullback
+    return y.swapaxes(1, 2), pullback

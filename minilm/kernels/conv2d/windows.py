@@ -6,6 +6,8 @@ side in memory: step k = (channel, row, column of the window) is one offset, and
 copy of whole registers. A copy may write past its run: what comes next overwrites that.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from minilm.kernels.numba_tools.jit import jit
@@ -14,6 +16,7 @@ from minilm.kernels.numba_tools.simd import address
 from minilm.kernels.numba_tools.tiles import PAD
 
 
+@lru_cache(1024)  # small pictures take less time to convolve than this takes
 def room(channels: int, size, window, stride, padding):
     """The shape of one padded picture, (I, s, t, high, wide), and the offset of each step in it.
 
@@ -22,7 +25,7 @@ def room(channels: int, size, window, stride, padding):
         size, window, stride, padding: (rows, columns) each.
 
     Returns:
-        the shape; (I A B,) int64.
+        the shape; (I A B,) int64, which is kept: not to be written to.
     """
     (s, t), (a, b) = stride, window
     high, wide = (-(-(n + 2 * p) // d) for n, p, d in zip(size, padding, stride, strict=True))
