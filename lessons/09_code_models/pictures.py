@@ -248,7 +248,7 @@ def warm_and_many(record: Recorded) -> None:
             right.plot(at, error, "-o", color=colour, markersize=9, label=f"pass@{k}, by n alone")
         others = np.mean([c.std(ddof=1) / len(c) ** 0.5 for c in chances])
         right.axhline(100 * others, color=MUTED, linestyle=(0, (4, 3)), linewidth=2)
-        right.text(ns[-1], 100 * others, "by which problems were asked", color=MUTED, fontsize=14,
+        right.text(ns[-1], 100 * others, "left open by 36 problems", color=MUTED, fontsize=14,
                    ha="right", va="bottom")  # fmt: skip
         left.set_xlabel("temperature")
         left.set_ylabel("problems solved, %")
