@@ -25,12 +25,11 @@
 # 3 minutes. Take the bets on the board. For 50 minutes leave out tree search and how soon ideas run out.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This is the part of Ming Ding's talk about what comes after pre-training. Much of it is told elsewhere in this
-# course: fine-tuning on good answers, reward models, PPO and DPO are [lesson 04](04_aligning_open_models.ipynb),
-# and the pipeline that makes a corpus is [lesson 09](09_code_models.ipynb). Three claims are left, and they are the
-# ones that a maker of models would bet on. Data, algorithm and architecture are interchangeable (30:25). A student
-# can surpass its teacher, because pre-training loss decides (25:47). And the open secret: to clean and to filter
-# data matters most (28:50).
+# This is the part of Ming Ding's talk about what comes after pre-training. Fine-tuning on good answers, reward models,
+# PPO and DPO are [lesson 04](04_aligning_open_models.ipynb), and the pipeline that makes a corpus is
+# [lesson 09](09_code_models.ipynb). Three claims are left. Data, algorithm and architecture are interchangeable
+# (30:25). A student can surpass its teacher, because pre-training loss decides (25:47). And the open secret: to clean
+# and to filter data matters most (28:50).
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
@@ -62,9 +61,8 @@ levels, weak, cleaning = (here.recorded(name, whole=True) for name in records)
 # first. Such a question needs two **hops**. With two words for each relation there are 60 · 8 · 8 = 3,840
 # questions.
 #
-# A test has to be fair. If *the coach of the boss of Ann* is asked, then *the mentor of the head of Ann* must not
-# be among the questions to learn from: it is the same way through the graph. Whole ways are held out, 400 questions
-# of them.
+# A test has to be fair. If *the coach of the boss of Ann* is asked, *the mentor of the head of Ann* must not be among
+# the questions to learn from: it is the same way through the graph. Whole ways are held out, 400 questions of them.
 
 # %%
 world, graph = E.WORLD, E.WORLD.graph()
@@ -200,8 +198,7 @@ pictures.looks(
 print({h: f"{np.mean([found for _, _, found in rows]):.0%} found" for h, rows in hunts.items()})
 
 # %% [markdown] slideshow={"slide_type": "fragment"} tags=["extra"]
-# It pays because the judge says something about a way that is only half right. If it said 1 for the right way and 0
-# for all others, tree search would be a walk in the dark.
+# It pays because the judge says something about a way that is only half right.
 #
 # **To remember:** tree search buys looks with hints.
 
@@ -280,8 +277,8 @@ for n, found in right.items():
 # after `ann chief` the model has to say *bob*, and it has read that sentence before. No step of a chain is harder
 # than a fact.
 #
-# *Before you run it: both see the same facts. For each chain the other model sees two questions with answers, and
-# ten times as many different ones. Which will answer a question whose way it never saw?*
+# *Before you run it: both see the same facts. For each chain the other model sees two questions with answers, and ten
+# times as many different ones. Which will answer a question whose way it never saw?*
 
 
 # %%
@@ -303,10 +300,9 @@ print(world.text(texts[0]))
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## A verifier
 #
-# A chain can be checked without knowing the answer. Each sentence must be a fact; the first must be about the
-# person asked for, the next about whom the last one led to; the relations must be those that the words stand for;
-# and the answer must be where the chain ends. The package's `verify` does that. It accepts every true chain. It
-# must refuse everything else, so we change one word at a time, to each word there is.
+# A chain can be checked without knowing the answer: each sentence must be a fact about whom the last one led to, the
+# relations those that the words stand for, and the answer where the chain ends. The package's `verify` does that. It
+# accepts every true chain, and must refuse all else, so we change one word at a time, to each word there is.
 
 # %%
 written = world.chains(test[:40])[:, 5:]
@@ -392,9 +388,9 @@ verdicts.levels_meet(levels)
 verdicts.chains_do_it(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Six times the steps are enough to learn 300 questions by heart, all of them, and every fact. Of the others it then
-# answers 3 in 100, twice a guess among all people and below the shortcut. Of 3,000 it has learnt some 60 %, and no more
-# of the others. More time alone does not do it here: nothing in its text says that one answer is made of two facts.
+# Six times the steps are enough to learn 300 questions by heart, and every fact. Of the others it then answers 3 in
+# 100, near a guess among all people and below the shortcut. Of 3,000 it has learnt 36 to 100 %, and no more of the
+# others. More time alone does not do it here: nothing in its text says that one answer is made of two facts.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What does it cost to leave it out?
@@ -406,12 +402,10 @@ verdicts.chains_do_it(levels)
 verdicts.few_and_many(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Ten questions are enough for the reader, ten to thirty for search, three hundred for the plain model, of the
-# numbers that were tried and in 250 steps: ten to thirty times as many. Below that it fails oddly. We looked at
-# what one model writes that had 100 questions (seed 0): 99 % of its sentences are true, and 6 of 211 wrong chains
-# mistake a relation. But 92 of them begin with the wrong person, 71 go astray at the second one, and 40 name
-# another in the end. It knows the facts and the words. What takes 300 examples to learn is to *copy a name*, which
-# search and reader never had to learn.
+# Ten questions are enough for the reader, ten to thirty for search, three hundred for the plain model, in 250 steps.
+# Below that it fails oddly. We looked at what one model writes that had 100 questions (seed 0): 99 % of its sentences
+# are true, and 6 of 211 wrong chains mistake a relation. But 92 begin with the wrong person, 71 go astray at the
+# second one, and 40 name another in the end. What takes 300 examples to learn is to *copy a name*.
 #
 # Computing has its price, too: a graph costs 0.1 to 0.3 seconds, the model that reads about it seven (on the right of
 # the figure). In exchange nobody had to write the search.
@@ -419,10 +413,9 @@ verdicts.few_and_many(levels)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## And elsewhere?
 #
-# The talk calls data the most general of the three, and architecture the hardest to use (31:09). What does each
-# cost *other* tasks? Search and the graph reader have none: a story about animals cannot be given to them. The
-# plain model has three: facts, stories, and questions. So the test is whether the chains hurt what it could do
-# before.
+# The talk calls data the most general of the three, and architecture the hardest to use (31:09). What does each cost
+# *other* tasks? Search and the graph reader have none: a story about animals cannot be given to them. The plain model
+# has three: facts, stories, and questions. So the test is whether the chains hurt what it could do before.
 #
 # **Would prove it wrong** (ours): stories cost 2 % more nats with chains in the corpus than without, or 2 points of
 # the facts are lost.
@@ -447,11 +440,10 @@ pictures.elsewhere(rows, ["one hop, %", "two hops, %", "three hops, %"])
 verdicts.others_keep(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Nothing that was there before is lost; a few more facts are known, since each chain tells two of them again. But
-# look at the table again. With the word *general* one might expect that a model which can do two hops can do one,
-# or three. It cannot: it writes two hops, whatever is asked. Search does three when a number is changed. What is
-# general about data is the *door*: everything that can be written down fits through it, a story about animals, or
-# chains of three hops. What comes out is only what went in.
+# Nothing that was there before is lost; a few more facts are known, since each chain tells two of them again. But with
+# the word *general* one might expect that a model which can do two hops can do one, or three. It cannot: it writes two
+# hops, whatever is asked. Search does three when a number is changed. What is general about data is the *door*:
+# everything that can be written down fits through it, chains of three hops, too. What comes out is only what went in.
 #
 # **To remember:** data buys generality with examples; an algorithm buys certainty with a narrow door.
 
@@ -463,9 +455,8 @@ verdicts.others_keep(levels)
 # ## 6. A student above its teacher
 #
 # Who writes the data? The talk's answer is often: a stronger model (25:47). But what when there is none? Burns and
-# others let a weak model label data for a strong one. The student copies its teacher's mistakes, one would think.
-# Yet it can come out above: it knows more from pre-training, and where labels contradict what it knows, the
-# simplest rule that fits *most* labels may be the truth.
+# others let a weak model label data for a strong one. The student copies its teacher's mistakes, one would think. Yet
+# where labels contradict what it knows from pre-training, the simplest rule that fits *most* labels may be the truth.
 #
 # They measure the **performance gap recovered**: of the gap between the teacher and the same student taught by true
 # labels, which share was closed?
@@ -479,11 +470,10 @@ verdicts.others_keep(levels)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Is it the loss?
 #
-# [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? It asked
-# which part of a student should learn. Now the talk's own question: does pre-training loss decide? A small
-# teacher has read for 60 steps, and learnt from 1,200 true labels. Larger students have read for 0 to 500 steps
-# when they learn from 2,000 labels that the teacher wrote. Either all of the student learns, or only one
-# number: the threshold for how likely it finds a sentence.
+# [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? Now the talk's own
+# question: does pre-training loss decide? A small teacher has read for 60 steps, and learnt from 1,200 true labels.
+# Larger students have read for 0 to 500 steps when they learn from 2,000 labels that it wrote. Either all of the
+# student learns, or only one number: the threshold for how likely it finds a sentence.
 #
 # **Would prove it wrong:** the student that read most is no better than its teacher. For *decides* (ours: the
 # talk says *can*): a student with a lower loss than its teacher is not above it. And for PGR: it is below ½ for
@@ -502,13 +492,16 @@ verdicts.decides(weak)
 verdicts.recovers(weak)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# TEXT-WEAK
+# So yes, and no. With one threshold who read most passes its teacher on every seed, and recovers 65 to 89 % of the gap.
+# Where *all* of it learns it ends at its teacher or below: it has room for the mistakes. But every student that read
+# has a lower loss than its teacher, 1.1 nats against 1.5, and most stay 10 to 30 points below. What decides lies
+# between 1.07 and 0.9 nats, where a student begins to know facts. From there PGR rises; before, even *true* labels do
+# not bring it above its teacher, so there is no gap, and no PGR.
 #
 # **To remember:** labels say which question is asked. The answer must be in the student already.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes for section 6. Terms of use come up here: the talk says that answers of a commercial model must not be
-# used to train a competitor (25:47). Keep it short.
+# 6 minutes for section 6. The talk says that answers of a commercial model must not train a competitor (25:47).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. The open secret
@@ -692,8 +685,8 @@ print({name: f"{np.mean(rows, 0)[-1]:.0f} of {counts[-1]}" for name, rows in tak
 # computing; and it does just what its chains do, two hops, not one and not three. Answers alone teach it what was
 # asked, and nothing else.
 #
-# **Not as said,** by our rules. A lower pre-training loss is not enough to surpass a teacher: after 60 steps of reading
-# students have it, and stay six to sixteen points below.
+# **Not as said,** by our rules. A lower pre-training loss is not enough to surpass a teacher: it takes one low enough
+# to know what is asked.
 #
 # **Ours.** A filter by perplexity is blind to what is easy to guess.
 #
