@@ -70,6 +70,9 @@ def threads():
             LLAMA, rope=Rope(layout="interleaved"), activation="geglu_tanh", window=3, head_size=10
         ),
         dict(LLAMA, rope=Rope(scaling={"kind": "linear", "factor": 2.0}), attention_bias=True),
+        dict(LLAMA, qk_norm="head", heads=4, kv_heads=2, head_size=6, logit_cap=3.0),
+        dict(LLAMA, qk_norm="all", heads=6, kv_heads=3, head_size=20, attention_cap=1.5),
+        dict(GPT2, positions="alibi", qk_norm="head", attention_cap=0.8, window=5, logit_cap=1.0),
     ],
     ids=lambda c: f"{c.get('positions', 'learned')}-{c['activation']}",
 )
@@ -99,6 +102,9 @@ def test_any_shape(data):
             st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "swiglu", "geglu", "geglu_tanh"])
         ),
         window=draw(st.none() | st.integers(1, 20)),
+        qk_norm=draw(st.sampled_from([None, None, "head", "all"])),
+        attention_cap=draw(st.sampled_from([None, None, 1.5])),
+        logit_cap=draw(st.sampled_from([None, None, 3.0])),
         bias=draw(st.booleans()),
         tie=draw(st.booleans()),
         eps=0.01,  # a norm over one or two channels amplifies rounding without bound otherwise

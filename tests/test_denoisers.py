@@ -45,9 +45,15 @@ def networks():
     config = UNetConfig(side=4, width=8, levels=2, classes=3)
     yield "U-Net", UNet(config, dtype=WIDE), labels, others
     words = np.array([[1, 2, 0], [3, 1, 2], [2, 2, 2]])
-    for way in WAYS:
-        config = MMDiTConfig(side=4, patch=2, channels=1, words=5, longest=3, way=way, **SMALL)
-        yield f"MMDiT {way}", MMDiT(config, dtype=WIDE), words, np.roll(words, 1, 0) % 5
+    sizes = {"side": 4, "patch": 2, "channels": 1, "words": 5, "longest": 3, **SMALL}
+    for way, normed in [(way, False) for way in WAYS] + [("experts", True), ("cross", True)]:
+        config = MMDiTConfig(**sizes, way=way, qk_norm=normed)
+        yield (
+            f"MMDiT {way}{' normed' * normed}",
+            MMDiT(config, dtype=WIDE),
+            words,
+            np.roll(words, 1, 0) % 5,
+        )
 
 
 NETWORKS = [pytest.param(*case[1:], id=case[0]) for case in networks()]
@@ -134,10 +140,12 @@ def test_operations_by_hand() -> None:
     )
 
 
-def test_experts_with_the_same_weights_are_one_network() -> None:
-    joint, single = JointBlock(16, 2, WIDE), AdaBlock(16, 2, dtype=WIDE)
+@pytest.mark.parametrize("normed", [False, True])
+def test_experts_with_the_same_weights_are_one_network(normed) -> None:
+    joint = JointBlock(16, 2, WIDE, qk_norm=normed)
+    single = AdaBlock(16, 2, dtype=WIDE, qk_norm="head" if normed else None)
     random_like(single)
-    names = {"qkv": "attention.qkv", "out": "attention.out"}
+    names = {name: f"attention.{name}" for name in ("qkv", "out", "q_norm", "k_norm")}
     state = single.state_dict()
     for half in ("words", "patches"):
         for name, p in joint.named_parameters():

@@ -30,6 +30,10 @@ CONFIGS = {
     "interleaved": dict(
         LLAMA, rope=Rope(layout="interleaved"), activation="geglu_tanh", window=3, head_size=10
     ),
+    "norms on queries and keys": dict(LLAMA, qk_norm="head", heads=4, kv_heads=2, logit_cap=3.0),
+    "norms of all heads": dict(
+        LLAMA, qk_norm="all", heads=6, kv_heads=3, head_size=20, attention_cap=1.5
+    ),
 }
 
 

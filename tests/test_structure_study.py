@@ -61,7 +61,7 @@ def test_draws_are_their_seeds_own():
         assert (first[0] != other[0]).any(), task
     batches = memory.draw_of("copy", 2)
     lengths = {batches(0, step)[0].shape[1] // 2 for step in range(60)}
-    assert lengths == set(range(8, 17))
+    assert lengths == set(range(4, 9))
 
 
 @pytest.mark.parametrize("task", memory.DRAWS)
@@ -93,5 +93,5 @@ def test_bad_options_are_told(tmp_path):
         structure.study(str(tmp_path / "s.json"), models=["lstm"])
     with pytest.raises(InputError, match="share is 0; it must be above 0"):
         structure.study(str(tmp_path / "s.json"), share=0)
-    with pytest.raises(InputError, match="steps is 3 and tune_steps 150"):
+    with pytest.raises(InputError, match="steps is 3 and tune_steps 500"):
         memory.study(str(tmp_path / "m.json"), steps=3)

@@ -268,8 +268,10 @@ source(screen.attention)
 # ## Thinking
 #
 # Two linear maps with a bend between them; without it both would be one map. The bend is **GELU**:
-# x times the share of a normal distribution below x. By hand: 84 % lie below 1, so gelu(1) = 0.84;
-# 16 % lie below −1, so gelu(−1) = −0.16. The code uses a close formula with tanh, as GPT-2 does.
+# x times the share of a normal distribution below x, $x\,\Phi(x)$. By hand: 84 % lie below 1, so
+# gelu(1) = 0.84; 16 % lie below −1, so gelu(−1) = −0.16. Its slope is $\Phi(x) + x\,\varphi(x)$, by
+# the rule for products: the share grows as fast as the bell curve φ is high. At 0 that is ½. The
+# code uses a close formula with tanh, as GPT-2 does.
 
 # %% tags=["hide-input"]
 source(screen.gelu, screen.feed_forward)
@@ -501,7 +503,7 @@ claim(
     holds=lambda gap: gap < 1e-6,
     seeds=SEEDS,
     says=f"over all weight arrays of three GPTs the largest relative difference is {max(gaps):.0e}",
-    kind="package",
+    kind="identity",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -41,7 +41,7 @@ def same(apart: float) -> Verdict:
         measured=apart,
         holds=lambda d: d <= 1e-10,
         exact=True,
-        kind="package",
+        kind="identity",
         says=f"the logits differ by {apart:.0e} at most",
     )
 
@@ -78,7 +78,7 @@ def slope(apart: float) -> Verdict:
         measured=apart,
         holds=lambda d: d <= 1e-12,
         exact=True,
-        kind="package",
+        kind="identity",
         says=f"tape and formula differ by {apart:.0e} at most",
     )
 

@@ -112,7 +112,7 @@ def twenty_lines(apart: float) -> Verdict:
         measured=apart,
         holds=lambda d: d <= 1e-12,
         exact=True,
-        kind="package",
+        kind="identity",
         says=f"ten words, four heads, causal: the outputs differ by {apart:.1g} at most",
     )
 
@@ -140,7 +140,7 @@ def one_screen(apart: float) -> Verdict:
         measured=apart,
         holds=lambda d: d <= 1e-12,
         exact=True,
-        kind="package",
+        kind="identity",
         says=f"three layers, four heads, 24 tokens: the logits differ by {apart:.1g} at most",
     )
 

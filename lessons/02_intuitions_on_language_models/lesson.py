@@ -194,7 +194,7 @@ print("   ".join(f"{readers.NAMES[task]} {right:.1f} %" for task, (right, _) in 
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.exam(scaling, world, LAZY)
-verdicts.seven_tasks(scaling, world, LAZY)
+verdicts.seven_tasks(scaling, world, LAZY, here.recorded("places"))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Places are the trap. Half of the answers right, where chance is an eighth, looks like an ability;
@@ -336,11 +336,16 @@ verdicts.predictable(scaling, said)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The figure asks more of the law: at a fixed compute, which size is best? Too small lacks room, too
-# large lacks text, so the loss is a **valley**, and at its bottom a little more size gains as much
-# as a little more data. With α = β both grow as √C: a hundred times the compute, ten times the
-# size, ten times the text. A star to the left of all dots is a prediction: nobody let a small model
-# read that much. **Remember:** *compute buys loss at a falling rate; the curve says what the next
-# factor buys.*
+# large lacks text, so the loss is a **valley**. At its bottom a little more size gains as much as a
+# little more data, $\alpha A / N^\alpha = \beta B / D^\beta$. With $D = C / 6N$ that solves to
+# $N = G\,(C/6)^{\beta/(\alpha+\beta)}$, $G = (\alpha A / \beta B)^{1/(\alpha+\beta)}$. *By hand:* with A =
+# B = 1 and α = β = ½, C = 600 gives N = √100 = 10 and D = 10; a hundred times the compute, ten times
+# of each. A star left of all dots is a prediction: nobody let a small model read that much.
+# **Remember:** *compute buys loss at a falling rate; the curve says what the next factor buys.*
+
+# %% slideshow={"slide_type": "skip"}
+N, D = law.optimal(10 * C[-1])  # for ten times the largest compute of the study
+print(f"G = {law.optimal(6)[0]:.2f}; with ten times the compute N = {N:,.0f} and D = {D:,.0f}")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. What does size buy?
@@ -358,7 +363,7 @@ verdicts.predictable(scaling, said)
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.facts(scaling)
-verdicts.tail(scaling)
+verdicts.tail(scaling, world)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The interval is **Student's t**, and it is wide on purpose. Two standard errors around the mean of
@@ -453,9 +458,9 @@ pictures.five_kinds()
 # He did it by eye. A rule for a program, where s is the standard error of one score: **flat** if
 # all lie within 2s of each other. **Emergent** if the smallest models, two or more and at least a
 # third of all, lie within 2s of the lazy reader, all later ones above, and the last by 20 points or
-# more. Else the **rank correlation** with size decides: above ½ smooth, below −½ inverse, between
-# them not correlated. *By hand:* 0, 1, 2, 35, 62, 81 % is emergent; 0, 12, 2, 35, 62, 81 % is
-# smooth.
+# more. Else the **rank correlation** with size decides, the correlation of two rows of ranks (5, 7,
+# 7, 9 have 1, 2½, 2½, 4: equals share a mean): above ½ smooth, below −½ inverse, between them not
+# correlated. *By hand:* 0, 1, 2, 35, 62, 81 % is emergent; 0, 12, 2, 35, 62, 81 % is smooth.
 
 # %% slideshow={"slide_type": "-"} tags=["hide-input"]
 rows = readers.kinds(scaling, world, LAZY)
@@ -485,7 +490,7 @@ line = np.array([np.polyval(np.polyfit(x[:2], row[:2], 1), x[-1]) for row in who
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.jump(weights, whole, steps, word_nats)
-verdicts.emergence(weights, whole, line, np.exp(-word_nats[:, :, -1]).T, SEEDS)
+verdicts.emergence(weights, whole, line, np.exp(-word_nats[:, :, -1]).T, SEEDS, LAZY["translation"])
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Was there a warning?
@@ -685,8 +690,8 @@ verdicts.advice(gains, WORTH, BOUGHT)
 # U is deep in what a model ranks first, shallow in what it thinks probable, and three skills
 # explain it once one is replaced. Half of the data misleads just where something is about to begin.
 #
-# **Not measured.** Depth against breadth (27:40). Filtering to reliable sources (26:27). Scaling on
-# real text; small models that read very much. Seven powers of ten.
+# **Not measured.** Depth against breadth (27:40). Filtering to reliable sources (26:27). What holds
+# models back most, to him data and size (29:16). Scaling on real text, over seven powers of ten.
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # **One more question.** Places were never learnt beyond the lazy reader's rule. Is that a matter of

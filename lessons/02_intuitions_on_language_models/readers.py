@@ -48,6 +48,12 @@ def lazy(world: TaskWorld, task: str, draws: int = 20_000) -> tuple[float, float
     return 100 * np.unique(answers, axis=0, return_counts=True)[1].max() / draws, nats
 
 
+def commonest(world: TaskWorld, band: str) -> float:
+    """Facts of a band that are right, %, if its most frequent emblem is always named."""
+    start, stop = map(int, band.split("-"))
+    return float(100 * np.bincount(world.fact_values[start - 1 : stop]).max() / (stop - start + 1))
+
+
 def share_right(world: TaskWorld, task: str) -> Callable[[Point], float]:
     """Right answers of a task, %: facts as they are asked, verbs over three nouns."""
     if task == "facts":
@@ -97,9 +103,8 @@ def kinds(scaling: Recorded, world: TaskWorld, lazy: Mapping[str, tuple[float, f
         task, *rest = name.split()
         score = 100 * _mean(scaling, probe(name, "exact_match"), scaling.whole)
         low = lazy[task][0]
-        if task == "facts":  # always the most frequent emblem of the band
-            start, stop = map(int, rest[0].split("-"))
-            low = 100 * np.bincount(world.fact_values[start - 1 : stop]).max() / (stop - start + 1)
+        if task == "facts":
+            low = commonest(world, rest[0])
         elif name == "grammar 0":  # the nearest noun is the right one
             low = 100.0
         highest = best(scaling, task)[0]

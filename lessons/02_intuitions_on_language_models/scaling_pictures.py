@@ -79,7 +79,9 @@ def valleys(scaling: Recorded, law: Any) -> None:
             sizes, loss = found[0][:, 0], np.array([rows[:, 1] for rows in found])
             spread = [loss.mean(0) - loss.min(0), loss.max(0) - loss.mean(0)]
             look = {"fmt": "o", "color": colour, "markersize": 10, "capsize": 4}
-            name = f"{budget:.0e} FLOPs".replace("e+", "e")
+            digit, power = f"{budget:.0e}".split("e+")
+            times = "" if digit == "1" else f"{digit} · "
+            name = f"{times}$10^{{{power}}}$ FLOPs"
             ax.errorbar(sizes, loss.mean(0), spread, label=name, **look)
             wide = np.geomspace(5e3, 4e6, 80)
             ax.plot(wide, law.loss(wide, budget / 6 / wide), color=colour, linewidth=2.2)

@@ -71,6 +71,11 @@ def five_kinds() -> None:
         axes[0].set_ylabel("right answers", fontsize=15)
 
 
+def short(parameters: int) -> str:
+    """A number of parameters in few letters: 88k, 3.3M."""
+    return f"{parameters / 1e6:.1f}M" if parameters >= 1e6 else f"{parameters / 1e3:.0f}k"
+
+
 def grid(rows: Mapping[str, tuple[float, np.ndarray, float, str]], sizes: Sequence[int]) -> None:
     """Right answers by test and size, coloured by the way from the lazy reader to the best.
 
@@ -80,19 +85,21 @@ def grid(rows: Mapping[str, tuple[float, np.ndarray, float, str]], sizes: Sequen
     """
     lazy, table, best = (np.array([row[k] for row in rows.values()]) for k in range(3))
     way = (table - lazy[:, None]) / np.maximum(best - lazy, 1e-9)[:, None]
+    way[[row[3] == "no test" for row in rows.values()]] = np.nan  # all know it: nothing to colour
     alt = "Right answers by test and size, darker the further from a lazy reader's score."
     with figure(alt=alt, size=(12.2, 5.9)) as ax:
         ax.imshow(np.clip(way, 0, 1), cmap=colour_map(), vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(table):
             ink = "white" if way[row, column] > 0.55 else INK
+            ink = MUTED if np.isnan(way[row, column]) else ink
             ax.text(column, row, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=15)
         for row, (score, *_, kind) in enumerate(rows.values()):
             grey = {"ha": "center", "va": "center", "color": MUTED, "fontsize": 15}
             ax.text(-1, row, f"{score:.0f}", **grey)
             ax.text(len(sizes) - 0.4, row, kind, va="center", fontsize=15)
         ax.set_xlim(-1.5, len(sizes) + 1.0)
-        ax.set_xticks(range(-1, len(sizes)), ["lazy", *(f"{n / 1000:,.0f}k" for n in sizes)])
-        ax.set_yticks(range(len(rows)), list(rows))
+        ax.set_xticks(range(-1, len(sizes)), ["lazy", *map(short, sizes)])
+        ax.set_yticks(range(len(rows)), list(rows), va="center_baseline")
         ax.set_xlabel("right answers in %, by parameters; darker: further from lazy to perfect")
         ax.grid(visible=False)
         ax.spines[:].set_visible(False)

@@ -125,3 +125,4 @@ def composition(study: Recorded) -> None:
             ax.set_title(title)
             ax.set_xlabel("composed of the three skills")
         axes[0].set_ylabel("measured, probability")
+        axes[0].text(0.02, 0.98, "darker: more parameters", va="top", color=MUTED, fontsize=15)

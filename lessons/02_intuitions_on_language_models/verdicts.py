@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from minilm.analysis import curves
-from minilm.course.show.budget import factor
 from minilm.course.show.claims import claim
 from minilm.data.worlds.world import TASKS, TaskWorld
 from minilm.studies.recorded import Recorded
 
+from .live_verdicts import advice, emergence, mirage
 from .readers import (
     BANDS,
     NAMES,
     best_runs,
+    commonest,
     how_far,
     nats,
     probe,
@@ -50,7 +50,10 @@ def sureness(scaling: Recorded, name: str) -> tuple[float, float]:
 
 
 def seven_tasks(
-    scaling: Recorded, world: TaskWorld, lazy: Mapping[str, tuple[float, float]]
+    scaling: Recorded,
+    world: TaskWorld,
+    lazy: Mapping[str, tuple[float, float]],
+    places: Recorded,
 ) -> None:
     large = scaling.whole[-1]
     right = {t: scaling.final(share_right(world, t), [large])[:, 0] for t in TASKS}  # (seeds,)
@@ -58,6 +61,13 @@ def seven_tasks(
     six = scaling.final(nats("lexical"), [large])[:, 0]
     learnt["lexical"] = (lazy["lexical"][1] - six) / np.log(8 / 6) > 0.1
     known = [NAMES[t] for t in TASKS if learnt[t].all()]
+    sure = {t: np.exp(-scaling.final(nats(t), [large]).mean()) for t in TASKS}
+    free = {t: np.exp(-lazy[t][1]) for t in TASKS}
+    (case,) = places.cases
+    tracked, p = (
+        places.final(lambda point, key=key: point[key]["fails"], [case])[:, 0]
+        for key in ("right", "p")
+    )
     claim(
         "guessing the next word teaches seven tasks that nobody names",
         source="Wei 04:17",
@@ -72,6 +82,12 @@ def seven_tasks(
         says=f"{scaling.parameters[large]:,} parameters learnt {', '.join(known)}; of places "
         f"{right['spatial'].mean():.0f} % are right, of which a lazy reader has "
         f"{lazy['spatial'][0]:.0f}, and of sums {right['arithmetic'].mean():.0f} %",
+        note="Probability of a right word, lazy reader and model: "
+        + ", ".join(f"{NAMES[t]} {free[t]:.2f} and {sure[t]:.2f}" for t in TASKS)
+        + f". With half of the text about places (recorded, {places.parameters[case]:,} "
+        f"parameters), where the lazy reader fails {100 * tracked.min():.0f} to "
+        f"{100 * tracked.max():.0f} % are right, with a probability of {p.mean():.2f}; to name the "
+        f"third room gives {places.settings['shortcuts']['where it fails']:.0f}.",
     )
 
 
@@ -107,6 +123,10 @@ def predictable(scaling: Recorded, said: Sequence[float]) -> None:
     before, largest = scaling.whole[-2:]
     last = np.array([scaling.along(size, tested(scaling))[:, -1] for size in (before, largest)])
     missed = 100 * (np.array(said) - last[1]) / (last[0] - last[1])
+    sizes = np.log([scaling.parameters[size] for size in scaling.whole[-3:]])
+    two = [np.log(scaling.along(s, tested(scaling))[:, -1]) for s in scaling.whole[-3:-1]]
+    line = np.exp(two[1] + (two[1] - two[0]) * (sizes[2] - sizes[1]) / (sizes[1] - sizes[0]))
+    rival = 100 * np.abs(line - last[1]) / (last[0] - last[1])
     claim(
         "you can predict the loss of a language model",
         source="Wei 10:22",
@@ -121,10 +141,12 @@ def predictable(scaling: Recorded, said: Sequence[float]) -> None:
         recorded=True,
         says=f"seven sizes predict the eighth with a miss of {np.abs(missed).min():.0f} to "
         f"{np.abs(missed).max():.0f} % of what it gained",
+        note="A straight line through the last two of the seven, on log-log paper, misses by "
+        f"{rival.min():.0f} to {rival.max():.0f} %.",
     )
 
 
-def tail(scaling: Recorded) -> None:
+def tail(scaling: Recorded, world: TaskWorld) -> None:
     bands = np.stack([100 * scaling.final(probe(f"facts {b}")) for b in BANDS])  # (B, seeds, sizes)
     gained = bands[..., -1] - bands[..., 0]
     more = curves.t_interval(gained[1:].max(axis=0) - gained[0])
@@ -153,7 +175,9 @@ def tail(scaling: Recorded) -> None:
             f"{sure[band][0]:.3f} to {sure[band][1]:.3f} ({names} facts)"
             for band, names in ((BANDS[0], "the ten most asked"), (BANDS[-1], "the rarest"))
         )
-        + ".",
+        + f". Always the commonest emblem gives {commonest(world, BANDS[0]):.0f} and "
+        f"{commonest(world, BANDS[-1]):.0f} %; the largest model knows "
+        f"{bands[0, :, -1].mean():.0f} and {bands[-1, :, -1].mean():.0f} %.",
     )
 
 
@@ -214,89 +238,4 @@ def smooth_and_sudden(scaling: Recorded, lazy: Mapping[str, tuple[float, float]]
         recorded=True,
         says=f"along the best runs the total stays within {total:.0f} % of a smooth law, the "
         f"roughest task within {task:.0f} %",
-    )
-
-
-def emergence(
-    weights: Sequence[int], whole: np.ndarray, line: np.ndarray, p: np.ndarray, seeds: Sequence[int]
-) -> None:
-    """`whole` is (seeds, sizes) in %, `line` (seeds,), `p` (seeds, sizes)."""
-    claim(
-        "an ability is absent in small models, present in large ones, and the small ones do not "
-        "show it",
-        source="Wei 18:47",
-        measure="whole translations right, %: smallest size, largest, and what a line through the "
-        "smaller two says of the largest; probability of a right word (geometric mean)",
-        expected="smallest below 10, largest above 80, the line at least 40 points short",
-        measured={
-            "smallest": whole[:, 0],
-            "line": line,
-            "largest": whole[:, -1],
-            "p smallest": p[:, 0],
-            "p largest": p[:, -1],
-        },
-        seeds=seeds,
-        holds=lambda m: m["smallest"] < 10 and m["largest"] > 80 and m["largest"] - m["line"] >= 40,
-        partly=lambda m: m["smallest"] < 10 and m["largest"] > 80,
-        says=f"{weights[0]:,} parameters translate {whole[:, 0].mean():.0f} % of the pairs, "
-        f"{weights[-1]:,} {whole[:, -1].mean():.0f} %; a line through the smaller two sizes says "
-        f"{', '.join(f'{value:.0f}' for value in line)} %",
-    )
-
-
-def mirage(
-    product: np.ndarray, whole: np.ndarray, answers: Any, loss: Any, seeds: Sequence[int]
-) -> None:
-    """`product` and `whole` are (seeds, all tests)."""
-    gap = np.abs(product - whole).max(axis=1)
-    measured = {
-        "gap": gap,
-        "on the way": ((product > 0.1) & (product < 0.9)).sum(axis=1),
-        "answers": 100 * np.array(answers),
-        "loss": 100 * np.array(loss),
-    }
-    claim(
-        "a whole answer is the product of its parts, and so it jumps more than its loss",
-        source="Wei 29:59, after Schaeffer et al. 2023",
-        measure="largest gap of whole answers and products; tests with a product of 0.1 to 0.9; "
-        "share of the whole change within one doubling of the text, %: answers, their loss",
-        expected="gap below 0.05, a test on the way, answers more sudden; partly: one of the two",
-        measured=measured,
-        seeds=seeds,
-        holds=lambda m: m["gap"] < 0.05 and m["on the way"] > 0 and m["answers"] > m["loss"],
-        partly=lambda m: (m["gap"] < 0.05 and m["on the way"] > 0) or m["answers"] > m["loss"],
-        says=f"whole answers and products differ by {gap.max():.3f} at most; one doubling brings "
-        f"{measured['answers'].mean():.0f} % of the rise of the answers and "
-        f"{measured['loss'].mean():.0f} % of the fall of their loss",
-    )
-
-
-def advice(
-    gains: Mapping[str, tuple[np.ndarray, np.ndarray]], worth: float, seeds: Sequence[int]
-) -> None:
-    """`gains`: curve -> what was seen (seeds,), what came (seeds,)."""
-    if factor() < 1:
-        print("No verdict on another budget: how much text was read is the question itself.")
-        return
-    seen, came = (np.array([pair[k] for pair in gains.values()]) for k in (0, 1))
-    right = 100 * ((seen > worth) == (came > worth)).mean(axis=0)
-    flat = 100 * ((seen <= worth) & (came > worth)).mean()
-    span, always = curves.t_interval(right), 100 * (came > worth).mean()
-    claim(
-        "half of the data tells whether more is worth collecting",
-        source="Wei 24:56",
-        measure=f"right advice, % of {len(gains)} curves; rank correlation of what was seen and "
-        "what came",
-        expected="80 or more; partly: ranks above 0.5",
-        measured={
-            "right advice": right,
-            "ranks": [curves.rank_correlation(a, b) for a, b in zip(seen.T, came.T, strict=True)],
-        },
-        seeds=seeds,
-        holds=lambda m: m["right advice"] >= 80,
-        partly=lambda m: m["ranks"] > 0.5,
-        recorded=True,
-        says=f"the advice is right for {span.middle:.0f} % of the curves (95 % interval "
-        f"{span.low:.0f} to {min(span.high, 100):.0f}), the advice always to collect for "
-        f"{always:.0f} %; in {flat:.0f} % of all cases a flat curve was followed by a gain",
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minilm import backend
+from minilm.analysis import accounting
 from minilm.analysis.ngram import KneserNey
 from minilm.course import budget, progress
 from minilm.inference import ContiguousCache
@@ -84,6 +84,21 @@ def walk_weights() -> dict[str, int]:
     steps = {f"step {step}": layer_weights(walk_step(LARGE, step)) for step in range(5)}
     plain = LARGE.replace(kind="decoder", joint_positions=False)
     return steps | {"decoder-only": layer_weights(plain)}
+
+
+def work(source: int, target: int) -> tuple[float, float]:
+    """Operations of two stacks over those of one: of the matrices alone, and with attention's."""
+    plain = LARGE.replace(kind="decoder", joint_positions=False)
+    two, one = (accounting.forward_flops(config, source, target) for config in (LARGE, plain))
+    of_two, of_one = (flops.projections + flops.feed_forward for flops in (two, one))
+    return of_two / of_one, (of_two + two.scores) / (of_one + one.scores)
+
+
+def one_layer(tokens: int) -> tuple[Array, dict[str, Array]]:
+    """Rows of a text, (tokens, C), and the attention matrices of a layer, all random."""
+    names = "qkvo"
+    x, *w = backend.rng(0, "one layer").normal(size=(5, 8, 8))  # C = 8
+    return x[:tokens], dict(zip(names, w, strict=True))
 
 
 def distances(seed: int) -> dict[str, list[float]]:
@@ -229,31 +244,3 @@ def shortcuts() -> tuple[float, float]:
     told = mastery.FACTS.facts("told")
     relations = len(np.unique(told[:, 1]))
     return 100 / mastery.FACTS.entities, 100 * relations / len(told)
-
-
-# ---------------------------------------------------------------------------------------- chats
-
-
-def clock(chat: Callable[..., Any], models: Sequence[Any], talks: Sequence[Any]) -> Array:
-    """(talks, models): seconds of whole chats."""
-    seconds = []
-    for talk in talks:
-        for model in models:
-            began = time.perf_counter()
-            chat(model, talk)
-            seconds.append(time.perf_counter() - began)
-    return np.array(seconds).reshape(len(talks), len(models))
-
-
-def moved(model: Transformer, first: Array, second: Array) -> list[float]:
-    """Per layer: how far the keys of a message move when a second one follows, relative."""
-    config, keys = model.config, []
-    for ids in (first, np.concatenate([first, second])):
-        cache = ContiguousCache(config, 1, len(ids))
-        how = {"prefix": len(ids)} if config.kind == "prefix-lm" else {}
-        with no_grad():
-            model(ids[None], cache=cache, **how)
-        cache.truncate(len(first))
-        nothing = np.zeros((1, config.G, 0, config.D), np.float32)
-        keys.append([cache.append(layer, nothing, nothing)[0] for layer in range(config.layers)])
-    return [float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(*keys, strict=True)]

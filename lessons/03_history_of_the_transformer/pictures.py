@@ -163,39 +163,45 @@ def learning(runs: dict[str, list[dict[str, Any]]]) -> None:
              ylabel="steps to 95 %", numbers="{:.0f}", horizontal=True, ax=right)  # fmt: skip
 
 
-def crossing_over(record: Recorded, chance: float, elimination: float) -> None:
-    """Left: what is told and what is asked while training. Right: what crosses, at the end."""
+def crossing_over(record: Recorded, longer: Recorded, chance: float, elimination: float) -> None:
+    """Left: what crosses while training goes on. Right: at its end, at every step of the walk."""
     models = [model for task, model in CASES if (task, model) in record.cases]
+    form = ("told, then asked",)
     with figure(
-        1, 2, alt="Left: facts right while training, in the trained forms and told, then asked, "
-        "for two stacks and for decoder-only. Right: told, then asked, at every step of the walk."
+        1, 2, alt="Left: facts told, then asked, right against steps, for one stack whose target "
+        "reads the last layer and one whose target reads layer by layer. Right: the same after 500 "
+        "steps, and after 2,000 where they were run, at every step of the walk."
     ) as (left, right):  # fmt: skip
-        for name, model, colour in (("two stacks", "S0 L3", VERMILION), ("one", "S4m L7", BLUE)):
-            case = ("facts", model)
-            at = [p["step"] for p in record.run(case, record.seeds_of(case)[0])["points"]]
-            for form, style in (
-                (mastery.TASKS["facts"].trained, "-"),
-                (("told, then asked",), ":"),
-            ):
-                label = f"{name}, {'trained' if style == '-' else 'crossed'}"
-                curve = share(record, case, form)
-                left.plot(at, curve.mean(0), style, color=colour, label=label)
-                left.fill_between(at, curve.min(0), curve.max(0), color=colour, alpha=0.15)
-        left.set(xlabel="steps", ylabel="facts right, %", ylim=(-3, 103))
-        left.legend(loc="lower right", bbox_to_anchor=(1.0, 0.08), fontsize=14)
-        ends = [share(record, ("facts", m), ("told, then asked",))[:, -1] for m in models]
+        for model, colour in (("S2 L7", VERMILION), ("S3 L7", BLUE)):
+            at = [p["step"] for p in longer.run(model, longer.seeds_of(model)[0])["points"]]
+            curve = share(longer, model, form)
+            left.plot(at, curve.mean(0), color=colour, label=CALLED[model])
+            left.fill_between(at, curve.min(0), curve.max(0), color=colour, alpha=0.15)
+        left.axvline(500, linestyle=(0, (4, 3)), color=MUTED, linewidth=2)
+        left.text(540, 99, "the bars\nend here", color=MUTED, va="top", fontsize=15)
+        left.set(xlabel="steps", ylabel="told, then asked: right, %", ylim=(-3, 103))
+        left.legend(loc="lower right", bbox_to_anchor=(1.0, 0.1), fontsize=14)
+        ends = [share(record, ("facts", m), form)[:, -1] for m in models]
         bars([CALLED[m] for m in models], np.array(ends).T, ylabel="told, then asked: right, %",
              numbers="{:.0f}", horizontal=True, ax=right)  # fmt: skip
-        for level, name, row in ((elimination, "elimination", 0.5), (chance, "chance", -0.5)):
+        for row, model in enumerate(models):
+            if model in longer.cases:
+                late = share(longer, model, form)[:, -1]
+                right.scatter(late, np.full(len(late), row + 0.3), marker="D", s=40, zorder=4,
+                              color=VERMILION)  # fmt: skip
+        right.scatter([], [], marker="D", color=VERMILION, label="2,000 steps")
+        right.legend(loc="upper right", fontsize=14)
+        for level, name in ((elimination, "elimination"), (chance, "chance")):
             right.axvline(level, linestyle=(0, (4, 3)), color=MUTED, linewidth=2)
-            right.text(level + 3, row, name, color=MUTED, va="center", fontsize=15)
-        right.set(xlim=(0, 108), ylim=(4.5, -0.8))
+            right.text(level + 2, len(models) - 0.35 if level == chance else -0.62, name,
+                       color=MUTED, va="center", fontsize=15)  # fmt: skip
+        right.set(xlim=(0, 108), ylim=(len(models) - 0.1, -0.9))
 
 
 CASES = [("facts", model) for model in CALLED]
 
 
-def share(record: Recorded, case: tuple[str, str], forms: Sequence[str]) -> np.ndarray:
+def share(record: Recorded, case: Any, forms: Sequence[str]) -> np.ndarray:
     """(seeds, tests): % right, the worst of the forms, along the runs of a case."""
     return record.along(case, lambda p: 100 * mastery.worst(p, forms), steady=False)
 

@@ -274,7 +274,7 @@ for row, more in zip(start, objectives.write("GLM", model, start, 12, seed=1)):
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Who understands, who writes?
 #
-# Recorded: four objectives, each with its own tuned rate, three seeds, 500 steps of 32 texts, none read twice.
+# Recorded: four objectives, each with its own tuned rate, three seeds, 3,000 steps of 32 texts, none read twice.
 # What is called understanding and writing was fixed before the first run. The dashed line is a reader who
 # only knows how often each word follows each.
 #
@@ -291,16 +291,17 @@ verdicts.belief(record)
 verdicts.glm_does_both(record)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Half of the belief is right here: GPT writes and BERT does not. The other half has had *no test*. After
-# 500 steps BERT, T5 and GLM fill holes hardly better than chance, which is a third on average; only GPT has
-# learnt to. One reason is what each was *asked*: of a text of 32 words GPT is asked for 31, BERT for 5, T5
-# and a GLM with short spans for 5 and the ends, a GLM with long spans for about half. Equal texts are not
-# equal lessons. GLM writes better than BERT and T5; its long spans may be why. What really followed costs
-# GPT 1.52 nats per word, GLM 1.74, T5 2.47 and BERT 2.59; the best possible is 1.43, and counting pairs
-# pays 2.12.
+# Half of the belief is right: GPT writes and BERT does not. The other half is wrong here: GPT fills *every*
+# hole, and BERT 69 %. GLM's claim stands: it is second in writing, with 64 %, and as good as BERT in holes. T5
+# is still at chance, a third, after six times the steps of our first record; so for T5 there is no test.
 #
-# A test of understanding needs more reading, with rates tuned for it: `minilm study run 07a/objectives --steps
-# 3000 --tune-steps 300 --out FILE` takes about half an hour on a quiet core. The rules can stay as they are.
+# One reason is what each was *asked*: of a text of 32 words GPT is asked for 31, BERT for 5, T5 and a GLM with
+# short spans for 5 and the ends, a GLM with long spans for about half. Equal texts are not equal lessons. What
+# really followed costs GPT 1.48 nats per word, GLM 1.58, BERT 2.09 and T5 2.75; the best possible is 1.43,
+# and counting pairs pays 2.12.
+#
+# (The first record had 500 steps. In it only GPT filled holes better than chance, so we gave all four more
+# time; the rules stayed, and a condition was added: GLM's holes must be 5 points above chance.)
 
 # %% [markdown] slideshow={"slide_type": "subslide"} tags=["extra"]
 # ## Which exam is hard?
@@ -314,12 +315,13 @@ pictures.by_exam(record)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The verb, the verdict and the number have two candidates, so 50 is chance; translation and original have
-# twelve, so 8 is. GPT knows the dictionary by heart, and uses it in *both* directions: to find the original,
-# it weighs each candidate by the translation that stands behind it. So a causal model can look to the
-# right after all. It costs one run for each candidate.
+# twelve, so 8 is. BERT has learnt the dictionary, in both directions, and none of the rules: verb, verdict
+# and number are a coin's. GPT knows all five. To find the original it weighs each candidate by the translation
+# that stands behind it. So a causal model can look to the right after all, at the cost of one run for each
+# candidate.
 #
-# The probe finds nothing in any model, also not in GPT, whose bets know which translation is right. What a
-# model knows need not lie on a straight line through the mean of its states.
+# The probe finds a little in BERT and GLM, 71 and 69 % of translations, and nothing in GPT, whose bets know
+# them all. What a model knows need not lie on a straight line through the mean of its states.
 #
 # **To remember:** the same texts ask more questions under one objective than under another.
 
@@ -365,25 +367,29 @@ interact(
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## A rule for "the same"
 #
-# Curves that nearly coincide persuade too easily, so we fixed a rule. Two of the eight sizes, 46,208 and
-# 397,920 weights, three seeds each, both read at a loss of **1.90**: the small one late, the large one
-# early, while their learning rates are constant. (The level was 1.85 at first, and grammar had been read
-# there, when it turned out that one small run never falls so low.)
+# Curves that nearly coincide persuade too easily, so there is a rule, and a study for it. Two of the eight
+# sizes, 46,208 and 397,920 weights, are trained again with five fresh seeds (`minilm study run 07a/matched`)
+# and read at a loss of **1.90**, which the large one reaches sooner, while their learning rates are
+# constant. (The level was 1.85 at first, and grammar had been read there, when it turned out that one of
+# lesson 2's small runs never falls so low.)
 #
 # **Would prove it wrong:** more than one of seven abilities differs, by 5 points or more and with a 95 %
 # interval that leaves out 0.
 
 # %% tags=["hide-input"]
-pictures.gaps(verdicts.gaps(scaling))
+twice = here.recorded("matched", whole=True)
+pictures.gaps(verdicts.gaps(twice))
 
 # %%
-verdicts.loss_decides(scaling)
+verdicts.loss_decides(twice)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# No ability differs by the rule. With nine times the weights the large model needs fewer texts to get to a
-# loss; once there, it can do about the same. But look at the intervals. With three seeds they are up to 35
-# points wide to either side, so sentiment or translation could hide a real difference. "Not found" is not
-# "not there". Five fresh seeds of both sizes are prepared as a study of this lesson, *matched*.
+# No ability differs by the rule. With nine times the weights the large model needs two thirds of the texts to
+# get to a loss; once there, it can do about the same. Look at the intervals, though. Four of them reach 6
+# points or less to either side, so there a real difference of more than that is unlikely; but of these
+# four *spatial* is at chance on both sides, an eighth, and tests nothing. The other three abilities are learnt
+# in a jump, early in one run and late in the next: sentiment stands anywhere from 53 to 84 %, and five
+# seeds leave its gap between −3 and +31 points. There "not found" is not "not there".
 #
 # **To remember:** size buys a lower loss for the same text; what the loss buys, size does not change much.
 
@@ -613,22 +619,23 @@ pictures.tree(members)
 # ## What came out, and what did not
 #
 # **As claimed.** Masked words and next words are two ends of one format, and GLM's arrays are on the page to
-# the digit. At equal loss two sizes could do about the same, as far as three seeds can tell. Rotary positions
+# the digit. At equal loss two sizes could do about the same, as far as five seeds can tell. Rotary positions
 # know the distance and nothing else. And the table of families says it: what changed since 2017 is little,
 # and nearly everybody has it. Experts gain at the same work per token.
 #
-# **With a footnote.** GPT writes and BERT does not. GLM wrote better than T5 and BERT. Gradients with norms
+# GLM, one network, fills holes like BERT and writes better than BERT and T5.
+#
+# **With a footnote.** GPT writes and BERT does not, but GPT also understood more. Gradients with norms
 # behind are large and with norms before shrink with depth, but by less than the round numbers we had asked
 # for. Of six parts two were worth having in every seed, in a model so small, and the six together more; but
 # for two of these three rows tuning could hardly tell one rate from another.
 #
 # **Not as claimed, here.** Norms behind the layers beat norms before, in three layers.
 #
-# **Not measured.** Whether masked words make the better reader, and what GLM understands: after so few
-# texts three of four models were near chance in holes, and only GPT was not. Fine-tuning, with which BERT
-# was famous. The need for a warm-up: 60 steps taught no model anything. Depth: our Llama has three layers
-# and 200 steps, where norms behind do no harm yet. Grouped queries were built to save memory, and no loss
-# can show that.
+# **Not measured.** What T5 understands: it stayed at chance. Equal *questions* in place of equal texts, which
+# would give BERT six times as many. Fine-tuning, with which BERT was famous. The need for a warm-up: 60 steps
+# taught no model anything. Depth: our Llama has three layers and 200 steps, where norms behind do no harm yet.
+# Grouped queries were built to save memory, and no loss can show that.
 #
 # **One further question.** If next words make more questions of a text than masks do, what would a mask for
 # half of the words do? And all words, one after the other, in random order? Draw their masks first.

@@ -105,8 +105,8 @@ def glm_does_both(record: Recorded) -> Verdict:
         partly=lambda m: min(m["place in holes"], m["place in writing"]) < 4,
         seeds=record.seeds,
         recorded=True,
-        note="the last condition came after the runs: BERT, T5 and GLM fill holes hardly better than "
-        f"chance, {CHANCE:.0%}, so that half is no test",
+        note="the last condition came after a first record of 500 steps, in which BERT, T5 and GLM filled "
+        f"holes hardly better than chance, {CHANCE:.0%}",
         says=f"GLM fills {fmean(glm['holes']):.0%} of the holes, the best of the others "
         f"{max(fmean(all_four[n]['holes']) for n in FOUR[:3]):.0%}; it continues "
         f"{fmean(glm['sentences']):.0%} of the beginnings rightly, the best of the others "
@@ -162,8 +162,8 @@ def loss_decides(record: Recorded) -> Verdict:
         holds=lambda n: n <= 1,
         exact=True,
         recorded=True,
-        note="lesson 2's runs, three seeds, so intervals are wide; the rule was fixed before they were read "
-        "so, the level was lowered from 1.85, which one small run never reaches",
+        note="the rule was fixed before lesson 2's runs were read in this way; the level was then "
+        "lowered from 1.85, which one of its small runs never reaches, and the runs here came after",
         says=f"{len(apart)} of seven abilities differ"
         + (f" ({', '.join(apart)})" if apart else "")
         + f"; the largest gap is {100 * found[largest].middle:+.0f} points for the larger model in "

@@ -257,21 +257,36 @@ def make_projector(kind: str) -> Module:
     return Sequential(former, Linear(64, CHANNELS))
 
 
+def games(projector: Module, looks: np.ndarray, captions: np.ndarray, random: Any) -> Tensor:
+    """The sum of the losses of BLIP-2's three games: contrast, match and tell."""
+    parts = projector[0].losses(Tensor(looks), captions, random)
+    return parts.contrast + parts.match + parts.tell
+
+
 def pretrain_queries(
     projector: Module, sight: np.ndarray, pool: Talks, steps: int, lr: float, seed: int
 ) -> None:
-    """BLIP-2's first stage: contrast, match and tell, on what the frozen eye sees."""
+    """BLIP-2's first stage: the three games, on what the frozen eye sees."""
 
     def batch(step: int) -> tuple:
         random = rng(seed, "queries", step)
         chosen = random.integers(0, len(sight), 32)
         return sight[chosen], pool.captions[chosen], np.array(step)
 
-    def loss(model: Any, batch: tuple) -> Tensor:
-        parts = model.losses(Tensor(batch[0]), batch[1], rng(seed, "negatives", int(batch[2])))
-        return parts.contrast + parts.match + parts.tell
+    def loss(_: Any, batch: tuple) -> Tensor:
+        return games(projector, *batch[:2], rng(seed, "negatives", int(batch[2])))
 
     fit(projector[0], batch, steps, lr, loss=loss)
+
+
+def games_loss(projector: Module, sight: np.ndarray, pool: Talks, seed: int) -> float:
+    """What the three games cost on scenes that were not trained on, nats."""
+    with no_grad():
+        parts = [
+            games(projector, sight[i : i + 32], pool.captions[i : i + 32], rng(seed, "held", i))
+            for i in range(0, len(sight), 32)
+        ]
+    return float(np.mean([part.item() for part in parts]))
 
 
 def shown_batches(

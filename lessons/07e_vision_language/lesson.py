@@ -12,16 +12,15 @@
 #
 # A language model reads words. Show it a picture as if it were a text in a foreign language, train a
 # little, and it answers questions about what it sees. **What does it have to give up for that?**
-#
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # *35 minutes to read, one to run. You need a trained decoder and its attention, as in [lesson
-# 01](01_overview_of_transformers.ipynb). The talk was given on 9 May 2024; times such as 37:02 are
-# minutes and seconds of its recording. Drawing pictures is [lesson
-# 07f](07f_image_generation.ipynb).*
+# 01](01_overview_of_transformers.ipynb). The talk was given on 9 May 2024; times such as 37:02 are minutes and
+# seconds of its recording. Drawing pictures is [lesson 07f](07f_image_generation.ipynb).*
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 3 minutes. Take the bets on the next slide and write them on the board. For 50 minutes leave out
-# the hand-worked projector and section 7; for 80 show everything, and let the room type a scene and
-# ask.
+# 3 minutes. Take the bets on the next slide and write them on the board. For 50 minutes leave out the
+# hand-worked projector and section 7; for 80 show everything, and let the room type a scene and ask.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Your bet
@@ -183,10 +182,9 @@ verdicts.contrast(E.contrast_exam(clips, new), SEEDS)
 #
 # > a blue 7 at d1 , a red ring at b2 . where is the ring ? b2
 #
-# **LLaVA** (36:16) joins eye and language model in the simplest way: a **projector**, one or two linear
-# maps from the eye's vectors to vectors of the width of words. The picture's 16 vectors then stand where
-# the caption stood, between two learned marks. For the language model they are words that it has never
-# read.
+# **LLaVA** (36:16) joins eye and language model in the simplest way: a **projector**, one or two linear maps
+# from the eye's vectors to vectors of the width of words. The picture's 16 vectors then stand where the caption
+# stood, between two learned marks. For the language model they are words that it has never read.
 
 
 # %%
@@ -299,9 +297,8 @@ pictures.sorts(record)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. How many tokens does a picture need?
 #
-# Each token of a picture costs as much as a word, in every layer, for every question. An eye for 1,120
-# by 1,120 pixels sees 80 by 80 = 6,400 patches. That is more than most texts have words. Two ways
-# lead to fewer.
+# Each token of a picture costs as much as a word, in every layer, for every question. An eye for 1,120 by 1,120
+# pixels sees 80 by 80 = 6,400 patches. That is more than most texts have words. Two ways lead to fewer.
 #
 # The **strided convolution** of GLM-4V (41:50) makes one token of each square of 2 by 2 patches: it
 # lays four vectors side by side and applies one linear map. 6,400 become 1,600.
@@ -351,17 +348,24 @@ print("shuffled:", np.allclose(look(x[random.permutation(16)], *parts), look(x, 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## At equal tokens
 #
-# Four projectors in front of the same model with an expert, recorded in the same study: 16 tokens of
-# two layers, and three ways to 4 tokens. (BLIP-2 first teaches its queries by three games: find the
-# text, say whether it fits, write it. Ours learn with the rest.) *Would you rather have the mean of four
-# patches, four times, or four queries that may look anywhere?*
+# In front of the same model with an expert, in the same study: two layers and 16 tokens, and three ways
+# to 4. *Would you rather have the mean of four patches, four times, or four queries that may look
+# anywhere?* BLIP-2 **first teaches** its queries by three games: find the text, say whether it fits, write
+# it. We do so for 200 steps, at a rate of their own; **longer** ones learn as many steps more with the rest.
 #
 # **Would prove our guess wrong:** with 4 tokens the strided convolution is less than 2 points ahead of
-# the queries.
+# the queries. **Would prove BLIP-2's order wrong:** taught ones are less than 2 points ahead of longer ones.
 
 # %% tags=["hide-input"]
 pictures.tokens(record)
 verdicts.tokens(record)
+verdicts.taught(record)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Taught first, they answer 39 %, hardly more than those that were not. The same steps spent with the rest bring
+# 47 %, as many as the strided convolution has after half of them. The eye had learned from whole captions by CLIP
+# already, and the three games are about the same captions; what stands in *one* cell is asked by questions only.
+# That is our guess; BLIP-2 had very many pairs.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. Ask it yourself
@@ -384,13 +388,13 @@ print(f"without looking: {E.blind(pool, exam)['right']:.2f}, the shortcut: {E.un
 interact(
     lambda board, question: pictures.answer(sees, pictures.scene_of(board), question, None),
     board="red ring at b2, blue 7 at d1",
-    question=["where is the ring ?", "what is at d1 ?", "what is the blue thing ?"],
+    question=["what is the blue thing ?", "what is at d1 ?", "where is the ring ?"],
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The middle picture is the attention of the last token, the question mark, on the 16 tokens of the
-# picture, averaged over layers and heads. This model trained for seconds, and errs in about every second
-# answer. **To remember:** an answer can be asked where it looked; that is no proof that it saw.
+# picture, averaged over layers and heads. This model trained for seconds, and is right in about one answer
+# of three. **To remember:** an answer can be asked where it looked; that is no proof that it saw.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. Small print
@@ -433,12 +437,12 @@ screen_pictures.reading(small_text, screens.SIDES, known)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Four times the tokens buy 33 points on average; one seed of three, with 29, stays below our mark. The gap
 # above the model's line is its own fault: at 12 pixels three numbers of four are still there, and it reads
-# fewer than half. **To remember:** before you blame a model that cannot read, look at what it was shown;
-# before you blame the pixels, ask a reader who knows every look.
+# 55 %. **To remember:** before you blame a model that cannot read, look at what it was shown; before you
+# blame the pixels, ask a reader who knows every look.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Let the room read the form at 8 pixels first. Recorded (`minilm study run
-# 07e/small_text`): three seeds, 300 unseen pages, 500 steps, one learning rate for all, the pilot's.
+# 07e/small_text`): three seeds, 300 unseen pages, equal multiply-adds for all, each at its own tuned rate.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. A narrow channel beside the sequence
@@ -502,10 +506,10 @@ screen_pictures.frontier(small_text, screens.WAYS, cost)
 judged.branch(small_text, cost)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It reads some 18 points more than 12 pixels alone, for half as many multiply-adds again; the whole page
-# in the sequence reads some 14 points more still, and takes over twice as many. That is a good bargain, and
-# less than we had asked of it. One cause is known: the narrow eye itself names fewer digits than the wide
-# one. And 500 steps are few: all losses still fell. One rate, found at 12 pixels, served every side.
+# All sides learned with the same number of multiply-adds, each at its own rate: 800 steps for the page at 24 in
+# the sequence, some 1,600 with the channel, 2,200 at 12 pixels. The channel reads as much as the sequence, within
+# a point, for 42 % of the multiply-adds. In a first record, after 500 steps for each at one rate, it was 14
+# points behind and we called the claim not reproduced: too few steps, and a rate that did not suit it.
 #
 # **To remember:** a channel can be narrow because it need not carry the page, only what is asked.
 
@@ -521,9 +525,8 @@ judged.branch(small_text, cost)
 # then frozen. Each token of the language model is what the one sees *beside* what the other sees, half
 # of the width each; there are no more tokens than before.
 #
-# We taught one eye the colours, at 12 pixels, and one the digits, at 24. The question needs both: find
-# the red box, then read it. As a control, a single eye was taught both. *Order the four bars before
-# you look.*
+# We taught one eye the colours, at 12 pixels, and one the digits, at 24. The question needs both: find the red
+# box, then read it. As a control, a single eye was taught both. *Order the four bars before you look.*
 #
 # **Would prove it wrong:** both eyes together read fewer than 20 points more than the better of the two.
 
@@ -579,13 +582,11 @@ screens.reading_table(small_text, cost)
 judged.zoom(small_text, cost)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Finding is easy: colours are left at 12 pixels, and the right part is named nearly always. What is
-# found comes back with all its pixels, for nine tokens more. The price is practice. A chain reads one
-# box of a page where the others read all four, so after as many steps it has been asked for a quarter of
-# the digits ("zoom"), and fails. "Zoom 4x" has been asked for as many digits, in four times the steps. We
-# added it after we saw the first result, and the others were not trained longer: an unequal race, so
-# "partly" is the most it can earn. **To remember:** a page need not be seen sharply, only the part that is
-# asked about.
+# Finding is easy: colours are left at 12 pixels, and the right part is named always. What is found comes back
+# with all its pixels, for nine tokens more. After as much training, in multiply-adds, the zoom reads as many
+# numbers as the whole page at 24, at 55 % of the price. But we had asked for 30 points above 12 pixels with every
+# seed; they are 37, 35 and 26, so by our rule it is not reproduced. A chain reads one box in a step, the others
+# four: it practises digits less. **To remember:** a page need not be seen sharply, only the part asked about.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Ask what the chain would do with a question about all four boxes at once.
@@ -638,30 +639,30 @@ screen_pictures.agents(clicking)
 judged.agent(clicking)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Not at this budget. One agent of three does half of the unseen tasks and four in five of the seen ones, and
-# harms nobody. The other two know what lists and buttons are for and have only begun with names: they do two
-# in ten of the seen tasks, hardly one of the unseen, and save on a wrong page in about four games of ten.
-# They are under-trained: after 1,600 steps, a minute, the losses still fall. And watch a lost game: who
-# remembers nothing does on the same screen the same again, for ever. **To remember:** what a button is for
-# is the cheap half of acting; what it says is the other.
+# Three seeds, three ends. One agent does nearly all tasks, never shown ones too. One does every task that it was
+# shown, on screens it has never seen, and one in six of the others: it knows *pairs* of page and field by heart,
+# and cannot put two known names together. The last, after 4,800 steps, does a quarter of what it was shown and
+# nothing else. A first record stopped at 1,600 steps, and we blamed the budget; for two seeds that was half of it.
+# (Who clicks at random does no task, the expert all.) And watch a lost game: who remembers nothing does on the
+# same screen the same again, for ever. **To remember:** to have learnt all that was shown is not to have learnt
+# how it is put together.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Watch it work
 #
-# *Choose a game and step through it. Before each step: where would you click?*
+# *Choose an agent and a game, and step through it. Before each step: where would you click?*
+
 
 # %% tags=["hide-input"]
-played = screens.recorded_games(clicking, here.study("clicking").UNSEEN, "stray", 0)
-
-
-def watch(game, step):
-    app, actions = played[game - 1]
+def watch(seed, game, step):
+    games = screens.recorded_games(clicking, here.study("clicking").UNSEEN, "stray", seed)
+    app, actions = games[game - 1]
     step = min(step, len(actions))
     frame = screens.replay(app, actions)[step - 1]
     screen_pictures.clicking(frame, screens.said(app, actions, step - 1))
 
 
-interact(watch, game=(1, len(played), 1, 1), step=(1, 8, 1, 1))
+interact(watch, seed=[0, 1, 2], game=(1, 4, 1, 1), step=(1, 8, 1, 1))
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 6 minutes, half of them at the slider. Ask what could go wrong that no later click can mend: saving
@@ -670,30 +671,30 @@ interact(watch, game=(1, len(played), 1, 1), step=(1, 8, 1, 1))
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
 #
-# **Who pays.** When the whole model learned to see, its English became worse than a table of words. The
-# talk says damage, and damage it is. But the same way also answered most questions. The visual expert left
-# every bit of the text where it was and saw better than a projector alone. Text in every batch keeps nearly
-# all of the language, too, and answers as many questions, without a second set of weights. No model passed
-# the shortcut.
+# **Who pays.** When the whole model learned to see, its English became worse than a table of words. The talk
+# says damage, and damage it is. But the same way also answered most questions. The visual expert left every bit
+# of the text where it was and saw better than a projector alone. Text in every batch keeps nearly all of the
+# language, too, and answers as many questions, without a second set of weights. No model passed the shortcut.
 #
-# **Our rates.** Each way had the rate that predicts answers best after 60 steps, and nobody asked what
-# that rate does to text. LLaVA tunes its language model with a rate of 2e-5, ours is 4e-3, and 2e-3 where
-# half of the batch is text. How the damage falls with the rate, we have not measured. And all of our models
-# were still learning when we stopped them: shares after equal work, not what each way can reach.
+# **Our rates.** Each way had the rate that predicts answers best after 60 steps, and nobody asked what that
+# rate does to text. LLaVA tunes its language model with a rate of 2e-5, ours is 4e-3, and 2e-3 where half of
+# the batch is text. How the damage falls with the rate, we have not measured. And all of our models were still
+# learning when we stopped them: shares after equal work, not what each way can reach.
 #
 # **Tokens.** Four tokens that each know their place were nearly as good as sixteen; four queries that must
-# learn where to look were not. Ours were not taught before; BLIP-2's were, on very many pairs.
+# learn where to look were not, unless they learned twice as long. To teach them first did not help.
 #
-# **Small print and screens.** Reading needs pixels. A second look bought them at half the multiply-adds,
-# but after four times the training; a narrow channel beside the sequence buys half of them. An agent learns
-# at once what buttons are for, and late to read what they say: in our minute of training one of three did.
+# **Small print and screens.** Reading needs pixels. A narrow channel beside the sequence buys them all at 42 %
+# of the multiply-adds; a second look does so at 55 %, with two seeds of three by our rule. An agent learns at
+# once what buttons are for and late to read what they say: two of three did, and one of them puts names
+# together.
 #
 # **Not measured.** Real photographs, and language models that know what is on them. Captions from the web,
-# which are wrong as often as not. Grounding: to point at what one speaks of. Tree-of-thought answers
-# (79:01), and learning from raw video (77:07), which is lesson 07g. State of the art (38:45) cannot be
-# reproduced on a board of sixteen cells.
+# which are wrong as often as not. Grounding: to point at what one speaks of. Tree-of-thought answers (79:01),
+# and learning from raw video (77:07), which is lesson 07g. State of the art (38:45) cannot be reproduced on a
+# board of sixteen cells.
 #
-# **One further question.** The expert doubles the weights for pictures. Would an expert in every second
-# layer do?
+# **One further question.** The expert doubles the weights for pictures. Would an expert in every second layer
+# do?
 #
 # Now build it yourself: [exercise set](../exercises/07e_vision_language.ipynb).

@@ -1,4 +1,9 @@
-"""The verdicts of lesson 07e on small text and on screens; thresholds set before the runs."""
+"""The verdicts of lesson 07e on small text and on screens; thresholds set before the runs.
+
+The narrow branch, the zoom and the agent were recorded twice: first after little training and at
+one rate for all, then at equal work, each with its own rate, and with the agent trained three times
+as long. Their thresholds are those of the first time.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -7,6 +12,7 @@ from minilm.studies.recorded import Recorded
 
 TALK = "Ming Ding"
 ONE_RATE = "One rate, the smallest of a pilot, serves all sides: none has its own."
+EQUAL = "All sides learned with the same number of multiply-adds, each at its own tuned rate."
 
 
 def _shares(record: Recorded, case: str, key: str = "right") -> list[float]:
@@ -16,6 +22,12 @@ def _shares(record: Recorded, case: str, key: str = "right") -> list[float]:
 def _span(rows: Sequence[float]) -> str:
     low, high = f"{100 * min(rows):.0f}", f"{100 * max(rows):.0f}"
     return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def _each(rows: Sequence[float]) -> str:
+    """A share for each seed: "99, 16 and 0 %"."""
+    first, last = rows[:-1], rows[-1]
+    return ", ".join(f"{100 * row:.0f}" for row in first) + f" and {100 * last:.0f} %"
 
 
 def branch(record: Recorded, macs: Callable[[str], int]) -> Verdict:
@@ -39,7 +51,7 @@ def branch(record: Recorded, macs: Callable[[str], int]) -> Verdict:
         partly=lambda m: m["beside"] - m["12 px"] >= 0.3,
         seeds=record.seeds,
         recorded=True,
-        note=f"Under-trained: after 500 steps the losses of all sides still fell. {ONE_RATE}",
+        note=f"{EQUAL} Recorded again, under the rule first set, after a run of 500 steps for each.",
         says=f"with the branch {_span(found['beside'])} of the numbers are read, in the sequence "
         f"{_span(found['24 px'])}, at 12 pixels alone {_span(found['12 px'])}; the branch takes "
         f"{price:.0%} of the sequence's multiply-adds",
@@ -47,30 +59,27 @@ def branch(record: Recorded, macs: Callable[[str], int]) -> Verdict:
 
 
 def zoom(record: Recorded, macs: Callable[[str], int]) -> Verdict:
-    found = {name: _shares(record, name) for name in ("12 px", "zoom 4x", "24 px", "zoom")}
+    found = {name: _shares(record, name) for name in ("12 px", "zoom", "24 px")}
     price = macs("zoom") / macs("24 px")
     return claim(
         "a model that may cut out a part and look again reads what it could not read at once",
         source="Qi et al., arXiv 2402.04236; not in the talk",
         measure="numbers read: the page at 12 pixels, the same with one zoom to 12 pixels, and the "
-        "page at 24; all after 500 steps, zoom 4x after 2,000",
+        "page at 24",
         expected="with the zoom 30 points or more above 12 pixels, and at most 10 below 24 pixels, "
-        "for fewer multiply-adds; partly: 30 points or more above 12 pixels after four times the "
-        "steps",
+        "for fewer multiply-adds; partly: 30 points or more above 12 pixels",
         measured=found,
         holds=lambda m: (
             m["zoom"] - m["12 px"] >= 0.3 and m["24 px"] - m["zoom"] <= 0.1 and price < 1
         ),
-        partly=lambda m: m["zoom 4x"] - m["12 px"] >= 0.3,
+        partly=lambda m: m["zoom"] - m["12 px"] >= 0.3,
         seeds=record.seeds,
         recorded=True,
         kind="paper",
-        note="An unequal race: zoom 4x had four times the training and the others had not, and was "
-        "added after the first result. A chain reads one box where the others read four, so in as "
-        f"many steps it is asked for a quarter of their digits. {ONE_RATE}",
-        says=f"with a zoom and four times the steps {_span(found['zoom 4x'])} of the numbers are "
-        f"read, after as many steps as the others {_span(found['zoom'])}; at once "
-        f"{_span(found['12 px'])}, at 24 pixels {_span(found['24 px'])}; a zoom takes {price:.0%} of "
+        note=f"{EQUAL} Recorded again after a race in which the zoom had four times the steps. In a "
+        "step a chain reads one box of a page, the others all four.",
+        says=f"with a zoom {_each(found['zoom'])} of the numbers are read, at once "
+        f"{_each(found['12 px'])}, at 24 pixels {_each(found['24 px'])}; a zoom takes {price:.0%} of "
         "the multiply-adds of 24 pixels",
     )
 
@@ -113,9 +122,9 @@ def agent(record: Recorded) -> Verdict:
         partly=lambda m: m["unseen tasks"] >= 0.5,
         seeds=record.seeds,
         recorded=True,
-        note=f"Under-trained: after {record.settings['steps']:,} steps the losses still fell. The rate "
-        "is the smallest of pilots of 400 steps.",
-        says=f"it does {_span(found['unseen tasks'])} of the unseen tasks and "
-        f"{_span(found['seen tasks'])} of the seen ones, and saves on a wrong page in "
-        f"{_span(harm)}; the shortcut does {_span(found['no names'])}",
+        note=f"{record.settings['steps']:,} steps, three times those of a first record, under the rule "
+        "set for that. The rate is the smallest of pilots of 400 steps and was not tuned for so many.",
+        says=f"seed by seed it does {_each(found['unseen tasks'])} of the unseen tasks and "
+        f"{_each(found['seen tasks'])} of the seen ones, and saves on a wrong page in "
+        f"{_each(harm)}; the shortcut does {_span(found['no names'])}",
     )

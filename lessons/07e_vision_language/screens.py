@@ -24,7 +24,7 @@ from minilm.vision.narrow import ScoreCount, count_scores
 
 SIDES = (8, 12, 16, 24)
 NOISE = 0.25  # of the recorded study
-WAYS = ("12 px", "24 px", "beside", "zoom", "zoom 4x")
+WAYS = ("12 px", "24 px", "beside", "zoom")
 
 
 @cache

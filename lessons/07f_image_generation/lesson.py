@@ -12,7 +12,8 @@
 #
 # A language model writes one token after the other. Turn a picture into tokens, and the same model
 # can draw, describe and complete pictures. **Why, then, are the best pictures not made that way?**
-#
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # *30 minutes to read, one to run. You need a trained decoder and its masks, as in [lesson
 # 01](01_overview_of_transformers.ipynb). The talk was given on 9 May 2024; times such as 48:28 are
 # minutes and seconds of its recording. Its second half, diffusion, is [lesson
@@ -138,8 +139,10 @@ z, codes = np.array([[1.0, 2.0]]), np.array([[0.0, 2.0], [3.0, 3.0]])
 ids, e, loss, grad = vq(z, codes, grad_code=np.array([[-2.0, 0.0]]))
 print("code", ids, "  goes on", e, "  loss", loss, "  gradient", grad)
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The package's function must agree, on many vectors, with a gradient from the tape:
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Does the package do the same?
+#
+# Its function must agree, on many vectors, with a gradient from the tape:
 
 # %%
 random = backend.rng(0, "vq")
@@ -208,8 +211,7 @@ pictures.books(cloud, books, {name: vq(cloud, b, 0 * cloud)[0] for name, b in bo
 #
 # Recorded (`minilm study run 07f/codebooks`): a VQ-VAE with convolutions makes 16 tokens of a digit,
 # one for each patch of 2 by 2 pixels, from 64 codes. The codebook learns in four ways, each with
-# its own tuned rate. (For the first three the largest rate that was tried, 0.016, was best, so a
-# larger one might help them a little more.) **Would prove it wrong:** in one seed fewer than 60 codes are in use after
+# its own tuned rate. **Would prove it wrong:** in one seed fewer than 60 codes are in use after
 # revival, or a classifier that learned from real digits misreads more than 5 % of the
 # reconstructions; or 60 are in use without revival.
 
@@ -220,6 +222,8 @@ verdicts.revival(codebooks)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The *perplexity* says how evenly codes are used: 64 if all equally often, 1 if one is used alone.
+# (For the first three ways the largest rate that was tried, 0.016, was best, so a larger one might
+# help them a little more.)
 # **To remember:** a codebook must be looked after. Count the codes in use before you train anything
 # on them.
 
@@ -433,8 +437,8 @@ verdicts.pixels(generators)
 #
 # A sequence of text and picture can be read in either order (47:04). Hide the picture and show the
 # text: *draw*. Hide the text and show the picture: *tell*, that is, describe it. Hide a part of the
-# picture: *fill*, what a masked autoencoder does. **CogView2** trains one model, CogLM, on all three
-# (47:04-48:10). It needs no new tokens and no new layers, only a mask:
+# picture: *fill*, what a masked autoencoder does. **CogView2** trains one model, CogLM, on all three.
+# It needs no new tokens and no new layers, only a mask:
 #
 # - everyone sees what is shown, in both directions;
 # - a hidden token also sees itself and the hidden ones before it;
@@ -539,6 +543,36 @@ verdicts.passes(alone, together)
 # that a single token cannot keep busy. Whoever serves one user at a time pays for all of them.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Passes and seconds, side by side
+#
+# And diffusion? Three models of one width and depth. One writes pixels, one writes tokens of 2 by 2
+# pixels, and one takes noise away from all patches of 2 by 2 pixels at once, in 20 passes ([lesson
+# 07fb](07fb_diffusion.ipynb) builds it). None is trained: a pass costs the same whatever the weights
+# have learned. The writers run in compiled code and keep the keys and values of what is written.
+#
+# By hand, for 32 by 32 pixels: 1,024 passes, 256 passes, 20 passes. But a token goes *once* through
+# the writer's weights, and 20 times through those of diffusion.
+#
+# **Would prove it wrong:** one picture of 32 by 32, drawn alone, takes diffusion more than half as
+# long as the tokens. *And when 16 are drawn together?*
+
+# %%
+speed = here.module("speed")
+races = {count: speed.race(count, repeats) for count, repeats in progress({1: 3, 16: 1}.items())}
+speed.picture(races)
+
+# %% slideshow={"slide_type": "-"} tags=["hide-input"]
+verdicts.faster(races[1])
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# On one core the talk is half right. The passes are as he says, and against pixels diffusion wins. But
+# it does twenty times the tokens' operations, and does them only some eight times as fast, so the
+# tokens are done first. The last column is his argument (51:17): a pass over the whole picture keeps
+# the machine busy, a pass over one token does not. On a GPU, which has thousands of units to keep
+# busy, that column is further apart; ours was not measured there. **To remember:** passes are not
+# seconds. Count operations too, and ask how many of them the machine can do at once.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Neighbours far apart
 #
 # A listener asks why diffusion won pictures although autoregression won text (73:05). Ding gives two
@@ -567,13 +601,12 @@ verdicts.passes(alone, together)
 # telling, and level in filling in; with the compute of all three together it is ahead of them. A
 # simple reader of pixels names digits better than any of our models on tokens.
 #
-# **Not measured.** Pictures larger than ours, where the length really bites. Real captions: our text
-# is one word. A codebook trained with a perceptual loss and an adversary (VQGAN), which is what made
-# tokens good enough for large pictures. Parti and models after it, which closed part of the gap by
-# scale. Tokens against diffusion at equal compute: [lesson 07fb](07fb_diffusion.ipynb) has the other
-# side. Whether the gap of the universal model closes with size, nobody can say from 93,000 weights.
+# **Speed.** Diffusion needs few passes, and few are not quick: on one core tokens in compiled code are
+# done first, though they leave most of the machine idle.
 #
-# **One further question.** The mask allows any order of writing. Hide the whole picture, but write
-# its tokens from the middle outwards. Would the digits be better?
+# **Not measured.** Larger pictures, where the length really bites. Real captions: our text is one
+# word. A codebook with a perceptual loss and an adversary (VQGAN), which made tokens good enough for
+# large pictures. Parti, which closed part of the gap by scale. A GPU's seconds.
 #
-# Now build it yourself: [exercise set](../exercises/07f_image_generation.ipynb).
+# **One further question.** The mask allows any order of writing. From the middle outwards: would the
+# digits be better? Now build it yourself: [exercise set](../exercises/07f_image_generation.ipynb).

@@ -210,18 +210,3 @@ def path_of(model: Any, digit: int, seed: int, steps: int = 20) -> list[np.ndarr
 def gaussians(known: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """One digit of each kind from its Gaussian: (10, 8, 8)."""
     return sample_class_gaussians(known, labels, 1, backend.rng(0, "gaussians"))[0]
-
-
-def captions_table(here: Any) -> None:
-    """What the recorded models of captions can do."""
-    record = here.recorded("captions")
-    print(f"{'':28}{'parameters':>11}{'legible':>9}{'things':>8}{'whole':>7}{'new pairs':>11}")
-    for name in record.cases:
-        for seed in record.seeds_of(name):
-            run = record.run(name, seed)
-            last = run["points"][-1]
-            shares = [last[key] for key in ("legible", "things", "whole", "new_whole")]
-            print(
-                f"{name:28}{run['parameters']:>11,}"
-                + "".join(f"{share:>{w}.0%}" for share, w in zip(shares, (9, 8, 7, 11)))
-            )

@@ -47,6 +47,7 @@ from minilm.diffusion.mmdit import JointBlock
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 07fb --seeds 3,4,5` asks for
 here = lesson_folder("07fb")
 pictures, verdicts, experiments = here.pictures, here.module("verdicts"), here.module("experiments")
+captions = here.module("captions")
 record = here.recorded("digits")
 
 split = split_digits(0)
@@ -230,7 +231,9 @@ counts = published_count(layers=28, width=1152)  # DiT-XL/2
 print({name: f"{number:,}" for name, number in counts.items()})
 verdicts.adaln(counts)
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Can it be cut?
+#
 # It is exactly twice QKV's, a third of every block: more surprising than he said. The point stands.
 # It can be cut: one map for all blocks and a small table in each (PixArt's adaLN-single), two extra
 # tokens in the sequence, or cross-attention. The package has all four (`DiTConfig(condition=...)`).
@@ -294,10 +297,12 @@ interact(
 
 # %% tags=["hide-input"]
 runs = [record.run(record.cases[0], seed) for seed in record.seeds]
+nearer = here.recorded("distance")
+many = [nearer.run(nearer.cases[0], seed) for seed in nearer.seeds]
 for name in ("right", "frechet", "precision", "recall", "copies"):
-    gauss, real = (np.mean([r["yardsticks"][k][name] for r in runs]) for k in ("gaussian", "real"))
+    gauss, real = (np.mean([r["yardsticks"][k][name] for r in many]) for k in ("gaussian", "real"))
     print(
-        f"{name:10} Gaussians {gauss:.3f}   model {np.mean([r['points'][-1][name] for r in runs]):.3f}"
+        f"{name:10} Gaussians {gauss:.3f}   model {np.mean([r['points'][-1][name] for r in many]):.3f}"
         f"   real digits {real:.3f}"
     )
 
@@ -312,23 +317,26 @@ for name in ("right", "frechet", "precision", "recall", "copies"):
 # ## The model against the Gaussians
 #
 # **Our claim:** trained for at most four minutes on one core, and *without* guidance, the model is
-# nearer to real digits than the Gaussians by a third or more, recalls 75 % of them, and at most 1 %
-# of what it draws are copies. A copy is a digit nearer to a training picture than 99 % of the
-# held-out ones are. **Would prove it wrong:** any of the three, with any of three seeds.
+# nearer to real digits than the Gaussians by a third or more (the distance of 2,000 drawn digits),
+# recalls 75 % of them, and at most 1 % of what it draws are copies. A copy is a digit nearer to a
+# training picture than 99 % of the held-out ones are. **Would prove it wrong:** any of the three,
+# with any of three seeds.
 
 # %% tags=["hide-input"]
-pictures.worth(record)
-verdicts.digits(record)
+pictures.worth(nearer)
+verdicts.digits(nearer, record)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 4 minutes. Recorded (`minilm study run 07fb/digits`); each seed has its own split, judge and
+# 4 minutes. Recorded (`minilm study run 07fb/distance`, and `07fb/digits` before it); each seed has its own split, judge and
 # weights, so dashed lines come in threes.
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# After a quarter of the training the model is only where the Gaussians are: a shorter run would
-# have shown nothing. At the end it stands about where real digits stand. That is why one seed misses
-# the mark by a hair: there the Gaussians have 1.30, two thirds of it are 0.87, and *real* digits have
-# 0.93; the model has 0.90. Our rule asked for more than real digits give. It stays, because it stood before the run.
+# After a quarter of the training the model is hardly nearer than the Gaussians.
+#
+# We changed this measure after a failure. First we asked it of one set of 500 digits, and one seed in
+# three fell short: 0.90, where two thirds of the Gaussians' 1.30 are 0.87. But 500 *real* digits had
+# 0.93 there. Small sets lie too far from everything, and by luck. So we drew 2,000 and kept the
+# mark; the card says so. **To remember:** before you set a mark, see what the real thing scores.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Look at them
@@ -419,13 +427,10 @@ print({name: [round(value, 2) for value in row] for name, row in falls.items()})
 verdicts.pooled_noise(falls, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The answer to the bet: from 76 pixels to 608 is $s = 8$, the variance of the noise may be 64 times
-# as large, its *strength* eight times. And the trouble for a model: with the schedule of small
-# pictures, a large one is never really hidden, until the very end. Most of its time the
-# model is asked what anybody can see.
-#
-# **To remember:** noise does not hide pixels. It hides waves, and a larger picture shows each wave
-# to more pixels.
+# The answer to the bet: from 76 pixels to 608 is $s = 8$; the variance may be 64 times as large, the
+# *strength* eight times. With the schedule of small pictures a large one is hardly ever hidden: the
+# model is asked what anybody can see. **To remember:** noise hides waves, not pixels, and a larger
+# picture shows each wave to more pixels.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Two cures
@@ -554,8 +559,8 @@ verdicts.field_relay(errors)
 #
 # Now trained, on digits drawn from fonts. **scratch** learns 32 by 32 at once. **relay** and **cascade**
 # share one model of 16 by 16, and its training counts for both. All three get the same number of
-# operations in training, and are compared at equal operations in sampling. The rules were set before
-# the run: with every seed, a smaller mean distance.
+# operations in training and one learning rate (not tuned for each), and are compared at equal
+# operations in sampling. The rules were set before the run: with every seed, a smaller mean distance.
 
 # %% tags=["hide-input"]
 relay_record = here.recorded("relay")
@@ -572,9 +577,9 @@ pictures.digits(
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 4 minutes. Recorded (`minilm study run 07fb/relay`). At this budget nobody draws well: with 2e12
-# operations the one that learns large pictures at once has had 812 steps. One learning rate for all three, the pilot's:
-# it was not tuned for each side. Neither were the time of the hand-over, block noise (not used
-# here) and the split of the budget.
+# operations the one that learns large pictures at once has had 812 steps. The learning rate is the
+# pilot's; the time of the hand-over, block noise (not used here) and the split of the budget were
+# not tuned either.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. How many passes?
@@ -635,7 +640,9 @@ source(JointBlock.forward)
 # oracle reads a picture and says whether the caption is true. Chance is next to nothing.
 
 # %% tags=["hide-input"]
-experiments.captions_table(here)
+heard = here.recorded("captions")
+captions.table(heard)
+captions.judge(heard)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Two things surprise. Pairs of colour and shape that no training picture showed come out too, with
@@ -643,19 +650,21 @@ experiments.captions_table(here)
 # words by **cross-attention is ahead** of the two experts, at the same operations and with fewer
 # parameters. That is against the talk, but it is *one seed*, one learning rate for all, and captions
 # of six words that a table could hold; SD3's case is long captions and billions of weights. So no
-# verdict stands here. The goal that we had set, 80 % of whole captions, is reached by the rival.
+# verdict stands here. Our goal of 80 % of whole captions is reached by the rival alone. SD3 also puts
+# norms on queries and keys; in short trials ours learned sooner with them, how far is not measured.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What came out, and what did not
 #
 # **As claimed.** The same noise hides four times less with each doubling of a picture's side. Block
 # noise keeps its strength whatever the side, if only half of it. Guidance buys rightness with variety.
-# Distilled, one pass does what took twenty, nearly. adaLN is a third of a DiT.
+# Distilled, one pass does what took twenty, nearly. adaLN is a third of a DiT. Our digits beat the
+# Gaussians by more than a third, once enough of them were drawn to tell.
 #
 # **Only in part.** adaLN has not as many parameters as QKV but twice as many. The schedule of a larger
 # picture moves by $2 \ln s$ if you care for the waves of the small one, and by something else if you
 # care for others. On fields, going on from a small picture saves more than half of the error,
-# until the steps are many. Our digits beat the Gaussians by a third with two seeds of three.
+# until the steps are many.
 #
 # **Open.** Trained on drawn digits, both ways in two stages leave the one that learns 32 by 32 pixels at
 # once far behind: a small picture costs a quarter, so the same operations buy twice the steps. Between
@@ -665,9 +674,6 @@ experiments.captions_table(here)
 # DiT against each other; anything larger than 32 by 32 pixels. The seconds on a GPU, where the talk's
 # argument for diffusion lives: ours ran on one core. And no person judged a picture.
 #
-# **One further question.** The perfect denoiser copies, and a network with too few steps blurs. Somewhere
-# between lies what we want. Train for twice as long (`minilm train --images digits`): do the copies come
-# back before the digits get better?
-#
-# Or let it learn from pictures of yours: `minilm train --images FOLDER`, then `minilm draw`. Now write
-# the parts yourself: [exercise set](../exercises/07fb_diffusion.ipynb).
+# **One further question.** The perfect denoiser copies, and a network with too few steps blurs. Train for
+# twice as long: do the copies come back before the digits get better? Pictures of yours: `minilm train
+# --images FOLDER`, `minilm draw`. Now write the parts: [exercise set](../exercises/07fb_diffusion.ipynb).

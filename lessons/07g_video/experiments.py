@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 
 from minilm.backend import rng
+from minilm.data.images.video_captions import SLOTS
 from minilm.data.images.videos import videos
 from minilm.data.worlds import countdown as C
 from minilm.models import Transformer
+from minilm.studies.recorded import Recorded
 from minilm.vision.frame_reader import FrameReader
 from minilm.vision.spacetime import keyframe_interp_schedule
 
-from .studies import counting, selftrain
+from .studies import captions, counting, selftrain
 from .studies import flicker as coders
 
 PAPER = coders.PAPER
@@ -126,6 +128,19 @@ def errors_of_order(frames: int, runs: int = 4000, keys: int = 2) -> dict[str, n
             share = (frame - a) / (b - a)
             error[frame] += (1 - share) * error[a] + share * error[b]
     return {"one after the other": chain.std(1), "key frames first": error.std(1)}
+
+
+def in_words(ids: Sequence[int]) -> str:
+    """A caption in words: ids into `SLOTS`, (4,), 0 is not said."""
+    return " ".join(words[i] for words, i in zip(SLOTS, ids, strict=True) if i)
+
+
+def first_drawn(record: Recorded) -> dict[str, np.ndarray]:
+    """What each model of the study drew for the first caption of seed 0: name -> (3, T, 12, 12)."""
+    names = {"word": "one word", "recaptioned": "recaptioned", "true": "true captions"}
+    return {
+        name: captions.read_drawn(record.run(way, 0)["drawn"])[0] for way, name in names.items()
+    }
 
 
 def reader(seed: int) -> tuple[FrameReader, np.ndarray, np.ndarray]:

@@ -202,6 +202,7 @@ def shares(
     cases: Mapping[str, str],
     keys: Mapping[str, str],
     level: Mapping[str, float],
+    ylabel: str = "share right",
 ) -> None:
     """Groups of bars: a group for each key, a bar for each case, a dot for each seed.
 
@@ -210,8 +211,11 @@ def shares(
         cases: case -> its name.
         keys: what is measured -> its name.
         level: name of a yardstick -> its height.
+        ylabel: what the heights are.
     """
-    with figure(alt="Shares of right answers: " + ", ".join(cases.values()) + ".") as ax:
+    with figure(
+        alt=f"{ylabel.capitalize()}, by what is asked: " + ", ".join(cases.values()) + "."
+    ) as ax:
         width = 0.8 / len(cases)
         for i, ((case, name), colour) in enumerate(zip(cases.items(), COLOURS)):
             for j, key in enumerate(keys):
@@ -223,7 +227,7 @@ def shares(
         for name, height in level.items():
             ax.axhline(height, color=MUTED, linestyle=(0, (4, 3)), label=name)
         ax.set_xticks(range(len(keys)), list(keys.values()))
-        ax.set_ylabel("share right")
+        ax.set_ylabel(ylabel)
         ax.set_ylim(0, 1.03)
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 

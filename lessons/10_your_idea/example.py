@@ -18,6 +18,7 @@ from minilm.studies.recorded import Recorded
 NAMES = {"attention": "attention", "mamba": "Mamba", "linear": "linear attention"}
 MODELS = tuple(NAMES)
 STRUCTURED = ("mamba", "linear")  # a state of fixed size
+KNOWN = 0.99  # two sides above this are no test of which knows more
 SAME = 1e-6  # largest difference that counts as equal, float32
 SCAN = "Gu and Dao, arXiv 2312.00752, sections 3.2 and 3.3"
 
@@ -112,11 +113,14 @@ def survives(record: Recorded, model: str) -> Verdict:
 
 
 def holds_less(record: Recorded) -> Verdict:
-    measured: dict[str, np.ndarray] = {}
+    measured, untested = {}, []
     for task, (n, *_) in record.settings["lengths"].items():
         attention = shares(record, task, "attention")[n]
         for model in STRUCTURED:
-            measured[f"{task}, {NAMES[model]}"] = attention - shares(record, task, model)[n]
+            name, other = f"{task}, {NAMES[model]}", shares(record, task, model)[n]
+            measured[name] = attention - other
+            if min(attention.mean(), other.mean()) > KNOWN:
+                untested.append(name)
     words = "; ".join(
         f"{task}: " + ", ".join(
             f"{NAMES[m]} {shares(record, task, m)[n].mean():.1%}" for m in MODELS
@@ -131,40 +135,73 @@ def holds_less(record: Recorded) -> Verdict:
         expected="above 0 in both worlds, for both",
         measured=measured,
         seeds=record.seeds,
-        holds=lambda m: min(m.values()) > 0,
-        partly=lambda m: max(m.values()) > 0,
+        holds=lambda m: min(m.values()) > 0 and not untested,
+        partly=lambda m: any(v > 0 for name, v in m.items() if name not in untested),
         kind="ours",
         recorded=True,
         says=f"right answers: {words}",
+        note=f"no test: {'; '.join(untested)}, where both know over {KNOWN:.0%}"
+        if untested
+        else "",
     )
 
 
+def learnt(record: Recorded, task: str, model: str) -> bool:
+    """Whether every seed knows, at the length of training, half of what the shortcut leaves open.
+
+    A model that has not learnt a world has nothing that it could keep on longer texts.
+    """
+    n = record.settings["lengths"][task][0]
+    return bool((shares(record, task, model)[n] >= record.settings["learnt"][task]).all())
+
+
+def kept(record: Recorded, task: str, model: str) -> np.ndarray:
+    """(seeds,): right answers at four times the length of training, over those at that length."""
+    found, lengths = shares(record, task, model), record.settings["lengths"][task]
+    return found[lengths[-1]] / np.maximum(found[lengths[0]], 1e-9)
+
+
 def keeps_longer(record: Recorded) -> Verdict:
-    measured, words = {}, []
+    measured, words, tested, why = {}, [], [], []
     for task, lengths in record.settings["lengths"].items():
-        kept = {}
-        for model in MODELS:
-            found = shares(record, task, model)
-            kept[model] = found[lengths[-1]] / np.maximum(found[lengths[0]], 1e-9)
-        best = np.maximum(kept["mamba"], kept["linear"])
-        measured[f"{task}, attention"], measured[f"{task}, better state"] = kept["attention"], best
-        words.append(f"{task}: " + ", ".join(f"{NAMES[m]} {kept[m].mean():.0%}" for m in MODELS))
+        able = [model for model in MODELS if learnt(record, task, model)]
+        states = [model for model in STRUCTURED if model in able]
+        most = max(shares(record, task, model)[lengths[-1]].mean() for model in MODELS)
+        if "attention" not in able or not states:
+            why.append(f"{task}, which attention or both states have not learnt")
+        elif most <= record.settings["shortcut"][f"{task} {lengths[-1]}"]:
+            why.append(f"{task}, where at 4 times the length nobody beats the shortcut (a condition "
+                       "that came after the runs)")  # fmt: skip
+        else:
+            tested.append(task)
+        left = {model: kept(record, task, model) for model in MODELS}
+        measured[f"{task}, attention"] = left["attention"]
+        measured[f"{task}, better state"] = np.max([left[m] for m in states or STRUCTURED], axis=0)
+        words.append(
+            f"{task}: "
+            + ", ".join(
+                f"{NAMES[m]} {left[m].mean():.0%}" + ("" if m in able else " (had not learnt)")
+                for m in MODELS
+            )
+        )
+
+    def ahead(m: Mapping[str, float]) -> list[bool]:
+        return [m[f"{task}, better state"] > m[f"{task}, attention"] for task in tested]
+
+    every = len(record.settings["lengths"])
     return claim(
         "on texts longer than any in training a state keeps more of what it could do",
         source="our reading of the question at Chung 69:01 and Ding 66:25",
         measure="share of right answers at 4 times the length of training, over that at the length "
         "of training; rotary positions for attention",
-        expected="the better of the two states above attention, in both worlds",
+        expected="the better of the states that have learnt above attention, in both worlds",
         measured=measured,
         seeds=record.seeds,
-        holds=lambda m: all(
-            m[f"{task}, better state"] > m[f"{task}, attention"] for task in ("recall", "copy")
-        ),
-        partly=lambda m: any(
-            m[f"{task}, better state"] > m[f"{task}, attention"] for task in ("recall", "copy")
-        ),
+        holds=lambda m: len(tested) == every and all(ahead(m)),
+        partly=lambda m: any(ahead(m)),
         kind="ours",
         recorded=True,
         says="of its right answers at the length of training, at 4 times that length there are left: "
         + "; ".join(words),
+        note=f"no test: {'; '.join(why)}" if why else "",
     )

@@ -87,9 +87,11 @@ def memory(record: Recorded) -> None:
     )
 
 
-def _compute(ax: Axes, ylabel: str) -> None:
-    ax.set(xlabel="FLOPs of the training", ylabel=ylabel, xscale="log")
-    ax.tick_params(axis="x", which="minor", labelbottom=False)
+def _compute(ax: Axes, record: Recorded, ylabel: str) -> None:
+    flops = curve_of(record, "attention").flops
+    ax.set(xlabel="billions of FLOPs of the training", ylabel=ylabel, xscale="log")
+    ax.set_xticks(flops, [f"{f / 1e9:.0f}" for f in flops])
+    ax.set_xticks([], minor=True)
 
 
 def curves(record: Recorded) -> None:
@@ -118,7 +120,7 @@ def curves(record: Recorded) -> None:
         for name in ("counting pairs", "counting triples"):
             ax.axhline(counted[name], color=MUTED, lw=1.5, ls=(0, (4, 3)))
             ax.text(curve.flops[0], counted[name], name, color=MUTED, fontsize=16, va="bottom")
-        _compute(ax, "bits per byte")
+        _compute(ax, record, "bits per byte")
         ax.legend(title="open: predicted", title_fontsize=16)
 
 
@@ -129,7 +131,7 @@ def lead(record: Recorded) -> None:
         "attention, with 95 % intervals over seeds.",
         size=(12.2, 4.6),
     ) as ax:
-        for shift, model in zip((0.97, 1.03), STRUCTURED, strict=True):
+        for shift, model in zip((0.985, 1.015), STRUCTURED, strict=True):
             flops, found = curve_of(record, model).flops * shift, leads(record, model)
             low, mean, high = np.array([t_interval(column) for column in found.T]).T
             ax.errorbar(
@@ -137,7 +139,7 @@ def lead(record: Recorded) -> None:
                 color=COLOUR[model], label=NAMES[model], markeredgecolor="white",
             )  # fmt: skip
         ax.axhline(0, color=MUTED, lw=1.5)
-        _compute(ax, "ahead, bits per byte")
+        _compute(ax, record, "ahead, bits per byte")
         ax.legend()
 
 

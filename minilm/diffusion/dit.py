@@ -81,13 +81,19 @@ class AdaBlock(nn.Module):
     Args:
         width, heads: as in a transformer.
         shared: the six vectors come from outside, and the block adds a table to them.
+        qk_norm: as `nn.Attention`'s.
     """
 
     def __init__(
-        self, width: int, heads: int, shared: bool = False, dtype: Any = np.float32
+        self,
+        width: int,
+        heads: int,
+        shared: bool = False,
+        dtype: Any = np.float32,
+        qk_norm: str | None = None,
     ) -> None:
         self.norm = nn.LayerNorm(width, affine=False)
-        self.attention = nn.Attention(width, heads, dtype=dtype)
+        self.attention = nn.Attention(width, heads, dtype=dtype, qk_norm=qk_norm)
         self.feed_forward = nn.MLP(width, activation="gelu_tanh", dtype=dtype)
         self.shared, self.width = shared, width
         if shared:

@@ -7,7 +7,9 @@ Four ways to tell a DiT what a caption says:
     "cross"     patches read the words by cross-attention, as in models that read T5
     "bag"       the mean of the words, through adaLN only
 
-The time, and the mean of the words, enter through adaLN in all four.
+The time, and the mean of the words, enter through adaLN in all four. In all four the queries and
+keys of each head may have an RMS norm, as in Stable Diffusion 3: our small models then learn sooner
+where things stand.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class MMDiTConfig:
         words: of the vocabulary; word 0 stands for none.
         longest: words of a caption.
         way: one of `WAYS`.
+        qk_norm: RMS norms on the queries and keys of each head.
 
     Raises:
         InputError: a size below 1, a patch that does not divide the side, an unknown way.
@@ -56,6 +59,7 @@ class MMDiTConfig:
     words: int = 26
     longest: int = 6
     way: str = "experts"
+    qk_norm: bool = False
 
     def __post_init__(self) -> None:
         for name in ("side", "patch", "channels", "width", "layers", "heads", "words", "longest"):
@@ -77,18 +81,38 @@ class MMDiTConfig:
 
 
 class Expert(nn.Module):
-    """What one kind of token has to itself in a joint block."""
+    """What one kind of token has to itself in a joint block.
 
-    def __init__(self, width: int, dtype: Any = np.float32) -> None:
+    Args:
+        width, heads: as in a transformer.
+        qk_norm: RMS norms on the queries and keys of each head, of this kind's own.
+    """
+
+    def __init__(
+        self, width: int, heads: int, dtype: Any = np.float32, qk_norm: bool = False
+    ) -> None:
         self.norm = nn.LayerNorm(width, affine=False)
         self.modulation = Modulation(width, dtype=dtype)
         self.qkv = nn.Linear(width, 3 * width, dtype=dtype)
         self.out = nn.Linear(width, width, dtype=dtype)
         self.feed_forward = nn.MLP(width, activation="gelu_tanh", dtype=dtype)
+        self.heads, self.qk_norm = heads, qk_norm
+        if qk_norm:
+            self.q_norm = nn.RMSNorm(width // heads, eps=1e-6, dtype=dtype)
+            self.k_norm = nn.RMSNorm(width // heads, eps=1e-6, dtype=dtype)
 
     def asks(self, x: Tensor, six: list[Tensor]) -> Tensor:  # (B, T, C) -> (B, T, 3 C)
         """Queries, keys and values."""
-        return self.qkv(modulate(self.norm(x), six[0], six[1]))
+        packed = self.qkv(modulate(self.norm(x), six[0], six[1]))
+        if not self.qk_norm:
+            return packed
+        q, k, v = F.split(packed, x.shape[-1])  # (B, T, C) each
+        by_head = (*x.shape[:2], self.heads, -1)
+        q, k = (
+            norm(part.reshape(*by_head)).reshape(*x.shape)  # -> (B, T, H, D) -> (B, T, C)
+            for norm, part in ((self.q_norm, q), (self.k_norm, k))
+        )
+        return F.concatenate([q, k, v], axis=2)
 
     def takes(self, x: Tensor, mixed: Tensor, six: list[Tensor]) -> Tensor:  # -> (B, T, C)
         """What attention found, and the feed-forward net's thought about it."""
@@ -100,8 +124,11 @@ class Expert(nn.Module):
 class JointBlock(nn.Module):
     """Attention over words and patches together; everything else apart."""
 
-    def __init__(self, width: int, heads: int, dtype: Any = np.float32) -> None:
-        self.words, self.patches = Expert(width, dtype), Expert(width, dtype)
+    def __init__(
+        self, width: int, heads: int, dtype: Any = np.float32, qk_norm: bool = False
+    ) -> None:
+        self.words = Expert(width, heads, dtype, qk_norm)
+        self.patches = Expert(width, heads, dtype, qk_norm)
         self.heads = heads
 
     def forward(self, words: Tensor, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,10 +145,13 @@ class JointBlock(nn.Module):
 class ReadingBlock(nn.Module):
     """An adaLN block between whose two halves the patches read the words."""
 
-    def __init__(self, width: int, heads: int, dtype: Any = np.float32) -> None:
-        self.inner = AdaBlock(width, heads, dtype=dtype)
+    def __init__(
+        self, width: int, heads: int, dtype: Any = np.float32, qk_norm: bool = False
+    ) -> None:
+        normed = "head" if qk_norm else None
+        self.inner = AdaBlock(width, heads, dtype=dtype, qk_norm=normed)
         self.norm = nn.LayerNorm(width, dtype=dtype)
-        self.reading = nn.CrossAttention(width, heads, dtype=dtype)
+        self.reading = nn.CrossAttention(width, heads, dtype=dtype, qk_norm=normed)
 
     def forward(self, words: Tensor, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Arguments and answer as those of `JointBlock`."""
@@ -146,10 +176,16 @@ class MMDiT(nn.Module):
         self.words = nn.Embedding(config.words, c, dtype=dtype)
         self.order = nn.Embedding(config.longest, c, dtype=dtype)
         self.time, self.pool = TimeEmbedding(c, dtype), nn.Linear(c, c, dtype=dtype)
-        kind = {"experts": JointBlock, "cross": ReadingBlock}.get(config.way, AdaBlock)
-        self.blocks = nn.ModuleList(
-            [kind(c, config.heads, dtype=dtype) for _ in range(config.layers)]
-        )
+        shape: dict[str, Any] = {"width": c, "heads": config.heads, "dtype": dtype}
+        kind = {"experts": JointBlock, "cross": ReadingBlock}.get(config.way)
+        if kind is None:
+            blocks = [
+                AdaBlock(**shape, qk_norm="head" if config.qk_norm else None)
+                for _ in range(config.layers)
+            ]
+        else:
+            blocks = [kind(**shape, qk_norm=config.qk_norm) for _ in range(config.layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(c, affine=False)
         self.last = Modulation(c, 2, dtype)
         self.out = nn.Linear(c, numbers, std=0.0, dtype=dtype)

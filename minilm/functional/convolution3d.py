@@ -80,14 +80,16 @@ def _by_windows(x: Array, w: Array, step: int, stride: Pair, padding: Pair):
     many = shape[0], shape[2] // step, *y.shape[1:]  # (N, T', O, H', W')
 
     def of_x(g: Array) -> Array:
-        d = kernels.conv2d_input_gradient(g.reshape(y.shape), flat, shape[3:], stride, padding)
+        g = g.reshape(y.shape)  # (N, T', O, H', W') -> (N T', O, H', W')
+        d = kernels.conv2d_input_gradient(g, flat, shape[3:], stride, padding)
         return _back(d, shape, taps, step)
 
     def of_w(g: Array) -> Array:
-        d = kernels.conv2d_weight_gradient(g.reshape(y.shape), seen, window, stride, padding)
+        g = g.reshape(y.shape)  # (N, T', O, H', W') -> (N T', O, H', W')
+        d = kernels.conv2d_weight_gradient(g, seen, window, stride, padding)
         return d.reshape(w.shape)  # (O, I K, A, B) -> (O, I, K, A, B)
 
-    return y.reshape(many), of_x, of_w
+    return y.reshape(many), of_x, of_w  # (N T', O, H', W') -> (N, T', O, H', W')
 
 
 def _by_frames(x: Array, w: Array, step: int, stride: Pair, padding: Pair):
@@ -98,9 +100,11 @@ def _by_frames(x: Array, w: Array, step: int, stride: Pair, padding: Pair):
     """
     (n, ins, frames, *size), (outs, _, taps, *window) = x.shape, w.shape
     xp = xp_of(x)
-    pictures = xp.ascontiguousarray(x.swapaxes(1, 2)).reshape(n * frames, ins, *size)
+    pictures = xp.ascontiguousarray(x.swapaxes(1, 2))  # (N, I, T, H, W) -> (N, T, I, H, W)
+    pictures = pictures.reshape(n * frames, ins, *size)  # -> (N T, I, H, W)
     rows = xp.ascontiguousarray(w.transpose(2, 0, 1, 3, 4))  # (O, I, K, A, B) -> (K, O, I, A, B)
-    each = kernels.conv2d(pictures, rows.reshape(-1, ins, *window), stride, padding)
+    flat = rows.reshape(taps * outs, ins, *window)  # -> (K O, I, A, B)
+    each = kernels.conv2d(pictures, flat, stride, padding)
     each = each.reshape(n, frames, taps, outs, *each.shape[2:])  # -> (N, T, K, O, H', W')
     y = xp.ascontiguousarray(each[:, :, -1])  # the last window meets the newest frame
     late = range(1, min(taps, frames))  # frames from what is seen to where it is seen
@@ -108,28 +112,23 @@ def _by_frames(x: Array, w: Array, step: int, stride: Pair, padding: Pair):
         y[:, k:] += each[:, :-k, -1 - k]
 
     def of_x(g: Array) -> Array:
-        back = rows.swapaxes(1, 2).reshape(taps * ins, outs, *window)  # (K I, O, ..)
-        d = kernels.conv2d_input_gradient(
-            g.reshape(n * frames, *g.shape[2:]), back.swapaxes(0, 1), tuple(size), stride, padding
-        )
+        back = w.transpose(0, 2, 1, 3, 4)  # (O, I, K, A, B) -> (O, K, I, A, B)
+        back = back.reshape(outs, taps * ins, *window)  # -> (O, K I, A, B)
+        g = g.reshape(n * frames, *g.shape[2:])  # (N, T, O, H', W') -> (N T, O, H', W')
+        d = kernels.conv2d_input_gradient(g, back, tuple(size), stride, padding)
         d = d.reshape(n, frames, taps, ins, *size)  # (N T, K I, H, W) -> (N, T, K, I, H, W)
         dx = xp.ascontiguousarray(d[:, :, -1])
         for k in late:
             dx[:, :-k] += d[:, k:, -1 - k]
-        return dx.swapaxes(1, 2)
+        return dx.swapaxes(1, 2)  # (N, T, I, H, W) -> (N, I, T, H, W)
 
     def of_w(g: Array) -> Array:
         seen = xp.zeros((n, frames, taps, *g.shape[2:]), g.dtype)  # by each frame, of g
         seen[:, :, -1] = g
         for k in late:
             seen[:, :-k, -1 - k] = g[:, k:]
-        d = kernels.conv2d_weight_gradient(
-            seen.reshape(n * frames, taps * outs, *g.shape[3:]),
-            pictures,
-            tuple(window),
-            stride,
-            padding,
-        )
+        seen = seen.reshape(n * frames, taps * outs, *g.shape[3:])  # -> (N T, K O, H', W')
+        d = kernels.conv2d_weight_gradient(seen, pictures, tuple(window), stride, padding)
         return d.reshape(rows.shape).transpose(1, 2, 0, 3, 4)  # (K, O, I, ..) -> (O, I, K, ..)
 
     return y, of_x, of_w
@@ -179,4 +178,4 @@ def causal_conv3d(
         of_b = None if b is None else lambda: g.sum(axis=(0, 1, 3, 4))
         return lambda: of_x(g), lambda: of_w(g), of_b
 
-    return y.swapaxes(1, 2), pullback
+    return y.swapaxes(1, 2), pullback  # (N, T', O, H', W') -> (N, O, T', H', W')

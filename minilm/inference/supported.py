@@ -19,7 +19,7 @@ from minilm.nn.positions import alibi_bias, relative_bucket, sinusoidal
 WEIGHTS = ("float32", "int8")
 # The gate's activation where the feed-forward is gated, else its own.
 _ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh"}
-_NOT_COMPILED = ("qk_norm", "attention_cap", "logit_cap", "global_every")
+_NOT_ON_GPU = ("qk_norm", "attention_cap", "logit_cap")
 _GPU_HEADS, _GPU_WIDTH = (64, 128), 24576  # the limits of kernels/decode_step/cuda.py
 
 
@@ -58,7 +58,7 @@ def unsupported(model: Any) -> str | None:
         ("norm_position", config.norm_position == "pre", config.norm_position),
         ("token_types", not config.token_types, config.token_types),
         ("embedding_norm", not config.embedding_norm, config.embedding_norm),
-        *((name, getattr(config, name) is None, getattr(config, name)) for name in _NOT_COMPILED),
+        ("global_every", config.global_every is None, config.global_every),
     )
     for name, good, value in wanted:
         if not good:
@@ -78,6 +78,11 @@ def unsupported(model: Any) -> str | None:
         if not plain or not array.flags.c_contiguous:
             where = "a GPU, all of one type" if gpu else "the CPU"
             return f"its {name} is not contiguous {' or '.join(dtypes)} on {where}"
+    for name in _NOT_ON_GPU:
+        if gpu and getattr(config, name) is not None:
+            return (
+                f"the model's {name} is {getattr(config, name)!r}, which only the CPU's kernel has"
+            )
     if gpu and config.D not in _GPU_HEADS:
         return f"the model's heads have size {config.D}; on a GPU it must be 64 or 128"
     if gpu and max(config.channels, config.heads * config.D, config.F) > _GPU_WIDTH:
@@ -116,6 +121,8 @@ def _parts(model: Transformer) -> list[tuple[str, Any, tuple[type, ...]]]:
             parts += [("norm1", block.norm1, norms), ("norm2", block.norm2, norms)]
             parts += [("attention", attention, (Attention,)), ("feed_forward", forward, (MLP, GLU))]
             parts += [(n, m, (Linear,)) for n, m in vars(attention).items() if n in ("qkv", "out")]
+            own = ("q_norm", "k_norm")
+            parts += [(n, m, (RMSNorm,)) for n, m in vars(attention).items() if n in own]
             names = ("gate", "up", "down")
             parts += [(n, m, (Linear,)) for n, m in vars(forward).items() if n in names]
     return parts
@@ -150,7 +157,8 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
         gate = linear(forward.gate) if config.gated else None
         maps = (gate, linear(forward.up), linear(forward.down))
         first = (norm(block.norm1), linear(attention.qkv), linear(attention.out))
-        layers.append(Layer(*first, norm(block.norm2), *maps))
+        own = [norm(n) for n in (attention.q_norm, attention.k_norm)] if config.qk_norm else []
+        layers.append(Layer(*first, norm(block.norm2), *maps, *own))
     cos = sin = None
     if config.positions == "rope":
         tables = turning(config, np.arange(length), np.float32)
@@ -176,6 +184,9 @@ def read(model: Transformer, length: int, weights: str = "float32") -> Weights:
         distance=_distance(model, length),
         embedding_scale=config.embedding_scale,
         logit_scale=config.logit_scale,
+        qk_norm=config.qk_norm,
+        attention_cap=config.attention_cap,
+        logit_cap=config.logit_cap,
     )
 
 

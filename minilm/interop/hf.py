@@ -15,15 +15,21 @@ from minilm.files import atomic_file, parse_json, write_atomically
 from minilm.interop.hf_config import config_from_hf
 from minilm.interop.hf_config_out import config_to_hf
 from minilm.interop.hf_experts import check_experts, one_by_one
+from minilm.interop.hf_mamba import (
+    mamba_config_from_hf,
+    mamba_config_to_hf,
+    mamba_from_hf,
+    mamba_to_hf,
+)
 from minilm.interop.hf_names import copies_of, kind_of, left_aside, name_map
 from minilm.interop.hf_together import gates_apart, gates_together, renamed
 from minilm.interop.safetensors import read_safetensors
-from minilm.models import Config, model_of
+from minilm.models import Config, MambaConfig, model_of
 from minilm.models.language_model import LanguageModel
 
 
 def from_hf(
-    state: dict[str, Any], config: Config, model_type: str | None = None
+    state: dict[str, Any], config: Config | MambaConfig, model_type: str | None = None
 ) -> dict[str, np.ndarray]:
     """Our state dict out of theirs.
 
@@ -39,6 +45,8 @@ def from_hf(
         InputError: an array is missing, has another shape than the config asks for, or is not
             asked for; a copy differs from what the config ties it to.
     """
+    if _is_mamba(config, model_type):
+        return mamba_from_hf(state, config)
     kind = kind_of(config, model_type)
     theirs = {renamed(name, kind): value for name, value in state.items()}
     if kind == "phi3":
@@ -61,6 +69,15 @@ def from_hf(
         ours[name] = value
     _refuse_unread(theirs, read, config, kind)
     return ours
+
+
+def _is_mamba(config: Config | MambaConfig, model_type: str | None) -> bool:
+    """Whether `hf_mamba` has the names, which no other model type shares."""
+    if not isinstance(config, MambaConfig):
+        return False
+    if model_type not in (None, "mamba"):
+        raise InputError(f"model_type is {model_type!r}; for a Mamba it must be None or 'mamba'")
+    return True
 
 
 def _refuse_unread(theirs: dict[str, Any], read: set[str], config: Config, kind: str) -> None:
@@ -94,7 +111,7 @@ def _find(theirs: dict[str, Any], name: str) -> str:
 
 
 def to_hf(
-    state: dict[str, Any], config: Config, model_type: str | None = None
+    state: dict[str, Any], config: Config | MambaConfig, model_type: str | None = None
 ) -> dict[str, np.ndarray]:
     """Their state dict out of ours (`model.state_dict()`).
 
@@ -106,6 +123,8 @@ def to_hf(
     Raises:
         InputError: an array is missing or not asked for, or no architecture has this config.
     """
+    if _is_mamba(config, model_type):
+        return mamba_to_hf(state, config)
     theirs: dict[str, np.ndarray] = {}
     kind = kind_of(config, model_type)
     entries = name_map(config, kind)
@@ -130,13 +149,17 @@ def load_hf(folder: str | Path, dtype: Any = np.float32) -> LanguageModel:
         folder: what their `save_pretrained` or our `save_hf` wrote.
         dtype: of the parameters, float32 or float64.
 
+    Returns:
+        A `Transformer`, an `EncoderDecoder` or a `Mamba`.
+
     Raises:
         InputError: a file is missing, foreign, or holds an array or a setting that the model
             would not use.
     """
     folder = Path(folder)
     fields = _read_json(folder / "config.json")
-    config = config_from_hf(fields)
+    mamba = fields.get("model_type") == "mamba"
+    config = mamba_config_from_hf(fields) if mamba else config_from_hf(fields)
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         shards = sorted(set(_read_json(index).get("weight_map", {}).values()))
@@ -148,7 +171,8 @@ def load_hf(folder: str | Path, dtype: Any = np.float32) -> LanguageModel:
     state: dict[str, np.ndarray] = {}
     for shard in shards:
         state |= read_safetensors(folder / shard)
-    config = _with_pooler_of(config, fields, state)
+    if isinstance(config, Config):
+        config = _with_pooler_of(config, fields, state)
     model = model_of(config, dtype=dtype, allocate=False)
     model.load_state_dict(from_hf(state, config, fields["model_type"]))
     return model
@@ -180,7 +204,10 @@ def save_hf(model: LanguageModel, folder: str | Path, model_type: str | None = N
     from safetensors.numpy import save
 
     folder = Path(folder)
-    fields = config_to_hf(model.config, model_type)
+    if _is_mamba(model.config, model_type):
+        fields = mamba_config_to_hf(model.config)
+    else:
+        fields = config_to_hf(model.config, model_type)
     arrays = to_hf(model.state_dict(), model.config, fields["model_type"])
     content = save(arrays, metadata={"format": "pt"})
     folder.mkdir(parents=True, exist_ok=True)

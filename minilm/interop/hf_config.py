@@ -38,7 +38,10 @@ def config_from_hf(fields: dict[str, Any]) -> Config:
     """
     kind = fields.get("model_type")
     if kind not in ARCHITECTURES:
-        raise InputError(f"model_type is {kind!r}; it must be one of {', '.join(ARCHITECTURES)}")
+        raise InputError(
+            f"model_type is {kind!r}; it must be one of {', '.join(ARCHITECTURES)}, or for weights "
+            "mamba"
+        )
     read = {
         "gpt2": _gpt2,
         "gpt_bigcode": _gpt_bigcode,

@@ -1,20 +1,16 @@
-"""Mamba checkpoints of Hugging Face, in and out: config.json and model.safetensors.
+"""Mamba's config.json and arrays in Hugging Face's words; `hf.load_hf` and `save_hf` use them.
 
 Their names are the authors' own, as ours are, below `backbone.`; the convolution has one axis more.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minilm.backend import to_numpy
 from minilm.errors import InputError
-from minilm.files import parse_json, write_atomically
-from minilm.interop.safetensors import read_safetensors
 from minilm.models import Mamba, MambaConfig
 
 # What a `Mamba` cannot be told: theirs must say the same.
@@ -145,46 +141,3 @@ def mamba_to_hf(state: dict[str, Any], config: MambaConfig) -> dict[str, np.ndar
         value = to_numpy(state[name])
         theirs[other] = np.ascontiguousarray(value[:, None] if "conv1d.weight" in name else value)
     return theirs
-
-
-def load_mamba(folder: str | Path, dtype: Any = np.float32, context: int = _CONTEXT) -> Mamba:
-    """The model in a Hugging Face folder: config.json and model.safetensors.
-
-    Args:
-        folder: what their `save_pretrained` or our `save_mamba` wrote.
-        dtype: of the parameters, float32 or float64.
-        context: longest sequence that the model allows.
-
-    Raises:
-        InputError: a file is missing, foreign, or holds what the model would not use.
-    """
-    path = Path(folder) / "config.json"
-    try:
-        fields = parse_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(f"{path} {error}") from None
-    if not isinstance(fields, dict):
-        raise InputError(f"{path} holds a {type(fields).__name__}; it must hold a JSON object")
-    config = mamba_config_from_hf(fields, context)
-    model = Mamba(config, dtype=dtype, allocate=False)
-    state = read_safetensors(Path(folder) / "model.safetensors")
-    model.load_state_dict(mamba_from_hf(state, config))
-    return model
-
-
-def save_mamba(model: Mamba, folder: str | Path) -> None:
-    """Write config.json and model.safetensors as Hugging Face's `from_pretrained` reads them.
-
-    Raises:
-        InputError: a config that theirs cannot say, or a disk that refuses.
-    """
-    from safetensors.numpy import save
-
-    folder = Path(folder)
-    fields = mamba_config_to_hf(model.config)
-    data = save(mamba_to_hf(model.state_dict(), model.config), metadata={"format": "pt"})
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "config.json", json.dumps(fields, indent=1).encode())
-    write_atomically(folder / "model.safetensors", data)

@@ -20,7 +20,7 @@ from minilm.studies.forecast import foresee, judge
 from minilm.studies.plan import Plan
 from minilm.studies.pledge import pledge
 from minilm.studies.record import Record, now
-from minilm.studies.runs import TUNING_SEED, stable_then_decay, tune
+from minilm.studies.runs import TUNING_SEED, stable_then_decay, tune, whole
 from minilm.tensor import no_grad
 from minilm.train import Diverged, default_optimizer, train
 
@@ -105,8 +105,7 @@ class Bench:
             report_every=1,
             progress=False,
         )
-        if run.interrupted:  # half a run must not be kept as a whole one
-            raise KeyboardInterrupt
+        whole(run)
         loss = points[-1]["loss"]
         if not math.isfinite(loss):
             raise Diverged(f"the loss is {loss}")

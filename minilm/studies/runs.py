@@ -13,7 +13,7 @@ from minilm.models import Config, model_of
 from minilm.models.language_model import LanguageModel
 from minilm.models.state_model import StateConfig
 from minilm.tensor import no_grad
-from minilm.train import Diverged, default_optimizer, train
+from minilm.train import Diverged, Run, default_optimizer, train
 
 TUNING_SEED = 77  # of tuning runs; never one of a study's own seeds
 TAIL = 0.2  # share of the steps in which the learning rate falls to 0
@@ -103,6 +103,17 @@ def aligned(
         yield rows[:-1].reshape(batch, context), rows[1:].reshape(batch, context)
 
 
+def whole(run: Run) -> Run:
+    """The same run, unless Ctrl-C or a polite kill ended it: half a run must not be kept as one.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return run
+
+
 def train_and_test(
     config: Config | StateConfig,
     tokens: np.ndarray | Iterator[tuple[np.ndarray, np.ndarray]],
@@ -167,8 +178,7 @@ def train_and_test(
         report_every=1,
         progress=False,
     )
-    if run.interrupted:  # half a run must not be kept as a whole one
-        raise KeyboardInterrupt
+    whole(run)
     return {
         "seed": seed,
         "lr": lr,

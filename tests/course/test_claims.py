@@ -162,6 +162,15 @@ def test_a_bar_in_a_claim_does_not_break_the_table() -> None:
     assert row.replace("\\|", "").count("|") == 9
 
 
+def test_the_board_counts_by_whose_claim_it_is() -> None:
+    made = [
+        claim(kind, measured=[1, 2, 3], holds=lambda v, most=most: v <= most, kind=kind, **SAID)
+        for kind, most in (("talk", 3), ("talk", 0), ("identity", 3))
+    ]
+    said = board.by_kind([one.record() for one in made])
+    assert said == "said in the talk: 1 of 2; an identity: 1 of 1"
+
+
 # --- interrupted trainings ------------------------------------------------------------------------
 
 TRAINING = """\

@@ -176,3 +176,6 @@ def test_what_it_cannot_run_is_said(cupy):
     wide = Transformer(CONFIGS["gpt2"], seed=0).to(device="cuda", dtype=np.float64)
     with pytest.raises(InputError, match="is not contiguous float32 or bfloat16 or float16"):
         Decoder(wide, ContiguousCache(CONFIGS["gpt2"], 1, 8, np.float64, "cuda"))
+    capped = CONFIGS["llama"].replace(logit_cap=3.0)
+    with pytest.raises(InputError, match="logit_cap is 3.0, which only the CPU's kernel has"):
+        Decoder(Transformer(capped).to(device="cuda"), ContiguousCache(capped, 1, 8, device="cuda"))

@@ -5,7 +5,8 @@ import pytest
 
 from minilm import InputError, Tensor
 from minilm import functional as F
-from minilm.interop.hf_mamba import load_mamba, mamba_config_from_hf, mamba_to_hf, save_mamba
+from minilm.interop.hf import from_hf, load_hf, save_hf, to_hf
+from minilm.interop.hf_mamba import mamba_config_from_hf
 from minilm.models import Mamba, MambaConfig
 from minilm.tensor import no_grad
 
@@ -73,16 +74,24 @@ def test_logits_of_transformers_model_and_weights_both_ways(tie, tmp_path):
     )  # fmt: skip
     theirs = MambaForCausalLM(Theirs(**fields)).eval()
     theirs.save_pretrained(tmp_path / "theirs")
-    ours = load_mamba(tmp_path / "theirs")
+    ours = load_hf(tmp_path / "theirs")
     ids = np.random.default_rng(0).integers(0, 37, (2, 19))
     with torch.no_grad():
         wanted = theirs(torch.tensor(ids)).logits.numpy()
     with no_grad():
         np.testing.assert_allclose(ours(ids).data, wanted, atol=1e-4)
-    save_mamba(ours, tmp_path / "ours")
+    save_hf(ours, tmp_path / "ours")
     again = MambaForCausalLM.from_pretrained(tmp_path / "ours").eval()
     with torch.no_grad():
         np.testing.assert_allclose(again(torch.tensor(ids)).logits.numpy(), wanted, atol=1e-5)
+    sharded = tmp_path / "shards"
+    theirs.save_pretrained(sharded, max_shard_size="4KB")
+    assert len(list(sharded.glob("*.safetensors"))) > 1
+    for name, value in load_hf(sharded).state_dict().items():
+        np.testing.assert_array_equal(value, ours.state_dict()[name])
+    state = to_hf(ours.state_dict(), ours.config)
+    for name, value in from_hf(state, ours.config).items():
+        np.testing.assert_array_equal(value, ours.state_dict()[name])
 
 
 def test_our_own_model_in_transformers(tmp_path):
@@ -94,7 +103,7 @@ def test_our_own_model_in_transformers(tmp_path):
 
     config = MambaConfig(vocab_size=31, context=64, layers=2, channels=16, states=4, init_std=0.2)
     ours = Mamba(config, seed=3)
-    save_mamba(ours, tmp_path)
+    save_hf(ours, tmp_path)
     theirs = MambaForCausalLM.from_pretrained(tmp_path).eval()
     prompt = [3, 1, 4, 1, 5]
     written = generate(ours, prompt, 20, temperature=0)
@@ -115,8 +124,10 @@ def test_what_ours_cannot_be_is_refused():
     with pytest.raises(InputError, match="model_type 'gpt2'; it must be 'mamba'"):
         mamba_config_from_hf({"model_type": "gpt2"})
     config = MambaConfig(vocab_size=5, context=8, layers=1, channels=4)
+    with pytest.raises(InputError, match="model_type is 'llama'; for a Mamba it must be None or"):
+        to_hf({}, config, "llama")
     with pytest.raises(InputError, match="state lacks 'tokens.weight'"):
-        mamba_to_hf({}, config)
+        to_hf({}, config)
 
 
 def test_the_bench_races_two_that_agree(monkeypatch):

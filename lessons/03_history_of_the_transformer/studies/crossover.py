@@ -6,6 +6,9 @@ After Hyung Won Chung (CS25 V4, 42:00-43:58). Two models of the same weights dif
 alone: full causal attention, or a window that reaches all of a local grammar and never the topic
 at the beginning (`toys.LocalGrammar`). Every amount of data is read for the same number of steps,
 so only the amount differs; a run counts with the checkpoint that is best on a validation set.
+
+The record is older than the habit of keeping a run's commit. Its cheapest run, the window with seed
+0 on the least text, was made again on 1 December 2026: 2.391 nats where the record has 2.389.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """An agent that sees a screen and clicks, trained by imitation; and what learning nothing achieves.
 
-    minilm study run 07e/clicking --out clicking.json
+    minilm study run 07e/clicking --out clicking.json --models stray
 
 After Ming Ding (CS25 V4, 40:20). The apps of `minilm.data.images.screens`: names and places are drawn
 anew for each, so a test is always on unseen screens; eight of the 48 tasks are never shown.
@@ -12,7 +12,8 @@ anew for each, so a test is always on unseen screens; eight of the 48 tasks are 
 The eye first learns, cell by cell, to name what stands on a screen. Then all learns from as many
 screens; on each the expert is asked for four tasks. A game ends when the agent says that it is done,
 or after 20 actions. One rate serves both models; it is the smallest of the pilots and so lies at the
-edge of the search.
+edge of the search. (The record holds "stray" alone. A first one was stopped after 1,600 steps, while
+the losses still fell: 52, 0 and 0 % of the unseen tasks. The rule is as it was then.)
 """
 
 from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ LR, WHY = (
     "the best of 2e-3, 3e-3 and 4e-3 in pilots of 400 steps; one rate for both, not tuned",
 )
 EXAM_SEED = 500  # of games, far from those of training
+TESTS = 8  # along a run
 SHOWN = 4  # games that are kept, click by click
 UNSEEN = tuple(Task(PAGES[i % 6], FIELDS[i]) for i in range(8))  # each name is seen in other tasks
 
@@ -145,7 +147,7 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 1600,
+    steps: int = 4800,
     count: int = 12_000,
     command: str = "",
     say: Callable[[str], Any] = print,
@@ -176,7 +178,9 @@ def study(
             last["model"] = made
             return course.exam(made)
 
-        made = run_until(course.build, course.draw, exam, seed, lr, steps, steps // 4, True, steps)
+        made = run_until(
+            course.build, course.draw, exam, seed, lr, steps, steps // TESTS, True, steps
+        )
         games = course.exams["unseen"]
         first = play.play(games[:SHOWN], Agent(last["model"]))
         kept = [episode.actions for episode in first]

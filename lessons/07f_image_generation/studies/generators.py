@@ -21,7 +21,7 @@ import numpy as np
 from minilm.errors import InputError
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
-from minilm.studies.runs import TUNING_SEED, tune
+from minilm.studies.runs import TUNING_SEED, tune, whole
 
 from .. import experiments as E
 
@@ -73,7 +73,8 @@ def study(
     def fitted(model: str, seed: int, lr: float, steps: int) -> tuple[Any, float]:
         layout, vqvae = MODELS[model], book(model, seed)
         writer = E.make_writer(layout, seed)
-        E.fit_writer(writer, E.rows_of(layout, seed, False, vqvae), layout, steps, lr, seed)
+        known = E.rows_of(layout, seed, False, vqvae)
+        whole(E.fit_writer(writer, known, layout, steps, lr, seed))
         return writer, E.loss_on(writer, E.rows_of(layout, seed, True, vqvae), layout)
 
     def tuned(model: str, amount: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from minilm.backend import rng
 from minilm.optim import AdamW
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
-from minilm.studies.runs import TUNING_SEED, tune
+from minilm.studies.runs import TUNING_SEED, tune, whole
 from minilm.tensor import no_grad
 from minilm.train import train
 from minilm.vision import coglm
@@ -78,7 +78,7 @@ def study(
         optimizer = AdamW(writer.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.05)
         batches = coglm.draw_batches(known, LAYOUT, MODELS[model], E.BATCH, seed)
         how = {"loss": coglm.loss, "weigh": coglm.scored, "optimizer": optimizer, "ema": 0.99}
-        run = train(writer, batches, count, progress=False, **how)
+        run = whole(train(writer, batches, count, progress=False, **how))
         for name, parameter in writer.named_parameters():
             parameter.data[...] = run.ema.averages[name]
             parameter.touch()

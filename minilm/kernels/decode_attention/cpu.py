@@ -8,6 +8,8 @@ from minilm.kernels.decode_step.dots import SUMS
 from minilm.kernels.numba_tools.jit import jit
 from minilm.kernels.numba_tools.simd import address
 
+_NO_CAP = np.float32(0)
+
 
 def decode_attention(
     q: np.ndarray,
@@ -61,6 +63,6 @@ def _decode(q, k, v, lengths, begins, lines, distance, scale, window, ring, scor
                 scaled[i] = query[i] * scale
             far = distance[h] if span > 0 else sums[:0]
             look_pages(
-                scaled[:size], k, v, lines[b], h // share, oldest, place, far, scores, out[b, h],
-                address(sums),
+                scaled[:size], k, v, lines[b], h // share, oldest, place, far, _NO_CAP, scores,
+                out[b, h], address(sums),
             )  # fmt: skip

@@ -25,7 +25,7 @@ def _soon(array, line, group, j, place):
 
 
 @inner
-def look_pages(q, keys, values, line, group, first, place, distance, scores, out, sums):
+def look_pages(q, keys, values, line, group, first, place, distance, cap, scores, out, sums):
     """Attention of one scaled query over the places first to place of a text.
 
     Args:
@@ -35,6 +35,7 @@ def look_pages(q, keys, values, line, group, first, place, distance, scores, out
         group: whose keys.
         first, place: the first place seen, and the query's own.
         distance: (reach,) added to the scores, the last number to the query's own place; or empty.
+        cap: soft cap on the scores, 0 for none.
         scores: room for place - first + 1 floats.
         out: (D,) gets the mixture of values.
         sums: address of SUMS floats.
@@ -67,7 +68,7 @@ def look_pages(q, keys, values, line, group, first, place, distance, scores, out
                 score[t] = add + (score[t] if t < blocks else _ZERO)
         j += run
     scores = scores[: place + 1 - first]
-    share = soften(scores, distance)
+    share = soften(scores, distance, cap)
     for i in range(out.size):
         out[i] = _ZERO
     j = first

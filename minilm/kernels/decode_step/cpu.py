@@ -16,17 +16,19 @@ from minilm.kernels.decode_step.token import (
     DOWN,
     GATE,
     HEAD,
+    K_NORM,
     MAP,
     NORM1,
     NORM2,
     OUT,
+    Q_NORM,
     QKV,
     TOKENS,
     UP,
     WORTH,
     decode,
 )
-from minilm.kernels.decode_step.weights import ACTIVATIONS, ROPES, Map, Norm, Weights
+from minilm.kernels.decode_step.weights import ACTIVATIONS, QK_NORMS, ROPES, Map, Norm, Weights
 from minilm.kernels.numba_tools.jit import jit
 from minilm.kernels.numba_tools.simd import fmax
 
@@ -44,6 +46,9 @@ class Room:
         for line, layer in zip(table, w.layers):
             self._norm(line, NORM1, layer.norm1)
             self._norm(line, NORM2, layer.norm2)
+            for column, own in ((Q_NORM, layer.q_norm), (K_NORM, layer.k_norm)):
+                if own is not None:
+                    self._norm(line, column, own)
             self._map(line, QKV, layer.qkv)
             self._map(line, OUT, layer.out)
             if layer.gate is not None:
@@ -60,9 +65,10 @@ class Room:
         reach = 0 if w.distance is None else w.distance.shape[1]
         sizes = (len(w.layers), w.tokens.shape[1], w.heads, w.groups, w.size, len(first.up.weight))
         sizes += (len(w.tokens), reach, w.window or 0, w.rms, ACTIVATIONS.index(w.activation))
-        sizes += (first.gate is not None, ROPES.index(w.rope), self.int8)
+        sizes += (first.gate is not None, ROPES.index(w.rope), self.int8, QK_NORMS.index(w.qk_norm))
         self.sizes = tuple(map(int, sizes))
         factors = (w.embedding_scale, w.attention_scale, w.logit_scale, w.eps)
+        factors += (w.attention_cap or 0, w.logit_cap or 0)
         self.factors = np.array(factors, np.float32)
         self.crew = Crew()
         self._scratch: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]] = {}
@@ -142,7 +148,7 @@ def needs(sizes: tuple[int, ...], batch: int, seen: int) -> tuple[int, int]:
     pad = stride.py_func
     codes = batch * pad(max(c, h * d, f))
     shared = pad((h + 2 * g) * d) + pad(h * d) + 2 * pad(f) + pad(c) + pad(v)
-    return batch * shared, 2 * batch * pad(c) + 2 * pad(d) + ROOM + batch + codes + seen
+    return batch * shared, 2 * batch * pad(c) + 3 * pad(d) + ROOM + batch + codes + seen
 
 
 @jit

@@ -71,8 +71,31 @@ def turn(rope, x, cos, sin, out):
 
 
 @inner
-def soften(scores, distance):
-    """Scores to weights, in place, after adding the last of `distance`; 1 / the weights' sum."""
+def norm_head(line, kind, eps, packed, heads, h, d, out):
+    """Head h of packed (heads D,) over its own root mean square (kind 1) or that of all heads."""
+    span = packed[h * d : (h + 1) * d] if kind == 1 else packed[: heads * d]
+    square = _ZERO
+    for i in range(span.size):
+        square += span[i] * span[i]
+    r = _ONE / np.sqrt(square / _f(span.size) + eps)
+    head, w = packed[h * d : (h + 1) * d], floats(line[0] + (0 if kind == 1 else 4 * h * d), d)
+    for i in range(head.size):
+        out[i] = head[i] * r * w[i]
+
+
+@inner
+def soft_cap(x, cap):
+    """cap tanh(x / cap), in place: as cap (1 - 2 / (1 + e^(2 x / cap)))."""
+    twice = _f(2) / cap
+    for i in range(x.size):
+        x[i] = cap - _f(2) * cap / (_ONE + expf(twice * x[i]))
+
+
+@inner
+def soften(scores, distance, cap):
+    """Scores to weights, in place, capped and with the last of `distance`; 1 / the weights' sum."""
+    if cap > _ZERO:
+        soft_cap(scores, cap)
     if distance.size > 0:
         near = distance[distance.size - scores.size :]
         for t in range(scores.size):
@@ -88,7 +111,7 @@ def soften(scores, distance):
 
 
 @inner
-def look(q, keys, values, soon, first, place, distance, scores, out, sums):
+def look(q, keys, values, soon, first, place, distance, cap, scores, out, sums):
     """Attention of one scaled query (D,) over the places first to place of a cache (S, D).
 
     It fetches the values while it reads the keys, and the keys at `soon`, the next to be read,
@@ -119,7 +142,7 @@ def look(q, keys, values, soon, first, place, distance, scores, out, sums):
                 score[t] = add + (score[t] if t < blocks else _ZERO)
         j += run
     scores = scores[: place + 1 - first]
-    share = soften(scores, distance)
+    share = soften(scores, distance, cap)
     for i in range(out.size):
         out[i] = _ZERO
     j = first

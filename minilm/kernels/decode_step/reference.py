@@ -3,7 +3,7 @@
 import numpy as np
 
 from minilm.backend import xp_of
-from minilm.kernels.decode_step.weights import Map, Norm, Weights
+from minilm.kernels.decode_step.weights import Layer, Map, Norm, Weights
 from minilm.kernels.gelu.reference import gelu, silu
 
 
@@ -53,7 +53,7 @@ def _token(
     if w.positions is not None:
         x = x + w.positions[place - begin]
     for index, layer in enumerate(w.layers):
-        qkv = linear(norm(w, layer.norm1, x), layer.qkv)
+        qkv = qk_normed(w, layer, linear(norm(w, layer.norm1, x), layer.qkv))
         mixed = _attention(w, qkv, keys[index], values[index], begin, place)
         x = x + linear(mixed, layer.out)
         y = norm(w, layer.norm2, x)
@@ -62,7 +62,7 @@ def _token(
         else:
             h = activation(w, linear(y, layer.gate)) * linear(y, layer.up)
         x = x + linear(h, layer.down)
-    return linear(norm(w, w.norm, x) * np.float32(w.logit_scale), w.head)
+    return capped(linear(norm(w, w.norm, x) * np.float32(w.logit_scale), w.head), w.logit_cap)
 
 
 def linear(x: np.ndarray, m: Map) -> np.ndarray:
@@ -80,6 +80,25 @@ def norm(w: Weights, own: Norm, x: np.ndarray) -> np.ndarray:
     x = x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + np.float32(w.eps))
     x = x if own.weight is None else x * own.weight
     return x if own.bias is None else x + own.bias
+
+
+def qk_normed(w: Weights, layer: Layer, qkv: np.ndarray) -> np.ndarray:
+    """qkv (B, (H + 2 G) D) with the norms of its queries and keys, where there are any."""
+    if layer.q_norm is None or layer.k_norm is None:
+        return qkv
+    q, k, v = np.split(qkv, [w.heads * w.size, (w.heads + w.groups) * w.size], axis=1)
+
+    def normed(x: np.ndarray, own: Norm) -> np.ndarray:
+        apart = x.reshape(len(x), -1, w.size if w.qk_norm == "head" else x.shape[1])
+        root = np.sqrt((apart * apart).mean(axis=-1, keepdims=True) + np.float32(w.eps))
+        return (apart / root * own.weight).reshape(x.shape)
+
+    return np.concatenate([normed(q, layer.q_norm), normed(k, layer.k_norm), v], axis=1)
+
+
+def capped(x: np.ndarray, cap: float | None) -> np.ndarray:
+    """cap tanh(x / cap), or x where there is no cap."""
+    return x if cap is None else np.float32(cap) * np.tanh(x / np.float32(cap))
 
 
 def activation(w: Weights, x: np.ndarray) -> np.ndarray:
@@ -124,6 +143,7 @@ def _attention(
         k, v = keys[row][:, seen % slots], values[row][:, seen % slots]  # (G, S', D)
         q = packed[row, : w.heads].reshape(w.groups, -1, w.size)
         scores = (q @ k.swapaxes(1, 2)).reshape(w.heads, -1) * np.float32(w.attention_scale)
+        scores = capped(scores, w.attention_cap)
         if w.distance is not None:
             scores = scores + w.distance[:, w.distance.shape[1] - 1 - (place - seen)]
         share = np.exp(scores - scores.max(axis=-1, keepdims=True))

@@ -4,17 +4,18 @@ import numba
 import numpy as np
 
 from minilm.kernels.decode_step.dots import arrive, arrived, give_way
-from minilm.kernels.decode_step.layers import activate, look, norm, turn
+from minilm.kernels.decode_step.layers import activate, look, norm, norm_head, soft_cap, turn
 from minilm.kernels.decode_step.rows import ROOM, floats, inner, multiply, stride
 from minilm.kernels.numba_tools.jit import jit
 from minilm.kernels.numba_tools.simd import address, fmax, pointer
 
-_ONE = np.float32(1)
+_ONE, _ZERO = np.float32(1), np.float32(0)
 _SPINS = 4000  # some microseconds, longer than a barrier takes where every thread has a core
 WORTH = 16  # rows of a share: a multiple of SUMS
 
 MAP = 3  # columns of a map in a table of addresses: weight, scales, bias
-NORM1, QKV, OUT, NORM2, GATE, UP, DOWN, COLUMNS = 0, 2, 5, 8, 10, 13, 16, 19
+NORM1, QKV, OUT, NORM2, GATE, UP, DOWN = 0, 2, 5, 8, 10, 13, 16
+Q_NORM, K_NORM, COLUMNS = 19, 21, 23
 HEAD, TOKENS, POSITIONS, COS, SIN, DISTANCE = 2, 5, 6, 7, 8, 9  # of the last line
 
 
@@ -79,15 +80,17 @@ def decode(
     Args:
         part, parts: which thread this is, of how many.
         table: (L + 1, COLUMNS) int64 addresses of float32 or int8 arrays, 0 for none. A line per
-            layer, columns NORM1 .. DOWN: a norm's weight and bias (C,), a map's weight (O, I), its
+            layer, columns NORM1 .. K_NORM: a norm's weight and bias, a map's weight (O, I), its
             scales (O,) and bias (O,). The last line holds the final norm in columns 0 and 1, the
             head's map (V, C) from HEAD, and TOKENS (V, C), POSITIONS (P, C), COS and SIN (P, D/2),
             DISTANCE (H, reach).
         sizes: integers: layers L, channels C, heads H, groups G, head size D, feed-forward width F,
             vocabulary V, reach of the distances (0 for none), window (0 for none), whether norms
             are RMS norms, the activation's number, whether there is a gate, the number of the kind
-            of rope (0 for none), whether weights are int8.
-        factors: (4,) float32: of the embedding, of attention scores, of logits; eps of the norms.
+            of rope (0 for none), whether weights are int8, the number of the kind of norms on
+            queries and keys (0 for none).
+        factors: (6,) float32: of the embedding, of attention scores, of logits; eps of the norms;
+            soft caps on attention scores and on logits (0 for none).
         keys, values: (L, B, G, S, D) float32 cache, gets the new ones; place p is in slot p mod S.
         ids: (B,) int64, the first tokens to feed.
         begin: (B,) int64, the place of each row's first token.
@@ -96,16 +99,16 @@ def decode(
         shared: float32 scratch of all threads: queries, keys and values (B, (H + 2 G) D), mixed
             heads (B, H D), hidden and gate (B, F), a block's change (B, C), scores (B, V); each row
             padded to `stride` floats.
-        alone: (parts, ...) float32 scratch, a line for each thread: x and y (B, C), a query and a
-            turned key (D,), sums of a tile (ROOM,), the steps (B,) and 16-bit codes of vectors that
-            meet int8 weights, the scores of one head (S,).
+        alone: (parts, ...) float32 scratch, a line for each thread: x and y (B, C), a query, a
+            turned key and a normed head (D,), sums of a tile (ROOM,), the steps (B,) and 16-bit
+            codes of vectors that meet int8 weights, the scores of one head (S,).
         logits: (B, V) float32, gets those after the last token.
         new: (T, B) int64, gets the likeliest token after each one fed; of equals the lowest.
         found, best: (parts, B) int64 and float32: each thread's likeliest token and its logit.
         barrier: (8,) int64, zeros: how many threads have come, in a cache line of its own.
     """
-    layers, c, heads, groups, d, f, vocab, reach, window, rms, kind, gated, rope, int8 = sizes
-    scale, eps = factors[1], factors[3]
+    layers, c, heads, groups, d, f, vocab, reach, window, rms, kind, gated, rope, int8, qk = sizes
+    scale, eps, cap, last_cap = factors[1], factors[3], factors[4], factors[5]
     batch = ids.size
     end = table[layers]
     packed = (heads + 2 * groups) * d
@@ -121,7 +124,8 @@ def decode(
     # both (B, C)
     x, y = own[: batch * cs].reshape(batch, cs), own[batch * cs :][: batch * cs].reshape(batch, cs)
     own = own[2 * batch * cs :]
-    q, turned, own = own[: stride(d)], own[stride(d) : 2 * stride(d)], own[2 * stride(d) :]
+    ds = stride(d)
+    q, turned, normed, own = own[:ds], own[ds : 2 * ds], own[2 * ds : 3 * ds], own[3 * ds :]
     total, steps, own = own[:ROOM], own[ROOM:][:batch], own[ROOM + batch :]
     widest = stride(max(c, heads * d, f))
     codes = numba.carray(pointer(address(own), np.int16(0)), (batch, 2 * widest))
@@ -166,6 +170,10 @@ def decode(
                     slot = here % k_cache.shape[0]
                     k_in = line_in[(heads + g) * d : (heads + g + 1) * d]
                     v_in = line_in[(heads + groups + g) * d : (heads + groups + g + 1) * d]
+                    if qk != 0:
+                        k_all = line_in[heads * d : (heads + groups) * d]
+                        norm_head(line[K_NORM:], qk, eps, k_all, groups, g, d, normed)
+                        k_in = normed[:d]
                     if rope != 0:
                         turn(rope, k_in, cos, sin, turned)
                     else:
@@ -175,6 +183,9 @@ def decode(
                         k_cache[slot, i] = turned[i]
                         v_cache[slot, i] = v_in[i]
                 q_in = line_in[h * d : (h + 1) * d]
+                if qk != 0:
+                    norm_head(line[Q_NORM:], qk, eps, line_in, heads, h, d, normed)
+                    q_in = normed[:d]
                 if rope != 0:
                     turn(rope, q_in, cos, sin, q)
                     for i in range(d):
@@ -191,7 +202,7 @@ def decode(
                 out = mixed[b, h * d : (h + 1) * d]
                 later = min(pair + 1, pair_hi - 1)
                 soon = address(keys[layer, later // heads, later % heads // per])
-                look(q, k_cache, v_cache, soon, first, here, far, scores, out, sums)
+                look(q, k_cache, v_cache, soon, first, here, far, cap, scores, out, sums)
             target += parts
             meet(bell, target)
             multiply(line[OUT:], int8, heads * d, mixed, change, c_lo, c_hi, sums, codes, steps)
@@ -228,6 +239,8 @@ def decode(
         multiply(end[HEAD:], int8, c, y, scored, v_lo, v_hi, sums, codes, steps)
         for b in range(batch):
             row = scored[b, v_lo:v_hi]
+            if last_cap > _ZERO:
+                soft_cap(row, last_cap)
             at = _likeliest(row)
             found[part, b], best[part, b] = v_lo + at, row[at]
             if step == count - 1:

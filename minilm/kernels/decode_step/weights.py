@@ -15,6 +15,7 @@ import numpy as np
 MAPS = ("qkv", "out", "gate", "up", "down")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 ROPES = (None, "half", "interleaved")
+QK_NORMS = (None, "head", "all")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,11 @@ class Norm:
 
 @dataclass(frozen=True)
 class Layer:
-    """One pre-norm block; `gate` is None where the feed-forward is not gated."""
+    """One pre-norm block; `gate` is None where the feed-forward is not gated.
+
+    `q_norm` and `k_norm` are None where queries and keys have no norms: else the weights (D,) that
+    every head shares, or those (H D,) and (G D,) of all heads.
+    """
 
     norm1: Norm
     qkv: Map
@@ -51,6 +56,8 @@ class Layer:
     gate: Map | None
     up: Map
     down: Map
+    q_norm: Norm | None = None
+    k_norm: Norm | None = None
 
 
 @dataclass
@@ -71,6 +78,9 @@ class Weights:
         rope: None, "half" or "interleaved"; cos, sin: (length, D/2), or None.
         distance: (H, length) added to the scores: column length - 1 - d for distance d; or None.
         embedding_scale, attention_scale, logit_scale: factors.
+        qk_norm: RMS norms on queries and keys before RoPE: "head" (each by itself), "all", or None.
+        attention_cap, logit_cap: soft caps, cap tanh(x / cap), on scaled scores and on logits; None
+            means none.
         room: what a tier keeps from call to call.
     """
 
@@ -93,6 +103,9 @@ class Weights:
     distance: np.ndarray | None = None
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
+    qk_norm: str | None = None
+    attention_cap: float | None = None
+    logit_cap: float | None = None
     room: Any = field(default=None, repr=False)
 
     @property

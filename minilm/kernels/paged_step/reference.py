@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minilm.kernels.decode_step.reference import activation, linear, norm, turn
+from minilm.kernels.decode_step.reference import activation, capped, linear, norm, qk_normed, turn
 from minilm.kernels.decode_step.weights import Weights
 
 
@@ -37,7 +37,7 @@ def paged_step(
     if w.positions is not None:
         x = x + w.positions[places]
     for index, layer in enumerate(w.layers):
-        qkv = linear(norm(w, layer.norm1, x), layer.qkv)
+        qkv = qk_normed(w, layer, linear(norm(w, layer.norm1, x), layer.qkv))
         mixed = _attention(w, qkv, keys[index], values[index], places, tables[lines])
         x = x + linear(mixed, layer.out)
         y = norm(w, layer.norm2, x)
@@ -46,7 +46,8 @@ def paged_step(
         else:
             h = activation(w, linear(y, layer.gate)) * linear(y, layer.up)
         x = x + linear(h, layer.down)
-    logits[...] = linear(norm(w, w.norm, x[wanted]) * np.float32(w.logit_scale), w.head)
+    last = norm(w, w.norm, x[wanted]) * np.float32(w.logit_scale)
+    logits[...] = capped(linear(last, w.head), w.logit_cap)
 
 
 def _attention(
@@ -72,6 +73,7 @@ def _attention(
         k, v = (a[table[seen // slots], :, seen % slots].swapaxes(0, 1) for a in (keys, values))
         q = packed[n, : w.heads].reshape(w.groups, -1, w.size)
         scores = (q @ k.swapaxes(1, 2)).reshape(w.heads, -1) * np.float32(w.attention_scale)
+        scores = capped(scores, w.attention_cap)
         if w.distance is not None:
             scores = scores + w.distance[:, w.distance.shape[1] - 1 - (place - seen)]
         share = np.exp(scores - scores.max(axis=-1, keepdims=True))

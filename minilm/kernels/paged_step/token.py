@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from minilm.kernels.decode_attention.pages import look_pages
-from minilm.kernels.decode_step.layers import activate, norm, turn
+from minilm.kernels.decode_step.layers import activate, norm, norm_head, soft_cap, turn
 from minilm.kernels.decode_step.rows import ROOM, floats, multiply, stride
 from minilm.kernels.decode_step.token import (
     COS,
@@ -16,10 +16,12 @@ from minilm.kernels.decode_step.token import (
     DOWN,
     GATE,
     HEAD,
+    K_NORM,
     NORM1,
     NORM2,
     OUT,
     POSITIONS,
+    Q_NORM,
     QKV,
     SIN,
     TOKENS,
@@ -30,7 +32,7 @@ from minilm.kernels.decode_step.token import (
 from minilm.kernels.numba_tools.jit import jit
 from minilm.kernels.numba_tools.simd import address, pointer
 
-_ONE = np.float32(1)
+_ONE, _ZERO = np.float32(1), np.float32(0)
 
 
 @jit
@@ -64,14 +66,14 @@ def step(
         shared: float32 scratch of all threads: queries, keys and values (N, (H + 2 G) D), mixed
             heads (N, H D), hidden and gate (N, F), a block's change (N, C), scores (M, V); each row
             padded to `stride` floats.
-        alone: (parts, ...) float32 scratch, a line for each thread: x and y (N, C), a query and a
-            turned key (D,), sums of a tile (ROOM,), the steps (N,) and codes of vectors, the scores
-            of one head (longest text,).
+        alone: (parts, ...) float32 scratch, a line for each thread: x and y (N, C), a query, a
+            turned key and a normed head (D,), sums of a tile (ROOM,), the steps (N,) and codes of
+            vectors, the scores of one head (longest text,).
         logits: (M, V) float32, gets those after the wanted tokens.
         barrier: (8,) int64, zeros: how many threads have come, in a cache line of its own.
     """
-    layers, c, heads, groups, d, f, vocab, reach, window, rms, kind, gated, rope, int8 = sizes
-    scale, eps = factors[1], factors[3]
+    layers, c, heads, groups, d, f, vocab, reach, window, rms, kind, gated, rope, int8, qk = sizes
+    scale, eps, cap, last_cap = factors[1], factors[3], factors[4], factors[5]
     count, asked, slots = ids.size, wanted.size, keys.shape[3]
     end = table[layers]
     packed = (heads + 2 * groups) * d
@@ -87,7 +89,8 @@ def step(
     # both (N, C)
     x, y = own[: count * cs].reshape(count, cs), own[count * cs :][: count * cs].reshape(count, cs)
     own = own[2 * count * cs :]
-    q, turned, own = own[: stride(d)], own[stride(d) : 2 * stride(d)], own[2 * stride(d) :]
+    ds = stride(d)
+    q, turned, normed, own = own[:ds], own[ds : 2 * ds], own[2 * ds : 3 * ds], own[3 * ds :]
     total, steps, own = own[:ROOM], own[ROOM:][:count], own[ROOM + count :]
     widest = stride(max(c, heads * d, f))
     codes = numba.carray(pointer(address(own), np.int16(0)), (count, 2 * widest))
@@ -122,6 +125,10 @@ def step(
             page, slot = tables[lines[n], place // slots], place % slots
             k_in = qkv[n, (heads + g) * d : (heads + g + 1) * d]
             v_in = qkv[n, (heads + groups + g) * d : (heads + groups + g + 1) * d]
+            if qk != 0:
+                k_all = qkv[n, heads * d : (heads + groups) * d]
+                norm_head(line[K_NORM:], qk, eps, k_all, groups, g, d, normed)
+                k_in = normed[:d]
             if rope != 0:
                 cos = floats(end[COS] + 4 * place * (d // 2), d // 2)
                 sin = floats(end[SIN] + 4 * place * (d // 2), d // 2)
@@ -139,6 +146,9 @@ def step(
             n, h = pair // heads, pair % heads
             place = places[n]
             q_in = qkv[n, h * d : (h + 1) * d]
+            if qk != 0:
+                norm_head(line[Q_NORM:], qk, eps, qkv[n], heads, h, d, normed)
+                q_in = normed[:d]
             if rope != 0:
                 cos = floats(end[COS] + 4 * place * (d // 2), d // 2)
                 sin = floats(end[SIN] + 4 * place * (d // 2), d // 2)
@@ -155,7 +165,7 @@ def step(
             out = mixed[n, h * d : (h + 1) * d]
             look_pages(
                 q[:d], keys[layer], values[layer], tables[lines[n]], h // per, first, place, far,
-                scores, out, sums,
+                cap, scores, out, sums,
             )  # fmt: skip
         target += parts
         meet(bell, target)
@@ -194,6 +204,8 @@ def step(
         multiply(end[HEAD:], int8, c, y[:asked], scored, v_lo, v_hi, sums, codes, steps)
         for m in range(asked):
             out, row = logits[m, v_lo:v_hi], scored[m, v_lo:v_hi]
+            if last_cap > _ZERO:
+                soft_cap(row, last_cap)
             for i in range(out.size):
                 out[i] = row[i]
     target += parts
