@@ -209,6 +209,18 @@ def test_best_of_n_by_listing(seed: int, n: int) -> None:
     np.testing.assert_allclose(align.best_of_n(ref, rewards, n), wanted, atol=1e-12)
 
 
+@given(st.integers(0, 999), st.floats(0.02, 0.98))
+def test_the_best_policy_of_a_divergence_has_it_and_none_is_better(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    ref, rewards = rng.dirichlet(np.ones(5)), rng.normal(size=5)
+    kl = -share * np.log(ref[rewards.argmax()])
+    best = align.optimal_at(ref, rewards, kl)
+    assert align.divergence_of(best, ref) == pytest.approx(kl, abs=1e-8)
+    for other in rng.dirichlet(np.ones(5), 40):
+        if align.divergence_of(other, ref) <= kl:
+            assert other @ rewards <= best @ rewards + 1e-8
+
+
 # ------------------------------------------------------------------------------------ flows
 
 
@@ -314,6 +326,7 @@ REFUSED = {
     "values too short": (lambda: align.gae(TWO, TWO), "values have shape"),
     "nan rewards": (lambda: align.gae([np.nan], TWO), "nan"),
     "no distribution": (lambda: align.optimal_policy(TWO, TWO, 1.0), "adds up to 2"),
+    "too far to go": (lambda: align.optimal_at([0.5, 0.5], [0.0, 1.0], 0.7), "kl is 0.7; it must"),
     "n of 0": (lambda: align.best_of_n(ONE, ONE, 0), "n is 0"),
     "a missing prefix": (lambda: align.flow_of({(): 0.0, (1, 2): 0.0}), "prefix"),
     "a negative baseline": (lambda: align.kto_loss(leaf(0.0), ONE, [True], -1.0), "baseline is"),

@@ -69,6 +69,17 @@ def test_top_texts_are_counted() -> None:
     assert listing.found_of_top(p, p, rng, 500, 4) == 4
 
 
+def test_what_exact_draws_show_of_the_likeliest() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.full(60, 0.3))
+    chances = listing.shown_of_top(p, 200, 20)
+    assert chances.shape == (21,) and chances.sum() == pytest.approx(1)
+    seen = [listing.found_of_top(p, p, rng, 200, 20) for _ in range(2000)]
+    assert chances @ np.arange(21) == pytest.approx(np.mean(seen), abs=0.1)
+    least = int(np.median(seen))
+    assert chances[least:].sum() == pytest.approx(np.mean(np.array(seen) >= least), abs=0.05)
+
+
 REFUSED = {
     "no tokens": (lambda: Texts(0, 2), "tokens is 0"),
     "too many": (lambda: Texts(50, 6), "at most 1,000,000"),

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilm.analysis.passes import mean_pass_at_k, naive_pass_at_k, pass_at_k
+from minilm.analysis.passes import (
+    mean_pass_at_k,
+    naive_pass_at_k,
+    pass_at_k,
+    sampling_error,
+)
 from minilm.analysis.repetition import effective_tokens, fit_r_star
 from minilm.data.worlds.katas import KINDS, LEVELS, katas
 from minilm.errors import InputError
@@ -123,6 +128,18 @@ def test_it_counts_choices_and_fewer_failures_than_k_are_certain():
     assert pass_at_k(5, 2, 2) == pytest.approx(np.mean(hits))
     assert pass_at_k(5, 3, 3) == 1.0 and pass_at_k(5, 0, 5) == 0.0
     assert mean_pass_at_k(10, [3, 0, 10], 1) == pytest.approx((0.3 + 0 + 1) / 3)
+
+
+def test_the_error_of_a_score_is_that_of_its_draws() -> None:
+    chances = np.array([0.1, 0.5, 0.9, 0.0])
+    assert sampling_error(10, chances, 1) == pytest.approx(
+        np.sqrt(0.09 + 0.25 + 0.09) / 40**0.5 / 2
+    )
+    draws = np.random.default_rng(0).binomial(8, chances, (4000, 4))
+    scores = [mean_pass_at_k(8, row, 3) for row in draws]
+    assert sampling_error(8, chances, 3) == pytest.approx(np.std(scores), rel=0.05)
+    with pytest.raises(InputError, match="chances is not"):
+        sampling_error(4, [1.2], 1)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from minilm.analysis.metrics import gap_recovered
 from minilm.analysis.ngram import KneserNey
-from minilm.data.clean.classifier import QualityClassifier, auc, fit_logistic, hashed_words
+from minilm.data.clean.classifier import (
+    AGAIN,
+    QualityClassifier,
+    auc,
+    fit_logistic,
+    hashed_words,
+    pairs_of,
+)
 from minilm.data.clean.overlap import common_subsequence, rouge_l, self_instruct_filter
 from minilm.data.clean.ranked import keep_best, perplexity_filter
 from minilm.data.corpora import documents
@@ -82,6 +90,32 @@ def test_planted_noise_is_told_apart(texts) -> None:
     again = QualityClassifier(trusted, pool)
     np.testing.assert_array_equal(again.scores(pool), scores)
     assert model.scores([]).shape == (0,)
+
+
+def test_order_is_seen_where_most_of_the_pool_is_good(texts) -> None:
+    """A fifth is shuffled. Words say what a text is about, and drown what pairs say of it."""
+    r = np.random.default_rng(0)
+    trusted, good, rest = texts[:110], texts[110:222], texts[222:250]
+    pool = good + [shuffled(text, r) for text in rest]
+    labels = np.arange(len(pool)) < len(good)
+    by_pairs = auc(QualityClassifier(trusted, pool).scores(pool), labels)
+    words = QualityClassifier(trusted, pool, read=lambda text: text.lower().split())
+    assert by_pairs > 0.75 and by_pairs > auc(words.scores(pool), labels) + 0.2
+
+
+def test_pairs_are_what_stands_between_blanks() -> None:
+    assert pairs_of("Ann saw\nbob.") == ["ann saw", "saw bob."]
+    assert pairs_of("a b a b") == ["a b", "b a", "a b", AGAIN]
+    assert pairs_of("one") == pairs_of("") == []
+
+
+def test_the_fit_on_sparse_features_is_the_fit() -> None:
+    r = np.random.default_rng(2)
+    X = r.standard_normal((60, 9)) * (r.random((60, 9)) < 0.4)
+    y = (X.sum(1) + r.standard_normal(60) > 0).astype(float)
+    dense, thin = fit_logistic(X, y, 0.01), fit_logistic(sparse.csr_array(X), y, 0.01)
+    np.testing.assert_allclose(thin[0], dense[0], atol=1e-6)
+    assert thin[1] == pytest.approx(dense[1], abs=1e-6)
 
 
 def test_hashed_words_know_words_and_pairs() -> None:

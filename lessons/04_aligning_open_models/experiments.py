@@ -1,15 +1,17 @@
-"""What lesson 04 runs beside its page: judges that love length, and a board of six systems."""
+"""What lesson 04 runs beside its page: best of n elsewhere, judges that love length, a board."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from minilm import align
 from minilm.align.arena import Board, elo, leaderboard
 from minilm.align.judging import length_controlled, preference
 from minilm.backend import rng
 from minilm.data.worlds.animals import PROMPT, AnimalWorld
+from minilm.data.worlds.listed import ListedWorld
 
-WORLD = AnimalWorld()
+WORLD, LISTED = AnimalWorld(), ListedWorld()
 SHORT, LONG = (0.8, 0.1), (0.73, 0.3)  # about the same gold reward on average
 PULL = 0.2  # of the judge that loves length: log-odds for each token
 SYSTEMS = {  # name -> how often a fact is looked up, how often a sentence says nothing
@@ -20,6 +22,22 @@ SYSTEMS = {  # name -> how often a fact is looked up, how often a sentence says 
     "eve": (0.70, 0.20),
     "fay": (0.50, 0.20),
 }
+
+
+def shortfalls(draws: Sequence[int], count: int = 100) -> np.ndarray:
+    """How far the best of n stays below the best policy of its divergence, at worst; a world each.
+
+    Nothing is trained or drawn: the reference of a world is what its model would have read, and both
+    policies are listed. So what comes out has no error of estimation, and no setting changes it.
+    """
+    found = []
+    for seed in range(100, 100 + count):  # none that a run uses
+        ref = LISTED.spoken(seed)
+        gold = LISTED.gold(seed, ref)
+        ways = [align.best_of_n(ref, gold, n) for n in draws]
+        tops = [align.optimal_at(ref, gold, align.divergence_of(way, ref)) for way in ways]
+        found.append(max(float((top - way) @ gold) for way, top in zip(ways, tops, strict=True)))
+    return np.array(found)
 
 
 def answers(seed: int, n: int, true: float, filler: float, sentences: range) -> np.ndarray:

@@ -111,7 +111,8 @@ def answering(record: Recorded) -> None:
 def adapters(record: Recorded) -> None:
     """Loss after each way of fine-tuning, above that of training everything."""
     names = {"lora 1": "rank 1", "lora 4": "rank 4", "lora 16": "rank 16",
-             "lora 4, new rows": "rank 4 +\nnew rows", "qlora 4, new rows": "4 bits +\nnew rows"}  # fmt: skip
+             "lora 4, new rows": "rank 4 +\nnew rows", "lora 4, all rows": "rank 4 +\nall rows",
+             "qlora 4, new rows": "4 bits +\nnew rows"}  # fmt: skip
     names = {case: text for case, text in names.items() if case in record.cases}
     seeds = record.seeds_of("full", *names)
 
@@ -165,12 +166,13 @@ def frontier(world: Any, points: Sequence[dict[str, float]], listed: ModuleType)
 def distances(worlds: Sequence[Any], by_dpo: Sequence[dict[str, float]], record: Recorded) -> None:
     """Total variation from the optimum: the reference, DPO, and PPO as recorded."""
     recorded = {
+        "DPO, pairs of\nthe reference": "dpo",
         "DPO, pairs that\ncover the list": "dpo covered",
         "PPO, 200 rounds": "ppo",
     }
     rows = {
         "the reference": [each.measure(each.ref)["tv"] for each in worlds],
-        "DPO, 1500 steps": [found["tv"] for found in by_dpo],
+        "DPO, half\nfresh pairs": [found["tv"] for found in by_dpo],
     }
     for name, case in recorded.items():
         rows[name] = [record.run(case, s)["points"][-1]["tv"] for s in record.seeds_of(case)]

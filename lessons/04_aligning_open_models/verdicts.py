@@ -46,25 +46,37 @@ def answering(record: Recorded) -> Verdict:
 
 
 def adapters(record: Recorded) -> Verdict:
-    seeds = record.seeds_of("full", "lora 4", "lora 4, new rows")
-    full, frozen, rows = (
-        np.array([record.run(case, seed)["points"][-1]["loss"] for seed in seeds])
-        for case in ("full", "lora 4", "lora 4, new rows")
-    )
-    found = {"rows trained": (rows - full).tolist(), "rows frozen": (frozen - full).tolist()}
+    pairs = {
+        "new rows": ("lora 4, new rows", "full"),
+        "all rows": ("lora 4, all rows", "full"),
+        "rows frozen": ("lora 4", "full"),
+        "new rows, 2x": ("lora 4, new rows, 2x", "full, 2x"),
+    }
+    seeds = record.seeds_of(*(case for pair in pairs.values() for case in pair))
+
+    def loss(case: str) -> np.ndarray:
+        return np.array([record.run(case, seed)["points"][-1]["loss"] for seed in seeds])
+
+    found = {name: (loss(one) - loss(other)).tolist() for name, (one, other) in pairs.items()}
+    longer = found.pop("new rows, 2x")
     return claim(
         "what low-rank training lacks is the rows of new words, not rank",
         source="ours, after the talk's remarks on LoRA",
         measure="loss on new demonstrations above that of full training, nats per token, rank 4",
-        expected="with the new words' rows trained below 0.005, with them frozen above 0.05",
+        expected="with the new words' rows trained below 0.005 (partly: with all rows), with them frozen "
+        "above 0.05",
         measured=found,
-        holds=lambda m: m["rows trained"] < 0.005 and m["rows frozen"] > 0.05,
+        holds=lambda m: m["new rows"] < 0.005 and m["rows frozen"] > 0.05,
+        partly=lambda m: m["all rows"] < 0.005 and m["rows frozen"] > 0.05,
         seeds=seeds,
         recorded=True,
         kind="ours",
+        note="twice the steps do not mend it: the new words' rows alone then are "
+        f"{', '.join(f'{gap:.4f}' for gap in longer)} above full training",
         says=f"with rank 4 the loss is {fmean(found['rows frozen']):.3f} nats above full training "
-        f"where the rows of the new words are frozen, and {fmean(found['rows trained']):.4f} where "
-        "they are trained",
+        "where all rows are frozen; with those of the new words trained it is "
+        f"{', '.join(f'{gap:.4f}' for gap in found['new rows'])} above it on the seeds, with all rows "
+        f"{', '.join(f'{gap:+.4f}' for gap in found['all rows'])}",
     )
 
 
@@ -86,7 +98,10 @@ def judging(record: Recorded) -> Verdict:
     )
 
 
-def best_of_n(frontiers: Sequence[Sequence[dict[str, float]]], seeds: Sequence[int]) -> Verdict:
+def best_of_n(
+    frontiers: Sequence[Sequence[dict[str, float]]], elsewhere: np.ndarray, seeds: Sequence[int]
+) -> Verdict:
+    """`elsewhere`: the largest gap of other worlds drawn alike, one each."""
     gaps = [max(point["optimum"] - point["gold"] for point in points) for points in frontiers]
     return claim(
         "the best of n is nearly optimal for its divergence",
@@ -98,7 +113,10 @@ def best_of_n(frontiers: Sequence[Sequence[dict[str, float]]], seeds: Sequence[i
         holds=lambda gap: gap <= 0.1,
         seeds=seeds,
         kind="paper",
-        says=f"it is {max(gaps):.3f} below the optimum at most",
+        note="both sides are listed, so a gap is no error of an estimate, and no setting mends it",
+        says=f"it is {', '.join(f'{gap:.3f}' for gap in gaps)} below the optimum on the seeds; of "
+        f"{len(elsewhere)} other worlds drawn alike {fmean(elsewhere > 0.1):.0%} have a gap above 0.1, "
+        f"half of them one above {np.median(elsewhere):.2f}",
     )
 
 
@@ -106,18 +124,22 @@ def dpo_optimum(
     found: Sequence[dict[str, float]], seeds: Sequence[int], record: Recorded
 ) -> Verdict:
     apart = [each["tv"] for each in found]
-    covered = last(record, "dpo covered", "tv")
+    given, covered = (last(record, case, "tv") for case in ("dpo", "dpo covered"))
     return claim(
         "DPO optimises the same objective as RLHF",
         source=f"{TALK}; Rafailov et al., arXiv 2305.18290",
-        measure="total variation from the closed-form optimum, 1500 steps on true preferences",
+        measure="total variation from the closed-form optimum, 1500 steps on true preferences between "
+        "answers of the reference and of the policy itself",
         expected="at most 0.03",
         measured=apart,
         holds=lambda tv: tv <= 0.03,
         seeds=seeds,
+        note="the rule was made for pairs of the reference alone, which missed it on one seed of three; "
+        "half of the answers come from the policy since a pilot on another seed",
         says=f"a transformer trained by DPO ends {min(apart):.3f} to {max(apart):.3f} from the "
-        f"optimum, {max(each['short'] for each in found):.3f} below its value at most; where pairs "
-        f"cover what the reference rarely says, {min(covered):.3f} to {max(covered):.3f} (recorded)",
+        f"optimum, {max(each['short'] for each in found):.4f} below its value at most; with pairs of the "
+        f"reference alone {', '.join(f'{tv:.3f}' for tv in given)}, with pairs that cover the list "
+        f"{', '.join(f'{tv:.3f}' for tv in covered)} (recorded)",
     )
 
 

@@ -25,12 +25,11 @@
 # 3 minutes. Take the bets on the board. For 50 minutes leave out tree search and how soon ideas run out.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This is the part of Ming Ding's talk about what comes after pre-training. Much of it is told elsewhere in this
-# course: fine-tuning on good answers, reward models, PPO and DPO are [lesson 04](04_aligning_open_models.ipynb),
-# and the pipeline that makes a corpus is [lesson 09](09_code_models.ipynb). Three claims are left, and they are the
-# ones that a maker of models would bet on. Data, algorithm and architecture are interchangeable (30:25). A student
-# can surpass its teacher, because pre-training loss decides (25:47). And the open secret: to clean and to filter
-# data matters most (28:50).
+# This is the part of Ming Ding's talk about what comes after pre-training. Fine-tuning on good answers, reward models,
+# PPO and DPO are [lesson 04](04_aligning_open_models.ipynb), and the pipeline that makes a corpus is
+# [lesson 09](09_code_models.ipynb). Three claims are left. Data, algorithm and architecture are interchangeable
+# (30:25). A student can surpass its teacher, because pre-training loss decides (25:47). And the open secret: to clean
+# and to filter data matters most (28:50).
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
@@ -47,8 +46,8 @@ from minilm.train import train
 SEEDS = seeds()  # 0, 1, 2, or those that `minilm run 07d --seeds 3,4,5` asks for
 here = lesson_folder("07d")
 pictures, verdicts, E = here.pictures, here.module("verdicts"), here.module("experiments")
-levels, cleaning = (here.recorded(name, whole=True) for name in ("levels", "filters"))
-weak = lesson_folder("04").recorded("weak", whole=True)
+records = ("levels", "teachers", "filters")
+levels, weak, cleaning = (here.recorded(name, whole=True) for name in records)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. A world of sixty people
@@ -62,9 +61,8 @@ weak = lesson_folder("04").recorded("weak", whole=True)
 # first. Such a question needs two **hops**. With two words for each relation there are 60 · 8 · 8 = 3,840
 # questions.
 #
-# A test has to be fair. If *the coach of the boss of Ann* is asked, then *the mentor of the head of Ann* must not
-# be among the questions to learn from: it is the same way through the graph. Whole ways are held out, 400 questions
-# of them.
+# A test has to be fair. If *the coach of the boss of Ann* is asked, *the mentor of the head of Ann* must not be among
+# the questions to learn from: it is the same way through the graph. Whole ways are held out, 400 questions of them.
 
 # %%
 world, graph = E.WORLD, E.WORLD.graph()
@@ -200,8 +198,7 @@ pictures.looks(
 print({h: f"{np.mean([found for _, _, found in rows]):.0%} found" for h, rows in hunts.items()})
 
 # %% [markdown] slideshow={"slide_type": "fragment"} tags=["extra"]
-# It pays because the judge says something about a way that is only half right. If it said 1 for the right way and 0
-# for all others, tree search would be a walk in the dark.
+# It pays because the judge says something about a way that is only half right.
 #
 # **To remember:** tree search buys looks with hints.
 
@@ -280,8 +277,8 @@ for n, found in right.items():
 # after `ann chief` the model has to say *bob*, and it has read that sentence before. No step of a chain is harder
 # than a fact.
 #
-# *Before you run it: both see the same facts. For each chain the other model sees two questions with answers, and
-# ten times as many different ones. Which will answer a question whose way it never saw?*
+# *Before you run it: both see the same facts. For each chain the other model sees two questions with answers, and ten
+# times as many different ones. Which will answer a question whose way it never saw?*
 
 
 # %%
@@ -303,10 +300,9 @@ print(world.text(texts[0]))
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## A verifier
 #
-# A chain can be checked without knowing the answer. Each sentence must be a fact; the first must be about the
-# person asked for, the next about whom the last one led to; the relations must be those that the words stand for;
-# and the answer must be where the chain ends. The package's `verify` does that. It accepts every true chain. It
-# must refuse everything else, so we change one word at a time, to each word there is.
+# A chain can be checked without knowing the answer: each sentence must be a fact about whom the last one led to, the
+# relations those that the words stand for, and the answer where the chain ends. The package's `verify` does that. It
+# accepts every true chain, and must refuse all else, so we change one word at a time, to each word there is.
 
 # %%
 written = world.chains(test[:40])[:, 5:]
@@ -370,8 +366,8 @@ interact(ask, person=(0, 59, 1, 7), first=list(asked_words), second=list(asked_w
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. All three, and a control
 #
-# A recorded study trains each with more and more questions, three seeds each and at its own tuned rate. The control
-# is the plain model with answers alone.
+# A recorded study trains each with more and more questions, three seeds each and at its own tuned rate. The
+# control is the plain model with answers alone: as long as the others, and six times as long.
 #
 # **Would prove the talk wrong** (30:25): with no number of questions up to 300 the chains come within 5 points of
 # the better of the other two.
@@ -383,6 +379,20 @@ pictures.levels(levels, [E.shortcut(E.asked(s).test, most=True) for s in levels.
 verdicts.levels_meet(levels)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
+# ## Is it the chains?
+#
+# Or would any text about questions do? **Would prove it wrong** (ours): after six times the steps answers alone come
+# within 50 points of the chains. It is a test only if they have by then learnt nine tenths of what was read.
+
+# %%
+verdicts.chains_do_it(levels)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Six times the steps are enough to learn 300 questions by heart, and every fact. Of the others it then answers 3 in
+# 100, near a guess among all people and below the shortcut. Of 3,000 it has learnt 36 to 100 %, and no more of the
+# others. More time alone does not do it here: nothing in its text says that one answer is made of two facts.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What does it cost to leave it out?
 #
 # What is built in need not be learnt. So the plain model should need more examples (ours). **Would prove it
@@ -392,17 +402,10 @@ verdicts.levels_meet(levels)
 verdicts.few_and_many(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Ten questions are enough for the reader, ten to thirty for search, three hundred for the plain model, of the
-# numbers that were tried and in 250 steps: ten to thirty times as many. Below that it fails oddly. We looked at
-# what one model writes that had 100 questions (seed 0): 99 % of its sentences are true, and 6 of 211 wrong chains
-# mistake a relation. But 92 of them begin with the wrong person, 71 go astray at the second one, and 40 name
-# another in the end. It knows the facts and the words. What takes 300 examples to learn is to *copy a name*, which
-# search and reader never had to learn.
-#
-# The control reads 3,000 of 3,440 questions with their answers, each two or three times, and does no better than a
-# guess among all people. But it has not learnt what it read, either: it answers 1 % of the questions that it saw
-# (seed 0), and it knows 75 % of the facts. With 300 questions it answers 29 % of those, and 3 % of unseen ones. So
-# 250 steps, enough for chains, are too few to tell what answers alone could teach. Longer training was not tried.
+# Ten questions are enough for the reader, ten to thirty for search, three hundred for the plain model, in 250 steps.
+# Below that it fails oddly. We looked at what one model writes that had 100 questions (seed 0): 99 % of its sentences
+# are true, and 6 of 211 wrong chains mistake a relation. But 92 begin with the wrong person, 71 go astray at the
+# second one, and 40 name another in the end. What takes 300 examples to learn is to *copy a name*.
 #
 # Computing has its price, too: a graph costs 0.1 to 0.3 seconds, the model that reads about it seven (on the right of
 # the figure). In exchange nobody had to write the search.
@@ -410,10 +413,9 @@ verdicts.few_and_many(levels)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## And elsewhere?
 #
-# The talk calls data the most general of the three, and architecture the hardest to use (31:09). What does each
-# cost *other* tasks? Search and the graph reader have none: a story about animals cannot be given to them. The
-# plain model has three: facts, stories, and questions. So the test is whether the chains hurt what it could do
-# before.
+# The talk calls data the most general of the three, and architecture the hardest to use (31:09). What does each cost
+# *other* tasks? Search and the graph reader have none: a story about animals cannot be given to them. The plain model
+# has three: facts, stories, and questions. So the test is whether the chains hurt what it could do before.
 #
 # **Would prove it wrong** (ours): stories cost 2 % more nats with chains in the corpus than without, or 2 points of
 # the facts are lost.
@@ -438,11 +440,10 @@ pictures.elsewhere(rows, ["one hop, %", "two hops, %", "three hops, %"])
 verdicts.others_keep(levels)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Nothing that was there before is lost; a few more facts are known, since each chain tells two of them again. But
-# look at the table again. With the word *general* one might expect that a model which can do two hops can do one,
-# or three. It cannot: it writes two hops, whatever is asked. Search does three when a number is changed. What is
-# general about data is the *door*: everything that can be written down fits through it, a story about animals, or
-# chains of three hops. What comes out is only what went in.
+# Nothing that was there before is lost; a few more facts are known, since each chain tells two of them again. But with
+# the word *general* one might expect that a model which can do two hops can do one, or three. It cannot: it writes two
+# hops, whatever is asked. Search does three when a number is changed. What is general about data is the *door*:
+# everything that can be written down fits through it, chains of three hops, too. What comes out is only what went in.
 #
 # **To remember:** data buys generality with examples; an algorithm buys certainty with a narrow door.
 
@@ -454,9 +455,8 @@ verdicts.others_keep(levels)
 # ## 6. A student above its teacher
 #
 # Who writes the data? The talk's answer is often: a stronger model (25:47). But what when there is none? Burns and
-# others let a weak model label data for a strong one. The student copies its teacher's mistakes, one would think.
-# Yet it can come out above: it knows more from pre-training, and where labels contradict what it knows, the
-# simplest rule that fits *most* labels may be the truth.
+# others let a weak model label data for a strong one. The student copies its teacher's mistakes, one would think. Yet
+# where labels contradict what it knows from pre-training, the simplest rule that fits *most* labels may be the truth.
 #
 # They measure the **performance gap recovered**: of the gap between the teacher and the same student taught by true
 # labels, which share was closed?
@@ -470,15 +470,14 @@ verdicts.others_keep(levels)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Is it the loss?
 #
-# [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? It asked
-# which part of a student should learn. The same runs can be asked the talk's own question: does pre-training
-# loss decide? A small teacher has read nothing, and learnt from 1,200 true labels. Larger students have read
-# about animals for 0, 60 or 500 steps when they learn from 2,000 labels that the teacher wrote. Either all of the
+# [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? Now the talk's own
+# question: does pre-training loss decide? A small teacher has read for 60 steps, and learnt from 1,200 true labels.
+# Larger students have read for 0 to 500 steps when they learn from 2,000 labels that it wrote. Either all of the
 # student learns, or only one number: the threshold for how likely it finds a sentence.
 #
-# **Would prove it wrong:** the student that read most is no better than its teacher. And for *decides* (ours: the
-# talk says *can*): a student with a lower loss than its teacher is not above it. Every student that has read has a
-# lower loss than a teacher that has not. The runs are older than these rules, so this is no blind test.
+# **Would prove it wrong:** the student that read most is no better than its teacher. For *decides* (ours: the
+# talk says *can*): a student with a lower loss than its teacher is not above it. And for PGR: it is below ½ for
+# the student that read most, or answers do not get better as the loss falls (rank correlation above −0.8).
 
 # %% tags=["hide-input"]
 pictures.weak_to_strong(weak)
@@ -489,18 +488,20 @@ verdicts.surpasses(weak)
 # %%
 verdicts.decides(weak)
 
+# %% slideshow={"slide_type": "subslide"}
+verdicts.recovers(weak)
+
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So yes, and no. After 500 steps a threshold lifts the student above its teacher on every seed, although 15 to 21 %
-# of labels are wrong: PGR 1.00, 0.88 and 0.93. Where *all* of the student learns it comes out at its teacher or
-# below (−0.01, −2.70, −0.14): it has room to learn the mistakes. After 60 steps it reads better than a teacher that
-# never read, and stays below it. Even *true* labels do not bring it above, so there is no gap, and no PGR. The same
-# came of a run of ours with students of their teacher's size (`studies/teachers.py`).
+# So yes, and no. With one threshold who read most passes its teacher on every seed, and recovers 65 to 89 % of the gap.
+# Where *all* of it learns it ends at its teacher or below: it has room for the mistakes. But every student that read
+# has a lower loss than its teacher, 1.1 nats against 1.5, and most stay 10 to 30 points below. What decides lies
+# between 1.07 and 0.9 nats, where a student begins to know facts. From there PGR rises; before, even *true* labels do
+# not bring it above its teacher, so there is no gap, and no PGR.
 #
 # **To remember:** labels say which question is asked. The answer must be in the student already.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes for section 6. Terms of use come up here: the talk says that answers of a commercial model must not be
-# used to train a competitor (25:47). Keep it short.
+# 6 minutes for section 6. The talk says that answers of a commercial model must not train a competitor (25:47).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. The open secret
@@ -521,8 +522,8 @@ verdicts.decides(weak)
 # ## The classifier on a page
 #
 # **Logistic regression**: a weight for each feature, a sum, and a sigmoid makes it a probability. Features here are
-# words and pairs of words, counted in 8,192 places by a hash. The loss has one lowest point, and Newton's method or
-# L-BFGS finds it. Ours goes down the gradient, on two features, and must end where the package's does. The **area
+# pairs of neighbouring words, counted in 65,536 places by a hash, and how many of them came before. The loss has
+# one lowest point, and Newton's method or L-BFGS finds it. Ours goes down the gradient, on two features, and must end where the package's does. The **area
 # under the curve**, AUC, says how often a good document scores above a bad one: 1 is perfect, ½ is a coin.
 
 # %%
@@ -576,9 +577,11 @@ pictures.score_curves(seen)
 verdicts.blind(areas, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# On shuffled words both are right about 82 of 100 pairs of documents. On repeated lines the perplexity filter is
-# worse than a coin: a page of one easy line surprises it less than most good pages do. The classifier tells them
-# apart at once, since such a page has few different words, and the trusted heap has no such pages.
+# Shuffled words cost the perplexity filter 18 of 100 pairs of documents, the classifier 3. On repeated lines the
+# perplexity filter is worse than a coin: one easy line surprises it less than most good pages do. The classifier
+# had a blind spot, too. It used to count single words, as GPT-3's filter does. But they say what a page is *about*,
+# and are no worse where it is about something else. With pairs alone, of a pool with one shuffled document in five
+# it is right about 96 pairs of 100; with words it was 63 to 70.
 #
 # **To remember:** perplexity measures surprise. Nonsense may be surprising, or boring.
 
@@ -603,15 +606,14 @@ verdicts.beats_more(cleaning)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Shuffled documents are no poison. A model that reads four of them to each good one loses 3 %, because words, and
-# how they are spelt, are left as they were; at one in five nothing is seen. The better of both filters takes away
-# 81 % of the cost at half noise and 63 % at four fifths, though it lets many spoilt ones through. *Better* was
-# picked for each seed on the documents of the test, which favours filters. Perplexity alone would keep the rule
-# (never below 52 %), the classifier alone would not (25 to 69 %). It is weak where most of the pool is good: most of
-# what it is told to reject is good then (AUC 0.63 to 0.70 at 20 %).
+# how they are spelt, are left as they were; at one in five nothing is seen. The classifier takes away 120 % of the
+# cost at half noise and 94 % at four fifths. More than all of it? It keeps a few spoilt documents, but of the good
+# ones it *chooses*, those most like the trusted heap. Perplexity takes away 76 and 58 %. *Better* was picked for
+# each seed on the documents of the test, which favours filters; the classifier alone keeps the rule, too.
 #
-# The comparison is a draw: a fifth more steps gains 0.035 bits, cleaning half of the pool 0.033, and seeds differ in
-# sign. So that cleaning matters *most* was not seen here. Mind where that is measured. After 170 steps a model still
-# learns fast, so steps are worth much; near the end of a training they are worth little. That we cannot test here.
+# And cleaning half of the pool gains 0.047 bits, a fifth more steps 0.035: ahead on every seed, on one by a hair. Our
+# first classifier, with its blind spot, made this a draw. Mind where that is measured. After 170 steps a model
+# still learns fast, so steps are worth much; near the end of a training they are worth little.
 #
 # **To remember:** noise costs what else could have been read; a filter buys it back for the price of reading once.
 
@@ -663,12 +665,11 @@ pictures.ideas(counts, taken)
 print({name: f"{np.mean(rows, 0)[-1]:.0f} of {counts[-1]}" for name, rows in taken.items()})
 
 # %% [markdown] slideshow={"slide_type": "fragment"} tags=["extra"]
-# At 0.7, the threshold of the paper, some seven of 400 are new: hardly more than there are moulds. Most words of an
-# instruction are its mould's, and they stand in the same order. At 0.9 it is about 143, and the curve still rises.
-# So the threshold decides what an idea is: the mould, or what is filled in.
+# At 0.7, the threshold of the paper, some seven of 400 are new: hardly more than there are moulds. At 0.9 it is
+# about 143, and the curve still rises. So the threshold decides what an idea is: the mould, or what is filled in.
 #
-# The chains of section 4 are synthetic data, too: a program wrote them. They did not come from nothing. The
-# program's knowledge went into the corpus, and from there into the weights.
+# The chains of section 4 are synthetic data, too. The knowledge of the program that wrote them went into the
+# corpus, and from there into the weights.
 #
 # **To remember:** a generator has only so many ideas, and a filter shows how many.
 
@@ -677,22 +678,21 @@ print({name: f"{np.mean(rows, 0)[-1]:.0f} of {counts[-1]}" for name, rows in tak
 #
 # **As said, at this size.** The same question is answered by search, by a network with a graph inside and by a
 # plain model that read worked chains: all three come to 100 % on ways that they never saw. The chains cost other
-# tasks nothing. A student that has read enough surpasses the teacher that labels its data.
+# tasks nothing. A student that has read enough surpasses the teacher that labels its data. Cleaning gains more
+# than a fifth more training, this early in it, once the filter sees order.
 #
 # **With a price.** The plain model needs ten to thirty times as many examples, and thirty to seventy times the
-# computing; and it does just what its chains do, two hops, not one and not three. Answers alone teach it nothing
-# in the same time, which is too short for it to learn even those.
+# computing; and it does just what its chains do, two hops, not one and not three. Answers alone teach it what was
+# asked, and nothing else.
 #
-# **Not as said,** by our rules. A lower pre-training loss is not enough to surpass a teacher: after 60 steps of reading
-# students have it, and stay six to sixteen points below. Whether cleaning matters most came out a draw: it takes
-# away most of what noise costs, but is only as good as a fifth more training, this early in it.
+# **Not as said,** by our rules. A lower pre-training loss is not enough to surpass a teacher: it takes one low enough
+# to know what is asked.
 #
 # **Ours.** A filter by perplexity is blind to what is easy to guess.
 #
 # **Not measured.** Answers written by experts against answers written by crowds. Distilling from a commercial
-# model. That infrastructure gives 20 % is the talk's number; we only asked what a fifth more training would be
-# worth. And everything that needs size: real questions of several hops in real documents, where facts are not one
-# sentence each.
+# model. That infrastructure gives 20 % is the talk's number. And all that needs size: real questions of several
+# hops in real documents, where facts are not one sentence each.
 #
 # **One further question.** The chains were written by a program that knows the graph. If a model writes them
 # itself, and only those are kept that the verifier accepts: what can it learn that no program told it?

@@ -28,6 +28,7 @@ OF_WAY = {
     "reader": ORANGE,
     "chains": BLUE,
     "answers": VERMILION,
+    "answers, 6x": PURPLE,
     "nothing": MUTED,
 }
 TITLES = {
@@ -35,6 +36,7 @@ TITLES = {
     "reader": "graph reader\n(architecture)",
     "chains": "plain model,\nchains (data)",
     "answers": "plain model,\nanswers alone",
+    "answers, 6x": "answers alone,\nsix times as long",
 }
 
 
@@ -213,31 +215,50 @@ def chain(prompt: str, written: str, proven: bool, right: bool, truth: str) -> N
 
 
 def weak_to_strong(record: Recorded) -> None:
-    """How often students are right by how long they have read; their teachers as dashed lines."""
-    seeds, read = record.seeds_of(*record.cases), (0, 60, 500)
+    """How often students are right, and their PGR, against their loss on text that nobody has read."""
+    seeds, number = record.seeds_of(*record.cases), ("number", "whole")
+    amounts = sorted({amount for _, amount in record.cases})
+
+    def rows(way: str, seed: int, name: str) -> list[float]:
+        found = [record.run((way, n), seed)["points"][-1][name] for n in amounts]
+        return [np.nan if value is None else value for value in found]
+
     with figure(
-        1, 2, alt="Students' right answers after 0, 60 and 500 steps of reading, with weak labels "
-        "and with true ones: left all of the student learns, right one threshold. Only on the right, "
-        "after 500 steps, weak labels bring it above its teacher.", size=(12.2, 4.8),
-    ) as axes:  # fmt: skip
-        for ax, way, title in zip(
-            axes, ("all, fit", "one number"), ("all of it learns", "one number learns")
-        ):
-            for labels, colour, shift in (("true", GREEN, -0.08), ("weak", BLUE, 0.08)):
-                for k, seed in enumerate(seeds):
-                    values = [100 * record.run((way, n), seed)["points"][-1][labels] for n in read]
-                    ax.plot(np.arange(3) + shift, values, "o", color=colour, markersize=11,
-                            label=None if k else f"{labels} labels")  # fmt: skip
-            for k, seed in enumerate(seeds):
-                ax.axhline(100 * record.run((way, 500), seed)["teacher"], color=VERMILION,
-                           linestyle=(0, (4, 3)), linewidth=2, label=None if k else "teachers")  # fmt: skip
-            ax.set_xticks(range(3), [f"{n} steps" for n in read])
-            ax.set_title(title)
-            ax.set_xlim(-0.4, 2.4)
-            ax.set_ylim(45, 103)
-            ax.grid(visible=False, axis="x")
-        axes[0].set_ylabel("claims judged rightly, %")
-        axes[1].legend(loc="lower right")
+        1, 2, alt="Left, students' right answers against their pre-training loss: with a threshold to "
+        "learn they pass their teachers only where the loss is lowest. Right, the gap recovered: high "
+        "there for a threshold, low or below nothing where all of the student learns.",
+        size=(12.2, 5.0),
+    ) as (left, right):  # fmt: skip
+        for k, seed in enumerate(seeds):
+            loss = rows("number", seed, "loss")
+            run = record.run(("number", amounts[-1]), seed)
+            for labels, colour in (("true", GREEN), ("weak", BLUE)):
+                left.plot(loss, [100 * v for v in rows("number", seed, labels)], "-o", color=colour,
+                          markersize=8, linewidth=1.5, label=None if k else f"{labels} labels")  # fmt: skip
+            left.plot(run["teacher_loss"], 100 * run["teacher"], "X", color=VERMILION, markersize=13,
+                      label=None if k else "teachers")  # fmt: skip
+            for way, colour in zip(number, (BLUE, ORANGE)):
+                share = np.array(rows(way, seed, "pgr"))
+                shown = np.maximum(share, -0.95)
+                right.plot(loss, shown, "-", color=colour, linewidth=1.5)
+                for low, mark in ((False, "o"), (True, "v")):  # an arrow: below the picture
+                    these = (share < -0.95) == low
+                    right.plot(
+                        np.array(loss)[these], shown[these], mark, color=colour, markersize=10
+                    )
+        for colour, name in ((BLUE, "one threshold"), (ORANGE, "all of it")):
+            right.plot([], [], "o", color=colour, markersize=10, label=f"{name} learns")
+        left.set_ylabel("claims judged rightly, %")
+        right.set_ylabel("PGR")
+        right.axhline(0, color=MUTED, linestyle=(0, (4, 3)), linewidth=2)
+        right.set_ylim(-1.05, 1.1)
+        left.set_xlim(1.62, 0.79)  # who read nothing has 4.1 nats, and is right half of the time
+        right.set_xlim(1.0, 0.8)
+        for ax in (left, right):
+            ax.set_xlabel("pre-training loss of the student, nats")
+        left.set_ylim(38, 103)
+        left.legend(loc="lower left", fontsize=14)
+        right.legend(loc="lower right", fontsize=14)
 
 
 def score_curves(areas: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> None:

@@ -5,12 +5,14 @@ from statistics import fmean
 
 import numpy as np
 
+from minilm.analysis.curves import rank_correlation
 from minilm.course.show.claims import Verdict, claim
 from minilm.studies.recorded import Recorded
 
 TALK = "Ding"
 NEAR, ABLE = 0.05, 0.9  # points that count as level; share right that counts as able
 GRAPHS, CHAINS, ANSWERS, NOTHING = ("search", "reader"), "chains", "answers", "nothing"
+LONGER = "answers, 6x"
 
 
 def searched(wrong: int, asked: int, apart: int) -> Verdict:
@@ -77,9 +79,31 @@ def levels_meet(record: Recorded) -> Verdict:
         partly=lambda m: m < 4 * NEAR,
         seeds=seeds,
         recorded=True,
-        note="in as many steps the model with answers alone does not learn what it read: no fair control",
         says=f"search and reader come to {fmean(graphs):.0%}, a plain model with worked chains to "
         f"{fmean(chains):.0%}, the same model with answers alone to {fmean(answers):.0%}",
+    )
+
+
+def chains_do_it(record: Recorded) -> Verdict:
+    seeds = seeds_of(record)
+    most = max(amounts(record, CHAINS))
+    chains = of(record, CHAINS, "right").max(1)
+    answers, seen = of(record, LONGER, "right").max(1), of(record, LONGER, "seen")[:, 0]
+    return claim(
+        "it is the worked chains that do it: answers alone do not teach the same model two hops",
+        source=f"after {TALK} 31:18 to 33:36",
+        measure="share right on unseen questions with chains less that with answers alone and six times the "
+        f"steps, at the best number of questions; share right of {most} questions that were read",
+        expected="at least 0.5, with at least 0.9 of what was read",
+        measured={"chains less answers": (chains - answers).tolist(), "read": seen.tolist()},
+        holds=lambda m: m["chains less answers"] >= 0.5 and m["read"] >= ABLE,
+        partly=lambda m: m["chains less answers"] >= 0.5,
+        seeds=seeds,
+        recorded=True,
+        kind="ours",
+        says=f"after six times the steps the model with answers alone knows {fmean(seen):.0%} of the {most} "
+        f"questions that it read, and {fmean(answers):.0%} of those that it did not; with chains "
+        f"{fmean(chains):.0%}",
     )
 
 
@@ -146,66 +170,87 @@ def others_keep(record: Recorded) -> Verdict:
 # -------------------------------------------------------------------------------- weak to strong
 
 
-WAYS, READ = ("all, fit", "one number"), (0, 60, 500)  # of the study of lesson 04
+WAYS = ("whole", "number")
 
 
-def students(record: Recorded, way: str, labels: str) -> np.ndarray:
-    """Shares right of students that learnt from "weak" or "true" labels, (seeds, steps read)."""
-    seeds = record.seeds_of(*record.cases)
-    return np.array(
-        [[record.run((way, n), s)["points"][-1][labels] for n in READ] for s in seeds], float
-    )
+def readers(record: Recorded, way: str, seed: int) -> list[dict[str, float]]:
+    """The students of a seed that learnt in one way, by how long they had read."""
+    return [last(record, way, n, seed) for n in amounts(record, way)]
 
 
-def teachers(record: Recorded) -> np.ndarray:
-    """Shares right of the teachers, (seeds,)."""
-    seeds = record.seeds_of(*record.cases)
-    return np.array([record.run((WAYS[0], READ[-1]), s)["teacher"] for s in seeds])
+def taught_by(record: Recorded, seed: int) -> tuple[float, float]:
+    """How often a seed's teacher is right, and its pre-training loss."""
+    run = record.run((WAYS[0], max(amounts(record, WAYS[0]))), seed)
+    return run["teacher"], run["teacher_loss"]
 
 
-def best_weak(record: Recorded) -> np.ndarray:
-    """Shares right of students by the better way to learn from weak labels, (seeds, steps read)."""
-    return np.maximum(*(students(record, way, "weak") for way in WAYS))
+def better_way(record: Recorded, seed: int) -> list[dict[str, float]]:
+    """The students by the way that is better, with weak labels, for the one that read most."""
+    return max((readers(record, way, seed) for way in WAYS), key=lambda rows: rows[-1]["weak"])
 
 
 def surpasses(record: Recorded) -> Verdict:
-    taught, found = teachers(record), students(record, "one number", "weak")[:, -1]
-    whole = students(record, "all, fit", "weak")[:, -1]
+    seeds = seeds_of(record)
+    ends = {way: [readers(record, way, s)[-1]["weak"] for s in seeds] for way in WAYS}
+    right = [taught_by(record, s)[0] for s in seeds]
     return claim(
         "a student that was better pre-trained surpasses the teacher whose labels it learns from",
         source=f"{TALK} 25:47 to 26:54; Burns et al., arXiv 2312.09390",
-        measure="share right of the student that read 500 steps, by the better way to learn, less "
-        "its teacher's",
+        measure="share right of the student that read most, by the better way to learn, less its teacher's",
         expected="above 0",
-        measured=(best_weak(record)[:, -1] - taught).tolist(),
+        measured=[better_way(record, s)[-1]["weak"] - t for s, t in zip(seeds, right, strict=True)],
         holds=lambda m: m > 0,
-        seeds=record.seeds_of(*record.cases),
+        seeds=seeds,
         recorded=True,
-        note="runs of lesson 04, older than this rule; the better way is picked on the test",
-        says=f"teachers are right in {fmean(taught):.1%}; students that have read in "
-        f"{fmean(found):.1%} where one threshold is learnt, in {fmean(whole):.1%} where all of the "
-        "student is",
+        note="the better way is picked on the test",
+        says=f"teachers are right in {fmean(right):.1%}; students that read most in "
+        f"{fmean(ends['number']):.1%} where one threshold is learnt, in {fmean(ends['whole']):.1%} "
+        "where all of the student is",
     )
 
 
 def decides(record: Recorded) -> Verdict:
-    taught, found = teachers(record), best_weak(record)
-    few, many = (found[:, READ.index(n)] - taught for n in (60, 500))
+    seeds, worst = seeds_of(record), []
+    for seed in seeds:
+        right, loss = taught_by(record, seed)
+        worst.append(min(p["weak"] - right for p in better_way(record, seed) if p["loss"] < loss))
     return claim(
         "pre-training loss decides: whoever has the lower one surpasses the other",
         source=f"after {TALK} 25:47 to 26:54",
-        measure="shares right of students that have read 60 and 500 steps, by the better way to "
-        "learn, less those of a teacher that has read nothing",
-        expected="above 0 for both: each has a lower loss than its teacher",
-        measured={"60 steps": few.tolist(), "500 steps": many.tolist()},
-        holds=lambda m: m["60 steps"] > 0 and m["500 steps"] > 0,
-        partly=lambda m: m["500 steps"] > 0,
-        seeds=record.seeds_of(*record.cases),
+        measure="share right less the teacher's, at worst of all students with a lower pre-training loss "
+        "than it has, by the way that is better for the one that read most",
+        expected="above 0",
+        measured=worst,
+        holds=lambda m: m > 0,
+        seeds=seeds,
         recorded=True,
         kind="ours",
-        note="runs of lesson 04, older than this rule; the talk says can, the rule asks for every student",
-        says=f"after 60 steps of reading students are {100 * fmean(few):+.0f} points from their "
-        f"teacher, after 500 {100 * fmean(many):+.0f}",
+        note="the talk says can, the rule asks for every student",
+        says="the worst student with a lower loss than its teacher is "
+        f"{', '.join(f'{100 * w:+.0f}' for w in worst)} points from it on the seeds",
+    )
+
+
+def recovers(record: Recorded) -> Verdict:
+    seeds = seeds_of(record)
+    rows = [better_way(record, s) for s in seeds]
+    ranks = [rank_correlation([p["loss"] for p in r], [p["weak"] for p in r]) for r in rows]
+    ends = [-1.0 if r[-1]["pgr"] is None else r[-1]["pgr"] for r in rows]
+    return claim(
+        "the lower a student's pre-training loss, the more it makes of weak labels",
+        source=f"after {TALK} 25:47 to 26:54; Burns et al., arXiv 2312.09390",
+        measure="rank correlation of loss and of the share right with weak labels, seven students; PGR of "
+        "the one that read most",
+        expected="-0.8 or lower; 0.5 or more",
+        measured={"rank correlation": ranks, "PGR": ends},
+        holds=lambda m: m["rank correlation"] <= -0.8 and m["PGR"] >= 0.5,
+        partly=lambda m: m["PGR"] >= 0.5,
+        seeds=seeds,
+        recorded=True,
+        kind="ours",
+        note="no PGR (a gap below two points) counts as -1",
+        says=f"the rank correlation is {', '.join(f'{r:.2f}' for r in ranks)}; weak labels close "
+        f"{', '.join(f'{e:.0%}' for e in ends)} of the gap of the student that read most",
     )
 
 
@@ -254,7 +299,8 @@ def cleaning_pays(record: Recorded) -> Verdict:
         seeds=record.seeds_of(*record.cases),
         recorded=True,
         kind="ours",
-        note="the better filter is picked for each seed on the documents of the test; alone: "
+        note="above 1 where a filter beats the perfect one: it picks, too; the better filter is picked for "
+        "each seed on the documents of the test; alone: "
         + "; ".join(f"{way} {', '.join(f'{a:.0%}' for a in each)}" for way, each in alone.items()),
         says=f"20, 50 and 80 % shuffled documents cost {', '.join(f'{c:.1%}' for c in cost.values())} "
         f"more bits; the better filter takes away {fmean(found['shuffled 50']):.0%} of it at 50 % "
@@ -277,6 +323,8 @@ def beats_more(record: Recorded) -> Verdict:
         seeds=record.seeds_of(*record.cases),
         recorded=True,
         kind="ours",
+        note="with a classifier that counted single words, too, two seeds of three failed; it was mended "
+        "on other seeds, by how well it tells documents apart, and its runs were made again",
         says=f"the better filter gains {fmean(clean):.3f} bits per byte, a fifth more training "
         f"{fmean(more):.3f}",
     )

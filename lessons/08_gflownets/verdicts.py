@@ -109,7 +109,8 @@ def strings_match(last: Sequence[dict[str, float]], seeds: Sequence[int]) -> Ver
         kind="paper",
         note="with 1,200 steps and temperatures up to 2 one world of the first three stayed 0.24 "
         "away, and steps and temperature were chosen on that world; the third rule was 45 of 50 "
-        "until it turned out that in one world exact draws show 44",
+        "until it turned out that no sampler can keep it: exact draws do with chances of "
+        + ", ".join(f"{p['enough']:.0%}" for p in last),
         says=f"TV is {fmean(found['TV']):.3f}, log Z off by {fmean(found['log Z off']):.3f}, and "
         f"{', '.join(f'{n:.0f}' for n in found['of the 50 likeliest'])} of the 50 likeliest turn "
         f"up, where exact draws show {', '.join(f'{n:.0f}' for n in found['exact draws show'])}",

@@ -83,18 +83,23 @@ def exam(seed: int) -> Exam:
     )
 
 
-def with_a_leak(seed: int) -> list[str]:
+def with_a_leak(seed: int, copies: int = LEAK) -> list[str]:
     """What a model of this seed reads: the known problems, and the published ones many times."""
     found = exam(seed)
-    return [one.text for one in found.known] + [one.text for one in found.published] * LEAK
+    return [one.text for one in found.known] + [one.text for one in found.published] * copies
 
 
 def passed(
-    model: LanguageModel, asked: Sequence[Kata], temperature: float, seed: int, sandbox: Programs
+    model: LanguageModel,
+    asked: Sequence[Kata],
+    temperature: float,
+    seed: int,
+    sandbox: Programs,
+    samples: int = SAMPLES,
 ) -> list[int]:
-    """How many of `SAMPLES` programs for each problem pass."""
+    """How many of so many programs for each problem pass."""
     prompts = [one.prompt for one in asked]
-    programs = write_programs(model, kata_tokenizer(), prompts, SAMPLES, temperature, 48, seed)
+    programs = write_programs(model, kata_tokenizer(), prompts, samples, temperature, 48, seed)
     return [int(n) for n in judge(asked, programs, sandbox).sum(1)]
 
 

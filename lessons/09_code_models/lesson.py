@@ -64,7 +64,7 @@ from minilm.train import train
 
 here = lesson_folder("09")
 pictures, verdicts, E = here.pictures, here.module("verdicts"), here.module("experiments")
-library, infill = (here.recorded(name, whole=True) for name in ("library", "infill"))
+library, infill, exams = (here.recorded(n, whole=True) for n in ("library", "infill", "exams"))
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. A funnel at home
@@ -541,10 +541,9 @@ print(write_programs(models[0], tokenizer, [fresh[2].prompt], 1, 0.2)[0][0])
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## One try or ten
 #
-# Drawn at a low temperature, ten programs are nearly the same program ten times: good for one try,
-# useless for the other nine. At a high one they differ, and more of them are nonsense. **Would prove it
-# wrong:** at
-# 0.8 a single try is no worse than at 0.2, or ten tries are no better.
+# Drawn at a low temperature, ten programs are nearly the same program ten times: good for one try, useless for
+# the other nine. At a high one they differ, and more of them are nonsense. **Would prove it wrong:** at 0.8 a
+# single try is no worse than at 0.2, or ten tries are no better.
 
 # %% tags=["hide-input"]
 pictures.tries(
@@ -558,9 +557,22 @@ pictures.tries(
 verdicts.temperature(later, E.SAMPLES, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# One problem of 36 is 3 points, and on one seed of three ten tries came out worse at 0.8. Still, a number
-# without k, n and temperature says little. The known scores on HumanEval (section 8), 34 % for
-# StarCoder and 18 % for SantaCoder, are pass@1.
+# One problem of 36 is 3 points, and on one seed of three ten tries came out worse at 0.8. So here are more,
+# recorded: 20 programs for each problem, at four temperatures. **Would prove it wrong:** the best
+# temperature for 20 tries is no higher than for one. On the right, what n buys: how far a score strays
+# because only n programs were drawn.
+
+# %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
+pictures.warm_and_many(exams)
+
+# %%
+verdicts.warmer(exams)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Of the four, 0.2 is best for one try and 0.5 for twenty, on every seed: 52 and 68 % solved. So 0.8 was too
+# warm. With one program for each problem pass@1 strays by 4.7 points, with twenty by 1.0, and pass@5 by 2.4,
+# for it needs more. But 36 *problems* leave 4.7 points open, whatever n is. A score without k, n and
+# temperature says little; StarCoder's 34 % and SantaCoder's 18 on HumanEval (section 8) are pass@1.
 #
 # **To remember:** a program is right if it runs, and a score is an estimate with three settings.
 
@@ -587,27 +599,21 @@ with Programs(places=2, unsafe=True) as programs:
 pictures.leak(published, later[0.2], E.SAMPLES)
 
 # %% slideshow={"slide_type": "subslide"}
-both = (
-    [np.mean([pass_at_k(10, c, 1) for c in row]) for row in rows]
-    for rows in (published, later[0.2])
-)
-verdicts.contamination(*both, E.LEAK, SEEDS)
+verdicts.contamination(exams)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Mind the seeds. On 0, 1 and 2 the gap is 35, 30 and 21 points, and the claim is reproduced. On 3, 4 and 5
-# it is 15, 9 and 9: the same sign, but *not reproduced*. So believe the direction, not the size, and
-# doubt the card that you see.
+# Mind the seeds. The picture has three, the card six, recorded. The gap goes from 35 to 9 points: the same sign,
+# another size. Much of that is which problems were drawn. A **twin** that read no leak, asked the same 36, solves
+# 17 points fewer, on every seed between 12 and 23. More copies add nothing: with 60, on another seed, the gap was 6.
 #
-# The gap needs no look into the training data: whoever can draw new problems can measure it from
-# outside. With a look, the pipeline of section 1 removes them before: a document that shares a run of
-# 13 words with a test goes.
+# It needs no look into the training data: whoever can draw new problems can measure it from outside. With a look,
+# the pipeline of section 1 removes them before: a document that shares a run of 13 words with a test goes.
 #
 # **To remember:** a score means something only on problems that the model cannot have read.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 2 minutes, 5 for section 8. Say that seeds 3, 4 and 5 turn the card. Somebody may have found the leak
-# in `with_a_leak` already; praise it. Ask for the guess before the picture. Worth saying: nobody cheats
-# here on purpose.
+# 2 minutes, 5 for section 8. Say that three seeds would have made another card. Somebody may have found the leak
+# in `with_a_leak` already; praise it. Ask for the guess before the picture.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Whose code is it?
@@ -617,8 +623,8 @@ verdicts.contamination(*both, E.LEAK, SEEDS)
 # does it: whatever passage one looks for, the places that begin with it stand side by side. Two
 # searches, each of which halves the list some twenty times, find the first and the last.
 #
-# We write a function that takes six lines from the library, and ask who wrote them. A passage is
-# evidence only where it is long: `return len(x)` stands everywhere.
+# We write a function that takes six lines from the library, and ask who wrote them. A long passage is evidence;
+# `return len(x)` stands everywhere.
 
 # %%
 files = {name: text for name, text in sources().items() if "/" not in name and len(text) < 25_000}
@@ -658,12 +664,11 @@ pictures.small_and_long(7e9, 1e12)
 verdicts.overhead()
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The curve is nearly flat around its lowest point, so where that point *is* hardly shows in the data,
-# and a third digit of an exponent moves it by billions of parameters. That small models trained long
-# are cheap holds for all three. The number hangs on the fit.
+# The curve is nearly flat around its lowest point, so where that *is* hardly shows in the data, and a third digit
+# of an exponent moves it by billions of parameters. Small models trained long are cheap by all three; the number
+# hangs on the fit.
 #
-# **To remember:** near the optimum size matters little. That is why it can be chosen by what it
-# costs to run.
+# **To remember:** near the optimum size matters little, so it can be chosen by what it costs to run.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # 2 minutes, 4 for section 10. Point at the three dots: one model, three curves. Which number would you
@@ -675,23 +680,19 @@ verdicts.overhead()
 # **On your machine.** The published rules leave most of a careful library standing. What goes is made by
 # programs: tables for alphabets, nearly equal. Dozens of people's addresses were in the rest.
 #
-# **By experiment.** Copies cost, and with twice the training they are recited; a filter on comments does
-# nothing; a coin that leaves three tenths of a small corpus hurts most. Where a card says *partly* or
-# *not*, believe the card.
+# **By experiment.** Copies cost, and with twice the training they are recited; a filter on comments does nothing; a
+# coin that leaves three tenths of a small corpus hurts most. Many tries want a higher temperature than one.
 #
-# **It depends on the seed.** A leak lifts the score by 21 to 35 points on seeds 0, 1 and 2, and by 9 to
-# 15 on 3, 4 and 5, which is not reproduced. Ten tries gain from a higher temperature on some seeds, not
-# on all.
+# **It depends on the seed.** A leak shows on six seeds of six, but as 9 to 35 points: *partly*.
 #
 # **Not as claimed, here.** Repeating and holes. Both are called free, of models that had far more text and
 # time than ours. Neither is free for ours, with 22 pieces of text or 500 steps.
 #
-# **By formula.** pass@k without bias, the bands of the search for copies, and an overhead of 4, 10 or
-# 41 % where the talk has 13.
+# **By formula.** pass@k without bias, the bands of the search for copies, an overhead of 4, 10 or 41 %, not 13.
 #
-# **Not measured.** What stars *prefer*. Many languages, and whether one helps another. Repository context,
-# which the package has and 128 tokens of context cannot use. Synthetic textbooks. Tuning on
-# instructions. What holes are worth where a docstring does not say all. And all that needs size.
+# **Not measured.** What stars *prefer*. Whether one language helps another. Repository context, which 128 tokens
+# cannot use. Synthetic textbooks, tuning on instructions, and what holes are worth where a docstring does not say
+# all. And all that needs size.
 #
 # **One further question.** A near copy is removed because it is like another *file*. What would you have
 # to compare in order to remove the second of two *projects* that solve the same problem?

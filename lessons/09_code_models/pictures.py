@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minilm.analysis.laws import HOFFMANN, HOFFMANN_ROUNDED, Chinchilla
+from minilm.analysis.passes import mean_pass_at_k, sampling_error
 from minilm.analysis.repetition import effective_tokens, fit_r_star
 from minilm.course.show.figures import bars, lines
 from minilm.course.show.style import (
@@ -221,6 +222,41 @@ def tries(found: dict[float, dict[int, list[float]]]) -> None:
         xscale="log",
         alt="At the low temperature one try solves more; at the higher one more tries gain more.",
     )
+
+
+def warm_and_many(record: Recorded) -> None:
+    """Left, pass@k against temperature. Right, the error of a score against n, at the second one."""
+    seeds, most = record.seeds_of("tries"), record.settings["tries"]
+    points = {seed: record.run("tries", seed)["points"] for seed in seeds}
+    warm = [point["temperature"] for point in points[seeds[0]]]
+    colours, ns = {1: BLUE, 5: ORANGE, most: VERMILION}, (1, 2, 5, 10, most)
+    with figure(
+        1, 2, alt="Left, problems solved by temperature: one try is best cold, many tries are best "
+        "warmer. Right, the error of a score falls with the programs drawn, down to what the number of "
+        "problems leaves open.", size=(12.2, 4.8),
+    ) as (left, right):  # fmt: skip
+        for k, colour in colours.items():
+            rows = np.array(
+                [[100 * mean_pass_at_k(most, p["right"], k) for p in points[s]] for s in seeds]
+            )
+            left.plot(warm, rows.mean(0), "-o", color=colour, markersize=9, label=f"pass@{k}")
+            left.fill_between(warm, rows.min(0), rows.max(0), color=colour, alpha=0.15, linewidth=0)
+        chances = [np.array(points[s][1]["right"]) / most for s in seeds]
+        for k, colour in ((1, BLUE), (5, ORANGE)):
+            at = [n for n in ns if n >= k]
+            error = [100 * np.mean([sampling_error(n, c, k) for c in chances]) for n in at]
+            right.plot(at, error, "-o", color=colour, markersize=9, label=f"pass@{k}, by n alone")
+        others = np.mean([c.std(ddof=1) / len(c) ** 0.5 for c in chances])
+        right.axhline(100 * others, color=MUTED, linestyle=(0, (4, 3)), linewidth=2)
+        right.text(ns[-1], 100 * others, "left open by 36 problems", color=MUTED, fontsize=14,
+                   ha="right", va="bottom")  # fmt: skip
+        left.set_xlabel("temperature")
+        left.set_ylabel("problems solved, %")
+        right.set_xlabel("n, programs for each problem")
+        right.set_ylabel("standard error, points")
+        right.set_ylim(0, None)
+        for ax in (left, right):
+            ax.legend(fontsize=14)
 
 
 def leak(published: Sequence[Sequence[int]], later: Sequence[Sequence[int]], samples: int) -> None:

@@ -5,6 +5,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 
+from minilm.analysis.curves import t_interval
 from minilm.analysis.laws import HOFFMANN, HOFFMANN_ROUNDED, Chinchilla
 from minilm.analysis.passes import mean_pass_at_k
 from minilm.analysis.repetition import fit_r_star
@@ -226,24 +227,61 @@ def temperature(found: dict[float, list[list[int]]], samples: int, seeds: Sequen
     )
 
 
-def contamination(
-    published: Sequence[float], later: Sequence[float], copies: int, seeds: Sequence[int]
-) -> Verdict:
-    """Rates of pass@1 on both examinations, per seed."""
+def best_temperature(record: Recorded, seed: int, k: int) -> float:
+    """The temperature at which most problems are solved in k tries."""
+    samples = record.settings["tries"]
+    rates = {
+        point["temperature"]: mean_pass_at_k(samples, point["right"], k)
+        for point in record.run("tries", seed)["points"]
+    }
+    return max(rates, key=rates.__getitem__)
+
+
+def warmer(record: Recorded) -> Verdict:
+    seeds, most = record.seeds_of("tries"), record.settings["tries"]
+    found = {k: [best_temperature(record, seed, k) for seed in seeds] for k in (1, most)}
+    return claim(
+        "the more tries, the higher the best temperature",
+        source="Chen et al., arXiv 2107.03374, figure 5",
+        measure=f"the temperature, of four, at which pass@1 and pass@{most} are highest",
+        expected=f"higher for {most} tries than for one",
+        measured={"one try": found[1], f"{most} tries": found[most]},
+        holds=lambda m: m[f"{most} tries"] > m["one try"],
+        seeds=seeds,
+        recorded=True,
+        kind="paper",
+        note=EASY,
+        says=f"one try is best at {', '.join(f'{t:g}' for t in found[1])} on the seeds, {most} tries at "
+        f"{', '.join(f'{t:g}' for t in found[most])}",
+    )
+
+
+def contamination(record: Recorded) -> Verdict:
+    """All seeds that were recorded: what three of them say hangs on which three."""
+    (leak,) = (case for case in record.cases if case not in ("tries", "leak 0"))
+    seeds = record.seeds_of(leak, "leak 0")
+    published, later, twin = (
+        np.array([np.mean(record.run(case, s)["points"][-1][name]) for s in seeds])
+        / record.settings["samples"]
+        for case, name in ((leak, "published"), (leak, "later"), ("leak 0", "published"))
+    )
+    (low, mean, high), lift = t_interval(published - later), t_interval(published - twin)
     return claim(
         "test problems in the training data lift the score, and problems drawn later show it",
         source=f"{TALK} 47:00",
-        measure=f"pass@1 at temperature 0.2 on problems that stood {copies} times in the training "
+        measure=f"pass@1 at temperature 0.2 on problems that stood {leak.split()[1]} times in the training "
         "data, less that on problems drawn later",
         expected="0.2 or more",
-        measured=[a - b for a, b in zip(published, later, strict=True)],
+        measured=(published - later).tolist(),
         holds=lambda gap: gap >= 0.2,
-        partly=lambda gap: gap >= 0.1,
         seeds=seeds,
-        note=f"it hangs on the seeds: 0.35, 0.30 and 0.21 on 0, 1 and 2, but 0.15, 0.09 and 0.09 on "
-        f"3, 4 and 5, which is not reproduced; the leak is a third of all documents; {EASY}",
-        says=f"of the published problems {fmean(published):.0%} of the programs pass, of those drawn "
-        f"later {fmean(later):.0%}",
+        recorded=True,
+        note="the first three seeds keep the rule and the last three do not; one seed's gap has a standard "
+        f"error of about 0.11; the leak is a third of all documents; {EASY}",
+        says=f"over {len(seeds)} seeds the gap is {mean:.2f} (95 % interval {low:.2f} to {high:.2f}), above 0 on "
+        f"{sum(published > later)}; beside a twin that read no leak, on the same problems, it is "
+        f"{lift[1]:.2f} ({lift[0]:.2f} to {lift[2]:.2f}): {fmean(published):.0%} of the programs pass, of the "
+        f"twin's {fmean(twin):.0%}",
     )
 
 

@@ -51,7 +51,14 @@ from minilm.align.losses import (
     orpo_loss,
     ppo_loss,
 )
-from minilm.align.optimal import best_of_n, best_of_n_kl, optimal_policy, value_of
+from minilm.align.optimal import (
+    best_of_n,
+    best_of_n_kl,
+    divergence_of,
+    optimal_at,
+    optimal_policy,
+    value_of,
+)
 from minilm.align.policy import Drawn, TextPolicy
 from minilm.align.ppo import Policing, train_ppo
 from minilm.align.preferences import train_kto, train_online, train_orpo, train_preferences
@@ -80,6 +87,7 @@ __all__ = [
     "best_of_n",
     "best_of_n_kl",
     "bradley_terry_loss",
+    "divergence_of",
     "dpo_loss",
     "elo",
     "exact_chains",
@@ -93,6 +101,7 @@ __all__ = [
     "leaderboard",
     "length_controlled",
     "make_pairs",
+    "optimal_at",
     "optimal_policy",
     "orpo_loss",
     "partition_from_root",

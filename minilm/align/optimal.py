@@ -5,6 +5,7 @@ reference tilted by the reward: pi* = ref e^{r / beta} / Z, and its value is bet
 """
 
 import numpy as np
+from scipy.optimize import brentq
 
 from minilm.errors import InputError
 
@@ -57,6 +58,40 @@ def optimal_policy(ref: Array, rewards: Array, beta: float) -> Array:
 def value_of(ref: Array, rewards: Array, beta: float) -> float:
     """beta log Z: reward less beta times divergence of the optimal policy; arguments as there."""
     return beta * _tilted(ref, rewards, beta)[1]
+
+
+def divergence_of(policy: Array, ref: Array) -> float:
+    """KL(policy || ref) in nats, both (K,); answers that the policy never gives count nothing."""
+    given = policy > 0
+    return float(policy[given] @ (np.log(policy[given]) - np.log(ref[given])))
+
+
+def optimal_at(ref: Array, rewards: Array, kl: float) -> Array:
+    """The policy with the highest reward among all that diverge by so much: the tilt is solved for.
+
+    Args:
+        ref: (K,) probabilities of the answers under the reference.
+        rewards: (K,).
+        kl: nats, above 0 and below what it takes to give the best answers alone.
+
+    Raises:
+        InputError: as `optimal_policy`, or a `kl` that no tilt has.
+    """
+    ref = _check_distribution(ref)
+    rewards = _check_rewards(rewards, ref)
+    most = -np.log(ref[rewards == rewards[ref > 0].max()].sum())
+    if not 0 < kl < most:
+        raise InputError(f"kl is {kl}; it must lie between 0 and {most:.4g}, the best answer's own")
+
+    def too_far(log_beta: float) -> float:
+        return divergence_of(optimal_policy(ref, rewards, np.exp(log_beta)), ref) - kl
+
+    low = high = np.log(rewards.std() + 1e-12)
+    while too_far(low) < 0:
+        low -= 1.0
+    while too_far(high) > 0:
+        high += 1.0
+    return optimal_policy(ref, rewards, np.exp(brentq(too_far, low, high, xtol=1e-12)))
 
 
 def best_of_n(ref: Array, rewards: Array, n: int) -> Array:

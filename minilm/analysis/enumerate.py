@@ -161,6 +161,19 @@ def found_of_top(p: Array, q: Array, rng: np.random.Generator, draws: int, top: 
     return int(np.isin(np.argsort(-np.asarray(p), kind="stable")[:top], drawn).sum())
 
 
+def shown_of_top(p: Array, draws: int, top: int) -> Array:
+    """How likely exact draws show 0, 1, ... of the `top` likeliest of p, (top + 1,).
+
+    Each text is shown or not as if the others were not drawn from the same p: nearly so where draws
+    are many.
+    """
+    shown = 1 - (1 - np.sort(np.asarray(p, np.float64))[::-1][:top]) ** draws
+    chances = np.ones(1)
+    for one in shown:  # (K + 1,) -> (K + 2,): one text more
+        chances = np.append(chances * (1 - one), 0.0) + np.append(0.0, chances * one)
+    return chances
+
+
 def _pair(p: Array, q: Array) -> tuple[Array, Array]:
     p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
     if p.shape != q.shape:

@@ -56,3 +56,27 @@ def mean_pass_at_k(n: int, right: Sequence[int] | np.ndarray, k: int) -> float:
     if not len(right):
         raise InputError("right is empty; there must be at least one problem")
     return float(np.mean([pass_at_k(n, int(c), k) for c in right]))
+
+
+def sampling_error(n: int, chances: Sequence[float] | np.ndarray, k: int) -> float:
+    """How far `mean_pass_at_k` strays because no more than n programs were drawn: a standard error.
+
+    Exact, over all outcomes. What it does not hold is that other problems would give another score.
+
+    Args:
+        n: programs written for each problem.
+        chances: (P,) how likely a program for each problem is right.
+        k: how many one may hand in; at most n.
+
+    Raises:
+        InputError: no problem, numbers that cannot be, or a chance that is not from 0 to 1.
+    """
+    p = np.asarray(chances, np.float64)
+    if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
+        raise InputError("chances is not one row of probabilities, at least one of them")
+    estimate = np.array([pass_at_k(n, c, k) for c in range(n + 1)])
+    c = np.arange(n + 1)
+    ways = np.array([math.comb(n, i) for i in c], np.float64)
+    weight = ways * p[:, None] ** c * (1 - p[:, None]) ** (n - c)  # (P, n + 1)
+    mean = weight @ estimate
+    return float(np.sqrt((weight @ estimate**2 - mean**2).clip(0).sum()) / len(p))

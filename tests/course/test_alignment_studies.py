@@ -28,7 +28,7 @@ def test_the_reference_is_a_distribution_and_the_optimum_is_at_no_distance(world
 
 
 def test_pairs_of_the_population_carry_the_true_doubt(world):
-    batch = listed.population(world, 0, covered=True)
+    batch = listed.population(world, 0, np.full(1296, 1 / 1296))
     better, worse = (
         listed.WORLD.place(side.ids[:, 1:]) for side in (batch.pairs.better, batch.pairs.worse)
     )
@@ -41,7 +41,7 @@ def test_pairs_of_the_population_carry_the_true_doubt(world):
 
 def test_the_best_of_n_is_never_above_the_optimum(world):
     for point in listed.best_of_n(world):
-        assert -0.02 < point["optimum"] - point["gold"] < 0.2  # read off a curve of 60 points
+        assert 0 <= point["optimum"] - point["gold"] < 0.2
         assert point["kl"] <= align.best_of_n_kl(point["n"]) + 1e-9
 
 

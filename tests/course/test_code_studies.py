@@ -56,3 +56,26 @@ def test_records_are_whole_and_say_how_they_were_made(name: str) -> None:
     assert all(record.seeds_of(case) == [0, 1, 2] for case in models)
     assert all(len(run["commit"]) == 40 for run in record.data["runs"])
     assert not any(found["at_edge"] for found in record.data["tuning"].values())
+
+
+def test_the_exams_have_been_sat_by_every_seed() -> None:
+    record, exams = HERE.recorded("exams", whole=True), HERE.study("exams")
+    assert record.data["missing"] == [] and set(record.cases) == set(exams.TASKS)
+    assert all(record.seeds_of(task) == list(exams.TASKS[task]) for task in record.cases)
+    assert all(len(run["commit"]) == 40 for run in record.data["runs"])
+
+
+def test_a_small_exam_counts_what_passes(tmp_path, monkeypatch) -> None:
+    exams = HERE.study("exams")
+    monkeypatch.setattr(exams, "TEMPERATURES", (0.5,))
+    monkeypatch.setattr(E, "PROBLEMS", 2)
+    monkeypatch.setattr(E, "SAMPLES", 2)
+    E.exam.cache_clear()
+    out = str(tmp_path / "exams.json")
+    data = exams.study(out, ("tries", "leak 0"), (0,), steps=2, tries=3, say=lambda line: None)
+    E.exam.cache_clear()
+    by_name = {run["task"]: run["points"] for run in data["runs"]}
+    assert [len(by_name["tries"][0]["right"]), len(by_name["leak 0"][0]["later"])] == [2, 2]
+    assert (
+        exams.study(out, ("tries",), (0,), 2, 3, say=print) == data
+    )  # it goes on: nothing is left

@@ -22,6 +22,7 @@ from minilm.analysis.enumerate import (
     entropy,
     enum_posterior,
     found_of_top,
+    shown_of_top,
     total_variation,
 )
 from minilm.data.worlds.strings import LETTERS, Gap, gap
@@ -38,6 +39,7 @@ LONGEST, BATCH, STEPS = 4, 64, 1200
 STOP, START = LETTERS, LETTERS + 1
 TEXTS = Texts(LETTERS, LONGEST)
 TOP, DRAWS = 50, 1000
+WANTED = 45  # of the `TOP`, by this lesson's first rule
 PATIENT = 2400  # steps of the lesson's own runs, which explore at temperatures up to `HOTTEST`
 HOTTEST = 3.0
 LONG = 4  # times the steps, for the models whose name says so
@@ -79,13 +81,15 @@ def exam(policy: TextPolicy, known: World, seed: int) -> dict[str, float]:
     """The sampler against the list; log Z is read off the root alone."""
     log_q = policy.table([START], TEXTS)
     q, p = np.exp(log_q), known.posterior
+    shown = shown_of_top(p, DRAWS, TOP)
     root = known.gap.log_reward(TEXTS.ids[:1], TEXTS.ids[:1], TEXTS.lengths[:1])[0]
     return {
         "tv": total_variation(p, q),
         "off": align.partition_from_root(root, log_q[0]) - known.log_z,
         "found": found_of_top(p, q, backend.rng(seed, "draws"), DRAWS, TOP),
-        # What as many exact draws show on average: of rare texts even they miss some.
-        "possible": float((1 - (1 - np.sort(p)[-TOP:]) ** DRAWS).sum()),
+        # What as many exact draws show on average, and how likely they show 45: even they miss some.
+        "possible": float(shown @ np.arange(TOP + 1)),
+        "enough": float(shown[WANTED:].sum()),
         "largest": float(q.max()),
         "reward": float((q * p).sum() / p.max()),  # E[R] over the best R
         "favourite": float(p[q.argmax()] / p.max()),  # R of the likeliest text over the best R
