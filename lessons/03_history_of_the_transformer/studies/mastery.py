@@ -25,7 +25,8 @@ Rules set before the runs that they judge, every seed by itself:
 - facts, 2,000 steps, told and then asked: below 25 % where the target reads the last layer (S2),
   above 50 % where it reads layer by layer, with two softmaxes (S3) and with one (S3m; not run);
 - lengths (60:16-60:56): two stacks over one stack, in steps, is less with 30 tokens to read and 2
-  to write than with 2 and 30. `walk.json` had been seen, and pointed the other way;
+  to write than with 2 and 30. `walk.json` had been seen, and pointed the other way (recorded in
+  `lengths.json`; one stack's rate for 2 and 30 lies at the edge of the search);
 - translation, steps of two stacks over one: the 95 % interval of eight seeds ends at 1.25 or below.
   Seeds 0 to 2 had been seen live. The rule before, that it reach down to 1, any wide interval meets;
 - last layer (62:05), `cased`: reading the last layer takes 1.25 times the steps or more.
