@@ -150,7 +150,7 @@ def learning(runs: dict[str, list[dict[str, Any]]]) -> None:
         "Right: steps until 95 % are right, a dot a seed."
     ) as (left, right):  # fmt: skip
         for k, (name, made) in enumerate(runs.items()):
-            look = {"color": (BLUE, VERMILION, INK)[k], "linestyle": ("-", "--", ":")[k], "lw": 2}
+            look = {"color": (BLUE, VERMILION)[k], "linestyle": ("-", "--")[k], "lw": 2}
             left.plot([], [], label=name, **look)
             for run in made:
                 at = [p["step"] for p in run["points"]]
