@@ -371,7 +371,7 @@ interact(
 # In translation the palest line stands apart. At a loss of 1.95 the smallest model translates 48 to 50 % in
 # its three runs, the seven others 11 to 32. There the loss alone does *not* decide.
 #
-# The other curves nearly coincide. That persuades too easily, so there is a rule, and a study for it. Two
+# Most other curves nearly coincide. That persuades too easily, so there is a rule, and a study for it. Two
 # of the eight sizes, 46,208 and 397,920 weights, are trained again with five fresh seeds (`minilm study run
 # 07a/matched`) and read at a loss of **1.90**, which the large one reaches sooner, while their learning
 # rates are constant. (The level was 1.85 at first, and grammar had been read there, when it turned out that
@@ -393,8 +393,8 @@ verdicts.loss_decides(twice)
 # side, so there a real difference of more than that is unlikely. But three of these four could hardly
 # differ: *spatial* is at chance on both sides, an eighth; *lexical* cannot leave the range from 12.5 % (any
 # word of the group) to 16.7 % (any that was not named); *arithmetic*, 30 % of the digits, is little above
-# the 24 % of one fixed answer. And *facts* does favour the large model, by 2.5 points, less than the rule
-# asks for.
+# the 24 % of one fixed answer. And *facts* leans to the large model, by 2.5 points (0.3 to 4.7),
+# less than the rule asks for.
 #
 # The other three abilities are learnt in a jump, early in one run and late in the next: sentiment stands
 # anywhere from 53 to 84 %, and five seeds leave its gap between −3 and +31 points. There "not found" is not
