@@ -279,7 +279,7 @@ verdicts.expert(record)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # How bad is that? A table of how often each word occurs, which reads nothing, costs 4.4 nats a word of this
-# English. The model needed 3.8; after full tuning it needs 6.0 to 9.7, and guesses worse than the table.
+# English. The model needed 3.8; after full tuning it needs 6.0 to 9.7 (60 to 150 % more), worse than the table.
 # And how good are the answers? Told a board in words, the same language model answers 59 %. No way of
 # seeing passes the shortcut, so we have not shown that a model knows *which* thing is red. **To remember:**
 # weights that everybody shares, everybody pays for.

@@ -338,8 +338,8 @@ interact(lambda number: pictures.order(schedule, number), number=(0, 3, 1, 1))
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What the order does to errors
 #
-# Let every drawn frame add an error of its own, of spread 1. One after the other, frame t has collected
-# t of them: its error has spread $\sqrt t$. In between two frames, a new one inherits the *mean* of their
+# Let every drawn frame add an error of its own, of spread 1. One after the other, frame t, counted from 0,
+# has collected t + 1 of them: its error has spread $\sqrt{t+1}$. In between two frames, a new one inherits the *mean* of their
 # errors, where independent parts cancel: every further round adds at most half to the variance, and
 # twice the frames are *one* round more. (This is our arithmetic, not the talk's; a model's errors need not
 # be independent.)
