@@ -539,8 +539,9 @@ alone, together = ([milliseconds(n, repeat) for repeat in range(3)] for n in (1,
 verdicts.passes(alone, together)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# This is the processor's time, not yet a GPU's, where the gap is wider: it holds thousands of units
-# that a single token cannot keep busy. Whoever serves one user at a time pays for all of them.
+# This is the processor's time. On a GPU, where we did not measure, the gap should be wider: it holds
+# thousands of units that a single token cannot keep busy. Whoever serves one user at a time pays for
+# all of them.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Passes and seconds, side by side
@@ -565,12 +566,14 @@ speed.picture(races)
 verdicts.faster(races[1])
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# On one core the talk is half right. The passes are as he says, and against pixels diffusion wins. But
-# it does twenty times the tokens' operations, and does them only some eight times as fast, so the
-# tokens are done first. The last column is his argument (51:17): a pass over the whole picture keeps
-# the machine busy, a pass over one token does not. On a GPU, which has thousands of units to keep
-# busy, that column is further apart; ours was not measured there. **To remember:** passes are not
-# seconds. Count operations too, and ask how many of them the machine can do at once.
+# On one core the talk is half right. The passes are as he says, and at 32 by 32 diffusion beats the
+# pixels, by about two; with smaller pictures, drawn alone, it does not. But it does some twenty times
+# the tokens' operations (those with weights; attention's products are not counted), and does them only
+# five to six times as fast, so the tokens are done first. So they are when 16 are drawn together, by
+# less. The last column is his argument (51:17): a pass over the whole picture keeps the machine busy, a
+# pass over one token does not. On a GPU, which has thousands of units to keep busy, that column should
+# be further apart; we did not measure there. **To remember:** passes are not seconds. Count operations
+# too, and ask how many of them the machine can do at once.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Neighbours far apart

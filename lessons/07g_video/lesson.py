@@ -210,10 +210,10 @@ pictures.flicker_curves(linear, flickers)
 verdicts.flicker(linear, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# We had bet on the opposite. Four frames together have the smaller error *and more flicker*. Numbers that
-# the wall no longer needs go into motion, into patterns that change within the four frames; what such a
-# pattern gets wrong changes from frame to frame. A coder that knows nothing of time cannot do that: its
-# error on a wall at rest stays the same, until something passes by.
+# We had bet on the opposite. Four frames together have the smaller error (at the largest size they are level)
+# *and more flicker*. Our reading: numbers that the wall no longer needs go into motion, into patterns that
+# change within the four frames; what such a pattern gets wrong changes from frame to frame. A coder that knows
+# nothing of time cannot do that: its error on a wall at rest stays the same, until something passes by.
 #
 # **To remember:** a smaller error can flicker more; measure both.
 
@@ -225,8 +225,8 @@ verdicts.flicker(linear, SEEDS)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Where it flickers
 #
-# One test video, coded in both ways with 72 numbers a frame. *Move the frame: where does each flicker, on the
-# thing or on the wall?*
+# One test video, coded in both ways with 72 numbers a frame. In the right picture, the brighter a pixel is, the
+# more it flickers. *Move the frame: where does each flicker, on the thing or on the wall?*
 
 # %% tags=["hide-input"]
 film = linear["film"]
@@ -240,11 +240,12 @@ interact(
 # **We changed this test, and the next, after seeing data.** Trained networks were to decide them, recorded with
 # each its own best learning rate (`minilm study run 07g/flicker`). They are the crosses in the figure above;
 # the stars are videos that *stand still*, the mean frame eight times, and they have less error and less flicker
-# than the crosses. Why do networks lose? First, a still picture is 432 numbers, and they keep 144: with so few
-# even the best linear coders are hardly ahead of it. Second, 240 steps are few. With 432 numbers, on one more seed,
-# the frame-by-frame network beats the still picture after as many steps, and the one of four does not yet. A model
-# that is beaten by a standing picture tests nothing, so exact linear coders took their place, with the same
-# thresholds. The coders that Ding speaks of lose almost nothing.
+# than the crosses. Why do networks lose? First, a still picture is 432 numbers, and they keep 144: with so
+# few the best linear coder of single frames is behind it, too, and that of four about level. Second, 240
+# steps are few. With 432 numbers, on one more seed (not recorded), the frame-by-frame network beats the still
+# picture after as many steps, and the one of four does not yet. A model that is beaten by a standing picture
+# tests nothing, so exact linear coders took their place, with the same thresholds. The coders that Ding
+# speaks of lose almost nothing.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## A convolution that does not look ahead
@@ -308,8 +309,9 @@ verdicts.decoder(linear, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The draw has the right *sharpness* and more flicker. It draws within four frames together, so its details
-# move as details do; but between one draw and the next nothing holds them. **To remember:** sharp and
-# steady are two wishes.
+# move as details do; but between one draw and the next nothing holds them. And our flicker compares with the
+# *true* video: details that move well, but otherwise than the true ones, count as flicker. An eye might mind
+# less; nobody looked. **To remember:** sharp and steady are two wishes.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. In which order? Key frames first
@@ -336,8 +338,8 @@ interact(lambda number: pictures.order(schedule, number), number=(0, 3, 1, 1))
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## What the order does to errors
 #
-# Let every drawn frame add an error of its own, of spread 1. One after the other, frame t has collected
-# t of them: its error has spread $\sqrt t$. In between two frames, a new one inherits the *mean* of their
+# Let every drawn frame add an error of its own, of spread 1. One after the other, frame t, counted from 0,
+# has collected t + 1 of them: its error has spread $\sqrt{t+1}$. In between two frames, a new one inherits the *mean* of their
 # errors, where independent parts cancel: every further round adds at most half to the variance, and
 # twice the frames are *one* round more. (This is our arithmetic, not the talk's; a model's errors need not
 # be independent.)
@@ -361,7 +363,8 @@ pictures.errors(experiments.errors_of_order(33))
 #
 # In a page's time our DiT draws only when little is open: one thing starts in the middle and moves
 # straight, for four frames. Colour, shape, direction and speed make 128 videos. Here are eight, as the
-# truth tells them and as the web does. About one word in five is wrong. *Which would you learn from?*
+# truth tells them and as "the web" does, which we made up: one word a video, and about one in five is wrong.
+# *Which would you learn from?*
 
 # %%
 web = here.study("captions")
@@ -375,7 +378,8 @@ for truth, said in zip(truths, web.one_word(truths, SEEDS[0])):
 # Recorded (`minilm study run 07g/captions`), three seeds, each with its own rate. **One word** learned from
 # the web's word. **Recaptioned** learned from what a small reader wrote, which itself learned from 48 videos
 # with true captions. **True captions** is the best there could be. Then all are asked with full captions,
-# and an oracle reads what they drew; what it cannot read shows nothing.
+# and an oracle, a program that knows how each of the 128 videos looks, reads what they drew; what it cannot
+# read shows nothing. Videos that can be read, drawn at random, would show 31 % of what was asked for.
 #
 # **Would prove it wrong:** recaptioned is less than 10 points ahead of one word. More than 10 points behind
 # the truth, and it is only partly true. (A model that has heard of "red" and of "fast" might put them
@@ -402,10 +406,12 @@ print("asked for:", experiments.in_words(web.world(1, 30_000)[1][0]))
 pictures.strip(experiments.first_drawn(captions))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Who has heard one word at a time, and asked for four, draws almost nothing that can be read: it does not put
-# them together, at any rate that we tried. Full captions change that, though one word in ten of them is wrong; and
-# what is still missing to the truth is the captioner's errors. **To remember:** a video model can only do what
-# somebody has said of its videos.
+# Who has heard one word at a time, and is asked for four, does not put them together, at any rate that we
+# tried: only 8 % of its videos can be read. But four words at once are a question that it never met. How much
+# is the poor captions, and how much the strange question, we cannot tell: we did not ask it with one word.
+# Full captions change the picture, though one word in ten of them is wrong. What is missing to the truth comes
+# from the captioner's errors, for all else is the same. It shows less in wrong videos than in unreadable ones,
+# one in eight. **To remember:** a video model can be asked for what its captions have said.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. Does it miscount?
@@ -505,11 +511,11 @@ for name, error in experiments.foreteller_error(SEEDS[0]).items():
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The thing covers a ninth of the frame, and where it will be is not known at first, so the *mean* of all frames
-# is what the squared error asks for first. A reader that is hardly better than that mean has not learned to
-# foretell. The study (`minilm study run 07g/counting`) asks whether a reader that has foretold 1,200 raw videos
-# then needs fewer answers; we had asked for 5 points more. From 200 videos with answers it counts 25 % right,
-# without raw video 28 %, and 28 % with as many operations on the 200. So raw video did not help here; but since
-# foretelling was hardly learned, we call it **no test** of what raw video could teach.
+# is what the squared error asks for first. A reader that is hardly better than that mean, or no better, has not
+# learned to foretell. The study (`minilm study run 07g/counting`) asks whether a reader that has foretold 1,200
+# raw videos then needs fewer answers; we had asked for 5 points more. From 200 videos with answers it counts
+# 25 % right, without raw video 28 %, and 28 % with as many operations on the 200. So raw video did not help
+# here; but since foretelling was hardly learned, we call it **no test** of what raw video could teach.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Compute into data
@@ -593,9 +599,9 @@ verdicts.data_from_compute(selftrain)
 # **As claimed.** A model that reads video miscounts what a rule of five lines counts: our small reader is right
 # in 62 % of new videos, the rule in all.
 #
-# **Only in part.** Recaptioning lifts what is shown from 4 % to 82 %, and the truth to 100 %.
-# A decoder that draws has the right sharpness where the mean is soft, and pays with more
-# flicker and less PSNR.
+# **Only in part.** Recaptioning lifts what is shown from 4 % to 82 %; but true captions reach 100 %, and we had
+# asked for no more than 10 points between. A decoder that draws has the right sharpness where the mean is soft,
+# and pays with more flicker and less PSNR.
 #
 # **Not as claimed, at our size.** Four frames in one latent flicker *more* than one frame in one, at equal
 # numbers and at equal error, for the best linear coders. Four looks in training did nearly as well on new
