@@ -410,8 +410,8 @@ verdicts.ppo_optimum(exact)
 # rounds of 128 answers. *Guess before you look: which change is fatal?*
 #
 # **Our claim:** clipping matters once the answers are used often, and nothing else on this list is
-# worse. **Would prove it wrong:** without it, 12 uses of each answer lose less than five times as much as
-# with it.
+# worse. **Would prove it wrong:** without it, 12 uses of each answer (*epochs* in the figure) lose less than
+# five times as much as with it.
 
 # %%
 pictures.details(exact, listed.DETAILS)
