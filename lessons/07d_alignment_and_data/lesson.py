@@ -581,8 +581,8 @@ verdicts.blind(areas, SEEDS)
 # Shuffled words cost the perplexity filter 18 of 100 pairs of documents, the classifier 3. On repeated lines the
 # perplexity filter is worse than a coin: one easy line surprises it less than most good pages do. A classifier
 # that counts single words, as GPT-3's filter does, has a blind spot, too: they say what a page is *about*, and a
-# shuffled page has the same ones. In a pool with one shuffled document in five pairs of words put 96 of 100 couples
-# of a good and a bad document in order, single words with them only 63 to 70.
+# shuffled page has the same ones. In a pool with one shuffled document in five, pairs of words put
+# 96 of 100 couples of a good and a bad document in order; with single words added it was 63 to 70.
 #
 # **To remember:** perplexity measures surprise. Nonsense may be surprising, or boring.
 
