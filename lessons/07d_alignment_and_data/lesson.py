@@ -198,7 +198,8 @@ pictures.looks(
 print({h: f"{np.mean([found for _, _, found in rows]):.0%} found" for h, rows in hunts.items()})
 
 # %% [markdown] slideshow={"slide_type": "fragment"} tags=["extra"]
-# It pays because the judge says something about a way that is only half right.
+# With two hops it asks about some 8 ways of 16, with five about 55 of 1,024, and finds the same person each time. It
+# pays because the judge says something about a way that is only half right.
 #
 # **To remember:** tree search buys looks with hints.
 
@@ -443,7 +444,7 @@ verdicts.others_keep(levels)
 # Nothing that was there before is lost; a few more facts are known, since each chain tells two of them again. But with
 # the word *general* one might expect that a model which can do two hops can do one, or three. It cannot: it writes two
 # hops, whatever is asked. Search does three when a number is changed. What is general about data is the *door*:
-# everything that can be written down fits through it, chains of three hops, too. What comes out is only what went in.
+# everything that can be written down fits through it, chains of three hops, too. What comes out has the form of what went in.
 #
 # **To remember:** data buys generality with examples; an algorithm buys certainty with a narrow door.
 
@@ -470,10 +471,10 @@ verdicts.others_keep(levels)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ## Is it the loss?
 #
-# [Lesson 04](04_aligning_open_models.ipynb) did this with animals: is *the badfen likes barns* true? Now the talk's own
-# question: does pre-training loss decide? A small teacher has read for 60 steps, and learnt from 1,200 true labels.
-# Larger students have read for 0 to 500 steps when they learn from 2,000 labels that it wrote. Either all of the
-# student learns, or only one number: the threshold for how likely it finds a sentence.
+# Claims about the animals of [lesson 04](04_aligning_open_models.ipynb) are judged: *the badfen likes barns*, true or
+# not? A small teacher has read for 60 steps, and learnt from 1,200 true labels. Larger students have read for 0 to 500
+# steps when they learn from 2,000 labels that it wrote. Either all of the student learns, or one number (left below):
+# the threshold for how likely it finds a claim. Loss falls to the right; a triangle is a PGR below the picture.
 #
 # **Would prove it wrong:** the student that read most is no better than its teacher. For *decides* (ours: the
 # talk says *can*): a student with a lower loss than its teacher is not above it. And for PGR: it is below ½ for
@@ -493,10 +494,10 @@ verdicts.recovers(weak)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # So yes, and no. With one threshold who read most passes its teacher on every seed, and recovers 65 to 89 % of the gap.
-# Where *all* of it learns it ends at its teacher or below: it has room for the mistakes. But every student that read
-# has a lower loss than its teacher, 1.1 nats against 1.5, and most stay 10 to 30 points below. What decides lies
-# between 1.07 and 0.9 nats, where a student begins to know facts. From there PGR rises; before, even *true* labels do
-# not bring it above its teacher, so there is no gap, and no PGR.
+# Where *all* of it learns it ends 2 to 6 points below: it has room for the mistakes. But every student that read has a
+# lower loss than its teacher, 1.13 nats or less against 1.45 or more, and 8 of these 18 stay 16 to 31 points below.
+# Those are all that have more than 1.04 nats; below 0.927 none is behind, and PGR rises as the loss falls. Before,
+# *true* labels leave it behind its teacher, too, or bring it less than 2 points above: no gap, and so no PGR.
 #
 # **To remember:** labels say which question is asked. The answer must be in the student already.
 
@@ -578,10 +579,10 @@ verdicts.blind(areas, SEEDS)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Shuffled words cost the perplexity filter 18 of 100 pairs of documents, the classifier 3. On repeated lines the
-# perplexity filter is worse than a coin: one easy line surprises it less than most good pages do. The classifier
-# had a blind spot, too. It used to count single words, as GPT-3's filter does. But they say what a page is *about*,
-# and are no worse where it is about something else. With pairs alone, of a pool with one shuffled document in five
-# it is right about 96 pairs of 100; with words it was 63 to 70.
+# perplexity filter is worse than a coin: one easy line surprises it less than most good pages do. A classifier
+# that counts single words, as GPT-3's filter does, has a blind spot, too: they say what a page is *about*, and a
+# shuffled page has the same ones. In a pool with one shuffled document in five, pairs of words put
+# 96 of 100 couples of a good and a bad document in order; with single words added it was 63 to 70.
 #
 # **To remember:** perplexity measures surprise. Nonsense may be surprising, or boring.
 
@@ -611,8 +612,8 @@ verdicts.beats_more(cleaning)
 # ones it *chooses*, those most like the trusted heap. Perplexity takes away 76 and 58 %. *Better* was picked for
 # each seed on the documents of the test, which favours filters; the classifier alone keeps the rule, too.
 #
-# And cleaning half of the pool gains 0.047 bits, a fifth more steps 0.035: ahead on every seed, on one by a hair. Our
-# first classifier, with its blind spot, made this a draw. Mind where that is measured. After 170 steps a model
+# And cleaning half of the pool gains 0.047 bits, a fifth more steps 0.035: ahead on every seed, on one by a hair. With
+# a classifier that counted single words two seeds of three failed. Mind where that is measured. After 170 steps a model
 # still learns fast, so steps are worth much; near the end of a training they are worth little.
 #
 # **To remember:** noise costs what else could have been read; a filter buys it back for the price of reading once.
@@ -681,9 +682,8 @@ print({name: f"{np.mean(rows, 0)[-1]:.0f} of {counts[-1]}" for name, rows in tak
 # tasks nothing. A student that has read enough surpasses the teacher that labels its data. Cleaning gains more
 # than a fifth more training, this early in it, once the filter sees order.
 #
-# **With a price.** The plain model needs ten to thirty times as many examples, and thirty to seventy times the
-# computing; and it does just what its chains do, two hops, not one and not three. Answers alone teach it what was
-# asked, and nothing else.
+# **With a price.** The plain model needs ten to thirty times as many examples, and twenty to seventy times the time;
+# it does just what its chains do, two hops, not one or three. Answers alone teach it those questions that it read.
 #
 # **Not as said,** by our rules. A lower pre-training loss is not enough to surpass a teacher: it takes one low enough
 # to know what is asked.

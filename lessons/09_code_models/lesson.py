@@ -559,8 +559,8 @@ verdicts.temperature(later, E.SAMPLES, SEEDS)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One problem of 36 is 3 points, and on one seed of three ten tries came out worse at 0.8. So here are more,
 # recorded: 20 programs for each problem, at four temperatures. **Would prove it wrong:** the best
-# temperature for 20 tries is no higher than for one. On the right, what n buys: how far a score strays
-# because only n programs were drawn.
+# temperature for 20 tries is no higher than for one. On the right, at 0.5, what n buys: how far a
+# score strays (its standard error) because only n programs were drawn.
 
 # %% slideshow={"slide_type": "subslide"} tags=["hide-input"]
 pictures.warm_and_many(exams)
@@ -569,9 +569,9 @@ pictures.warm_and_many(exams)
 verdicts.warmer(exams)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Of the four, 0.2 is best for one try and 0.5 for twenty, on every seed: 52 and 68 % solved. So 0.8 was too
-# warm. With one program for each problem pass@1 strays by 4.7 points, with twenty by 1.0, and pass@5 by 2.4,
-# for it needs more. But 36 *problems* leave 4.7 points open, whatever n is. A score without k, n and
+# Of the four, 0.2 is best for one try (22 % solved) and 0.5 for twenty (68 %, at 0.2 only 52), on every seed.
+# So 0.8 was too warm. With one program a problem pass@1 strays by 4.7 points, with twenty by 1.0, and pass@5
+# by 2.4, for it needs more. But 36 *problems* leave 4.7 points open, whatever n is. A score without k, n and
 # temperature says little; StarCoder's 34 % and SantaCoder's 18 on HumanEval (section 8) are pass@1.
 #
 # **To remember:** a program is right if it runs, and a score is an estimate with three settings.
@@ -604,7 +604,7 @@ verdicts.contamination(exams)
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Mind the seeds. The picture has three, the card six, recorded. The gap goes from 35 to 9 points: the same sign,
 # another size. Much of that is which problems were drawn. A **twin** that read no leak, asked the same 36, solves
-# 17 points fewer, on every seed between 12 and 23. More copies add nothing: with 60, on another seed, the gap was 6.
+# 17 points fewer, on every seed between 12 and 23. With 60 copies, on one other seed, the gap was 6 points.
 #
 # It needs no look into the training data: whoever can draw new problems can measure it from outside. With a look,
 # the pipeline of section 1 removes them before: a document that shares a run of 13 words with a test goes.
