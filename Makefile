@@ -58,8 +58,9 @@ $(READY): pyproject.toml requirements.lock
 lab: env  ## open the lessons in JupyterLab (make lab NN=01: that lesson)
 	$(MINILM) lab $(NN)
 
+# In the order of their names: by the number of their tests the longest file would come last, alone.
 test: env  ## run the tests: no GPU, no browser, no torch
-	$(PY) -m pytest -m "$(QUICK)" -n $(JOBS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -m "$(QUICK)" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # pip and never uv here: pip takes a CPU build of torch from where the machine keeps one, uv would
 # take the CUDA build and its gigabytes from the registry. Not compiled: the tests import a tenth of it.

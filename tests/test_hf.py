@@ -113,7 +113,7 @@ def test_bad_folders_are_one_sentence(tmp_path):
     broken("not a whole safetensors file", content=b"PK garbage")
     broken("JSON", config="{")
     broken("JSON object", config="[1]")
-    broken("model_type", config=json.dumps({**fields, "model_type": "mamba"}))
+    broken("model_type", config=json.dumps({**fields, "model_type": "rwkv"}))
     broken("'n_head'", config=json.dumps({k: v for k, v in fields.items() if k != "n_head"}))
     broken("asks for", config=json.dumps({**fields, "n_embd": 16}))
     broken("lacks", config=json.dumps({**fields, "n_layer": 3}))

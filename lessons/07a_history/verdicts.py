@@ -163,7 +163,8 @@ def loss_decides(record: Recorded) -> Verdict:
         exact=True,
         recorded=True,
         note="the rule was fixed before lesson 2's runs were read in this way; the level was then "
-        "lowered from 1.85, which one of its small runs never reaches, and the runs here came after",
+        "lowered from 1.85, which one of its small runs never reaches, and the runs here came after. "
+        "Weak evidence: several abilities are near chance at this loss, and some intervals are wide",
         says=f"{len(apart)} of seven abilities differ"
         + (f" ({', '.join(apart)})" if apart else "")
         + f"; the largest gap is {100 * found[largest].middle:+.0f} points for the larger model in "

@@ -103,9 +103,9 @@ def survives(record: Recorded, model: str) -> Verdict:
         partly=lambda m: m[sizes[-1]] < m[sizes[0]],
         kind="ours",
         recorded=True,
-        says=f"{name} is {interval(lead[:, 0])} bits per byte ahead at the smallest size and "
-        f"{interval(lead[:, -1])} at the largest; from one to the other its lead changes by "
-        f"{interval(change)}",
+        says=f"{name}'s lead is {interval(lead[:, 0])} bits per byte at the smallest size and "
+        f"{interval(lead[:, -1])} at the largest (below 0: it is behind); from one to the other it "
+        f"changes by {interval(change)}",
         note=f"The line through the smaller sizes missed the held-back one by {interval(missed)} "
         f"for {name} and {interval(other.bits[:, -1] - other.predicted)} for attention; intervals "
         "are 95 % t intervals over seeds.",
@@ -170,7 +170,7 @@ def keeps_longer(record: Recorded) -> Verdict:
         if "attention" not in able or not states:
             why.append(f"{task}, which attention or both states have not learnt")
         elif most <= record.settings["shortcut"][f"{task} {lengths[-1]}"]:
-            why.append(f"{task}, where at 4 times the length nobody beats the shortcut (a condition "
+            why.append(f"{task}, where at 4 times the length no average beats the shortcut (a condition "
                        "that came after the runs)")  # fmt: skip
         else:
             tested.append(task)

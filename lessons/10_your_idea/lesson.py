@@ -361,7 +361,7 @@ verdicts.forecast_holds(own)
 # **To remember:** the study, not the author, says how it ended.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 7 minutes with the commands. Run `minilm study new` live; `run` takes two minutes on two cores, so
+# 6 minutes with the commands. Run `minilm study new` live; `run` takes two minutes on two cores, so
 # start it now and look at the report at the end of the hour. It has a fourth size.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -427,7 +427,7 @@ print(scan(tokens, clock, np.array([[-np.log(2)]]), one, one).ravel())
 # %% tags=["hide-input"]
 interact(lambda delta: drawn.fading(delta), delta=[0.01, 0.001, 0.003, 0.03, 0.1, 1.0])
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## Nobody has to wait
 #
 # This loop has the fault of every recurrent network: token 1,000 waits for 999 others. But look at
@@ -507,7 +507,7 @@ with no_grad():
     apart["whole and by token"] = np.abs(np.concatenate(each, 1) - model(ids).data).max()
 example.same_scan(apart)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## The other way: move a bracket
 #
 # **Linear attention** (arXiv 2006.16236) starts from attention and takes the softmax out. Let the
@@ -619,7 +619,7 @@ example.keeps_longer(taught)
 # **To remember:** a structure bets on how much of a text will matter. Only its curve over compute settles it.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 6 minutes for both studies. Back to the bets: Mamba reads best; eight letters, all three can copy.
+# 5 minutes for both studies. Back to the bets: Mamba reads best; eight letters, all three can copy.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Marks that a program gives
@@ -657,7 +657,7 @@ for name, study in studies.items():
 #
 # **To remember:** mark the method, then read the result.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "slide"} tags=["extra"]
 # ## 11. The model that is yours
 #
 # One promise of this course is left. The exercises of lessons 00 and 01 asked you for a tokenizer's merge,
