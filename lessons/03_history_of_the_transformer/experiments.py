@@ -170,7 +170,7 @@ def three_kinds(source: int = 5, target: int = 4) -> dict[str, Array]:
 
 # ------------------------------------------------------------------------- structure, and noise
 
-RACE, RACE_BATCH = budget(320), 32  # steps, sequences a step: none is read twice
+RACE, RACE_BATCH = budget(240), 32  # steps, sequences a step: none is read twice
 
 
 def _side_by_side(run: Callable[[Any], Any], cases: Sequence[Any]) -> list[Any]:
