@@ -143,7 +143,7 @@ even = subtb(log_R, np.log([1 / 3, 1 / 3]), np.log([1 / 3, 1 / 3, 1]))
 print(f"the writer that follows the water: {right:.1e};   one that draws evenly: {even:.2f}")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# 5 minutes. The loss needs no Z: say it twice. If the room is quick, ask why F(s) = R(s) / q(stop | s)
+# 4 minutes. The loss needs no Z: say it twice. If the room is quick, ask why F(s) = R(s) / q(stop | s)
 # holds for a writer that is *right*, and what the quotient means for one that is wrong (nothing yet).
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
