@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 # Where a whole run ignores interrupts (nohup, a shell's background), tests that press Ctrl-C would
 # wait for ever: what is ignored stays ignored in training and grading.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -18,7 +20,6 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:
     for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 
-import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 # A first call compiles a kernel and may take seconds, so examples have no deadline: pytest-timeout
